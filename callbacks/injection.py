@@ -1,0 +1,264 @@
+"""What is replaced on a LightningModule while salreg callbacks are attached, and put back afterwards.
+
+Two things: every method that Lightning gives a batch sees the plain sample, never the annotated batch; and steps run
+under observation where a callback wants it, so that regularizers can add their penalty to the loss and monitors learn how
+the module calls its network. The replacements are callable objects rather than closures: they pickle, and a deep copy of
+the module (EMA) is bound to the copy.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from salreg.callbacks.forward_call import ForwardCall
+from salreg.data import AnnotatedBatch
+from salreg.differentiation import twice_differentiable
+from salreg.taps import Layer, Recording, find_layer, record
+
+_STEPS = ("training_step", "validation_step", "test_step", "predict_step")
+_BATCH_HOOKS = tuple(
+    f"on_{stage}_batch_{edge}" for stage in ("train", "validation", "test", "predict") for edge in ("start", "end")
+)
+_TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+
+
+class Regularizer(Protocol):
+    """A callback that adds a penalty to the training loss."""
+
+    def wants(self) -> bool:
+        """Whether the coming step is penalised. Asked once per step."""
+
+    def layers(self) -> list[Layer]:
+        """The layers whose outputs are taps."""
+
+    def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
+        """The loss with the penalty added."""
+
+
+class Injection:
+    """The replacements on one module, and the callbacks that share them.
+
+    Attributes:
+        regularizers: Add their penalties to the training loss, in this order.
+        forward_module: Name of the module whose output is the logits, where a callback gives one.
+        forward_call: How the module calls its network, once a step was seen.
+        problem: Why that could not be learned from the last step seen.
+    """
+
+    def __init__(self, module: pl.LightningModule) -> None:
+        self.callbacks: list[pl.Callback] = []
+        self.regularizers: list[Regularizer] = []
+        self.forward_module: str | None = None
+        self.forward_call: ForwardCall | None = None
+        self.problem = "No step of the module has been seen with an annotated batch yet."
+        self._replacements: list[Replacement] = [
+            *(Step(module, name, self) for name in _STEPS),
+            *(SampleOnly(module, name) for name in _BATCH_HOOKS),
+            *(SampleTransfer(module, name) for name in _TRANSFERS),
+        ]
+        for replacement in self._replacements:
+            setattr(module, replacement.name, replacement)
+
+    def put_back(self) -> None:
+        """Give the module its own methods again."""
+        for replacement in self._replacements:
+            replacement.put_back()
+
+    def learn(self, module: pl.LightningModule, recording: Recording, sample: Any) -> None:
+        """Remember how the module calls its network."""
+        try:
+            self.forward_call = ForwardCall.learn(module, recording, sample, self.forward_module)
+        except RuntimeError as error:
+            try:
+                self.forward_call = ForwardCall.of_forward(module, sample)
+            except RuntimeError:
+                self.problem = str(error)
+
+
+_injections: "WeakKeyDictionary[pl.LightningModule, Injection]" = WeakKeyDictionary()
+
+
+def attach(
+    module: pl.LightningModule,
+    callback: pl.Callback,
+    *,
+    forward_module: str | None = None,
+    regularizer: Regularizer | None = None,
+) -> Injection:
+    """Make a callback one of those that share the module's injection, installing it for the first.
+
+    Raises:
+        ValueError: ``forward_module`` differs from another callback's.
+    """
+    injection = _injections.get(module) or _injections.setdefault(module, Injection(module))
+    if callback not in injection.callbacks:
+        injection.callbacks.append(callback)
+        if regularizer is not None:
+            injection.regularizers.append(regularizer)
+    if forward_module is not None:
+        if injection.forward_module not in (None, forward_module):
+            raise ValueError(
+                f"Two salreg callbacks name different forward modules: {injection.forward_module!r} and {forward_module!r}."
+            )
+        injection.forward_module = forward_module
+    return injection
+
+
+def detach(module: pl.LightningModule, callback: pl.Callback) -> None:
+    """Undo ``attach``; the last callback to leave puts the module's own methods back. Harmless when repeated."""
+    injection = _injections.get(module)
+    if injection is None or callback not in injection.callbacks:
+        return
+    injection.callbacks.remove(callback)
+    injection.regularizers = [regularizer for regularizer in injection.regularizers if regularizer is not callback]
+    if not injection.callbacks:
+        _injections.pop(module).put_back()
+
+
+class Replacement:
+    """Stands for a method of a module, as an attribute of the instance.
+
+    It holds the module and the method's name rather than the bound method, which would not survive pickling under the
+    name that it is stored as.
+    """
+
+    def __init__(self, module: pl.LightningModule, name: str) -> None:
+        self.module, self.name = module, name
+        self.replaced = vars(module).get(name)
+        functools.update_wrapper(self, self.method)
+        del self.__wrapped__  # looked up anew below, so that a copy follows its own module
+
+    @property
+    def method(self) -> Callable[..., Any]:
+        return self.replaced or getattr(type(self.module), self.name).__get__(self.module)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__wrapped__":  # through which Lightning sees the signature, and whether the user overrode the method
+            return self.method
+        raise AttributeError(name)
+
+    def put_back(self) -> None:
+        if self.replaced is None:
+            vars(self.module).pop(self.name, None)
+        else:
+            setattr(self.module, self.name, self.replaced)
+
+
+class SampleOnly(Replacement):
+    """Calls the method with the plain sample in place of an annotated batch."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.method(*map(_sample, args), **{name: _sample(value) for name, value in kwargs.items()})
+
+
+class SampleTransfer(Replacement):
+    """Calls a transfer hook with the plain sample, and lets the annotation follow to the sample's device."""
+
+    def __call__(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(batch, AnnotatedBatch):
+            return self.method(batch, *args, **kwargs)
+        annotation = batch.annotation
+        if self.name == "transfer_batch_to_device":
+            annotation = annotation.to(kwargs.get("device", args[0] if args else None), non_blocking=True)
+        return AnnotatedBatch(self.method(batch.sample, *args, **kwargs), annotation)
+
+
+class Step(Replacement):
+    """Runs the user's step once, with the plain sample."""
+
+    def __init__(self, module: pl.LightningModule, name: str, injection: Injection) -> None:
+        super().__init__(module, name)
+        self.injection = injection
+
+    def __call__(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(batch, AnnotatedBatch):
+            return self.method(batch, *args, **kwargs)
+        penalising = self.name == "training_step" and [r for r in self.injection.regularizers if r.wants()]
+        run = functools.partial(self.method, batch.sample, *args, **kwargs)
+        if penalising:
+            return self._penalised(run, penalising, batch)
+        if self.injection.forward_call is None and not _compiled(self.module):
+            return self._observed(run, batch.sample)
+        return run()
+
+    def _observed(self, run: Callable[[], Any], sample: Any) -> Any:
+        with self._record([], sample, tap_input=False) as recording:
+            output = run()
+        self.injection.learn(self.module, recording, sample)
+        return output
+
+    def _penalised(self, run: Callable[[], Any], regularizers: list[Regularizer], batch: AnnotatedBatch) -> Any:
+        layers = [layer for regularizer in regularizers for layer in regularizer.layers()]
+        with ExitStack() as stack:
+            if _compiled(self.module):
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
+            stack.enter_context(twice_differentiable(self.module))
+            recording = stack.enter_context(self._record(layers, batch.sample))
+
+            def penalise(loss: Tensor) -> Tensor:
+                for regularizer in regularizers:
+                    loss = regularizer.penalise(loss, recording, batch, self.module)
+                return loss
+
+            if self.module.automatic_optimization:
+                output = _with_loss(run(), penalise)
+            else:
+                output = self._with_manual_backward(run, penalise, recording)
+        if self.injection.forward_call is None:
+            self.injection.learn(self.module, recording, batch.sample)
+        return output
+
+    def _with_manual_backward(self, run: Callable[[], Any], penalise: Callable[[Tensor], Tensor], recording: Recording) -> Any:
+        """Add the penalty to the first ``manual_backward`` after the forward pass; the returned loss is left alone."""
+        backward = self.module.manual_backward
+        pending = True
+
+        def penalised_backward(loss: Tensor, *args: Any, **kwargs: Any) -> None:
+            nonlocal pending
+            if pending and recording.logits is not None:
+                pending, loss = False, penalise(loss)
+            backward(loss, *args, **kwargs)
+
+        self.module.manual_backward = penalised_backward  # type: ignore[method-assign]
+        try:
+            output = run()
+        finally:
+            vars(self.module).pop("manual_backward")
+        if pending:
+            recording.require_logits()
+            raise RuntimeError(
+                "The step called no self.manual_backward(loss) after the forward pass, so there was no loss to add the "
+                "penalty to. Use self.manual_backward(loss) instead of loss.backward()."
+            )
+        return output
+
+    def _record(self, layers: list[Layer], sample: Any, tap_input: bool = True) -> Any:
+        name = self.injection.forward_module
+        forward_module = None if name is None else find_layer(self.module, name)
+        return record(self.module, layers, batch=sample, forward_module=forward_module, tap_input=tap_input)
+
+
+def _sample(value: Any) -> Any:
+    return value.sample if isinstance(value, AnnotatedBatch) else value
+
+
+def _with_loss(output: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A step's output with its loss changed: a tensor, a mapping with "loss", or None (the step was skipped)."""
+    if output is None:
+        return None
+    if isinstance(output, Mapping):
+        return {**output, "loss": change(output["loss"])}
+    return change(output)
+
+
+def _compiled(module: pl.LightningModule) -> bool:
+    """Whether the module, its steps or a submodule are compiled: no second derivative, and no hooks inside."""
+    return getattr(module, "_compiler_ctx", None) is not None or any(
+        getattr(part, "_compiled_call_impl", None) is not None or hasattr(part, "_orig_mod") for part in module.modules()
+    )

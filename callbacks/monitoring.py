@@ -1,0 +1,80 @@
+"""Computing saliency beside a training without leaving a trace in it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from salreg.attributions import Attribution
+from salreg.attributions.cam import upsample
+from salreg.callbacks.forward_call import ForwardCall
+from salreg.data import AnnotatedBatch
+from salreg.differentiation import twice_differentiable
+from salreg.taps import Recording, tensors_in
+
+
+@dataclass
+class Chunk:
+    """Some samples of a batch.
+
+    Attributes:
+        tensors: The batch's tensors in their fixed order, each cut to the samples.
+        annotation: ``(b, ...)``.
+        target: ``(b,)``, where there is one.
+    """
+
+    tensors: list[Tensor]
+    annotation: Tensor
+    target: Tensor | None
+
+    def __getitem__(self, chosen: slice | list[int]) -> "Chunk":
+        size = len(self.annotation)
+        tensors = [t[chosen] if t.ndim and len(t) == size else t for t in self.tensors]
+        return Chunk(tensors, self.annotation[chosen], None if self.target is None else self.target[chosen])
+
+
+def chunks(batch: AnnotatedBatch, target: Tensor | None, size: int) -> Iterator[Chunk]:
+    """Cut a batch into pieces of at most ``size`` samples, none of them of a single sample if it can be helped."""
+    # Tensors made in inference mode cannot carry a gradient; copies made outside of it can.
+    tensors = [t.clone() if t.is_inference() else t for t in tensors_in(batch.sample)]
+    whole = Chunk(tensors, batch.annotation, target)
+    pieces = max(1, -(-len(batch.annotation) // size))
+    step = -(-len(batch.annotation) // pieces)
+    for start in range(0, len(batch.annotation), max(step, 1)):
+        yield whole[start : start + step]
+
+
+def explain(
+    module: pl.LightningModule, call: ForwardCall, attribution: Attribution, chunk: Chunk
+) -> tuple[Tensor, Recording]:
+    """The saliency of some samples on their annotations' grid ``(b, ...)``, and the recorded forward pass."""
+    with twice_differentiable(module):
+        recording = call.run(module, chunk.tensors, attribution.layers)
+    saliency = attribution.explain(recording, chunk.target).detach().float()
+    if attribution.layer is not None and chunk.annotation.ndim == 4:
+        saliency = upsample(saliency, tuple(chunk.annotation.shape[-2:]))
+    return saliency, recording
+
+
+@contextmanager
+def undisturbed(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
+    """Eval mode, gradients enabled, the Trainer's precision; afterwards every module's mode and the RNG are as before.
+
+    The mode is restored module by module: ``module.train()`` would thaw a BatchNorm that the user keeps in eval mode.
+    """
+    modes = {part: part.training for part in module.modules()}
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(module)))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(trainer.precision_plugin.forward_context())
+        stack.callback(lambda: [setattr(part, "training", mode) for part, mode in modes.items()])
+        module.eval()
+        yield
+
+
+def _cuda_devices(module: nn.Module) -> list[int]:
+    return sorted({p.device.index for p in module.parameters() if p.device.type == "cuda" and p.device.index is not None})

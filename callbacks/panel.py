@@ -1,0 +1,72 @@
+"""The fixed samples whose maps are drawn again and again during a training."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from salreg.annotations import is_annotated
+from salreg.callbacks.monitoring import Chunk
+from salreg.callbacks.targets import Target, find_target
+from salreg.data import AnnotatedBatch, AnnotatedDataset
+from salreg.taps import tensors_in
+
+_CANDIDATES_PER_SAMPLE = 16
+
+
+def choose_panel(trainer: pl.Trainer, module: pl.LightningModule, size: int, target: Target) -> Chunk | None:
+    """A panel of at most ``size`` samples: annotated ones first, spread over the classes.
+
+    Taken from the validation data where they are annotated, otherwise from the training data, and passed through the
+    module's batch hooks. None if neither comes from an ``AnnotatedDataset``.
+    """
+    for loaders in (trainer.val_dataloaders, trainer.train_dataloader):
+        for loader in loaders.values() if isinstance(loaders, dict) else loaders if isinstance(loaders, list) else [loaders]:
+            dataset = getattr(loader, "dataset", None)
+            if isinstance(dataset, AnnotatedDataset) and len(dataset):
+                with _random_state_kept():
+                    return _chosen(dataset, loader.collate_fn, module, size, target)
+    return None
+
+
+def _chosen(dataset: AnnotatedDataset, collate: Any, module: pl.LightningModule, size: int, target: Target) -> Chunk:
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))[: size * _CANDIDATES_PER_SAMPLE]
+    batch = collate([dataset[int(index)] for index in order])
+    batch = module._apply_batch_transfer_handler(module._on_before_batch_transfer(batch))
+    assert isinstance(batch, AnnotatedBatch)
+    classes = find_target(batch.sample, target)
+    candidates = Chunk(tensors_in(batch.sample), batch.annotation, classes)
+    return candidates[spread(is_annotated(batch.annotation), classes, size)]
+
+
+def spread(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:
+    """Indices of ``size`` candidates: annotated before others, and among each the classes in turn.
+
+    Example:
+        >>> spread(torch.tensor([False, True, True, True]), torch.tensor([0, 0, 0, 1]), 3)
+        [1, 3, 2]
+    """
+    label = classes.long().tolist() if classes is not None and classes.ndim == 1 else [0] * len(annotated)
+    turns: dict[tuple[bool, int], int] = {}
+    keys = []
+    for index, known in enumerate(annotated.tolist()):
+        turn = turns[known, label[index]] = turns.get((known, label[index]), -1) + 1
+        keys.append((not known, turn, label[index], index))
+    return [index for *_, index in sorted(keys)[:size]]
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Random transforms of the dataset draw numbers; the training must not notice."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

@@ -1,0 +1,224 @@
+"""The callback that makes a module right for the right reasons."""
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from torch import Tensor, nn
+
+from salreg.attributions import Attribution
+from salreg.callbacks.injection import attach, detach
+from salreg.callbacks.targets import Target, find_target
+from salreg.data import AnnotatedBatch
+from salreg.distributed import sum_over_ranks
+from salreg.losses import AttributionLoss
+from salreg.metrics.functional import spurious_saliency
+from salreg.penalty import DeadPenaltyError, SaliencyPenalty, gradient_norms
+from salreg.taps import Layer, Recording, find_layer
+
+_SKIPS_BEFORE_ERROR = 10
+_UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
+
+
+class SaliencyRegularizer(pl.Callback):
+    """Adds ``weight * penalty`` to the training loss of an unmodified LightningModule.
+
+    The training data comes from an ``AnnotatedDataset``; the module's own steps and batch hooks see plain samples. At each
+    training step the module's forward pass is observed, its saliency is differentiated in the same graph, and the penalty
+    is added to the loss that ``training_step`` returns (automatic optimization), or to the first ``manual_backward`` after
+    the forward pass (manual optimization). A batch without annotations, and any step at weight 0, runs untouched.
+
+    Logged every penalised step: ``salreg/penalty``, ``salreg/weight``, ``salreg/spurious_saliency`` (share of absolute
+    saliency on spurious marks); and, once they occur, ``salreg/unannotated_batches``, ``salreg/undefined_maps`` and
+    ``salreg/skipped_penalties`` (counts so far).
+
+    Args:
+        attribution: The saliency to regularise: ``"input_gradient"``, or an object such as ``GradCAM(layer="net.4")``.
+            Layer names are those of the LightningModule.
+        loss: ``"rrr"``, ``"energy"``, or an ``AttributionLoss``.
+        weight: How strongly the penalty counts. Gradients are measured per standard deviation of the input, so that 1 is a
+            sensible start for data of any scale. 0 trains exactly as without the callback.
+        every_n_steps: Penalise every n-th step only, with n times the weight.
+        warmup_steps: Raise the weight from 0 linearly over so many steps.
+        forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only
+            where the call that receives the batch's tensor does not return them, as in ``head(features(x))``.
+        target: Key or position of the true classes in the batch; found by itself in the usual layouts.
+        name: Prefix of the logged keys; give each regularizer of one Trainer its own.
+
+    Raises:
+        DeadPenaltyError: The penalty cannot change the model (on the first step on which it could).
+        RuntimeError: The forward pass or its logits cannot be identified; an operator has no second derivative; the
+            penalty was not finite for 10 penalised steps in a row. The message names the remedy.
+        ValueError: An unknown name, a layer that does not exist, an annotation that does not fit the map.
+
+    Example:
+        >>> trainer = pl.Trainer(callbacks=[SaliencyRegularizer(weight=1.0)], max_epochs=1, logger=False)
+
+    Source: Ross, Hughes & Doshi-Velez, "Right for the Right Reasons", 2017, for the default attribution and loss.
+    """
+
+    def __init__(
+        self,
+        attribution: str | Attribution = "input_gradient",
+        loss: str | AttributionLoss = "rrr",
+        weight: float = 1.0,
+        *,
+        every_n_steps: int = 1,
+        warmup_steps: int = 0,
+        forward_module: str | None = None,
+        target: Target = None,
+        name: str = "salreg",
+    ) -> None:
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(f"weight is a finite number of at least 0, not {weight}.")
+        if every_n_steps < 1 or warmup_steps < 0:
+            raise ValueError(f"every_n_steps ({every_n_steps}) starts at 1 and warmup_steps ({warmup_steps}) at 0.")
+        self.penalty = SaliencyPenalty(attribution, loss)
+        self.weight = weight
+        self.every_n_steps = every_n_steps
+        self.warmup_steps = warmup_steps
+        self.forward_module = forward_module
+        self.target = target
+        self.name = name
+        self._steps = 0
+        self._alive = False
+        self._skipped_in_a_row = 0
+        self._counts = {"unannotated_batches": 0, "undefined_maps": 0, "skipped_penalties": 0}
+
+    # What Lightning calls
+
+    @property
+    def state_key(self) -> str:
+        return self._generate_state_key(name=self.name)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if stage == "fit" and type(trainer.strategy).__name__ in _UNSUPPORTED:
+            raise RuntimeError(
+                f"SaliencyRegularizer does not support {type(trainer.strategy).__name__}: sharded parameters are gone when "
+                "the saliency is differentiated a second time. Use DDP or one device."
+            )
+        attach(pl_module, self, forward_module=self.forward_module, regularizer=self)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for layer in (*self.layers(), *([] if self.forward_module is None else [self.forward_module])):
+            find_layer(pl_module, layer)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if any(hasattr(part, "_orig_mod") for part in pl_module.modules()) or pl_module._compiler_ctx is not None:
+            rank_zero_warn(
+                "Compiled modules have no second derivative, so penalised steps run them uncompiled; all other steps stay "
+                "compiled. every_n_steps > 1 keeps more of the speed."
+            )
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        detach(pl_module, self)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        detach(pl_module, self)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "penalty": self.penalty.state_dict(),
+            "steps": self._steps,
+            "alive": self._alive,
+            "skipped_in_a_row": self._skipped_in_a_row,
+            "counts": dict(self._counts),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.penalty.load_state_dict(state_dict["penalty"])
+        self._steps = state_dict["steps"]
+        self._alive = state_dict["alive"]
+        self._skipped_in_a_row = state_dict["skipped_in_a_row"]
+        self._counts.update(state_dict["counts"])
+
+    # What the injected training step calls
+
+    def wants(self) -> bool:
+        self._steps += 1
+        return self.weight > 0 and (self._steps - 1) % self.every_n_steps == 0
+
+    def layers(self) -> list[Layer]:
+        return self.penalty.attribution.layers
+
+    def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
+        target = find_target(batch.sample, self.target)
+        penalty = self.penalty.measure(recording, target, batch.annotation)
+        weight = self._current_weight()
+        self._log(module, {"penalty": penalty.value.detach(), "weight": weight}, prog_bar=True)
+        if penalty.saliency is None:
+            return self._counted(module, "unannotated_batches", loss)
+        self._log(module, {"spurious_saliency": _mean_spurious(penalty.saliency, penalty.annotation)})
+        if penalty.undefined:
+            self._counted(module, "undefined_maps", loss, penalty.undefined)
+        if not penalty.scored or not penalty.value.requires_grad:
+            return loss
+        if sum_over_ranks((~penalty.value.isfinite()).float()):
+            return self._skipped(module, loss)
+        self._skipped_in_a_row = 0
+        if not self._alive and penalty.value > 0:
+            self._check_alive(loss, penalty.value, recording, module)
+        return loss + weight * penalty.value
+
+    def _current_weight(self) -> float:
+        ramp = min(1.0, self._steps / self.warmup_steps) if self.warmup_steps else 1.0
+        return self.weight * ramp * self.every_n_steps
+
+    def _check_alive(self, loss: Tensor, penalty: Tensor, recording: Recording, module: pl.LightningModule) -> None:
+        """Once: the penalty's gradient must reach parameters, and the loss must depend on the logits that were explained."""
+        if loss.requires_grad:
+            logits = recording.require_logits()
+            if torch.autograd.grad(loss, logits, retain_graph=True, allow_unused=True)[0] is None:
+                raise RuntimeError(
+                    "The training loss does not depend on the logits that were explained, so another forward pass trains "
+                    "the model. Name the module whose output is the logits with forward_module='...'."
+                )
+        norms = gradient_norms(penalty, _parts(module))
+        reached = ", ".join(f"{name} {norm:.3g}" for name, norm in norms.items() if norm)
+        rank_zero_info(f"salreg: gradient norm of the first penalty ({float(penalty.detach()):.3g}): {reached}")
+        missed = [name for name, norm in norms.items() if not norm]
+        if missed:
+            rank_zero_warn(f"The saliency penalty's gradient does not reach: {', '.join(missed)}.")
+        self._alive = True
+
+    def _skipped(self, module: pl.LightningModule, loss: Tensor) -> Tensor:
+        self._skipped_in_a_row += 1
+        if self._skipped_in_a_row >= _SKIPS_BEFORE_ERROR:
+            raise RuntimeError(
+                f"The saliency penalty was NaN or infinite for {_SKIPS_BEFORE_ERROR} penalised steps in a row. Lower the "
+                f"weight ({self.weight:g}) or the learning rate, look for NaN in the inputs, or train in bf16 rather than fp16."
+            )
+        return self._counted(module, "skipped_penalties", loss)
+
+    def _counted(self, module: pl.LightningModule, what: str, loss: Tensor, by: int = 1) -> Tensor:
+        self._counts[what] += by
+        self._log(module, {what: float(self._counts[what])})
+        return loss
+
+    def _log(self, module: pl.LightningModule, values: dict[str, Any], prog_bar: bool = False) -> None:
+        for key, value in values.items():
+            if value is not None:
+                module.log(f"{self.name}/{key}", value, prog_bar=prog_bar and key == "penalty", batch_size=1)
+
+
+def _mean_spurious(saliency: Tensor, annotation: Tensor) -> Tensor | None:
+    marked = annotation.flatten(1).lt(0).any(1)
+    share = spurious_saliency(saliency.float(), annotation.float())[marked]
+    share = share[share.isfinite()]
+    return share.mean() if len(share) else None
+
+
+def _parts(module: nn.Module) -> dict[str, nn.Module]:
+    """The module's children; those of the only child where there is one."""
+    parts: dict[str, nn.Module] = {}
+    prefix = ""
+    while True:
+        children = {name: child for name, child in module.named_children() if any(True for _ in child.parameters())}
+        if len(children) != 1 or list(module.parameters(recurse=False)):
+            break
+        (name, module), = children.items()
+        prefix += f"{name}."
+    parts = {prefix + name: child for name, child in children.items()}
+    return parts or {prefix.rstrip(".") or type(module).__name__: module}

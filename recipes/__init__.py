@@ -1,0 +1,1 @@
+"""Runnable trainings and the ``salreg`` command."""

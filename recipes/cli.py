@@ -1,0 +1,122 @@
+"""The ``salreg`` command."""
+
+import argparse
+import shutil
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from salreg.recipes import config as configuration
+from salreg.recipes import run_folder
+from salreg.recipes.compare import compare, table
+from salreg.recipes.config import ConfigError
+from salreg.recipes.run import attribution, run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code. Mistakes of the user's print one line, not a traceback."""
+    options = _parser().parse_args(arguments)
+    _quieten()
+    try:
+        options.verb(options)
+    except (ConfigError, FileNotFoundError, FileExistsError) as error:
+        print(f"salreg: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("salreg: interrupted; what was written so far is kept.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="salreg", description="Runnable trainings with saliency regularisation.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    ls = verbs.add_parser("ls", help="list the recipes")
+    ls.set_defaults(verb=_ls)
+
+    for name, verb, text in (
+        ("run", _run, "train once and test"),
+        ("compare", _compare, "train plainly and regularised, and print a table"),
+        ("validate", _validate, "check a configuration and print it"),
+    ):
+        one = verbs.add_parser(name, help=text)
+        one.add_argument("recipe", help="a name from `salreg ls`, or a YAML file")
+        one.add_argument("overrides", nargs="*", metavar="key=value", help="for example saliency.weight=10 model=cnn")
+        one.set_defaults(verb=verb)
+        if name == "compare":
+            one.add_argument("--seeds", type=_positive, default=1, help="seeds per arm (default: 1)")
+            one.add_argument("--arms", nargs="+", help="train these arms only")
+
+    cp = verbs.add_parser("cp", help="copy a recipe's YAML, to edit and run it")
+    cp.add_argument("recipe")
+    cp.add_argument("destination", type=Path)
+    cp.set_defaults(verb=_cp)
+    return parser
+
+
+def _ls(options: argparse.Namespace) -> None:
+    recipes = configuration.recipes()
+    width = max(map(len, recipes))
+    for name, path in recipes.items():
+        print(f"{name:{width}}  {configuration.describe(path)}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    config = configuration.load(options.recipe, options.overrides)
+    folder = run_folder.create(Path(config.out), Path(options.recipe).stem)
+    print(f"Writing to {folder}")
+    results = run(config, folder)
+    print(table({"test": [results]}))
+    _show(folder)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    config = configuration.load(options.recipe, options.overrides)
+    folder = run_folder.create(Path(config.out), f"compare_{Path(options.recipe).stem}")
+    print(f"Writing to {folder}")
+    runs = compare(config, folder, options.seeds, options.arms)
+    print(f"\n{table(runs)}\n")
+    _show(folder)
+
+
+def _validate(options: argparse.Namespace) -> None:
+    config = configuration.load(options.recipe, options.overrides)
+    attribution(config.saliency)
+    print(OmegaConf.to_yaml(config, resolve=True), end="")
+
+
+def _cp(options: argparse.Namespace) -> None:
+    source = configuration.locate(options.recipe)
+    destination: Path = options.destination
+    if destination.is_dir():
+        destination /= source.name
+    if destination.exists():
+        raise FileExistsError(f"{destination} exists already; nothing was written.")
+    shutil.copyfile(source, destination)
+    print(f"Copied to {destination}. Edit it, then: salreg run {destination}")
+
+
+def _show(folder: Path) -> None:
+    for strip in sorted(folder.rglob("film_strip.png")):
+        print(f"Picture: {strip}")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
+def _quieten() -> None:
+    """Keep Lightning's advertisements and advice for large trainings away from recipes that run on a laptop."""
+    for message in (".*does not have many workers.*", ".*number of training batches.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

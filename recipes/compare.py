@@ -1,0 +1,75 @@
+"""The same recipe trained in several ways ("arms"), over several seeds, side by side."""
+
+import json
+import math
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from omegaconf import DictConfig
+
+from salreg.names import nearest
+from salreg.recipes.config import ConfigError, assign
+from salreg.recipes.run import run
+
+SHOWN = ("test/accuracy", "test/worst_group_accuracy", "test/spurious_saliency", "test/reliance", "seconds")
+
+
+def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | None = None) -> dict[str, Any]:
+    """Train every arm with every seed below ``folder``, and write ``compare.json`` there.
+
+    Args:
+        config: A recipe's configuration; its ``arms`` say what differs.
+        folder: One run folder per arm and seed is made in it.
+        seeds: How many, counted from the configuration's seed.
+        arms: The arms to train; all by default.
+
+    Returns:
+        The ``results.json`` of each run by arm, in the order of the seeds.
+
+    Raises:
+        ConfigError: An unknown arm.
+    """
+    for arm in arms or ():
+        if arm not in config.arms:
+            raise ConfigError(f"There is no arm {arm!r}{nearest(arm, map(str, config.arms))}.")
+    plans = [(str(arm), config.seed + offset) for arm in arms or config.arms for offset in range(seeds)]
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for number, (arm, seed) in enumerate(plans, start=1):
+        print(f"[{number}/{len(plans)}] {arm}, seed {seed}", flush=True)
+        one = deepcopy(config)
+        for key, value in {**config.arms[arm], "seed": seed}.items():
+            assign(one, str(key), value)
+        place = folder / arm.replace(" ", "_") / f"seed_{seed}"
+        place.mkdir(parents=True)
+        runs.setdefault(arm, []).append(run(one, place))
+        _write(folder, runs)
+    return runs
+
+
+def table(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """The mean of each metric, and its standard deviation where there are several seeds."""
+    header = ["", *(name.removeprefix("test/").replace("_", " ") for name in SHOWN)]
+    rows = [[arm, *(_cell([float(one.get(name, math.nan)) for one in results]) for name in SHOWN)] for arm, results in runs.items()]
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines = [
+        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in (header, *rows)
+    ]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _cell(values: list[float]) -> str:
+    if math.isnan(values[0]):
+        return "-"
+    digits = 1 if max(values) > 1 else 3
+    text = f"{mean(values):.{digits}f}"
+    return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text
+
+
+def _write(folder: Path, runs: dict[str, Any]) -> None:
+    unfinished = folder / ".compare.json"
+    unfinished.write_text(json.dumps(runs, indent=2) + "\n", "utf-8")
+    unfinished.replace(folder / "compare.json")

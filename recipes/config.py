@@ -1,0 +1,128 @@
+"""Configurations: one commented YAML per recipe, and overrides from the command line.
+
+The YAML of a recipe is its schema: a key that is not in it is refused, with the nearest names.
+"""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from salreg.names import nearest
+
+
+class ConfigError(ValueError):
+    """A recipe, key or value that does not exist."""
+
+
+def recipes() -> dict[str, Path]:
+    """The YAML file of each recipe by name."""
+    folder = Path(str(files("salreg.configs")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def describe(path: Path) -> str:
+    """The first line of a YAML's header comment."""
+    return path.read_text("utf-8").splitlines()[0].lstrip("# ")
+
+
+def locate(recipe: str) -> Path:
+    """The YAML of a recipe's name, or the file itself.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    known = recipes()
+    if recipe in known:
+        return known[recipe]
+    if recipe.endswith((".yaml", ".yml")) and Path(recipe).is_file():
+        return Path(recipe)
+    raise ConfigError(f"No recipe is called {recipe!r}{nearest(recipe, known)}. There are: {', '.join(known)}.")
+
+
+def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
+    """A recipe's configuration with overrides ``key=value`` applied.
+
+    ``group=value`` sets the ``name`` of a group that has one, so that ``model=cnn`` is ``model.name=cnn``.
+
+    Raises:
+        ConfigError: An unknown recipe or key, or a value that YAML cannot read.
+    """
+    path = locate(recipe)
+    try:
+        config = cast(DictConfig, OmegaConf.load(path))
+    except Exception as error:
+        raise ConfigError(f"{path} is not readable as YAML: {error}") from error
+    if not isinstance(config, DictConfig):
+        raise ConfigError(f"{path} holds no configuration.")
+    if path not in recipes().values():
+        check(config, like=_original(config, path), where=str(path))
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise ConfigError(f"{override!r} is not of the form key=value.")
+        try:
+            value = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.create(f"value: {text}").value}))["value"]  # type: ignore[index, call-overload, union-attr]
+        except Exception as error:
+            raise ConfigError(f"The value of {key} cannot be read: {text!r}. Quote it as YAML wants it.") from error
+        assign(config, key, value)
+    return config
+
+
+def assign(config: DictConfig, key: str, value: Any) -> None:
+    """Set an existing key; a ``ConfigError`` suggests the nearest ones."""
+    if isinstance(value, Mapping):
+        for inner, one in value.items():
+            assign(config, f"{key}.{inner}", one)
+        return
+    if isinstance(OmegaConf.select(config, key), DictConfig) and OmegaConf.select(config, f"{key}.name") is not None:
+        key = f"{key}.name"
+    known = keys(config)
+    if key not in known and not _is_trainer_argument(key):
+        raise ConfigError(f"There is no key {key!r}{nearest(key, known)}. `salreg validate` lists all keys of a recipe.")
+    try:
+        OmegaConf.update(config, key, value)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def check(config: DictConfig, like: DictConfig, where: str) -> None:
+    """Refuse keys that a recipe does not have, or lacks."""
+    known, given = set(keys(like)), set(keys(config))
+    for key in sorted(given - known):
+        if not _is_trainer_argument(key) and not key.startswith("arms."):
+            raise ConfigError(f"{where}: there is no key {key!r}{nearest(key, known)}.")
+    missing = sorted(key for key in known - given if not key.startswith(("arms", "trainer.")))
+    if missing:
+        raise ConfigError(f"{where}: the key {missing[0]!r} is missing.")
+
+
+def keys(config: DictConfig) -> list[str]:
+    """All keys that hold values, dotted."""
+    found: list[str] = []
+    for key, value in config.items():
+        if isinstance(value, DictConfig) and key != "arms":
+            found += [f"{key}.{inner}" for inner in keys(value)]
+        else:
+            found.append(str(key))
+    return found
+
+
+def _original(config: DictConfig, path: Path) -> DictConfig:
+    """The packaged configuration of the same recipe module."""
+    for packaged in recipes().values():
+        original = cast(DictConfig, OmegaConf.load(packaged))
+        if original.recipe == config.get("recipe"):
+            return original
+    known = sorted({str(OmegaConf.load(packaged).recipe) for packaged in recipes().values()})
+    raise ConfigError(f"{path}: `recipe: {config.get('recipe')}` is unknown. There are: {', '.join(known)}.")
+
+
+def _is_trainer_argument(key: str) -> bool:
+    group, _, name = key.partition(".")
+    return group == "trainer" and name in inspect.signature(pl.Trainer).parameters

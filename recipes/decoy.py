@@ -1,0 +1,102 @@
+"""Decoy images: a grey patch in a corner gives the class away in training, and lies at test time.
+
+Ross, Hughes & Doshi-Velez 2017 (their ``decoy_mnist.py``): a 4 x 4 patch overwrites a random corner. In training its grey is
+255 - 25 y for class y; in testing 255 - 25 r for a random r. The annotation marks the patch as spurious.
+"""
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from salreg import annotations
+from salreg.data import AnnotatedDataset
+from salreg.recipes import datasets
+from salreg.recipes.classifier import Classifier
+from salreg.recipes.experiment import Experiment
+
+PATCH = 4
+_HIDDEN = {"mlp": (50, 30), "deep_mlp": (100, 50, 25)}
+GROUPS = 2  # 0: the patch's grey is that of another class; 1: it agrees with the label
+
+
+class Decoys(NamedTuple):
+    """Images ``(N, 1, 28, 28)`` in [0, 1], labels, groups (does the patch agree?) and annotations ``(N, 1, 28, 28)``."""
+
+    images: Tensor
+    labels: Tensor
+    groups: Tensor
+    annotations: Tensor
+
+
+def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int) -> Decoys:
+    """Put a patch into a random corner of each image.
+
+    Args:
+        images: ``(N, H, W)`` uint8.
+        labels: ``(N,)``, 0 to 9.
+        informative: Whether the grey is that of the label, or of a random class.
+        seed: Draws corners and random greys.
+    """
+    rng = np.random.default_rng(seed)
+    bottom, right = torch.from_numpy(rng.integers(0, 2, (2, len(images)))).bool()
+    classes = labels if informative else torch.from_numpy(rng.integers(0, 10, len(images)))
+    rows, columns = torch.arange(images.shape[1]), torch.arange(images.shape[2])
+    in_rows = torch.where(bottom[:, None], rows >= images.shape[1] - PATCH, rows < PATCH)
+    in_columns = torch.where(right[:, None], columns >= images.shape[2] - PATCH, columns < PATCH)
+    patch = in_rows[:, :, None] & in_columns[:, None, :]
+    grey = (255 - 25 * classes).to(torch.uint8)[:, None, None]
+    pixels = torch.where(patch, grey, images).float().unsqueeze(1) / 255
+    marks = annotations.from_mask(spurious=patch.unsqueeze(1))
+    return Decoys(pixels, labels, (classes == labels).long(), marks)
+
+
+def without_decoys(images: Tensor, labels: Tensor) -> Decoys:
+    """The images as they are; nothing is marked."""
+    pixels = images.float().unsqueeze(1) / 255
+    return Decoys(pixels, labels, torch.zeros_like(labels), torch.zeros(pixels.shape, dtype=torch.int8))
+
+
+def build(config: DictConfig) -> Experiment:
+    """Data and module of the recipe."""
+    raw = datasets.load(config.data.name, config.data.root, config.data.download)
+    test = add_decoys(raw.test_images, raw.test_labels, informative=False, seed=1)
+    if config.data.decoy:
+        train = add_decoys(raw.train_images, raw.train_labels, informative=True, seed=0)
+    else:
+        train = without_decoys(raw.train_images, raw.train_labels)
+        test = test._replace(images=without_decoys(raw.test_images, raw.test_labels).images)
+    order = torch.from_numpy(np.random.default_rng(2).permutation(len(train.labels)))
+    held_out, kept = order[: config.data.validation], order[config.data.validation :]
+    module = Classifier(build_model(config.model.name), groups=GROUPS, **config.optimizer)
+    return Experiment(
+        module,
+        train=_loader(train, kept, config.data, shuffle=True),
+        validation=_loader(train, held_out, config.data),
+        test=_loader(test, torch.arange(len(test.labels)), config.data),
+    )
+
+
+def build_model(name: str) -> nn.Sequential:
+    """``mlp``: 784-50-30-10 (Ross et al.). ``deep_mlp``: 784-100-50-25-10. ``cnn``: 20 and 50 channels, 256 units (XIL)."""
+    if name in _HIDDEN:
+        sizes = (784, *_HIDDEN[name])
+        hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
+        return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], 10))
+    if name == "cnn":
+        return nn.Sequential(
+            nn.Conv2d(1, 20, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(), nn.Linear(800, 256), nn.ReLU(), nn.Linear(256, 10),
+        )  # fmt: skip
+    raise ValueError(f"model.name is mlp, deep_mlp or cnn, not {name!r}.")
+
+
+def _loader(decoys: Decoys, chosen: Tensor, data: Any, shuffle: bool = False) -> DataLoader[Any]:
+    images, labels, groups, marks = (tensor[chosen] for tensor in decoys)
+    dataset = AnnotatedDataset(TensorDataset(images, labels, groups), marks)
+    return DataLoader(dataset, data.batch_size, shuffle=shuffle, num_workers=data.workers)

@@ -1,0 +1,123 @@
+"""One training from a configuration, in a folder of its own."""
+
+import importlib
+import json
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+import salreg
+from salreg.attributions import Attribution, GradCAM, InputGradient
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
+from salreg.names import nearest
+from salreg.recipes.config import ConfigError
+from salreg.recipes.experiment import Experiment
+
+_PACKAGES = ("salreg", "torch", "pytorch-lightning", "torchmetrics")
+
+
+def run(config: DictConfig, folder: Path) -> dict[str, Any]:
+    """Train, test and write everything below ``folder``.
+
+    Writes ``config.yaml`` (resolved), ``results.json``, ``checkpoints/``, ``snapshots/`` and the logger's files.
+
+    Returns:
+        What ``results.json`` holds: the ``test/...`` metrics, ``seconds`` of training, ``versions`` and ``git_commit``.
+    """
+    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    experiment = build(config)
+    trainer = pl.Trainer(
+        **config.trainer, default_root_dir=folder, logger=_logger(config, folder), callbacks=_callbacks(config, folder)
+    )
+    started = time.monotonic()
+    trainer.fit(experiment.module, experiment.train, experiment.validation, ckpt_path=config.resume)
+    seconds = time.monotonic() - started
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    tested = trainer.test(experiment.module, experiment.test, verbose=False)[0]
+    results = {
+        **{name: float(value) for name, value in tested.items()},
+        "seconds": round(seconds, 2),
+        "versions": {package: version(package) for package in _PACKAGES},
+        "git_commit": _git_commit(),
+    }
+    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    return results
+
+
+def build(config: DictConfig) -> Experiment:
+    """Data and module of the recipe that the configuration names."""
+    experiment = importlib.import_module(f"salreg.recipes.{config.recipe}").build(config)
+    assert isinstance(experiment, Experiment)
+    return experiment
+
+
+def attribution(saliency: DictConfig) -> Attribution:
+    """The attribution that a configuration's ``saliency`` describes."""
+    if saliency.attribution == "grad_cam":
+        if saliency.layer is None:
+            raise ConfigError("saliency.attribution=grad_cam needs saliency.layer, the name of a convolutional layer.")
+        return GradCAM(saliency.layer, score=saliency.score)
+    if saliency.attribution == "input_gradient":
+        return InputGradient(score=saliency.score)
+    raise ConfigError(f"saliency.attribution is input_gradient or grad_cam, not {saliency.attribution!r}.")
+
+
+def _callbacks(config: DictConfig, folder: Path) -> list[pl.Callback]:
+    used = attribution(config.saliency)
+    regularizer = SaliencyRegularizer(
+        used,
+        config.saliency.loss,
+        config.saliency.weight,
+        every_n_steps=config.saliency.every_n_steps,
+        warmup_steps=config.saliency.warmup_steps,
+    )
+    return [
+        regularizer,
+        SaliencyMetrics(used),
+        SaliencySnapshots(**config.snapshots, dir=folder / "snapshots"),
+        ModelCheckpoint(folder / "checkpoints", save_last=True),
+    ]
+
+
+def _logger(config: DictConfig, folder: Path) -> Logger | bool:
+    name = config.logger.name
+    if name in (None, "none"):
+        return False
+    if name == "csv":
+        return CSVLogger(folder, name="logs", version="")
+    if name == "tensorboard":
+        return TensorBoardLogger(folder, name="logs", version="")
+    if name == "wandb":
+        return WandbLogger(
+            project=config.logger.project,
+            name=folder.name,
+            save_dir=folder,
+            offline=config.logger.offline,
+            config=OmegaConf.to_container(config, resolve=True),
+        )
+    known = ("csv", "tensorboard", "wandb", "none")
+    raise ConfigError(f"No logger is called {name!r}{nearest(str(name), known)}. There are: {', '.join(known)}.")
+
+
+def _git_commit() -> str | None:
+    """The commit of salreg's source, where it runs from a checkout."""
+    try:
+        command = ["git", "-C", str(Path(salreg.__file__).parent), "rev-parse", "HEAD"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def device_name() -> str:
+    """The device that trains: the GPU's name, or the number of threads of the CPU."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"

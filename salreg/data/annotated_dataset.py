@@ -1,0 +1,151 @@
+"""A dataset beside its annotations.
+
+Samples and batches are objects with two fields, not tuples: a module that unpacks ``x, y = batch`` can never mistake an
+annotation for something else.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, default_collate
+from torch.utils.data._utils.collate import default_collate_fn_map
+from torch.utils.data._utils.pin_memory import pin_memory
+
+from salreg.annotations import check
+from salreg.taps import tensors_in
+
+Annotations = Sequence[Tensor | None] | Mapping[int, Tensor] | Callable[[int, Any], Tensor | None] | Tensor
+
+
+@dataclass
+class AnnotatedSample:
+    """What the base dataset gave, and its annotation (see ``salreg.annotations``)."""
+
+    sample: Any
+    annotation: Tensor
+
+
+@dataclass
+class AnnotatedBatch:
+    """A collated batch and its annotations ``(B, ...)``."""
+
+    sample: Any
+    annotation: Tensor
+
+    def pin_memory(self) -> "AnnotatedBatch":
+        return AnnotatedBatch(pin_memory(self.sample), self.annotation.pin_memory())
+
+    def __getitem__(self, index: object) -> NoReturn:
+        raise TypeError(
+            "This batch comes from an AnnotatedDataset. Your steps get the plain sample when a salreg callback "
+            "(SaliencyRegularizer, SaliencyMetrics or SaliencySnapshots) is among the Trainer's callbacks; in a loop of "
+            "your own take batch.sample and batch.annotation."
+        )
+
+
+class AnnotatedDataset(Dataset[AnnotatedSample]):
+    """A map-style dataset whose samples carry annotations.
+
+    Collates through a plain ``DataLoader`` with any number of workers. With a ``collate_fn`` of your own, pass
+    ``collate_fn=Collate(yours)``.
+
+    Args:
+        base: Any map-style dataset.
+        annotations: One annotation per sample (a sequence or a tensor), a mapping from index to annotation, or a function
+            of ``(index, sample)``. A missing one (absent from the mapping, or None) is all zeros: not annotated.
+
+    Raises:
+        TypeError: ``base`` is iterable only.
+        ValueError: Lengths that differ or, when a sample is read, values outside [-1, 1] or NaN; the sample is named.
+
+    Example:
+        >>> from torch.utils.data import DataLoader, TensorDataset
+        >>> base = TensorDataset(torch.randn(4, 1, 8, 8), torch.tensor([0, 1, 0, 1]))
+        >>> mark = torch.zeros(1, 8, 8, dtype=torch.int8)
+        >>> mark[:, :2, :2] = -1
+        >>> batch = next(iter(DataLoader(AnnotatedDataset(base, {2: mark}), batch_size=4)))
+        >>> batch.annotation.flatten(1).any(1).tolist()
+        [False, False, True, False]
+    """
+
+    def __init__(self, base: Dataset[Any], annotations: Annotations) -> None:
+        if isinstance(base, IterableDataset):
+            raise TypeError("Annotations belong to indices, so the base must be a map-style dataset.")
+        size = len(base)  # type: ignore[arg-type]
+        if isinstance(annotations, Mapping):
+            beyond = [index for index in annotations if not 0 <= index < size]
+            if beyond:
+                raise ValueError(f"The dataset has {size} samples, but sample {beyond[0]} is annotated too.")
+        elif not callable(annotations) and len(annotations) != size:
+            raise ValueError(f"The dataset has {size} samples, but there are {len(annotations)} annotations.")
+        self.base = base
+        self.annotations = annotations
+
+    def __len__(self) -> int:
+        return len(self.base)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> AnnotatedSample:
+        index = range(len(self))[index]  # negative indices count from the end; others out of range raise IndexError
+        sample = self.base[index]
+        annotation = self._annotation_of(index, sample)
+        if annotation is None:
+            return AnnotatedSample(sample, _unknown(sample))
+        annotation = torch.as_tensor(annotation)
+        check(annotation, f"The annotation of sample {index}")
+        return AnnotatedSample(sample, annotation)
+
+    def _annotation_of(self, index: int, sample: Any) -> Tensor | None:
+        if isinstance(self.annotations, Mapping):
+            return self.annotations.get(index)
+        if callable(self.annotations):
+            return self.annotations(index, sample)
+        return self.annotations[index]
+
+
+class Collate:
+    """Apply a collate function to the samples of annotated samples, and stack their annotations.
+
+    Args:
+        collate_fn: What turns a list of the base dataset's samples into a batch.
+    """
+
+    def __init__(self, collate_fn: Callable[[list[Any]], Any] = default_collate) -> None:
+        self.collate_fn = collate_fn
+
+    def __call__(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
+        shapes = {tuple(s.annotation.shape) for s in samples}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"The annotations of one batch differ in shape: {sorted(shapes)}. Each is laid out like its sample's "
+                "map: (1, H, W) for an image of H x W pixels, (F,) for a table's row."
+            )
+        kind = {s.annotation.dtype for s in samples}
+        annotations = [s.annotation if len(kind) == 1 else s.annotation.float() for s in samples]
+        return AnnotatedBatch(self.collate_fn([s.sample for s in samples]), torch.stack(annotations))
+
+
+def _collate_annotated(batch: list[AnnotatedSample], *, collate_fn_map: object = None) -> AnnotatedBatch:
+    return Collate()(batch)
+
+
+default_collate_fn_map[AnnotatedSample] = _collate_annotated
+
+
+def _unknown(sample: Any) -> Tensor:
+    """Zeros laid out like the sample's first array: ``(1, H, W)`` for an image ``(C, H, W)``."""
+    arrays = [t for t in tensors_in(_as_tensors(sample)) if t.ndim]
+    if not arrays:
+        raise ValueError("An unannotated sample holds no tensor from which the shape of its annotation could be taken.")
+    shape = arrays[0].shape
+    return torch.zeros((1, *shape[1:]) if len(shape) == 3 else shape, dtype=torch.int8)
+
+
+def _as_tensors(sample: Any) -> Any:
+    if isinstance(sample, Mapping):
+        return [_as_tensors(value) for value in sample.values()]
+    if isinstance(sample, tuple | list):
+        return [_as_tensors(value) for value in sample]
+    return torch.from_numpy(sample) if type(sample).__name__ == "ndarray" else sample

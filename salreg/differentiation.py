@@ -1,0 +1,61 @@
+"""The gradient of a score at a tap, exact, with the remedy where PyTorch has no second derivative."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+_REMEDIES = {
+    "does not currently support double backward": (
+        "A compiled module has no second derivative. Run it uncompiled on penalised steps: torch.compiler.set_stance("
+        "'force_eager') around the step (SaliencyRegularizer does this by itself)."
+    ),
+    "CuDNN RNN": "Run the forward pass under torch.backends.cudnn.flags(enabled=False).",
+    "scaled_dot_product": "Run the forward pass under sdpa_kernel(SDPBackend.MATH) from torch.nn.attention.",
+    "use_reentrant=True": "Call torch.utils.checkpoint.checkpoint with use_reentrant=False.",
+    "hardsigmoid": "Replace nn.Hardsigmoid / nn.Hardswish squeeze-excite gates by nn.Sigmoid.",
+    "not appear to have been used": "The score does not depend on the tap: are the logits detached?",
+    "appears to not have been used": "The score does not depend on the tap: are the logits detached?",
+}
+
+
+def gradient(score: Tensor, activation: Tensor, *, create_graph: bool = False) -> Tensor:
+    """``d score_i / d activation_i`` for every sample i of a batch, in the activation's shape.
+
+    The scores are summed before they are differentiated, so that one backward pass serves the batch. Where samples
+    influence each other (BatchNorm in train mode), the result contains that influence.
+
+    Args:
+        score: ``(B,)``, computed from ``activation``.
+        activation: ``(B, ...)``, requires grad.
+        create_graph: Keep the result differentiable, for a penalty.
+
+    Raises:
+        RuntimeError: The score has no such gradient; the message names the reason and the remedy.
+    """
+    if not score.requires_grad:
+        raise RuntimeError(
+            "The score carries no gradient: the logits were computed under no_grad, detached, or rounded to integers."
+        )
+    try:
+        return torch.autograd.grad(score.sum(), activation, create_graph=create_graph, retain_graph=True)[0]
+    except RuntimeError as error:
+        raise explained(error) from error
+
+
+def explained(error: RuntimeError) -> RuntimeError:
+    """The same error with the remedy appended, where one is known."""
+    remedy = next((remedy for symptom, remedy in _REMEDIES.items() if symptom in str(error)), None)
+    return RuntimeError(f"{error}\n{remedy}") if remedy else error
+
+
+@contextmanager
+def twice_differentiable(model: nn.Module) -> Iterator[None]:
+    """Run a forward pass on kernels that have a second derivative: unfused attention, recurrence without cuDNN."""
+    with ExitStack() as stack:
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        if torch.cuda.is_available() and any(isinstance(module, nn.RNNBase) for module in model.modules()):
+            stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+        yield

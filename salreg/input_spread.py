@@ -1,0 +1,52 @@
+"""The unit in which an input is measured: its standard deviation, channel by channel."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salreg.distributed import accumulation_dtype, sum_over_ranks
+
+
+class InputSpread:
+    """Running standard deviation of each channel (dimension 1) over the annotated samples seen so far.
+
+    A gradient multiplied by it is in score per standard deviation, so that rescaling the data leaves a penalty as it
+    is. All samples since the first count alike, those of all processes under distributed training. A channel that has
+    not varied yet has spread 0: nothing was learned from it.
+    """
+
+    def __init__(self) -> None:
+        self._moments: Tensor | None = None  # rows: count, sum, sum of squares; one column per channel
+
+    def update(self, inputs: Tensor, annotated: Tensor) -> None:
+        """Take in the annotated samples of a batch ``(B, C, ...)``; every process must call it."""
+        moments = sum_over_ranks(_moments(inputs.detach(), annotated))
+        self._moments = moments if self._moments is None else self._moments.to(moments) + moments
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """The spread, shaped ``(1, C, 1, ...)`` to multiply the inputs' gradient."""
+        assert self._moments is not None, "update comes first"
+        count, total, squares = self._moments
+        count = count.clamp(min=1)
+        variance = squares / count - (total / count).square()
+        # Below this the difference of the two terms is rounding, not spread.
+        noise = 1e-12 * squares / count
+        deviation = variance.where(variance > noise, variance.new_zeros(())).sqrt()
+        return deviation.to(inputs.dtype).view(1, -1, *[1] * (inputs.ndim - 2))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"moments": self._moments}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._moments = state["moments"]
+
+
+def _moments(inputs: Tensor, annotated: Tensor) -> Tensor:
+    chosen = annotated.view(-1, *[1] * (inputs.ndim - 1))
+    # An unannotated sample may hold anything, NaN included.
+    values = inputs.where(chosen, inputs.new_zeros(())).to(accumulation_dtype(inputs.device))
+    rest = [axis for axis in range(values.ndim) if axis != 1]
+    total, squares = values.sum(rest), values.square().sum(rest)
+    pixels = inputs[0].numel() // inputs.shape[1]
+    return torch.stack([torch.full_like(total, pixels) * annotated.sum(), total, squares])

@@ -1,0 +1,7 @@
+"""Metrics as plain functions of tensors."""
+
+from salreg.metrics.functional.groups import worst_group_accuracy
+from salreg.metrics.functional.localisation import relevant_saliency, spurious_saliency
+from salreg.metrics.functional.reliance import reliance, replace_spurious
+
+__all__ = ["relevant_saliency", "reliance", "replace_spurious", "spurious_saliency", "worst_group_accuracy"]

@@ -1,0 +1,76 @@
+"""How much saliency lies on the marks, averaged over samples."""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salreg.annotations import is_annotated, marks
+from salreg.metrics.functional.localisation import relevant_saliency, spurious_saliency
+from salreg.metrics.plottable import Plottable
+
+
+class _MeanShare(Plottable):
+    """Mean of a share over the samples that carry the marks; maps without a share are counted apart."""
+
+    total: Tensor
+    count: Tensor
+    undefined: Tensor
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name in ("total", "count", "undefined"):
+            self.add_state(name, torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, saliency: Tensor, annotation: Tensor) -> None:
+        """Take in maps ``(B, ...)`` and the annotations on their grid."""
+        share, marked = self._share_and_marked(saliency, annotation)
+        marked = marked.to(share.device)
+        defined = marked & share.isfinite()
+        self.total = self.total + share[defined].sum()
+        self.count = self.count + defined.sum()
+        self.undefined = self.undefined + (marked & ~defined).sum()
+
+    def compute(self) -> Tensor:
+        """The mean in ``[0, 1]``; NaN where no map counted. ``.undefined`` holds the number of maps without a share."""
+        return self.total / self.count
+
+    @abstractmethod
+    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+class SpuriousSaliency(_MeanShare):
+    """Mean share of absolute saliency on the spurious marks, over the samples that carry one.
+
+    See ``salreg.metrics.functional.spurious_saliency``.
+
+    Example:
+        >>> metric = SpuriousSaliency()
+        >>> metric.update(torch.tensor([[3.0, -1.0], [0.0, 0.0]]), torch.tensor([[0, -1], [0, -1]]))
+        >>> metric.compute().item(), metric.undefined.item()
+        (0.25, 1.0)
+    """
+
+    higher_is_better = False
+
+    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+        return spurious_saliency(saliency, annotation), is_annotated(marks(annotation).spurious)
+
+
+class RelevantSaliency(_MeanShare):
+    """Mean share of positive saliency on the relevant marks (energy pointing game), over the samples that carry one.
+
+    See ``salreg.metrics.functional.relevant_saliency``.
+
+    Example:
+        >>> metric = RelevantSaliency()
+        >>> metric.update(torch.tensor([[3.0, 1.0]]), torch.tensor([[1, 0]]))
+        >>> metric.compute().item()
+        0.75
+    """
+
+    higher_is_better = True
+
+    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+        return relevant_saliency(saliency, annotation), is_annotated(marks(annotation).relevant)

@@ -1,0 +1,6 @@
+"""Pictures of saliency: overlays and film strips. Needs matplotlib."""
+
+from salreg.plotting.film_strip import film_strip
+from salreg.plotting.overlay import overlay
+
+__all__ = ["film_strip", "overlay"]

@@ -1,0 +1,255 @@
+"""Where saliency is read: one forward pass, observed at its input, at chosen layers and at its logits.
+
+``record`` registers hooks, lets the caller run the forward pass, and always removes them. The input of the observed call
+becomes a leaf that requires grad inside that call only, so that the caller's own tensor stays as it is.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from salreg.names import nearest
+
+Layer = str | nn.Module
+
+_REMEDY = (
+    "Name the module whose output is the logits with forward_module='...' (a name from named_modules(), or '' for the "
+    "LightningModule itself)."
+)
+
+
+class Recording:
+    """What ``record`` saw of one forward pass.
+
+    Attributes:
+        logits: The output of the observed call ``(B, C)``; None until it returned.
+        module: The module that received the input; None until it was called.
+        args: Its positional arguments, as the caller gave them.
+        kwargs: Its keyword arguments, likewise.
+        problem: Why an observation without taps failed, where it did; with taps the same is raised.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: Sequence[Layer] = (),
+        *,
+        batch: Any = None,
+        forward_module: nn.Module | None = None,
+        tap_input: bool = True,
+    ) -> None:
+        self.logits: Tensor | None = None
+        self.module: nn.Module | None = None
+        self.args: tuple[Any, ...] = ()
+        self.kwargs: dict[str, Any] = {}
+        self.problem: str | None = None
+        self._model = model
+        self._layers = {layer: find_layer(model, layer) for layer in layers}
+        self._batch = {id(tensor): tensor for tensor in tensors_in(batch)}
+        self._forward_module = forward_module
+        self._tap_input = tap_input
+        self._input: Tensor | None = None
+        self._activations: dict[Layer, Tensor] = {}
+        self._depth = 0
+        self._depth_of_input = 0
+
+    def activation(self, layer: Layer | None) -> Tensor:
+        """The activation at a tap: a layer's output, or the input where ``layer`` is None.
+
+        Raises:
+            RuntimeError: The tap was not reached by the forward pass, with the reason.
+        """
+        self.require_logits()
+        if layer is not None:
+            if layer not in self._activations:
+                raise RuntimeError(f"The forward pass that gave the logits did not run the layer {layer!r}.")
+            return self._activations[layer]
+        if self._input is None:
+            given = [t for t in tensors_in((self.args, self.kwargs)) if t.ndim]
+            raise RuntimeError(
+                f"{type(self.module).__name__} received {', '.join(str(t.dtype) for t in given) or 'no tensor'}: only "
+                "floating point inputs carry a gradient. Read the saliency at a layer instead, for example "
+                "GradCAM(layer='...'), or convert the input to float in the dataset."
+            )
+        return self._input
+
+    def require_logits(self) -> Tensor:
+        """The logits, or a ``RuntimeError`` that says why there are none."""
+        if self.logits is None:
+            raise RuntimeError(
+                f"{self._name_of(self._forward_module)!r} was not called with gradients enabled during the step."
+                if self._forward_module is not None
+                else "No call of a module with trainable parameters received a tensor of the batch, so the forward pass "
+                f"could not be found (model.forward(x) and x = x * 2 before the call hide it). {_REMEDY}"
+            )
+        return self.logits
+
+    def input_index(self) -> int | None:
+        """Position of the explained input among the batch's tensors, where it is one of them."""
+        given = [id(tensor) for tensor in tensors_in((self.args, self.kwargs)) if tensor.is_floating_point()]
+        return next((list(self._batch).index(key) for key in given if key in self._batch), None)
+
+    @contextmanager
+    def _hooked(self) -> Iterator["Recording"]:
+        with ExitStack() as hooks:
+            for module in self._observed_modules():
+                for handle in (
+                    module.register_forward_pre_hook(self._on_call, with_kwargs=True),
+                    module.register_forward_hook(self._on_return),
+                ):
+                    hooks.callback(handle.remove)
+            for layer, module in self._layers.items():
+                handle = module.register_forward_hook(lambda _m, _a, out, layer=layer: self._on_layer(layer, out))
+                hooks.callback(handle.remove)
+            yield self
+
+    def _observed_modules(self) -> list[nn.Module]:
+        everywhere = {id(m): m for root in (self._model, *_hidden_modules(self._model)) for m in root.modules()}
+        trainable = [m for m in everywhere.values() if any(p.requires_grad for p in m.parameters())]
+        if self._forward_module is not None and self._forward_module not in trainable:
+            trainable.append(self._forward_module)
+        return trainable
+
+    def _on_call(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._depth += 1
+        if self._ignored():
+            return None
+        if self.logits is not None and self._forward_module is None and self._depth == 1:
+            self._fail(
+                f"Two candidates for the logits: after {self._name_of(self.module)!r} received the batch's input and "
+                f"returned, {self._name_of(module)!r}, which has trainable parameters too, was called. {_REMEDY}"
+            )
+        if self.module is not None:
+            return None
+        given = [tensor for tensor in tensors_in((args, kwargs)) if id(tensor) in self._batch]
+        if not given and module is not self._forward_module:
+            return None
+        self.module, self.args, self.kwargs, self._depth_of_input = module, args, kwargs, self._depth
+        candidates = [t for t in given or tensors_in((args, kwargs)) if t.is_floating_point()]
+        if not candidates or not self._tap_input:
+            return None
+        self._input = candidates[0] if candidates[0].requires_grad else _leaf(candidates[0])
+        # A clone, so that an in-place operation of the model finds no leaf and spoils no tap.
+        return replace_tensor((args, kwargs), candidates[0], self._input.clone())
+
+    def _on_return(self, module: nn.Module, args: Any, output: Any) -> None:
+        depth, self._depth = self._depth, self._depth - 1
+        if self.module is None or self.logits is not None or self._ignored():
+            return
+        wanted = self._forward_module or self.module
+        if module is wanted and (self._forward_module is not None or depth == self._depth_of_input):
+            try:
+                self.logits = find_logits(output)
+            except ValueError as error:
+                self._fail(str(error))
+
+    def _fail(self, problem: str) -> None:
+        if self._tap_input:
+            raise RuntimeError(problem)
+        self.problem = problem
+
+    def _on_layer(self, layer: Layer, output: Any) -> Any:
+        if self.logits is not None or not torch.is_grad_enabled():
+            return None
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            raise ValueError(f"The layer {layer!r} returns {type(output).__name__}, not a tensor of activations.")
+        self._activations[layer] = output if output.requires_grad else _leaf(output)
+        # A clone, because an in-place ReLU behind the layer would otherwise overwrite the activation.
+        return self._activations[layer].clone()
+
+    def _ignored(self) -> bool:
+        return self._tap_input and not torch.is_grad_enabled()  # a teacher's or a momentum encoder's pass
+
+    def _name_of(self, module: nn.Module | None) -> str:
+        names = {id(m): name for name, m in self._model.named_modules()}
+        return names.get(id(module)) or type(module).__name__
+
+
+@contextmanager
+def record(
+    model: nn.Module,
+    layers: Sequence[Layer] = (),
+    *,
+    batch: Any = None,
+    forward_module: nn.Module | None = None,
+    tap_input: bool = True,
+) -> Iterator[Recording]:
+    """Observe the forward pass that runs inside the ``with`` block.
+
+    Args:
+        model: The module that owns the pass.
+        layers: Layers of ``model``, by name or as modules, whose outputs are taps.
+        batch: The batch being processed; the observed call is the outermost one that receives one of its tensors.
+        forward_module: The module whose output is the logits, where the identity of the batch's tensors cannot tell.
+        tap_input: Whether the input becomes a tap. False observes without touching anything.
+
+    Raises:
+        RuntimeError: Another module with trainable parameters runs after the observed call returned.
+        ValueError: A layer does not exist or returns no tensor, or no logits are found in the output.
+    """
+    recording = Recording(model, layers, batch=batch, forward_module=forward_module, tap_input=tap_input)
+    with recording._hooked():
+        yield recording
+
+
+def find_layer(model: nn.Module, layer: Layer) -> nn.Module:
+    """The layer of that name; a ``ValueError`` suggests the nearest names."""
+    if isinstance(layer, nn.Module):
+        return layer
+    modules = dict(model.named_modules())
+    if layer not in modules:
+        raise ValueError(f"{type(model).__name__} has no layer {layer!r}{nearest(layer, modules)}.")
+    return modules[layer]
+
+
+def find_logits(output: Any) -> Tensor:
+    """The logits in a module's output: the tensor itself, ``.logits``, ``["logits"]``, or a tuple's only float tensor."""
+    if isinstance(output, Mapping):
+        output = output.get("logits", output)
+    output = getattr(output, "logits", output)
+    tensors = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
+    if len(tensors) != 1:
+        raise ValueError(
+            f"{len(tensors)} candidates for the logits in the output ({type(output).__name__}); return them as a tensor, "
+            "as an attribute or a dict entry called 'logits', or name the module that gives them with forward_module='...'."
+        )
+    return tensors[0]
+
+
+def tensors_in(collection: Any) -> list[Tensor]:
+    """All tensors in nested sequences, mappings and dataclasses, in a fixed order."""
+    if isinstance(collection, Tensor):
+        return [collection]
+    if isinstance(collection, Mapping):
+        return [tensor for value in collection.values() for tensor in tensors_in(value)]
+    if isinstance(collection, Sequence) and not isinstance(collection, str | bytes):
+        return [tensor for value in collection for tensor in tensors_in(value)]
+    if is_dataclass(collection) and not isinstance(collection, type):
+        return [tensor for field in fields(collection) for tensor in tensors_in(getattr(collection, field.name))]
+    return []
+
+
+def replace_tensor(collection: Any, old: Tensor, new: Tensor) -> Any:
+    """A copy of nested tuples, lists and dicts in which ``new`` stands for ``old``."""
+    if collection is old:
+        return new
+    if isinstance(collection, dict):
+        return {key: replace_tensor(value, old, new) for key, value in collection.items()}
+    if type(collection) in (tuple, list):
+        return type(collection)(replace_tensor(value, old, new) for value in collection)
+    return collection
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    return (tensor.clone() if tensor.is_inference() else tensor.detach()).requires_grad_()
+
+
+def _hidden_modules(model: nn.Module) -> list[nn.Module]:
+    """Modules that the model keeps in plain lists, tuples or dicts, where named_modules() does not find them."""
+    containers = [value for value in vars(model).values() if type(value) in (list, tuple, dict)]
+    values = [v for c in containers for v in (c.values() if isinstance(c, dict) else c)]
+    return [value for value in values if isinstance(value, nn.Module)]
