@@ -202,6 +202,7 @@ class Step(Replacement):
             recording = stack.enter_context(self._record(layers, batch.sample))
 
             def penalise(loss: Tensor) -> Tensor:
+                recording.close()
                 for regularizer in regularizers:
                     loss = regularizer.penalise(loss, recording, batch, self.module)
                 return loss

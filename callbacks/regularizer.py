@@ -1,12 +1,13 @@
 """The callback that makes a module right for the right reasons."""
 
 import math
+import os
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
-from torch import Tensor, nn
+from torch import Tensor
 
 from salreg.attributions import Attribution
 from salreg.callbacks.injection import attach, detach
@@ -210,15 +211,15 @@ def _mean_spurious(saliency: Tensor, annotation: Tensor) -> Tensor | None:
     return share.mean() if len(share) else None
 
 
-def _parts(module: nn.Module) -> dict[str, nn.Module]:
-    """The module's children; those of the only child where there is one."""
-    parts: dict[str, nn.Module] = {}
-    prefix = ""
-    while True:
-        children = {name: child for name, child in module.named_children() if any(True for _ in child.parameters())}
-        if len(children) != 1 or list(module.parameters(recurse=False)):
-            break
-        (name, module), = children.items()
-        prefix += f"{name}."
-    parts = {prefix + name: child for name, child in children.items()}
-    return parts or {prefix.rstrip(".") or type(module).__name__: module}
+def _parts(module: pl.LightningModule) -> dict[str, list[Tensor]]:
+    """The trainable parameters by the part of the module that they belong to, one level below what all have in common."""
+    named = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+    known = {id(parameter) for parameter in named.values()}
+    paths = [name.split(".") for name in named]
+    common = len(os.path.commonprefix([path[:-1] for path in paths]))
+    parts: dict[str, list[Tensor]] = {}
+    for path, parameter in zip(paths, named.values(), strict=True):
+        parts.setdefault(".".join(path[: common + 1]), []).append(parameter)
+    optimized = [p for optimizer in module.trainer.optimizers for group in optimizer.param_groups for p in group["params"]]
+    hidden = [p for p in optimized if id(p) not in known and p.requires_grad]  # of a module kept in a plain list
+    return {**parts, **({"parameters that only the optimizer knows": hidden} if hidden else {})}

@@ -1,8 +1,9 @@
 """The penalty: an attribution loss of the current batch, differentiable in the model's parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -137,25 +138,26 @@ class Watch:
         return self.of.measure(self.recording, target, annotation).value
 
 
-def gradient_norms(penalty: Tensor, modules: dict[str, nn.Module]) -> dict[str, float]:
-    """Norm of the penalty's gradient in each module's trainable parameters; 0 where it does not reach.
+def gradient_norms(penalty: Tensor, parameters: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
+    """Norm of the penalty's gradient in each group of trainable parameters; 0 where it does not reach.
 
     Raises:
         DeadPenaltyError: It reaches none of them.
         RuntimeError: An operator has no second derivative; the message names the remedy.
     """
-    norms = {}
-    for name, module in modules.items():
-        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        if parameters:
-            try:
-                grads = torch.autograd.grad(penalty, parameters, retain_graph=True, allow_unused=True)
-            except RuntimeError as error:
-                raise explained(error) from error
-            norms[name] = sum(float(grad.float().norm()) ** 2 for grad in grads if grad is not None) ** 0.5
-    if not any(norms.values()):
+    every = [parameter for group in parameters.values() for parameter in group]
+    try:
+        grads = iter(torch.autograd.grad(penalty, every, retain_graph=True, allow_unused=True) if every else ())
+    except RuntimeError as error:
+        raise explained(error) from error
+    squares = {
+        name: sum(float(grad.float().square().sum()) for grad in islice(grads, len(group)) if grad is not None)
+        for name, group in parameters.items()
+    }
+    if not any(squares.values()):
         raise DeadPenaltyError(
             f"The penalty is {float(penalty.detach()):g}, but its gradient is zero in every trainable parameter "
-            f"({', '.join(norms) or 'there is none'}). Is the saliency detached, or rounded to a constant?"
+            f"({', '.join(squares) or 'there is none'}). Likely: everything between the tap and the logits is frozen, or the "
+            "saliency is detached or rounded."
         )
-    return norms
+    return {name: square**0.5 for name, square in squares.items()}

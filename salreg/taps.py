@@ -56,6 +56,11 @@ class Recording:
         self._activations: dict[Layer, Tensor] = {}
         self._depth = 0
         self._depth_of_input = 0
+        self._closed = False
+
+    def close(self) -> None:
+        """Stop observing. Activation checkpointing calls modules again while gradients are computed."""
+        self._closed = True
 
     def activation(self, layer: Layer | None) -> Tensor:
         """The activation at a tap: a layer's output, or the input where ``layer`` is None.
@@ -120,8 +125,10 @@ class Recording:
             return None
         if self.logits is not None and self._forward_module is None and self._depth == 1:
             self._fail(
-                f"Two candidates for the logits: after {self._name_of(self.module)!r} received the batch's input and "
-                f"returned, {self._name_of(module)!r}, which has trainable parameters too, was called. {_REMEDY}"
+                RuntimeError(
+                    f"Two candidates for the logits: after {self._name_of(self.module)!r} received the batch's input and "
+                    f"returned, {self._name_of(module)!r}, which has trainable parameters too, was called. {_REMEDY}"
+                )
             )
         if self.module is not None:
             return None
@@ -145,15 +152,15 @@ class Recording:
             try:
                 self.logits = find_logits(output)
             except ValueError as error:
-                self._fail(str(error))
+                self._fail(error)
 
-    def _fail(self, problem: str) -> None:
+    def _fail(self, error: Exception) -> None:
         if self._tap_input:
-            raise RuntimeError(problem)
-        self.problem = problem
+            raise error
+        self.problem = str(error)
 
     def _on_layer(self, layer: Layer, output: Any) -> Any:
-        if self.logits is not None or not torch.is_grad_enabled():
+        if self.logits is not None or self._closed or not torch.is_grad_enabled():
             return None
         if not isinstance(output, Tensor) or not output.is_floating_point():
             raise ValueError(f"The layer {layer!r} returns {type(output).__name__}, not a tensor of activations.")
@@ -162,7 +169,8 @@ class Recording:
         return self._activations[layer].clone()
 
     def _ignored(self) -> bool:
-        return self._tap_input and not torch.is_grad_enabled()  # a teacher's or a momentum encoder's pass
+        # Without gradients it is a teacher's or a momentum encoder's pass.
+        return self._closed or (self._tap_input and not torch.is_grad_enabled())
 
     def _name_of(self, module: nn.Module | None) -> str:
         names = {id(m): name for name, m in self._model.named_modules()}
@@ -245,7 +253,8 @@ def replace_tensor(collection: Any, old: Tensor, new: Tensor) -> Any:
 
 
 def _leaf(tensor: Tensor) -> Tensor:
-    return (tensor.clone() if tensor.is_inference() else tensor.detach()).requires_grad_()
+    # A copy: the caller may change its tensor after the forward pass.
+    return tensor.detach().clone().requires_grad_()
 
 
 def _hidden_modules(model: nn.Module) -> list[nn.Module]:

@@ -1,0 +1,22 @@
+import matplotlib
+import pytest
+import torch
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small models train faster on one thread, and parallel test processes do not fight for cores."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path, monkeypatch):
+    """Whatever a Trainer writes lands in the test's own folder."""
+    monkeypatch.chdir(tmp_path)

@@ -1,0 +1,121 @@
+import pytest
+import torch
+from support import annotated, images
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
+
+from salreg.data import AnnotatedBatch, AnnotatedDataset, Collate
+
+
+def base(n=4):
+    x, y, _ = images(n)
+    return TensorDataset(x, y)
+
+
+MARK = -torch.ones(1, 8, 8, dtype=torch.int8)
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [{2: MARK}, [None, None, MARK, None], lambda index, sample: MARK if index == 2 else None],
+    ids=["mapping", "sequence", "function"],
+)
+def test_missing_annotations_are_zeros(annotations):
+    batch = next(iter(DataLoader(AnnotatedDataset(base(), annotations), batch_size=4)))
+    assert isinstance(batch, AnnotatedBatch)
+    assert batch.annotation.shape == (4, 1, 8, 8)
+    assert batch.annotation.flatten(1).any(1).tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_hold_what_the_base_would_have_given(workers):
+    plain = next(iter(DataLoader(base(), batch_size=4)))
+    batch = next(iter(DataLoader(AnnotatedDataset(base(), {}), batch_size=4, num_workers=workers)))
+    assert torch.equal(batch.sample[0], plain[0])
+    assert torch.equal(batch.sample[1], plain[1])
+
+
+def test_workers_may_be_spawned():
+    loader = DataLoader(annotated(4), batch_size=4, num_workers=1, multiprocessing_context="spawn")
+    assert next(iter(loader)).annotation.shape == (4, 1, 8, 8)
+
+
+def test_a_collate_function_of_the_users_own():
+    def double(samples):
+        images, labels = default_collate(samples)
+        return 2 * images, labels
+
+    loader = DataLoader(annotated(4), batch_size=4, collate_fn=Collate(double))
+    assert torch.equal(next(iter(loader)).sample[0], 2 * images(4)[0])
+
+
+class Listed(Dataset):
+    def __init__(self, samples):
+        self.samples = samples
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        return self.samples[index]
+
+
+@pytest.mark.parametrize(
+    ("sample", "shape"),
+    [
+        ((torch.zeros(3, 5, 6), 1), (1, 5, 6)),
+        ((torch.zeros(7), 1), (7,)),
+        ({"label": torch.tensor(1), "ids": torch.zeros(9, dtype=torch.long)}, (9,)),
+        ((torch.zeros(2, 4).numpy(), 0), (2, 4)),
+    ],
+    ids=["image", "table", "text in a dict", "array"],
+)
+def test_zeros_are_laid_out_like_the_sample(sample, shape):
+    assert AnnotatedDataset(Listed([sample]), {})[0].annotation.shape == shape
+
+
+def test_a_dataset_of_one_sample_and_negative_indices():
+    dataset = AnnotatedDataset(base(4), {3: MARK})
+    assert torch.equal(dataset[-1].annotation, MARK)
+    with pytest.raises(IndexError):
+        dataset[4]
+
+
+def test_lengths_that_differ_are_an_error():
+    with pytest.raises(ValueError, match="4 samples, but there are 3 annotations"):
+        AnnotatedDataset(base(), [MARK] * 3)
+    with pytest.raises(ValueError, match="4 samples, but sample 4 is annotated"):
+        AnnotatedDataset(base(), {4: MARK})
+
+
+def test_iterable_datasets_are_refused():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(())
+
+    with pytest.raises(TypeError, match="map-style"):
+        AnnotatedDataset(Stream(), {})
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (torch.full((1, 8, 8), float("nan")), "sample 1 contains NaN"),
+        (torch.full((1, 8, 8), -2), "sample 1 has values from -2 to -2"),
+        (MARK.bool(), "sample 1 is boolean"),
+    ],
+)
+def test_bad_values_name_the_sample(bad, message):
+    with pytest.raises(ValueError, match=message):
+        AnnotatedDataset(base(), {1: bad})[1]
+
+
+def test_annotations_of_different_shapes_in_one_batch_are_an_error():
+    dataset = AnnotatedDataset(base(2), {0: MARK, 1: MARK[:, :4]})
+    with pytest.raises(ValueError, match="differ in shape"):
+        next(iter(DataLoader(dataset, batch_size=2)))
+
+
+def test_unpacking_a_batch_says_what_is_missing():
+    batch = next(iter(DataLoader(annotated(4), batch_size=4)))
+    with pytest.raises(TypeError, match="comes from an AnnotatedDataset"):
+        _x, _y = batch

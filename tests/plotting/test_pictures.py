@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+
+from salreg.plotting import film_strip, overlay
+from salreg.plotting.film_strip import MAX_COLUMNS, Frame
+from salreg.plotting.overlay import RELEVANT_COLOUR, SPURIOUS_COLOUR
+
+
+def has_colour(picture, colour):
+    return (np.abs(picture.astype(int) - np.round(np.array(colour) * 255)).max(-1) <= 1).any()
+
+
+def corner(value):
+    annotation = torch.zeros(1, 8, 8)
+    annotation[:, :3, :3] = value
+    return annotation
+
+
+@pytest.mark.parametrize(("value", "colour"), [(-1, SPURIOUS_COLOUR), (1, RELEVANT_COLOUR)])
+def test_marked_regions_are_outlined_in_their_colour(value, colour):
+    plain = overlay(torch.rand(1, 8, 8), torch.rand(8, 8), corner(0), limit=1.0)
+    marked = overlay(torch.rand(1, 8, 8), torch.rand(8, 8), corner(value), limit=1.0)
+    assert not has_colour(plain, colour)
+    assert has_colour(marked, colour)
+    assert marked.dtype == np.uint8
+
+
+def test_the_heat_map_is_brightest_where_saliency_is_highest():
+    saliency = torch.zeros(8, 8)
+    saliency[7, 7] = 1.0
+    picture = overlay(torch.zeros(1, 8, 8), saliency, corner(0), limit=1.0)
+    heat = picture[:, -picture.shape[0] :].astype(int).sum(-1)
+    y, x = np.unravel_index(heat.argmax(), heat.shape)
+    assert y >= heat.shape[0] * 7 / 8
+    assert x >= heat.shape[1] * 7 / 8
+
+
+@pytest.mark.parametrize(
+    ("image", "saliency", "annotation"),
+    [
+        (torch.rand(3, 8, 8), torch.rand(4, 4), corner(-1)),
+        (torch.rand(5, 500, 300), torch.rand(500, 300), torch.zeros(1, 500, 300)),
+        (torch.rand(6), torch.rand(6), torch.tensor([-1.0, 0, 0, 0, 0, 1])),
+        (torch.full((1, 8, 8), float("nan")), torch.full((8, 8), float("nan")), corner(-1)),
+        (torch.zeros(1, 8, 8), torch.zeros(8, 8), corner(-1)),
+    ],
+    ids=["coarse map", "large, five channels", "table", "NaN", "nothing at all"],
+)
+def test_all_kinds_of_samples_can_be_drawn(image, saliency, annotation):
+    picture = overlay(image, saliency, annotation, limit=float(saliency.max()))
+    assert picture.ndim == 3
+    assert max(picture.shape) < 2000
+
+
+def frames(count, samples=2):
+    return [
+        Frame(f"epoch {index}", [torch.full((8, 8), float(index + 1))] * samples, ["1%"] * samples) for index in range(count)
+    ]
+
+
+def test_a_film_strip_grows_by_a_column_per_epoch_up_to_its_limit():
+    def width(count):
+        return film_strip([torch.rand(1, 8, 8)] * 2, [corner(-1)] * 2, ["cat", "$dog_"], frames(count)).shape[1]
+
+    assert width(1) < width(2) < width(MAX_COLUMNS)
+    assert width(MAX_COLUMNS) == width(50)
+
+
+def test_a_row_has_one_colour_scale():
+    """The same map is drawn dark beside a stronger one, and bright when it is the strongest."""
+    weak, strong = torch.full((8, 8), 0.1), torch.ones(8, 8)
+    alone = film_strip([torch.zeros(1, 8, 8)], [corner(0)], [""], [Frame("a", [weak], [""])])
+    beside = film_strip([torch.zeros(1, 8, 8)], [corner(0)], [""], [Frame("a", [weak], [""]), Frame("b", [strong], [""])])
+    column = slice(96 + 100, 96 + 160)
+    assert alone[60:110, column].mean() > beside[60:110, column].mean() + 50

@@ -1,0 +1,123 @@
+"""Small models and data that several tests use."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from salreg.callbacks import SaliencyRegularizer
+from salreg.data import AnnotatedDataset
+
+SIDE = 8
+
+
+def images(n: int = 24, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """``n`` random images ``(n, 1, 8, 8)``, labels of three classes, and annotations: a 3 x 3 spurious corner, which gives
+    the class away, on two of three samples."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(n, 1, SIDE, SIDE, generator=generator)
+    y = torch.randint(0, 3, (n,), generator=generator)
+    x[:, :, :3, :3] = y.view(-1, 1, 1, 1) / 2
+    annotations = torch.zeros(n, 1, SIDE, SIDE, dtype=torch.int8)
+    annotations[:, :, :3, :3] = -1
+    annotations[::3] = 0
+    return x, y, annotations
+
+
+def annotated(n: int = 24, seed: int = 0) -> AnnotatedDataset:
+    x, y, annotations = images(n, seed)
+    return AnnotatedDataset(TensorDataset(x, y), annotations)
+
+
+def loader(dataset: Dataset[Any] | None = None, batch_size: int = 8, **options: Any) -> DataLoader[Any]:
+    return DataLoader(annotated() if dataset is None else dataset, batch_size, **options)
+
+
+def plain_loader(n: int = 24, batch_size: int = 8, shuffle: bool = False) -> DataLoader[Any]:
+    """The same samples without salreg."""
+    x, y, _ = images(n)
+    return DataLoader(TensorDataset(x, y), batch_size, shuffle=shuffle)
+
+
+def conv_net(smooth: bool = False) -> nn.Sequential:
+    act = nn.Tanh if smooth else nn.ReLU
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), act(), nn.Conv2d(4, 4, 3), act(), nn.Flatten(), nn.Linear(4 * 36, 3)
+    )  # fmt: skip
+
+
+def noisy_net() -> nn.Sequential:
+    """With BatchNorm, whose statistics any extra forward pass would change, and Dropout, which draws random numbers."""
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(4 * 36, 3)
+    )
+
+
+class Lit(pl.LightningModule):
+    """An ordinary module: ``x, y = batch``, ``self(x)``, cross-entropy."""
+
+    def __init__(self, net: nn.Module | None = None, lr: float = 0.1) -> None:
+        super().__init__()
+        self.net = conv_net() if net is None else net
+        self.lr = lr
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        x, y = batch
+        return cross_entropy(self(x), y)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        x, y = batch
+        self.log("val/loss", cross_entropy(self(x), y))
+
+    test_step = validation_step
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=self.lr, momentum=0.9)
+
+
+def trainer(*callbacks: pl.Callback, epochs: int = 2, **options: Any) -> pl.Trainer:
+    defaults: dict[str, Any] = {
+        "max_epochs": epochs,
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+    }
+    return pl.Trainer(callbacks=list(callbacks), **{**defaults, **options})
+
+
+def fit(module: pl.LightningModule, *callbacks: pl.Callback, data: Any = None, val: Any = None, **options: Any) -> pl.Trainer:
+    """Train with a fixed seed on the annotated images (or ``data``)."""
+    torch.manual_seed(1)
+    used = trainer(*callbacks, **options)
+    used.fit(module, loader() if data is None else data, val)
+    return used
+
+
+def fresh(make: Any = Lit, *args: Any, **kwargs: Any) -> Any:
+    """A module with always the same initial parameters."""
+    torch.manual_seed(0)
+    return make(*args, **kwargs)
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    """Whether two modules hold bit-identical parameters and buffers, compared in order."""
+    left, right = list(a.state_dict().values()), list(b.state_dict().values())
+    return len(left) == len(right) and all(torch.equal(x, y) for x, y in zip(left, right, strict=True))
+
+
+def distance(a: nn.Module, b: nn.Module) -> float:
+    """The largest absolute difference between parameters."""
+    return max(float((x - y).detach().abs().max()) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+def regularizer(**options: Any) -> SaliencyRegularizer:
+    return SaliencyRegularizer(**{"weight": 3.0, **options})
