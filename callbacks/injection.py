@@ -58,8 +58,8 @@ class Injection:
         self.forward_call: ForwardCall | None = None
         self.problem = "No step of the module has been seen with an annotated batch yet."
         self._replacements: list[Replacement] = [
-            *(Step(module, name, self) for name in _STEPS),
-            *(SampleOnly(module, name) for name in _BATCH_HOOKS),
+            *(Step(module, name, self) for name in _STEPS if callable(getattr(module, name))),
+            *(SampleOnly(module, name) for name in _BATCH_HOOKS if callable(getattr(module, name))),
             *(SampleTransfer(module, name) for name in _TRANSFERS),
         ]
         for replacement in self._replacements:

@@ -13,6 +13,7 @@ from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.monitoring import chunks, explain, undisturbed
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch
+from salreg.distributed import sum_over_ranks
 from salreg.metrics import RelevantSaliency, Reliance, SpuriousSaliency
 from salreg.metrics.functional import replace_spurious
 
@@ -52,10 +53,11 @@ class SaliencyMetrics(pl.Callback):
         self.max_batches = max_batches
         self.forward_module = forward_module
         self.target = target
+        self._spurious, self._relevant, self._reliance = SpuriousSaliency(), RelevantSaliency(), Reliance()
         self._metrics: dict[str, Metric] = {
-            "spurious_saliency": SpuriousSaliency(),
-            "relevant_saliency": RelevantSaliency(),
-            "reliance": Reliance(),
+            "spurious_saliency": self._spurious,
+            "relevant_saliency": self._relevant,
+            "reliance": self._reliance,
         }
         self._warned = False
 
@@ -108,13 +110,13 @@ class SaliencyMetrics(pl.Callback):
         for chunk in chunks(batch, find_target(batch.sample, self.target), self.chunk_size):
             saliency, recording = explain(module, call, self.attribution, chunk)
             annotation = chunk.annotation.to(saliency.device)
-            self._metrics["spurious_saliency"].update(saliency, annotation)
-            self._metrics["relevant_saliency"].update(saliency, annotation)
+            self._spurious.update(saliency, annotation)
+            self._relevant.update(saliency, annotation)
             inputs = call.input_of(chunk.tensors)
             if len(inputs) > 1 and annotations.fits(annotation, inputs):
                 replaced = replace_spurious(inputs, annotation, generator)
                 after = call.run(module, chunk.tensors, replaced=replaced).require_logits()
-                self._metrics["reliance"].update(recording.require_logits(), after, annotation)
+                self._reliance.update(recording.require_logits(), after, annotation)
 
     def _log(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         if trainer.sanity_checking:
@@ -123,6 +125,9 @@ class SaliencyMetrics(pl.Callback):
             value = metric.compute()
             if value.isfinite():
                 module.log(f"{stage}/{name}", value, batch_size=1)
+        undefined = sum_over_ranks(self._spurious.undefined + self._relevant.undefined)
+        if undefined:
+            module.log(f"{stage}/undefined_maps", undefined, batch_size=1)
 
     def _warn(self, reason: str) -> None:
         if not self._warned:

@@ -1,0 +1,264 @@
+"""Pictures of a fixed panel, taken without leaving a trace in the training."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from matplotlib.image import imread
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from support import Lit, annotated, fit, fresh, images, loader, noisy_net, plain_loader, regularizer, same, trainer
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from salreg import AnnotatedDataset
+from salreg.attributions import GradCAM, InputGradient
+from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
+from salreg.callbacks import snapshots as module_under_test
+from salreg.callbacks.panel import spread
+
+
+def test_a_film_strip_and_an_overlay_per_sample_and_epoch(tmp_path):
+    fit(fresh(), SaliencySnapshots(panel=4, dir=tmp_path / "out"), val=loader(), epochs=3)
+    folder = tmp_path / "out" / "input_gradient"
+    assert sorted(p.name for p in folder.iterdir()) == ["epoch_0000", "epoch_0001", "epoch_0002", "epoch_0003", "film_strip.png"]
+    for epoch in folder.glob("epoch_*"):
+        assert sorted(p.name for p in epoch.iterdir()) == [f"sample_{i:02d}.png" for i in range(4)]
+    assert imread(folder / "film_strip.png").shape[1] > 400
+
+
+def test_pictures_land_in_the_run_folder_by_default(tmp_path):
+    fit(fresh(), SaliencySnapshots(panel=2), default_root_dir=tmp_path, epochs=1)
+    assert (tmp_path / "snapshots" / "input_gradient" / "film_strip.png").is_file()
+
+
+def test_a_folder_with_files_is_left_alone(tmp_path):
+    taken = tmp_path / "out"
+    taken.mkdir()
+    (taken / "mine.txt").write_text("keep")
+    fit(fresh(), SaliencySnapshots(panel=2, dir=taken), epochs=1)
+    assert [p.name for p in taken.iterdir()] == ["mine.txt"]
+    assert (tmp_path / "out-1" / "input_gradient" / "film_strip.png").is_file()
+
+
+def test_the_cadence_and_the_last_epoch(tmp_path):
+    callback = SaliencySnapshots(panel=2, every_n_epochs=2, dir=tmp_path / "out")
+    fit(fresh(), callback, val=loader(), epochs=5)
+    assert callback.state_dict()["epochs_drawn"] == [0, 2, 4, 5]
+
+
+def test_what_the_regularizer_uses_is_drawn(tmp_path):
+    fit(fresh(), regularizer(attribution=GradCAM("net.2")), SaliencySnapshots(panel=2, dir=tmp_path / "out"), epochs=1)
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["grad_cam_net-2"]
+
+
+def test_several_attributions(tmp_path):
+    drawn = [InputGradient(), InputGradient("target_logit"), GradCAM("net.2"), "input_gradient"]
+    fit(fresh(), SaliencySnapshots(panel=2, attributions=drawn, dir=tmp_path / "out"), epochs=1)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["grad_cam_net-2", "input_gradient", "input_gradient_2"]
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_snapshots_and_metrics_leave_the_training_bit_identical(precision):
+    """BatchNorm, Dropout and shuffling would show any extra train-mode forward pass or random number."""
+    ours, theirs = fresh(Lit, noisy_net()), fresh(Lit, noisy_net())
+    theirs.load_state_dict(ours.state_dict())
+    options = {"precision": precision, "num_sanity_val_steps": 2, "epochs": 3}
+    fit(theirs, data=plain_loader(shuffle=True), val=plain_loader(), **options)
+    used = fit(ours, SaliencySnapshots(panel=4), SaliencyMetrics(), data=loader(shuffle=True), val=loader(), **options)
+    assert same(ours, theirs)
+    assert used.callback_metrics["val/spurious_saliency"] > 0
+
+
+def test_a_random_dataset_draws_the_same_numbers_with_snapshots():
+    class Noisy(torch.utils.data.Dataset):
+        def __len__(self):
+            return 24
+
+        def __getitem__(self, index):
+            x, y, _ = images()
+            return x[index] + torch.rand(()) + np.random.rand(), y[index]
+
+    def trained(*callbacks):
+        np.random.seed(0)
+        module = fresh()
+        fit(module, *callbacks, data=loader(AnnotatedDataset(Noisy(), images()[2])))
+        return module
+
+    assert same(trained(regularizer(weight=0)), trained(SaliencySnapshots(panel=4), SaliencyMetrics()))
+
+
+def test_a_frozen_batch_norm_stays_in_eval_mode():
+    class Frozen(Lit):
+        def on_train_epoch_start(self):
+            self.net[1].eval()
+
+    modes = []
+
+    class Modes(pl.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            modes.append((pl_module.net[1].training, pl_module.net[4].training))
+
+    fit(fresh(Frozen, noisy_net()), SaliencySnapshots(panel=2), SaliencyMetrics(), Modes(), val=loader())
+    assert set(modes) == {(False, True)}
+
+
+def test_the_panel_is_taken_from_validation_and_kept_in_the_checkpoint(tmp_path):
+    first = SaliencySnapshots(panel=4, dir=tmp_path / "first")
+    used = fit(fresh(), first, val=loader(annotated(seed=5)), epochs=1)
+    used.save_checkpoint(tmp_path / "one.ckpt")
+    again = SaliencySnapshots(panel=4, dir=tmp_path / "second")
+    trainer(again, epochs=2).fit(fresh(), loader(), loader(annotated(seed=9)), ckpt_path=tmp_path / "one.ckpt")
+    x, _, _ = images(seed=5)
+    for callback in (first, again):
+        panel = callback.state_dict()["panel"]["tensors"][0]
+        assert all((x == sample).flatten(1).all(1).any() for sample in panel)
+    assert again.state_dict()["epochs_drawn"] == [0, 1, 2]
+    assert [f["title"] for f in again.state_dict()["history"]["input_gradient"]] == ["epoch 0", "epoch 1", "epoch 2"]
+
+
+def test_without_annotated_data_a_warning_says_so():
+    with pytest.warns(UserWarning, match="neither the validation nor the training data come from an AnnotatedDataset"):
+        fit(fresh(), SaliencySnapshots(), data=plain_loader(), epochs=1)
+
+
+def test_the_panel_prefers_annotated_samples_and_takes_classes_in_turn():
+    marked = torch.tensor([False, True, True, True, True])
+    classes = torch.tensor([2, 0, 0, 0, 1])
+    assert spread(marked, classes, 4) == [1, 4, 2, 3]
+    assert spread(marked, None, 5)[-1] == 0
+
+
+def test_batch_hooks_prepare_the_panel_too(tmp_path):
+    class Scaling(Lit):
+        def on_after_batch_transfer(self, batch, dataloader_idx):
+            return [batch[0] / 255, batch[1]]
+
+    callback = SaliencySnapshots(panel=4, dir=tmp_path / "out")
+    fit(fresh(Scaling), callback, epochs=1)
+    assert callback.state_dict()["panel"]["tensors"][0].max() <= 1 / 255
+
+
+class HeadOfFeatures(Lit):
+    def __init__(self):
+        super().__init__()
+        net, self.net = self.net, None
+        self.features, self.head = net[:4], net[4:]
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        return nn.functional.cross_entropy(self.head(self.features(x)), y)
+
+    validation_step = test_step = None
+
+
+def test_a_split_network_is_drawn_through_forward(tmp_path):
+    class WithForward(HeadOfFeatures):
+        def forward(self, x):
+            return self.head(self.features(x))
+
+    fit(fresh(WithForward), SaliencySnapshots(panel=2, dir=tmp_path / "out"), epochs=1)
+    assert (tmp_path / "out" / "input_gradient" / "film_strip.png").is_file()
+
+
+def test_a_call_that_cannot_be_repeated_is_a_warning_with_the_remedy():
+    class Unrepeatable(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = Lit().net
+
+        def training_step(self, batch, batch_idx):
+            return nn.functional.cross_entropy(self.net(batch[0] * 2), batch[1])
+
+        configure_optimizers = Lit.configure_optimizers
+        lr = 0.1
+
+    with pytest.warns(UserWarning, match=r"snapshot of epoch 1 failed.*Give the LightningModule a forward"):
+        fit(fresh(Unrepeatable), SaliencySnapshots(panel=2), epochs=1)
+
+
+def test_a_snapshot_that_fails_costs_a_warning(monkeypatch, tmp_path):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(module_under_test, "save_png", full)
+    module, plain = fresh(), fresh()
+    fit(plain, data=plain_loader())
+    with pytest.warns(UserWarning, match="snapshot of epoch 1 failed: No space left"):
+        fit(module, SaliencySnapshots(panel=2))
+    assert same(module, plain)
+
+
+def test_a_picture_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "picture.png"
+    module_under_test.save_png(path, np.zeros((4, 4, 3), np.uint8))
+    before = path.read_bytes()
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        module_under_test.save_png(path, np.zeros((4, 4, 7), np.uint8))
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["picture.png"]
+
+
+# Loggers
+
+
+def test_tensorboard_gets_the_pictures(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fit(fresh(), SaliencySnapshots(panel=2), logger=TensorBoardLogger(tmp_path), epochs=2)
+    events = EventAccumulator(str(tmp_path / "lightning_logs" / "version_0"))
+    events.Reload()
+    assert set(events.Tags()["images"]) == {f"salreg/input_gradient/{t}" for t in ("film_strip", "panel/00", "panel/01")}
+    assert [e.step for e in events.Images("salreg/input_gradient/film_strip")] == [0, 3, 6]
+
+
+def test_wandb_gets_the_pictures_offline_without_an_account(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    logger = WandbLogger(save_dir=tmp_path, offline=True, project="salreg-test")
+    fit(fresh(), regularizer(), SaliencySnapshots(panel=2), logger=logger, epochs=1)
+    logger.experiment.finish()
+    pictures = list(tmp_path.rglob("files/media/images/**/*.png"))
+    assert len([p for p in pictures if "film_strip" in p.name]) == 2
+    assert len([p for p in pictures if "panel" in p.name]) == 4
+
+
+class Failing(Logger):
+    """A logger whose network is down, for pictures."""
+
+    name, version = "failing", 0
+
+    def log_metrics(self, metrics, step=None): ...
+
+    def log_hyperparams(self, params, *args, **kwargs): ...
+
+
+def test_a_logger_that_fails_costs_a_warning(tmp_path, monkeypatch):
+    def down(*_):
+        raise ConnectionError("network is unreachable")
+
+    monkeypatch.setattr("salreg.callbacks.image_logging._send", down)
+    with pytest.warns(UserWarning, match="Failing did not take the saliency pictures: network is unreachable"):
+        fit(fresh(), SaliencySnapshots(panel=2, dir=tmp_path / "out"), logger=Failing(), epochs=1)
+    assert (tmp_path / "out" / "input_gradient" / "film_strip.png").is_file()
+
+
+@pytest.mark.parametrize("options", [{"panel": 0}, {"every_n_epochs": 0}])
+def test_numbers_that_make_no_sense_are_refused(options):
+    with pytest.raises(ValueError, match="at least 1"):
+        SaliencySnapshots(**options)
+
+
+def test_an_unknown_layer_is_found_out_before_training():
+    with pytest.raises(ValueError, match="no layer 'net.9'"):
+        fit(fresh(), SaliencySnapshots(attributions=[GradCAM("net.9")]))
+
+
+def test_tables_are_drawn_too(tmp_path):
+    x, y = torch.rand(16, 5), torch.randint(0, 3, (16,))
+    data = loader(AnnotatedDataset(TensorDataset(x, y), -torch.eye(5, dtype=torch.int8)[torch.arange(16) % 5]))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*snapshot.*failed.*")
+        fit(fresh(Lit, nn.Sequential(nn.Linear(5, 3))), SaliencySnapshots(panel=2, dir=tmp_path / "out"), data=data)
+    assert (tmp_path / "out" / "input_gradient" / "film_strip.png").is_file()
