@@ -9,12 +9,12 @@ the module (EMA) is bound to the copy.
 import functools
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.data import AnnotatedBatch
@@ -116,7 +116,7 @@ def detach(module: pl.LightningModule, callback: pl.Callback) -> None:
     if injection is None or callback not in injection.callbacks:
         return
     injection.callbacks.remove(callback)
-    injection.regularizers = [regularizer for regularizer in injection.regularizers if regularizer is not callback]
+    injection.regularizers = [one for one in injection.regularizers if one is not cast(Any, callback)]
     if not injection.callbacks:
         _injections.pop(module).put_back()
 
@@ -131,7 +131,7 @@ class Replacement:
     def __init__(self, module: pl.LightningModule, name: str) -> None:
         self.module, self.name = module, name
         self.replaced = vars(module).get(name)
-        functools.update_wrapper(self, self.method)
+        functools.update_wrapper(cast(Any, self), self.method)
         del self.__wrapped__  # looked up anew below, so that a copy follows its own module
 
     @property

@@ -90,7 +90,8 @@ class SaliencyMetrics(pl.Callback):
         if self.max_batches is not None and batch_idx >= self.max_batches:
             return
         if self._injection.forward_call is None:
-            return self._warn(self._injection.problem)
+            self._warn(self._injection.problem)
+            return
         # Here rather than at the epoch's end, when an EMA callback has put the training weights back already.
         with undisturbed(trainer, pl_module):
             self._update(pl_module, batch, seed=batch_idx)

@@ -39,17 +39,18 @@ class Chunk:
 def chunks(batch: AnnotatedBatch, target: Tensor | None, size: int) -> Iterator[Chunk]:
     """Cut a batch into pieces of at most ``size`` samples, none of them of a single sample if it can be helped."""
     # Tensors made in inference mode cannot carry a gradient; copies made outside of it can.
-    tensors = [t.clone() if t.is_inference() else t for t in tensors_in(batch.sample)]
-    whole = Chunk(tensors, batch.annotation, target)
+    whole = Chunk(
+        [_ordinary(t) for t in tensors_in(batch.sample)],
+        batch.annotation,
+        target if target is None else _ordinary(target),
+    )
     pieces = max(1, -(-len(batch.annotation) // size))
     step = -(-len(batch.annotation) // pieces)
     for start in range(0, len(batch.annotation), max(step, 1)):
         yield whole[start : start + step]
 
 
-def explain(
-    module: pl.LightningModule, call: ForwardCall, attribution: Attribution, chunk: Chunk
-) -> tuple[Tensor, Recording]:
+def explain(module: pl.LightningModule, call: ForwardCall, attribution: Attribution, chunk: Chunk) -> tuple[Tensor, Recording]:
     """The saliency of some samples on their annotations' grid ``(b, ...)``, and the recorded forward pass."""
     with twice_differentiable(module):
         recording = call.run(module, chunk.tensors, attribution.layers)
@@ -71,9 +72,16 @@ def undisturbed(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(trainer.precision_plugin.forward_context())
-        stack.callback(lambda: [setattr(part, "training", mode) for part, mode in modes.items()])
         module.eval()
-        yield
+        try:
+            yield
+        finally:
+            for part, mode in modes.items():
+                part.training = mode
+
+
+def _ordinary(tensor: Tensor) -> Tensor:
+    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def _cuda_devices(module: nn.Module) -> list[int]:

@@ -9,11 +9,12 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
 
 from salreg.annotations import is_annotated
 from salreg.callbacks.monitoring import Chunk
 from salreg.callbacks.targets import Target, find_target
-from salreg.data import AnnotatedBatch, AnnotatedDataset
+from salreg.data import AnnotatedBatch, AnnotatedSample
 from salreg.taps import tensors_in
 
 _CANDIDATES_PER_SAMPLE = 16
@@ -27,14 +28,18 @@ def choose_panel(trainer: pl.Trainer, module: pl.LightningModule, size: int, tar
     """
     for loaders in (trainer.val_dataloaders, trainer.train_dataloader):
         for loader in loaders.values() if isinstance(loaders, dict) else loaders if isinstance(loaders, list) else [loaders]:
-            dataset = getattr(loader, "dataset", None)
-            if isinstance(dataset, AnnotatedDataset) and len(dataset):
-                with _random_state_kept():
-                    return _chosen(dataset, loader.collate_fn, module, size, target)
+            with _random_state_kept():
+                if isinstance(loader, DataLoader) and _is_annotated(loader.dataset):
+                    return _chosen(loader.dataset, loader.collate_fn, module, size, target)
     return None
 
 
-def _chosen(dataset: AnnotatedDataset, collate: Any, module: pl.LightningModule, size: int, target: Target) -> Chunk:
+def _is_annotated(dataset: Any) -> bool:
+    """Whether its samples carry annotations, also behind a Subset or a ConcatDataset."""
+    return not isinstance(dataset, IterableDataset) and len(dataset) > 0 and isinstance(dataset[0], AnnotatedSample)
+
+
+def _chosen(dataset: Any, collate: Any, module: pl.LightningModule, size: int, target: Target) -> Chunk:
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))[: size * _CANDIDATES_PER_SAMPLE]
     batch = collate([dataset[int(index)] for index in order])
     batch = module._apply_batch_transfer_handler(module._on_before_batch_transfer(batch))

@@ -1,7 +1,7 @@
 """The callback that makes a module right for the right reasons."""
 
 import math
-import os
+from itertools import takewhile
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,7 +16,7 @@ from salreg.data import AnnotatedBatch
 from salreg.distributed import sum_over_ranks
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
-from salreg.penalty import DeadPenaltyError, SaliencyPenalty, gradient_norms
+from salreg.penalty import SaliencyPenalty, gradient_norms
 from salreg.taps import Layer, Recording, find_layer
 
 _SKIPS_BEFORE_ERROR = 10
@@ -216,7 +216,7 @@ def _parts(module: pl.LightningModule) -> dict[str, list[Tensor]]:
     named = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     known = {id(parameter) for parameter in named.values()}
     paths = [name.split(".") for name in named]
-    common = len(os.path.commonprefix([path[:-1] for path in paths]))
+    common = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*(path[:-1] for path in paths), strict=False)))
     parts: dict[str, list[Tensor]] = {}
     for path, parameter in zip(paths, named.values(), strict=True):
         parts.setdefault(".".join(path[: common + 1]), []).append(parameter)

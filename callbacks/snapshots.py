@@ -93,7 +93,9 @@ class SaliencySnapshots(pl.Callback):
         if self._panel is None:
             self._panel = choose_panel(trainer, pl_module, self.panel_size, self.target)
         if self._panel is None:
-            rank_zero_warn("SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset.")
+            rank_zero_warn(
+                "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset."
+            )
             return
         self._folder = self._folder or _fresh(self.dir or Path(trainer.log_dir or trainer.default_root_dir) / "snapshots")
         self._first(trainer, pl_module)
@@ -153,7 +155,8 @@ class SaliencySnapshots(pl.Callback):
             rank_zero_warn(f"The saliency snapshot of epoch {epoch} failed: {error}")
 
     def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, epoch: int, name: str, attribution: Attribution) -> None:
-        assert self._panel is not None and self._folder is not None
+        assert self._panel is not None
+        assert self._folder is not None
         maps, predictions, shares = self._explain(module, attribution)
         labels = self._labels()
         captions = [f"→ {p}   {_percent(share)}" for p, share in zip(predictions, shares, strict=True)]
@@ -162,19 +165,22 @@ class SaliencySnapshots(pl.Callback):
         images = list(self._panel.tensors[self._injection.forward_call.input_index].cpu())  # type: ignore[union-attr]
         marked = list(self._panel.annotation.cpu())
         strip = film_strip(images, marked, labels, self._history[name], title=f"Saliency ({name}) over the training")
-        overlays = [
-            overlay(image, m, mark, limit=float(m.max())) for image, m, mark in zip(images, maps, marked, strict=True)
-        ]
+        overlays = [overlay(image, m, mark, limit=float(m.max())) for image, m, mark in zip(images, maps, marked, strict=True)]
         folder = self._folder / name
         save_png(folder / "film_strip.png", strip)
         for index, picture in enumerate(overlays):
             save_png(folder / f"epoch_{epoch:04d}" / f"sample_{index:02d}.png", picture)
         titles = [f"{label} {caption}" for label, caption in zip(labels, captions, strict=True)]
-        log_images(trainer, {f"salreg/{name}/film_strip": [strip], f"salreg/{name}/panel": overlays}, {f"salreg/{name}/panel": titles})
+        log_images(
+            trainer,
+            {f"salreg/{name}/film_strip": [strip], f"salreg/{name}/panel": overlays},
+            {f"salreg/{name}/panel": titles},
+        )
 
     def _explain(self, module: pl.LightningModule, attribution: Attribution) -> tuple[list[Tensor], list[int], list[float]]:
         """Maps summed over their channels, predictions, and shares of saliency on spurious marks (NaN if undefined)."""
-        assert self._panel is not None and self._injection.forward_call is not None
+        assert self._panel is not None
+        assert self._injection.forward_call is not None
         maps: list[Tensor] = []
         predictions: list[int] = []
         shares: list[float] = []
@@ -204,7 +210,7 @@ def save_png(path: Path, pixels: Any) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         imsave(unfinished, pixels, format="png")
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -243,7 +249,7 @@ def _fresh(folder: Path) -> Path:
 def _small(saliency: Tensor) -> Tensor:
     """What the history keeps of a map: at most 96 x 96, half precision, its scale in view."""
     if saliency.ndim == 2 and max(saliency.shape) > _LARGEST_MAP:
-        size = [min(side, _LARGEST_MAP) for side in saliency.shape]
+        size = (min(saliency.shape[0], _LARGEST_MAP), min(saliency.shape[1], _LARGEST_MAP))
         saliency = adaptive_avg_pool2d(saliency[None, None], size)[0, 0]
     return saliency.to(torch.bfloat16)
 

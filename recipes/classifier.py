@@ -1,11 +1,12 @@
 """An ordinary Lightning classifier. It knows nothing of saliency: the callbacks do the rest."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from salreg.metrics import WorstGroupAccuracy
@@ -75,5 +76,5 @@ class Classifier(pl.LightningModule):
         accuracy = self.accuracy[f"{stage}_accuracy"]
         accuracy(logits, labels)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True)
-        self.log(f"{stage}/accuracy", accuracy, on_step=False, on_epoch=True, prog_bar=stage != "test")
+        self.log(f"{stage}/accuracy", cast(Metric, accuracy), on_step=False, on_epoch=True, prog_bar=stage != "test")
         return loss

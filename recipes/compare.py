@@ -52,10 +52,15 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
 def table(runs: dict[str, list[dict[str, Any]]]) -> str:
     """The mean of each metric, and its standard deviation where there are several seeds."""
     header = ["", *(name.removeprefix("test/").replace("_", " ") for name in SHOWN)]
-    rows = [[arm, *(_cell([float(one.get(name, math.nan)) for one in results]) for name in SHOWN)] for arm, results in runs.items()]
+    rows = [
+        [arm, *(_cell([float(one.get(name, math.nan)) for one in results]) for name in SHOWN)] for arm, results in runs.items()
+    ]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     lines = [
-        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in (header, *rows)
     ]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])

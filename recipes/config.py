@@ -67,7 +67,7 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
         if not equals:
             raise ConfigError(f"{override!r} is not of the form key=value.")
         try:
-            value = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.create(f"value: {text}").value}))["value"]  # type: ignore[index, call-overload, union-attr]
+            value = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.create(f"value: {text}").value}))["value"]  # type: ignore[index, call-overload]
         except Exception as error:
             raise ConfigError(f"The value of {key} cannot be read: {text!r}. Quote it as YAML wants it.") from error
         assign(config, key, value)
@@ -107,7 +107,7 @@ def keys(config: DictConfig) -> list[str]:
     found: list[str] = []
     for key, value in config.items():
         if isinstance(value, DictConfig) and key != "arms":
-            found += [f"{key}.{inner}" for inner in keys(value)]
+            found += [f"{key!s}.{inner}" for inner in keys(value)]
         else:
             found.append(str(key))
     return found

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
@@ -34,10 +33,12 @@ def run(config: DictConfig, folder: Path) -> dict[str, Any]:
     """
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    experiment = build(config)
-    trainer = pl.Trainer(
-        **config.trainer, default_root_dir=folder, logger=_logger(config, folder), callbacks=_callbacks(config, folder)
-    )
+    try:
+        experiment = build(config)
+        callbacks, logger = _callbacks(config, folder), _logger(config, folder)
+    except ValueError as error:  # a name or number that some part refused
+        raise ConfigError(str(error)) from error
+    trainer = pl.Trainer(**config.trainer, default_root_dir=folder, logger=logger, callbacks=callbacks)
     started = time.monotonic()
     trainer.fit(experiment.module, experiment.train, experiment.validation, ckpt_path=config.resume)
     seconds = time.monotonic() - started
@@ -116,8 +117,3 @@ def _git_commit() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def device_name() -> str:
-    """The device that trains: the GPU's name, or the number of threads of the CPU."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"

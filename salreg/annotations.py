@@ -43,11 +43,7 @@ def from_mask(*, spurious: Any = None, relevant: Any = None) -> Tensor:
         >>> from_mask(spurious=mask).sum().item()
         -4
     """
-    masks = {
-        name: _as_mask(mask, name)
-        for name, mask in (("spurious", spurious), ("relevant", relevant))
-        if mask is not None
-    }
+    masks = {name: _as_mask(mask, name) for name, mask in (("spurious", spurious), ("relevant", relevant)) if mask is not None}
     if not masks:
         raise ValueError("from_mask needs spurious=..., relevant=... or both.")
     if len({mask.shape for mask in masks.values()}) > 1:

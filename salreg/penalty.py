@@ -64,9 +64,7 @@ class SaliencyPenalty:
         >>> loss.backward()
     """
 
-    def __init__(
-        self, attribution: str | Attribution = "input_gradient", loss: str | AttributionLoss = "rrr"
-    ) -> None:
+    def __init__(self, attribution: str | Attribution = "input_gradient", loss: str | AttributionLoss = "rrr") -> None:
         self.attribution = attributions.resolve(attribution)
         self.loss = losses.resolve(loss)
         self.spread = InputSpread()

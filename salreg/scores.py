@@ -43,9 +43,7 @@ def task_loss(logits: Tensor, target: Tensor | None) -> Tensor:
     return cross_entropy(logits, _required(target, "task_loss").long().view(-1), reduction="none")
 
 
-NAMED: dict[str, Score] = {
-    score.__name__: score for score in (log_prob_sum, target_logit, predicted_logit, task_loss)
-}
+NAMED: dict[str, Score] = {score.__name__: score for score in (log_prob_sum, target_logit, predicted_logit, task_loss)}
 
 
 def resolve(score: str | Score) -> Score:

@@ -241,7 +241,7 @@ def tensors_in(collection: Any) -> list[Tensor]:
     return []
 
 
-def replace_tensor(collection: Any, old: Tensor, new: Tensor) -> Any:
+def replace_tensor(collection: Any, old: Tensor, new: Any) -> Any:
     """A copy of nested tuples, lists and dicts in which ``new`` stands for ``old``."""
     if collection is old:
         return new

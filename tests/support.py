@@ -51,9 +51,7 @@ def conv_net(smooth: bool = False) -> nn.Sequential:
 
 def noisy_net() -> nn.Sequential:
     """With BatchNorm, whose statistics any extra forward pass would change, and Dropout, which draws random numbers."""
-    return nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(4 * 36, 3)
-    )
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(4 * 36, 3))
 
 
 class Lit(pl.LightningModule):

@@ -179,7 +179,7 @@ def test_nothing_annotated_gives_a_zero_without_gradient():
 
 
 def test_without_a_forward_pass_there_is_no_penalty():
-    x, y, annotation = images(4)
+    _, y, annotation = images(4)
     with SaliencyPenalty().watch(conv_net()) as watch:
         pass
     with pytest.raises(RuntimeError, match="was not called"):

@@ -1,5 +1,7 @@
 """Attributions: saliency maps as functions of the activation and the gradient at a tap."""
 
+from collections.abc import Callable
+
 from salreg.attributions.base import Attribution
 from salreg.attributions.cam import GradCAM
 from salreg.attributions.gradient import InputGradient
@@ -7,7 +9,7 @@ from salreg.names import nearest
 
 __all__ = ["Attribution", "GradCAM", "InputGradient", "resolve"]
 
-NAMED: dict[str, type[Attribution]] = {"input_gradient": InputGradient}
+NAMED: dict[str, Callable[[], Attribution]] = {"input_gradient": InputGradient}
 
 
 def resolve(attribution: str | Attribution) -> Attribution:

@@ -9,7 +9,8 @@ from salreg.scores import Score
 class InputGradient(Attribution):
     r"""The gradient of the score at the input, signed.
 
-    .. math:: M_i = \partial s_i / \partial x_i \qquad\text{or, with times\_input,}\qquad M_i = x_i \, \partial s_i / \partial x_i
+    .. math:: M_i = \partial s_i / \partial x_i \qquad\text{or, with times\_input,}\qquad
+              M_i = x_i \, \partial s_i / \partial x_i
 
     With the default score this is the map of Ross et al., "Right for the Right Reasons" (2017), eq. 1; with
     ``score="target_logit"`` and ``times_input=True`` it is Input x Gradient (Shrikumar et al. 2016).

@@ -33,7 +33,11 @@ class Frame:
 
 
 def film_strip(
-    images: Sequence[Tensor], annotations: Sequence[Tensor], labels: Sequence[str], frames: Sequence[Frame], title: str = ""
+    images: Sequence[Tensor],
+    annotations: Sequence[Tensor],
+    labels: Sequence[str],
+    frames: Sequence[Frame],
+    title: str = "",
 ) -> Any:
     """Draw samples against epochs. Every row has one colour scale, so that its epochs compare.
 
@@ -70,7 +74,12 @@ def film_strip(
 
 
 def _framed(
-    canvas: Any, frames: Sequence[Frame], labels: Sequence[str], cell: tuple[int, int], step: tuple[int, int], title: str
+    canvas: Any,
+    frames: Sequence[Frame],
+    labels: Sequence[str],
+    cell: tuple[int, int],
+    step: tuple[int, int],
+    title: str,
 ) -> Any:
     """The canvas with titles, labels, captions and a legend around it, pixel for pixel."""
     dpi, left, top, bottom = 100, 96, 46, 24
@@ -88,7 +97,10 @@ def _framed(
             place = (column * step[1] + cell[1] / 2, row * step[0] + cell[0] + 1)
             axes.text(*place, frame.captions[row], ha="center", va="top", fontsize=6.5, color="0.25", parse_math=False)
     figure.text(4 / size[0], 1 - 4 / size[1], title, ha="left", va="top", fontsize=9, fontweight="bold", parse_math=False)
-    keys = [Line2D([], [], color=SPURIOUS_COLOUR, label="marked spurious"), Line2D([], [], color=RELEVANT_COLOUR, label="marked relevant")]
+    keys = [
+        Line2D([], [], color=SPURIOUS_COLOUR, label="marked spurious"),
+        Line2D([], [], color=RELEVANT_COLOUR, label="marked relevant"),
+    ]
     figure.legend(handles=keys, loc="lower left", ncols=2, fontsize=7, frameon=False, borderpad=0, bbox_to_anchor=(0.01, 0.002))
     agg.draw()
     return np.asarray(agg.buffer_rgba())[..., :3].copy()

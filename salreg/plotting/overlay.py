@@ -60,8 +60,8 @@ def heated(image: Tensor, saliency: Tensor, limit: float, side: int) -> Any:
 
 def outlined(pixels: Any, annotation: Tensor) -> Any:
     """The picture with the borders of the marked regions drawn on it."""
-    signs = annotation.detach().float().cpu().reshape(1, 1, -1, annotation.shape[-1])
-    signs = torch.nn.functional.interpolate(signs, size=pixels.shape[:2], mode="nearest")[0, 0].numpy()
+    marks = annotation.detach().float().cpu().reshape(1, 1, -1, annotation.shape[-1])
+    signs = torch.nn.functional.interpolate(marks, size=pixels.shape[:2], mode="nearest")[0, 0].numpy()
     pixels = pixels.copy()
     width = max(1, min(pixels.shape[:2]) // 70)
     for region, colour in ((signs < 0, SPURIOUS_COLOUR), (signs > 0, RELEVANT_COLOUR)):

@@ -10,7 +10,19 @@ import torch
 from pytorch_lightning.callbacks import StochasticWeightAveraging, WeightAveraging
 from pytorch_lightning.plugins.precision import MixedPrecision
 from support import (
-    Lit, annotated, conv_net, distance, fit, fresh, images, loader, noisy_net, plain_loader, regularizer, same, trainer,
+    Lit,
+    annotated,
+    conv_net,
+    distance,
+    fit,
+    fresh,
+    images,
+    loader,
+    noisy_net,
+    plain_loader,
+    regularizer,
+    same,
+    trainer,
 )  # fmt: skip
 from torch import nn
 from torch.nn.functional import cross_entropy, log_softmax
@@ -764,7 +776,17 @@ def test_every_step_and_batch_hook_sees_the_plain_sample():
     used.test(module, loader())
     used.predict(module, loader())
     assert seen == dict.fromkeys(
-        ["before", "transfer", "after", "train start", "train end", "validation start", "validation", "test", "predict"],
+        [
+            "before",
+            "transfer",
+            "after",
+            "train start",
+            "train end",
+            "validation start",
+            "validation",
+            "test",
+            "predict",
+        ],
         "list",
     )
 

@@ -1,6 +1,5 @@
 """Pictures of a fixed panel, taken without leaving a trace in the training."""
 
-import os
 import warnings
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.image import imread
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from support import Lit, annotated, fit, fresh, images, loader, noisy_net, plain_loader, regularizer, same, trainer
 from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import Subset, TensorDataset
 
 from salreg import AnnotatedDataset
 from salreg.attributions import GradCAM, InputGradient
@@ -23,7 +22,13 @@ from salreg.callbacks.panel import spread
 def test_a_film_strip_and_an_overlay_per_sample_and_epoch(tmp_path):
     fit(fresh(), SaliencySnapshots(panel=4, dir=tmp_path / "out"), val=loader(), epochs=3)
     folder = tmp_path / "out" / "input_gradient"
-    assert sorted(p.name for p in folder.iterdir()) == ["epoch_0000", "epoch_0001", "epoch_0002", "epoch_0003", "film_strip.png"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "epoch_0000",
+        "epoch_0001",
+        "epoch_0002",
+        "epoch_0003",
+        "film_strip.png",
+    ]
     for epoch in folder.glob("epoch_*"):
         assert sorted(p.name for p in epoch.iterdir()) == [f"sample_{i:02d}.png" for i in range(4)]
     assert imread(folder / "film_strip.png").shape[1] > 400
@@ -57,7 +62,11 @@ def test_what_the_regularizer_uses_is_drawn(tmp_path):
 def test_several_attributions(tmp_path):
     drawn = [InputGradient(), InputGradient("target_logit"), GradCAM("net.2"), "input_gradient"]
     fit(fresh(), SaliencySnapshots(panel=2, attributions=drawn, dir=tmp_path / "out"), epochs=1)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["grad_cam_net-2", "input_gradient", "input_gradient_2"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "grad_cam_net-2",
+        "input_gradient",
+        "input_gradient_2",
+    ]
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -122,6 +131,12 @@ def test_the_panel_is_taken_from_validation_and_kept_in_the_checkpoint(tmp_path)
 def test_without_annotated_data_a_warning_says_so():
     with pytest.warns(UserWarning, match="neither the validation nor the training data come from an AnnotatedDataset"):
         fit(fresh(), SaliencySnapshots(), data=plain_loader(), epochs=1)
+
+
+def test_a_subset_of_annotated_data_will_do(tmp_path):
+    callback = SaliencySnapshots(panel=4, dir=tmp_path / "out")
+    fit(fresh(), callback, data=loader(Subset(annotated(), range(3, 12))), epochs=1)
+    assert len(callback.state_dict()["panel"]["annotation"]) == 4
 
 
 def test_the_panel_prefers_annotated_samples_and_takes_classes_in_turn():
@@ -198,7 +213,7 @@ def test_a_picture_is_replaced_whole_or_not_at_all(tmp_path):
     with pytest.raises(Exception):  # noqa: B017, PT011
         module_under_test.save_png(path, np.zeros((4, 4, 7), np.uint8))
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["picture.png"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 # Loggers

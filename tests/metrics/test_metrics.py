@@ -6,7 +6,11 @@ from torch import tensor
 
 from salreg.metrics import RelevantSaliency, Reliance, SpuriousSaliency, WorstGroupAccuracy
 from salreg.metrics.functional import (
-    relevant_saliency, reliance, replace_spurious, spurious_saliency, worst_group_accuracy,
+    relevant_saliency,
+    reliance,
+    replace_spurious,
+    spurious_saliency,
+    worst_group_accuracy,
 )  # fmt: skip
 
 

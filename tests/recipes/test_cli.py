@@ -1,0 +1,129 @@
+"""The ``salreg`` command as a user types it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from idx import write_idx
+from omegaconf import OmegaConf
+
+from salreg.recipes.cli import main
+
+FAST = [
+    "trainer.max_epochs=1",
+    "trainer.enable_progress_bar=false",
+    "snapshots.panel=2",
+    "trainer.limit_train_batches=3",
+    "trainer.log_every_n_steps=1",
+]
+
+
+def only(pattern):
+    (found,) = Path().glob(pattern)
+    return found
+
+
+def test_ls_names_the_recipes(capsys):
+    assert main(["ls"]) == 0
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {
+        "decoy_digits", "decoy_fashion_mnist", "decoy_mnist",
+    }  # fmt: skip
+
+
+def test_run_writes_one_folder_with_everything(capsys):
+    assert main(["run", "decoy_digits", *FAST]) == 0
+    folder = only("runs/decoy_digits/*")
+    results = json.loads((folder / "results.json").read_text())
+    assert {"test/accuracy", "test/worst_group_accuracy", "test/spurious_saliency", "test/reliance"} <= set(results)
+    assert {"seconds", "versions", "git_commit"} <= set(results)
+    assert "weight: 1.0" in (folder / "config.yaml").read_text()
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
+    assert (folder / "snapshots" / "input_gradient" / "film_strip.png").is_file()
+    assert "salreg/penalty" in (folder / "logs" / "metrics.csv").read_text()
+    assert "Picture:" in capsys.readouterr().out
+
+
+def test_two_runs_never_share_a_folder():
+    for _ in range(2):
+        assert main(["run", "decoy_digits", *FAST]) == 0
+    assert len(list(Path("runs/decoy_digits").iterdir())) == 2
+
+
+def test_compare_prints_a_table_and_writes_every_run(capsys):
+    assert main(["compare", "decoy_digits", *FAST, "--seeds", "2", "--arms", "plain", "regularised"]) == 0
+    runs = json.loads(only("runs/compare_decoy_digits/*/compare.json").read_text())
+    assert {arm: len(results) for arm, results in runs.items()} == {"plain": 2, "regularised": 2}
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("plain") and "±" in line for line in lines)
+    configs = [OmegaConf.load(path) for path in sorted(Path("runs").rglob("config.yaml"))]
+    assert [(one.saliency.weight, one.seed) for one in configs] == [(0, 0), (0, 1), (1.0, 0), (1.0, 1)]
+
+
+@pytest.mark.parametrize("recipe", ["decoy_mnist", "decoy_fashion_mnist"])
+def test_recipes_on_idx_files(tmp_path, recipe):
+    root = write_idx(tmp_path / "idx")
+    assert main(["run", recipe, f"data.root={root}", "data.validation=4", "model=cnn", *FAST]) == 0
+
+
+def test_grad_cam_from_the_command_line():
+    options = [
+        "saliency.attribution=grad_cam",
+        "saliency.layer=net.3",
+        "saliency.score=target_logit",
+        "saliency.loss=energy",
+    ]
+    assert main(["run", "decoy_digits", "model=cnn", *options, *FAST]) == 0
+    assert only("runs/decoy_digits/*/snapshots/*").name == "grad_cam_net-3"
+
+
+@pytest.mark.parametrize("logger", ["tensorboard", "none"])
+def test_other_loggers(logger):
+    assert main(["run", "decoy_digits", f"logger={logger}", *FAST]) == 0
+
+
+def test_wandb_offline_needs_no_account(monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    assert main(["run", "decoy_digits", "logger=wandb", "logger.offline=true", *FAST]) == 0
+    assert list(Path("runs").rglob("*.wandb"))
+
+
+def test_a_run_goes_on_from_a_checkpoint():
+    assert main(["run", "decoy_digits", *FAST]) == 0
+    checkpoint = only("runs/decoy_digits/*/checkpoints/last.ckpt")
+    assert main(["run", "decoy_digits", *FAST, "trainer.max_epochs=2", f"resume={checkpoint}", "out=again"]) == 0
+    assert (only("again/decoy_digits/*") / "results.json").is_file()
+
+
+def test_cp_and_run_the_copy(tmp_path, capsys):
+    assert main(["cp", "decoy_digits", "mine.yaml"]) == 0
+    assert main(["validate", "mine.yaml", "saliency.weight=3"]) == 0
+    assert "weight: 3" in capsys.readouterr().out
+    assert main(["run", "mine.yaml", *FAST]) == 0
+    assert list(Path("runs/mine").iterdir())
+
+
+def test_cp_never_overwrites(capsys):
+    Path("mine.yaml").write_text("precious")
+    assert main(["cp", "decoy_digits", "mine.yaml"]) == 2
+    assert Path("mine.yaml").read_text() == "precious"
+    assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "decoy_digit"], "did you mean 'decoy_digits'"),
+        (["run", "decoy_digits", "saliency.wieght=1"], "did you mean 'saliency.weight'"),
+        (["run", "decoy_digits", "logger=wandbb"], "did you mean 'wandb'"),
+        (["run", "decoy_digits", "saliency.loss=rr"], "did you mean 'rrr'"),
+        (["run", "decoy_digits", "model=vgg"], "not 'vgg'"),
+        (["run", "decoy_mnist", "data.root=nowhere", "data.download=false"], "is not in nowhere"),
+        (["compare", "decoy_digits", "--arms", "plainn"], "did you mean 'plain'"),
+        (["validate", "decoy_digits", "saliency.attribution=grad_cam"], "needs saliency.layer"),
+    ],
+)
+def test_mistakes_cost_one_line_and_no_traceback(arguments, message, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error

@@ -1,0 +1,62 @@
+"""What is installed, and what importing costs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+try:
+    import tomllib
+except ImportError:  # Python 3.10
+    tomllib = None
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_importing_the_library_imports_neither_lightning_nor_wandb():
+    code = "import salreg, sys; print([m for m in ('pytorch_lightning', 'wandb', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(tomllib is None, reason="tomllib comes with Python 3.11")
+def test_every_folder_with_code_is_a_package_of_salreg():
+    declared = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
+    folders = {"salreg": "salreg", "callbacks": "salreg.callbacks", "recipes": "salreg.recipes", "configs": "salreg.configs"}
+    found = {
+        ".".join([package, *path.parent.relative_to(ROOT / folder).parts])
+        for folder, package in folders.items()
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    assert found == declared
+
+
+def test_a_plain_install_puts_salreg_alone_into_site_packages(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    files = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=False).stdout.split("\n")
+    if not any(files):
+        pytest.skip("not a git checkout")
+    for name in filter(None, files):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, source]
+    subprocess.run(command, check=True, capture_output=True)
+    assert {p.name for p in target.iterdir() if not p.name.endswith(".dist-info")} <= {"salreg", "bin"}
+    code = "import salreg.callbacks, salreg.recipes.config as c; print(salreg.callbacks.__file__); print(*c.recipes())"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(target)!r}); {code}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert str(target) in done.stdout
+    assert "decoy_mnist" in done.stdout
+    assert (target / "salreg" / "py.typed").is_file()
+
+
+def test_no_path_of_one_machine_is_in_the_repository():
+    done = subprocess.run(
+        ["git", "-C", ROOT, "grep", "-nIE", r"(^|[^.[:alnum:]_])/(work|root|home)/[a-z]", "--", ".", ":!tests/test_package.py"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == ""
