@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: demo test check benchmark clean
 
 demo: .venv/installed  ## train the digits with a decoy, plainly and regularised, and draw where the model looks
-	$(BIN)/salreg compare decoy_digits out=demo --arms plain regularised
+	$(BIN)/salreg compare decoy_digits out=demo --arms plain,regularised
 
 test: .venv/installed  ## the whole test suite
 	$(BIN)/pytest -n 2

@@ -1,6 +1,7 @@
 """The ``salreg`` command."""
 
 import argparse
+import logging
 import shutil
 import sys
 import warnings
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(verb=verb)
         if name == "compare":
             one.add_argument("--seeds", type=_positive, default=1, help="seeds per arm (default: 1)")
-            one.add_argument("--arms", nargs="+", help="train these arms only")
+            one.add_argument("--arms", type=_names, help="train these arms only, separated by commas: plain,regularised")
 
     cp = verbs.add_parser("cp", help="copy a recipe's YAML, to edit and run it")
     cp.add_argument("recipe")
@@ -71,7 +72,8 @@ def _run(options: argparse.Namespace) -> None:
     print(f"Writing to {folder}")
     results = run(config, folder)
     print(table({"test": [results]}))
-    _show(folder)
+    for strip in sorted(folder.rglob("film_strip.png")):
+        print(f"Picture: {strip}")
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -80,7 +82,8 @@ def _compare(options: argparse.Namespace) -> None:
     print(f"Writing to {folder}")
     runs = compare(config, folder, options.seeds, options.arms)
     print(f"\n{table(runs)}\n")
-    _show(folder)
+    if (folder / "comparison.png").is_file():
+        print(f"Picture: {folder / 'comparison.png'}")
 
 
 def _validate(options: argparse.Namespace) -> None:
@@ -100,9 +103,8 @@ def _cp(options: argparse.Namespace) -> None:
     print(f"Copied to {destination}. Edit it, then: salreg run {destination}")
 
 
-def _show(folder: Path) -> None:
-    for strip in sorted(folder.rglob("film_strip.png")):
-        print(f"Picture: {strip}")
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _positive(text: str) -> int:
@@ -116,6 +118,11 @@ def _quieten() -> None:
     """Keep Lightning's advertisements and advice for large trainings away from recipes that run on a laptop."""
     for message in (".*does not have many workers.*", ".*number of training batches.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_salregs)
+
+
+def _is_salregs(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO or record.getMessage().startswith("salreg")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,12 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from matplotlib.image import imread
 from omegaconf import DictConfig
 
+from salreg.callbacks.snapshots import save_png
 from salreg.names import nearest
+from salreg.plotting import stack
 from salreg.recipes.config import ConfigError, assign
 from salreg.recipes.run import run
 
@@ -18,7 +21,7 @@ SHOWN = ("test/accuracy", "test/worst_group_accuracy", "test/spurious_saliency",
 
 
 def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | None = None) -> dict[str, Any]:
-    """Train every arm with every seed below ``folder``, and write ``compare.json`` there.
+    """Train every arm with every seed below ``folder``, and write ``compare.json`` and ``comparison.png`` there.
 
     Args:
         config: A recipe's configuration; its ``arms`` say what differs.
@@ -42,10 +45,11 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
         one = deepcopy(config)
         for key, value in {**config.arms[arm], "seed": seed}.items():
             assign(one, str(key), value)
-        place = folder / arm.replace(" ", "_") / f"seed_{seed}"
+        place = folder / _place(arm) / f"seed_{seed}"
         place.mkdir(parents=True)
         runs.setdefault(arm, []).append(run(one, place))
         _write(folder, runs)
+    _draw(folder, list(runs))
     return runs
 
 
@@ -72,6 +76,18 @@ def _cell(values: list[float]) -> str:
     digits = 1 if max(values) > 1 else 3
     text = f"{mean(values):.{digits}f}"
     return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text
+
+
+def _draw(folder: Path, arms: Sequence[str]) -> None:
+    """The film strips of all arms, at their first seed, in one picture: ``comparison.png``."""
+    strips = {arm: sorted((folder / _place(arm)).rglob("film_strip.png")) for arm in arms}
+    pictures = {arm: (imread(paths[0])[..., :3] * 255).round().astype("uint8") for arm, paths in strips.items() if paths}
+    if pictures:
+        save_png(folder / "comparison.png", stack(pictures))
+
+
+def _place(arm: str) -> str:
+    return arm.replace(" ", "_")
 
 
 def _write(folder: Path, runs: dict[str, Any]) -> None:

@@ -111,7 +111,8 @@ def marks(annotation: Tensor) -> Marks:
 
 def is_annotated(annotation: Tensor) -> Tensor:
     """Which samples of a batch of annotations ``(B, ...)`` carry a mark: ``(B,)`` booleans."""
-    return annotation.flatten(1).ne(0).any(1)
+    rows = annotation.flatten(1)
+    return (rows.amin(1) < 0) | (rows.amax(1) > 0)  # several times faster than rows.any(1)
 
 
 def check(annotation: Tensor, owner: str = "The annotation") -> None:

@@ -43,10 +43,16 @@ class InputSpread:
 
 
 def _moments(inputs: Tensor, annotated: Tensor) -> Tensor:
-    chosen = annotated.view(-1, *[1] * (inputs.ndim - 1))
-    # An unannotated sample may hold anything, NaN included.
-    values = inputs.where(chosen, inputs.new_zeros(())).to(accumulation_dtype(inputs.device))
-    rest = [axis for axis in range(values.ndim) if axis != 1]
-    total, squares = values.sum(rest), values.square().sum(rest)
-    pixels = inputs[0].numel() // inputs.shape[1]
-    return torch.stack([torch.full_like(total, pixels) * annotated.sum(), total, squares])
+    # Rows are selected rather than weighted: an unannotated sample may hold anything, NaN included.
+    chosen = inputs if annotated.all() else inputs[annotated]
+    if not len(chosen):
+        return torch.zeros(3, inputs.shape[1], dtype=accumulation_dtype(inputs.device), device=inputs.device)
+    rest = [axis for axis in range(inputs.ndim) if axis != 1]
+    if chosen.dtype in (torch.float16, torch.bfloat16):
+        chosen = chosen.float()
+    mean = chosen.mean(rest, keepdim=True)
+    # Deviations from the batch's own mean keep single precision exact enough; torch.var_mean is six times slower.
+    deviation = torch.linalg.vector_norm(chosen - mean, dim=rest)
+    mean, deviation = (one.flatten().to(accumulation_dtype(one.device)) for one in (mean, deviation))
+    count = torch.full_like(mean, chosen.numel() / chosen.shape[1])
+    return torch.stack([count, count * mean, deviation.square() + count * mean.square()])

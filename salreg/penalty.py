@@ -131,8 +131,7 @@ class Watch:
 
     def penalty(self, target: Tensor | None, annotation: Tensor) -> Tensor:
         """The penalty, a scalar to add to the task loss; see ``SaliencyPenalty.measure``."""
-        for index, one in enumerate(annotation):
-            annotations.check(one, f"The annotation of sample {index} of the batch")
+        annotations.check(annotation, "The batch of annotations")
         return self.of.measure(self.recording, target, annotation).value
 
 

@@ -196,7 +196,7 @@ def test_a_linear_model_explained_by_a_logit_of_a_frozen_layer_is_dead():
 
 def test_annotations_are_checked():
     x, y, _ = images(2)
-    with pytest.raises(ValueError, match=r"sample 1 of the batch has values.*\[-1, 1\]"):
+    with pytest.raises(ValueError, match=r"The batch of annotations has values.*\[-1, 1\]"):
         value(conv_net(), x, y, torch.stack([torch.zeros(1, 8, 8), torch.full((1, 8, 8), 2.0)]))
 
 

@@ -1,8 +1,9 @@
 """Losses that square the saliency on the marks."""
 
+import torch
 from torch import Tensor
 
-from salreg.annotations import is_annotated, marks
+from salreg.annotations import is_annotated
 from salreg.losses.base import AttributionLoss, PerSample
 
 
@@ -14,12 +15,13 @@ class RightForRightReasons(AttributionLoss):
     with A the spurious marks in ``[0, 1]``. The mean runs over the samples that carry a spurious mark.
 
     Example:
-        >>> import torch
         >>> RightForRightReasons()(torch.tensor([[3.0, 5.0]]), torch.tensor([[-1.0, 0.0]])).item()
         9.0
     """
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
-        spurious = marks(annotation).spurious
+        spurious = annotation.clamp(max=0)  # the sign is squared away
+        weighted = (spurious * saliency).flatten(1)
         scored = is_annotated(spurious)
-        return PerSample((spurious * saliency).square().flatten(1).sum(1), scored, scored.new_zeros(scored.shape))
+        # x * x rather than x.square(), whose derivative costs three more passes over the map
+        return PerSample((weighted * weighted).sum(1), scored, torch.zeros_like(scored))

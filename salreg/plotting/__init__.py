@@ -2,5 +2,6 @@
 
 from salreg.plotting.film_strip import film_strip
 from salreg.plotting.overlay import overlay
+from salreg.plotting.stack import stack
 
-__all__ = ["film_strip", "overlay"]
+__all__ = ["film_strip", "overlay", "stack"]

@@ -50,9 +50,10 @@ def test_two_runs_never_share_a_folder():
 
 
 def test_compare_prints_a_table_and_writes_every_run(capsys):
-    assert main(["compare", "decoy_digits", *FAST, "--seeds", "2", "--arms", "plain", "regularised"]) == 0
+    assert main(["compare", "decoy_digits", *FAST, "--seeds", "2", "--arms", "plain,regularised"]) == 0
     runs = json.loads(only("runs/compare_decoy_digits/*/compare.json").read_text())
     assert {arm: len(results) for arm, results in runs.items()} == {"plain": 2, "regularised": 2}
+    assert only("runs/compare_decoy_digits/*/comparison.png").stat().st_size > 10_000
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("plain") and "±" in line for line in lines)
     configs = [OmegaConf.load(path) for path in sorted(Path("runs").rglob("config.yaml"))]

@@ -53,5 +53,4 @@ def relevant_saliency(saliency: Tensor, annotation: Tensor) -> Tensor:
 
 def _share(mass: Tensor, weight: Tensor) -> Tensor:
     """0/0, and so NaN, where there is no mass."""
-    mass = mass.double() if mass.device.type != "mps" else mass.float()
-    return ((mass * weight).flatten(1).sum(1) / mass.flatten(1).sum(1)).float()
+    return (mass * weight).flatten(1).sum(1) / mass.flatten(1).sum(1)

@@ -1,0 +1,31 @@
+"""The README's Python runs as printed."""
+
+import re
+from pathlib import Path
+
+import torch
+from support import Lit, conv_net
+from torch import nn
+from torch.utils.data import TensorDataset
+
+README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_snippets_run_together(tmp_path):
+    usage, annotating = SNIPPETS
+    names = {}
+    exec(annotating, names)
+    assert {index: tuple(a.shape) for index, a in names["annotations"].items()} == {0: (1, 224, 224), 7: (1, 224, 224)}
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(8), conv_net())
+    names |= {"train_set": TensorDataset(torch.rand(8, 1, 224, 224), torch.arange(8) % 3), "model": Lit(pooled)}
+    exec(usage, names)
+    assert names["trainer"].callback_metrics["salreg/penalty"] > 0
+    assert list(tmp_path.rglob("film_strip.png"))
+
+
+def test_every_file_that_the_readme_links_is_there():
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
+    assert links
+    for link in links:
+        assert (Path(__file__).parent.parent / link).is_file(), link
