@@ -2,8 +2,8 @@
 
 Run:  python -m benchmarks.step_cost [--rounds 15] [--threads 2]
 
-Ways: ``shared forward`` is salreg's (the forward pass that trains the model serves the penalty); ``second forward`` is what most
-published code does, written here as a plain function from the formula; ``Grad-CAM`` reads at the last convolution.
+Ways: ``shared forward`` is salreg's (the forward pass that trains the model serves the penalty); ``second forward`` is what
+most published code does, written here as a plain function from the formula; ``Grad-CAM`` reads at the last convolution.
 All samples are annotated. The ways are timed in turn, so that a slow moment of the machine falls on all of them; the
 ratio is the median over the rounds, its spread the 10% and 90% quantiles.
 """
