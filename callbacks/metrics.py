@@ -120,7 +120,8 @@ class SaliencyMetrics(pl.Callback):
                 self._reliance.update(recording.require_logits(), after, annotation)
 
     def _log(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
-        if trainer.sanity_checking:
+        measured = sum_over_ranks(torch.tensor(float(self._spurious.update_count), device=module.device))
+        if trainer.sanity_checking or not measured:
             return
         for name, metric in self._metrics.items():
             value = metric.compute()

@@ -57,7 +57,8 @@ def table(runs: dict[str, list[dict[str, Any]]]) -> str:
     """The mean of each metric, and its standard deviation where there are several seeds."""
     header = ["", *(name.removeprefix("test/").replace("_", " ") for name in SHOWN)]
     rows = [
-        [arm, *(_cell([float(one.get(name, math.nan)) for one in results]) for name in SHOWN)] for arm, results in runs.items()
+        [arm, *(_cell([float(one.get(name, math.nan)) for one in results], 1 if name == "seconds" else 3) for name in SHOWN)]
+        for arm, results in runs.items()
     ]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     lines = [
@@ -70,10 +71,9 @@ def table(runs: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def _cell(values: list[float]) -> str:
+def _cell(values: list[float], digits: int) -> str:
     if math.isnan(values[0]):
         return "-"
-    digits = 1 if max(values) > 1 else 3
     text = f"{mean(values):.{digits}f}"
     return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text
 

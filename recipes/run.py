@@ -38,6 +38,16 @@ def run(config: DictConfig, folder: Path) -> dict[str, Any]:
         callbacks, logger = _callbacks(config, folder), _logger(config, folder)
     except ValueError as error:  # a name or number that some part refused
         raise ConfigError(str(error)) from error
+    try:
+        return _train_and_test(config, experiment, folder, logger, callbacks)
+    finally:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()  # or the next run of this process would be logged as part of this one
+
+
+def _train_and_test(
+    config: DictConfig, experiment: Experiment, folder: Path, logger: Logger | bool, callbacks: list[pl.Callback]
+) -> dict[str, Any]:
     trainer = pl.Trainer(**config.trainer, default_root_dir=folder, logger=logger, callbacks=callbacks)
     started = time.monotonic()
     trainer.fit(experiment.module, experiment.train, experiment.validation, ckpt_path=config.resume)
@@ -102,7 +112,7 @@ def _logger(config: DictConfig, folder: Path) -> Logger | bool:
         return WandbLogger(
             project=config.logger.project,
             name=folder.name,
-            save_dir=folder,
+            save_dir=folder.resolve(),  # W&B's service keeps the working directory it was started in
             offline=config.logger.offline,
             config=OmegaConf.to_container(config, resolve=True),
         )

@@ -51,7 +51,7 @@ def heated(image: Tensor, saliency: Tensor, limit: float, side: int) -> Any:
     """The dimmed input with the heat map over it, the more opaque the stronger."""
     base = enlarge(picture(image), side)
     strength = saliency.detach().float().cpu().nan_to_num().reshape(-1, saliency.shape[-1])
-    strength = (strength / max(limit, 1e-30)).clamp(0, 1)
+    strength = (strength / max(limit, 1e-30)).clamp(0, 1).nan_to_num()
     grid = torch.nn.functional.interpolate(strength[None, None], size=base.shape[:2], mode="nearest")[0, 0].numpy()
     heat = colormaps[HEAT](grid)[..., :3]
     opacity = 0.6 + 0.4 * grid[..., None]

@@ -88,6 +88,13 @@ def test_wandb_offline_needs_no_account(monkeypatch):
     assert list(Path("runs").rglob("*.wandb"))
 
 
+def test_every_run_of_a_comparison_is_a_run_of_its_own_in_wandb(monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    options = ["logger=wandb", "logger.offline=true", *FAST, "--arms", "plain,regularised"]
+    assert main(["compare", "decoy_digits", *options]) == 0
+    assert len(list(Path("runs").rglob("*.wandb"))) == 2
+
+
 def test_a_run_goes_on_from_a_checkpoint():
     assert main(["run", "decoy_digits", *FAST]) == 0
     checkpoint = only("runs/decoy_digits/*/checkpoints/last.ckpt")
