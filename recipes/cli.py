@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, FileNotFoundError, FileExistsError) as error:
         print(f"salreg: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         print("salreg: interrupted; what was written so far is kept.", file=sys.stderr)
         return 130
     return 0

@@ -52,8 +52,6 @@ def _train_and_test(
     started = time.monotonic()
     trainer.fit(experiment.module, experiment.train, experiment.validation, ckpt_path=config.resume)
     seconds = time.monotonic() - started
-    if trainer.interrupted:
-        raise KeyboardInterrupt
     tested = trainer.test(experiment.module, experiment.test, verbose=False)[0]
     results = {
         **{name: float(value) for name, value in tested.items()},

@@ -40,7 +40,7 @@ def test_energy_on_a_layer_and_the_metrics():
     one, two = fresh(Lit, conv_net(smooth=True)), fresh(Lit, conv_net(smooth=True))
     two.load_state_dict(one.state_dict())
     alone, both = trained(one, 1), trained(two, 2)
-    assert distance(one.float(), two) < 1e-7  # spawned processes hand their weights back in single precision
+    assert distance(one, two) < 1e-6  # spawned processes hand their weights back in single precision
     for key in ("val/spurious_saliency", "val/undefined_maps"):
         if key in alone.callback_metrics:
             assert both.callback_metrics[key].item() == pytest.approx(alone.callback_metrics[key].item(), rel=1e-6)

@@ -88,6 +88,17 @@ def test_wandb_offline_needs_no_account(monkeypatch):
     assert list(Path("runs").rglob("*.wandb"))
 
 
+def test_an_interrupted_run_says_so_and_keeps_what_it_wrote(monkeypatch, capsys):
+    def interrupt(self, *_):
+        if self.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("salreg.recipes.classifier.Classifier.on_train_epoch_start", interrupt, raising=False)
+    assert main(["run", "decoy_digits", *FAST, "trainer.max_epochs=3"]) == 130
+    assert "interrupted; what was written so far is kept" in capsys.readouterr().err
+    assert only("runs/decoy_digits/*/checkpoints/last.ckpt").is_file()
+
+
 def test_every_run_of_a_comparison_is_a_run_of_its_own_in_wandb(monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     options = ["logger=wandb", "logger.offline=true", *FAST, "--arms", "plain,regularised"]
