@@ -115,11 +115,12 @@ class SaliencyPenalty:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs: the spread of the inputs seen so far."""
-        return self.spread.state_dict()
+        """What a checkpoint needs: the spread of the inputs seen so far, and the attribution's random generator."""
+        return {"spread": self.spread.state_dict(), "attribution": self.attribution.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.spread.load_state_dict(state)
+        self.spread.load_state_dict(state["spread"])
+        self.attribution.load_state_dict(state["attribution"])
 
 
 @dataclass

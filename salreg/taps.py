@@ -53,6 +53,7 @@ class Recording:
         self._forward_module = forward_module
         self._tap_input = tap_input
         self._input: Tensor | None = None
+        self._given: Tensor | None = None
         self._activations: dict[Layer, Tensor] = {}
         self._depth = 0
         self._depth_of_input = 0
@@ -92,6 +93,34 @@ class Recording:
                 f"could not be found (model.forward(x) and x = x * 2 before the call hide it). {_REMEDY}"
             )
         return self.logits
+
+    def repeat(self, inputs: Tensor) -> "Recording":
+        """Make the observed call again on other inputs, and leave no trace of it.
+
+        Args:
+            inputs: ``(k * B, ...)`` for a recorded input ``(B, ...)``: k versions of the batch, one after the other. The call's
+                other tensors with one entry per sample are repeated k times.
+
+        Raises:
+            RuntimeError: The recorded input is no tap, or the logits came from another call.
+        """
+        size = len(self.activation(None))
+        assert self.module is not None
+        assert self._given is not None
+        copies = len(inputs) // size
+        arguments = replace_tensor((self.args, self.kwargs), self._given, inputs)
+        for tensor in tensors_in(arguments):
+            if tensor is not inputs and tensor.ndim and len(tensor) == size and copies > 1:
+                arguments = replace_tensor(arguments, tensor, tensor.repeat(copies, *[1] * (tensor.ndim - 1)))
+        args, kwargs = arguments
+        logits_from = self._forward_module or self.module
+        with_taps = torch.is_grad_enabled()
+        with (
+            traceless(self._model),
+            record(self._model, list(self._layers), forward_module=logits_from, tap_input=with_taps) as again,
+        ):
+            self.module(*args, **kwargs)
+        return again
 
     def input_index(self) -> int | None:
         """Position of the explained input among the batch's tensors, where it is one of them."""
@@ -139,6 +168,7 @@ class Recording:
         candidates = [t for t in given or tensors_in((args, kwargs)) if t.is_floating_point()]
         if not candidates or not self._tap_input:
             return None
+        self._given = candidates[0]
         self._input = candidates[0] if candidates[0].requires_grad else _leaf(candidates[0])
         # A clone, so that an in-place operation of the model finds no leaf and spoils no tap.
         return replace_tensor((args, kwargs), candidates[0], self._input.clone())
@@ -202,6 +232,24 @@ def record(
     recording = Recording(model, layers, batch=batch, forward_module=forward_module, tap_input=tap_input)
     with recording._hooked():
         yield recording
+
+
+@contextmanager
+def traceless(model: nn.Module) -> Iterator[None]:
+    """Extra forward passes inside leave buffers (BatchNorm's statistics) and the random state as they were.
+
+    The buffers are exchanged for copies, not overwritten afterwards: a graph of the training may have saved them.
+    """
+    owned = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
+    devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda" and p.device.index is not None})
+    for module, name, buffer in owned:
+        module._buffers[name] = None if buffer is None else buffer.clone()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        for module, name, buffer in owned:
+            module._buffers[name] = buffer
 
 
 def find_layer(model: nn.Module, layer: Layer) -> nn.Module:

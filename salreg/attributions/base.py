@@ -13,7 +13,7 @@ from salreg.taps import Layer, Recording, record
 
 
 class Attribution(ABC):
-    """A saliency map as a function of the activation at a tap and the gradient of a score there.
+    """A saliency map of a recorded forward pass.
 
     Args:
         score: What is explained: a name from ``salreg.scores`` or a callable ``(logits, target) -> (B,)``.
@@ -34,9 +34,6 @@ class Attribution(ABC):
         return [] if self.layer is None else [self.layer]
 
     @abstractmethod
-    def saliency(self, activation: Tensor, gradient: Tensor) -> Tensor:
-        """The map, one row per sample, from the activation at the tap and the gradient there (both ``(B, ...)``)."""
-
     def explain(
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
@@ -51,10 +48,13 @@ class Attribution(ABC):
         Raises:
             RuntimeError: The recording holds no such tap, or the score no gradient at it.
         """
-        activation = recording.activation(self.layer)
-        score = scores.evaluate(self.score, recording.require_logits(), target)
-        slope = gradient(score, activation, create_graph=create_graph)
-        return self.saliency(activation, slope if scale is None else slope * scale(activation))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint needs beside the arguments: the random generator of those that draw."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  # nothing to restore by default
+        """Restore ``state_dict``."""
 
     def __call__(self, model: nn.Module, inputs: Any, target: Tensor | None = None) -> Tensor:
         """The saliency map of a model that is already trained, or just being trained.
@@ -73,6 +73,29 @@ class Attribution(ABC):
             with record(model, self.layers, forward_module=model) as recording:
                 _call(model, inputs)
             return self.explain(recording, target).detach()
+
+
+class TapAttribution(Attribution):
+    """A map that is a function of the activation at one tap and the gradient of the score there."""
+
+    @abstractmethod
+    def saliency(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        """The map, one row per sample, from the activation at the tap and the gradient there (both ``(B, ...)``)."""
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        activation = recording.activation(self.layer)
+        slope = slope_at(recording, self.layer, self.score, target, create_graph)
+        return self.saliency(activation, slope if scale is None else slope * scale(activation))
+
+
+def slope_at(
+    recording: Recording, layer: Layer | None, score: scores.Score, target: Tensor | None, create_graph: bool
+) -> Tensor:
+    """The gradient of a score at a tap of a recorded forward pass."""
+    values = scores.evaluate(score, recording.require_logits(), target)
+    return gradient(values, recording.activation(layer), create_graph=create_graph)
 
 
 def _call(model: nn.Module, inputs: Any) -> None:

@@ -1,51 +1,68 @@
-"""Class activation maps: saliency on the grid of a convolutional layer."""
+"""Class activation maps: saliency on the grid of a layer, from its activations A and the score's gradient g there."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from math import isqrt
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
-from salreg.attributions.base import Attribution
+from salreg.attributions.base import Attribution, slope_at
 from salreg.scores import Score
-from salreg.taps import Layer
+from salreg.taps import Layer, Recording
 
 
-class GradCAM(Attribution):
-    r"""Gradient-weighted class activation map (Selvaraju et al. 2017, eqs. 1-2), with its ReLU.
-
-    .. math:: M = \mathrm{ReLU}\Big(\sum_c \alpha_c A_c\Big), \qquad
-              \alpha_c = \tfrac{1}{hw} \sum_{u,v} \partial s / \partial A_{c,u,v}
-
-    Inside a penalty both A and alpha are differentiated, so that the classifier behind the layer learns too.
+class ClassActivationMap(Attribution):
+    """What all class activation maps share.
 
     Args:
-        layer: The layer whose output ``(B, C, h, w)`` is A, by name or as a module. Where it runs several times in one
-            forward pass, its last output counts.
+        layer: The layer whose output is A, by name or as a module: a convolution's ``(B, C, h, w)``, or a transformer's
+            tokens ``(B, T, D)``, read as a patch grid. Where it runs several times in one forward pass, its last output
+            counts. Several layers give the mean of their maps, on the finest of their grids.
         score: What is explained.
+        grid: ``(h, w)`` of a transformer's patches. By itself a square, with a class token in front where that leaves one.
 
     Returns when called:
         ``(B, 1, h, w)``, non-negative, in score units; ``(B, 1, H, W)`` with ``upsample_to=(H, W)``, bilinear.
 
     Raises:
-        ValueError: The layer does not exist (the nearest names are suggested) or its output is not ``(B, C, h, w)``.
-
-    Example:
-        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
-        >>> cam = GradCAM(layer="0")
-        >>> cam(net, torch.randn(4, 1, 8, 8), torch.zeros(4), upsample_to=(8, 8)).shape
-        torch.Size([4, 1, 8, 8])
+        ValueError: The layer does not exist (the nearest names are suggested), or its output is no feature map.
     """
 
-    def __init__(self, layer: Layer, score: str | Score = "target_logit") -> None:
-        super().__init__(score, layer)
+    def __init__(
+        self,
+        layer: Layer | Sequence[Layer],
+        score: str | Score = "target_logit",
+        *,
+        grid: tuple[int, int] | None = None,
+    ) -> None:
+        several = [layer] if isinstance(layer, str | nn.Module) else list(layer)
+        if not several:
+            raise ValueError("A class activation map needs at least one layer.")
+        super().__init__(score, several[0])
+        self._layers = several
+        self.grid = grid
 
-    def saliency(self, activation: Tensor, gradient: Tensor) -> Tensor:
-        if activation.ndim != 4:
-            raise ValueError(
-                f"The layer {self.layer!r} returns {tuple(activation.shape)}; GradCAM needs a convolutional layer with "
-                "an output of shape (B, C, h, w)."
-            )
-        weights = gradient.mean(dim=(2, 3), keepdim=True)
-        return relu((weights * activation).sum(dim=1, keepdim=True))
+    @property
+    def layers(self) -> list[Layer]:
+        return self._layers
+
+    @abstractmethod
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        """The map ``(B, 1, h, w)`` from A and g, both ``(B, C, h, w)``."""
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        maps = []
+        for layer in self._layers:
+            slope = slope_at(recording, layer, self.score, target, create_graph)
+            maps.append(self.combine(*(as_feature_map(t, layer, self.grid) for t in (recording.activation(layer), slope))))
+        finest = max((saliency.shape[-2:] for saliency in maps), key=lambda size: size[0] * size[1])
+        fitted = [m if m.shape[-2:] == finest else upsample(m, tuple(finest)) for m in maps]
+        return maps[0] if len(maps) == 1 else torch.stack(fitted).mean(0)
 
     def __call__(
         self,
@@ -59,6 +76,132 @@ class GradCAM(Attribution):
         return saliency if upsample_to is None else upsample(saliency, tuple(upsample_to))
 
 
+class GradCAM(ClassActivationMap):
+    r"""Gradient-weighted class activation map (Selvaraju et al. 2017, eqs. 1-2), with its ReLU.
+
+    .. math:: M = \mathrm{ReLU}\Big(\sum_c \alpha_c A_c\Big), \qquad
+              \alpha_c = \tfrac{1}{hw} \sum_{u,v} g_{c,u,v}
+
+    Inside a penalty both A and alpha are differentiated, so that the classifier behind the layer learns too. Arguments and
+    shapes as for ``ClassActivationMap``.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
+        >>> cam = GradCAM(layer="0")
+        >>> cam(net, torch.randn(4, 1, 8, 8), torch.zeros(4), upsample_to=(8, 8)).shape
+        torch.Size([4, 1, 8, 8])
+    """
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        return _weighted(gradient.mean((2, 3), keepdim=True), activation)
+
+
+class GradCAMPlusPlus(ClassActivationMap):
+    r"""Grad-CAM++ (Chattopadhay et al. 2018, eq. 19).
+
+    .. math:: M = \mathrm{ReLU}\Big(\sum_c w_c A_c\Big), \quad w_c = \sum_{u,v} a_{c,u,v} \mathrm{ReLU}(g_{c,u,v}), \quad
+              a = \frac{g^2}{2 g^2 + \big(\sum_{u,v} A_c\big) g^3}
+
+    with a = 0 where its denominator is 0. Arguments and shapes as for ``ClassActivationMap``.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
+        >>> GradCAMPlusPlus("0")(net, torch.randn(4, 1, 8, 8), torch.zeros(4)).shape
+        torch.Size([4, 1, 6, 6])
+    """
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        denominator = 2 * gradient.square() + activation.sum((2, 3), keepdim=True) * gradient.pow(3)
+        defined = denominator != 0
+        share = gradient.square() / denominator.where(defined, torch.ones_like(denominator))
+        share = share.where(defined, torch.zeros_like(share))
+        return _weighted((share * relu(gradient)).sum((2, 3), keepdim=True), activation)
+
+
+class HiResCAM(ClassActivationMap):
+    r"""HiResCAM (Draelos & Carin 2020): the elementwise product, without averaging the gradient.
+
+    .. math:: M = \mathrm{ReLU}\Big(\sum_c g_c A_c\Big)
+
+    Arguments and shapes as for ``ClassActivationMap``.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
+        >>> HiResCAM("0")(net, torch.randn(4, 1, 8, 8), torch.zeros(4)).shape
+        torch.Size([4, 1, 6, 6])
+    """
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        return _weighted(gradient, activation)
+
+
+class LayerCAM(ClassActivationMap):
+    r"""LayerCAM (Jiang et al. 2021): positive gradients weigh their own place.
+
+    .. math:: M = \mathrm{ReLU}\Big(\sum_c \mathrm{ReLU}(g_c) A_c\Big)
+
+    Arguments and shapes as for ``ClassActivationMap``.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
+        >>> LayerCAM("0")(net, torch.randn(4, 1, 8, 8), torch.zeros(4)).shape
+        torch.Size([4, 1, 6, 6])
+    """
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        return _weighted(relu(gradient), activation)
+
+
+class XGradCAM(ClassActivationMap):
+    r"""XGrad-CAM (Fu et al. 2020, eq. 8): gradients averaged with the activations as weights.
+
+    .. math:: M = \mathrm{ReLU}\Big(\sum_c w_c A_c\Big), \qquad
+              w_c = \frac{\sum_{u,v} g_{c,u,v} A_{c,u,v}}{\sum_{u,v} A_{c,u,v}}
+
+    with w = 0 where a channel adds up to 0. Arguments and shapes as for ``ClassActivationMap``.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3))
+        >>> XGradCAM("1")(net, torch.randn(4, 1, 8, 8), torch.zeros(4)).shape
+        torch.Size([4, 1, 6, 6])
+    """
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        total = activation.sum((2, 3), keepdim=True)
+        weights = (gradient * activation).sum((2, 3), keepdim=True) / total.where(total != 0, torch.ones_like(total))
+        return _weighted(weights.where(total != 0, torch.zeros_like(weights)), activation)
+
+
 def upsample(saliency: Tensor, size: tuple[int, ...]) -> Tensor:
     """Bilinear interpolation of maps ``(B, 1, h, w)`` to ``(B, 1, H, W)``."""
     return interpolate(saliency, size=size, mode="bilinear", align_corners=False)
+
+
+def as_feature_map(activation: Tensor, layer: Layer, grid: tuple[int, int] | None = None) -> Tensor:
+    """A layer's output as ``(B, C, h, w)``: as it is, or a transformer's tokens ``(B, T, D)`` as their patch grid.
+
+    Raises:
+        ValueError: It is neither, or the tokens do not fit the grid.
+    """
+    if activation.ndim == 4:
+        return activation
+    if activation.ndim != 3:
+        raise ValueError(
+            f"The layer {layer!r} returns {tuple(activation.shape)}; a class activation map needs a convolutional layer with "
+            "an output of shape (B, C, h, w), or a transformer's tokens (B, T, D)."
+        )
+    tokens = activation.shape[1]
+    if grid is None:
+        side = isqrt(tokens) if isqrt(tokens) ** 2 == tokens else isqrt(tokens - 1)
+        grid = (side, side)
+    extra = tokens - grid[0] * grid[1]
+    if extra not in (0, 1):
+        raise ValueError(
+            f"The layer {layer!r} returns {tokens} tokens, which are no {grid[0]} x {grid[1]} grid of patches, with or without "
+            "a class token in front; say grid=(h, w)."
+        )
+    return activation[:, extra:].transpose(1, 2).unflatten(2, grid)
+
+
+def _weighted(weights: Tensor, activation: Tensor) -> Tensor:
+    return relu((weights * activation).sum(1, keepdim=True))

@@ -1,12 +1,17 @@
-"""Gradients at the input."""
+"""Gradients at the input, and their averages over noise."""
+
+from typing import Any
 
 from torch import Tensor
 
-from salreg.attributions.base import Attribution
+from salreg.attributions.base import Attribution, TapAttribution
+from salreg.attributions.draws import Draws
+from salreg.attributions.passes import slopes_at
 from salreg.scores import Score
+from salreg.taps import Recording
 
 
-class InputGradient(Attribution):
+class InputGradient(TapAttribution):
     r"""The gradient of the score at the input, signed.
 
     .. math:: M_i = \partial s_i / \partial x_i \qquad\text{or, with times\_input,}\qquad
@@ -39,3 +44,100 @@ class InputGradient(Attribution):
 
     def saliency(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return activation * gradient if self.times_input else gradient
+
+
+class InputTimesGradient(InputGradient):
+    """``InputGradient(score="target_logit", times_input=True)``: Input x Gradient (Shrikumar et al. 2016).
+
+    Example:
+        >>> InputTimesGradient().times_input
+        True
+    """
+
+    def __init__(self, score: str | Score = "target_logit") -> None:
+        super().__init__(score, times_input=True)
+
+
+class SmoothGrad(Attribution):
+    r"""The mean gradient over noisy copies of the input (Smilkov et al. 2017).
+
+    .. math:: M_i = \tfrac{1}{n} \sum_{k=1}^n \partial s(x_i + \epsilon_k) / \partial x, \qquad
+              \epsilon_k \sim N(0, \sigma_i^2), \quad \sigma_i = \text{noise} \cdot (\max x_i - \min x_i)
+
+    Costs ``samples`` forward and backward passes; inside a penalty all of them are differentiated twice.
+
+    Args:
+        score: What is explained.
+        samples: How many noisy copies.
+        noise: Standard deviation of the noise, as a share of each sample's range.
+        seed: Of the noise; each call goes on drawing from the same sequence.
+
+    Returns when called:
+        A tensor in the input's own shape, in score per unit of input.
+
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> map = SmoothGrad("target_logit", samples=4)(model, torch.rand(1, 2), torch.tensor([0]))
+        >>> torch.allclose(map[0], model.weight[0])
+        True
+    """
+
+    in_score_units = False
+
+    def __init__(self, score: str | Score = "log_prob_sum", samples: int = 8, noise: float = 0.1, *, seed: int = 0) -> None:
+        super().__init__(score)
+        if samples < 1 or noise < 0:
+            raise ValueError(f"samples ({samples}) is at least 1 and noise ({noise}) at least 0.")
+        self.samples = samples
+        self.noise = noise
+        self.draws = Draws(seed)
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        slopes = self._slopes(recording, target, create_graph)
+        mean = self._reduce(slopes)
+        return mean if scale is None else mean * self._unit(scale(recording.activation(None)))
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.draws.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.draws.load_state_dict(state)
+
+    def _slopes(self, recording: Recording, target: Tensor | None, create_graph: bool) -> Tensor:
+        """The gradients at the noisy copies, ``(samples, B, ...)``."""
+        inputs = recording.activation(None)
+        rows = inputs.detach().flatten(1)
+        deviation = self.noise * (rows.amax(1) - rows.amin(1)).view(-1, *[1] * (inputs.ndim - 1))
+        noise = self.draws.normal((self.samples, *inputs.shape), like=inputs)
+        return slopes_at(recording, inputs + deviation * noise, self.score, target, create_graph)
+
+    def _reduce(self, slopes: Tensor) -> Tensor:
+        return slopes.mean(0)
+
+    def _unit(self, scale: Tensor) -> Tensor:
+        return scale
+
+
+class VarGrad(SmoothGrad):
+    r"""The variance of the gradient over noisy copies of the input (Adebayo et al. 2018).
+
+    .. math:: M_i = \tfrac{1}{n} \sum_k g_{ik}^2 - \big(\tfrac{1}{n} \sum_k g_{ik}\big)^2
+
+    Arguments and shape as for ``SmoothGrad``; non-negative, in squared score per squared unit of input.
+
+    Example:
+        >>> import torch
+        >>> model = torch.nn.Linear(2, 2)
+        >>> map = VarGrad("target_logit", samples=4)(model, torch.rand(1, 2), torch.tensor([0]))
+        >>> torch.allclose(map, torch.zeros(1, 2), atol=1e-6)
+        True
+    """
+
+    def _reduce(self, slopes: Tensor) -> Tensor:
+        return slopes.var(0, correction=0)
+
+    def _unit(self, scale: Tensor) -> Tensor:
+        return scale.square()

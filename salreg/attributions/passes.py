@@ -1,0 +1,57 @@
+"""Many versions of a batch through a recorded call, in memory that stays bounded."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from salreg import scores
+from salreg.attributions.base import slope_at
+from salreg.taps import Recording
+
+# Numbers in the inputs of one pass: small enough that a small network's activations stay in the processor's cache, large
+# enough that a GPU is busy. Never less than one batch.
+_NUMBERS_PER_PASS = 2**20
+
+
+def slopes_at(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None, create_graph: bool) -> Tensor:
+    """The gradient of the score at k versions of the recorded input.
+
+    Args:
+        recording: The pass that is repeated.
+        versions: ``(k, B, ...)``.
+        score: What is explained.
+        target: True classes ``(B,)``.
+        create_graph: Keep the gradients differentiable; then all versions go through one pass.
+
+    Returns:
+        ``(k, B, ...)``.
+    """
+    if create_graph:
+        return _slopes(recording, versions, score, target, True)
+    return torch.cat([_slopes(recording, some, score, target, False) for some in in_passes(versions)])
+
+
+def scores_at(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None) -> Tensor:
+    """The score of k versions ``(k, B, ...)`` of the recorded input: ``(k, B)``; differentiable if gradients are enabled."""
+    return torch.cat([_scores(recording, some, score, target) for some in in_passes(versions)])
+
+
+def in_passes(versions: Tensor) -> Iterator[Tensor]:
+    """Cut ``(k, B, ...)`` along k so that one piece fits a pass."""
+    per_version = max(versions[0].numel(), 1)
+    yield from versions.split(max(1, _NUMBERS_PER_PASS // per_version))
+
+
+def _slopes(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None, graph: bool) -> Tensor:
+    again = recording.repeat(versions.detach().flatten(0, 1))
+    return slope_at(again, None, score, _tiled(target, len(versions)), graph).view_as(versions)
+
+
+def _scores(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None) -> Tensor:
+    again = recording.repeat(versions.flatten(0, 1))
+    return scores.evaluate(score, again.require_logits(), _tiled(target, len(versions))).view(versions.shape[:2])
+
+
+def _tiled(target: Tensor | None, times: int) -> Tensor | None:
+    return None if target is None else target.repeat(times, *[1] * (target.ndim - 1))

@@ -1,0 +1,229 @@
+"""Attributions that change a part of the input and watch the score; no gradient at the input is needed."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from salreg import scores
+from salreg.attributions.base import Attribution
+from salreg.attributions.draws import Draws
+from salreg.attributions.passes import in_passes, scores_at
+from salreg.attributions.path import broadcast
+from salreg.scores import Score
+from salreg.taps import Recording
+
+
+class _Perturbation(Attribution):
+    """The score of the input less its scores with parts replaced by a fill."""
+
+    def __init__(self, score: str | Score, fill: float | Tensor) -> None:
+        super().__init__(score)
+        self.fill = fill
+
+    def _drops(self, recording: Recording, parts: Tensor, target: Tensor | None, create_graph: bool) -> tuple[Tensor, Tensor]:
+        """``s(x) - s(x with part k filled)`` as ``(k, B)``, and the recorded input.
+
+        ``parts`` are masks ``(k, ...)`` that broadcast to one sample.
+        """
+        inputs = recording.activation(None).detach()
+        fill = broadcast(self.fill, inputs)
+        with nullcontext() if create_graph else torch.no_grad():
+            before = scores.evaluate(self.score, recording.require_logits(), target)
+            after = [
+                scores_at(recording, torch.where(some, fill, inputs), self.score, target)
+                for some in _split(parts.unsqueeze(1).to(inputs.device), inputs)
+            ]
+            return before - torch.cat(after), inputs
+
+
+class Occlusion(_Perturbation):
+    """How much the score drops when a window slides over the input (Zeiler & Fergus 2014).
+
+    Each place gets the mean drop of the windows that cover it. One forward pass per window, several windows at a time; inside a
+    penalty a first-order backward pass is enough.
+
+    Args:
+        window: Height and width of the window (one number for both; for tables and text its length).
+        stride: How far it moves; the window's size by default. The last one is moved back to end at the border.
+        fill: What it shows: a number, or a tensor that broadcasts to the input.
+        score: What is explained.
+
+    Returns when called:
+        ``(B, 1, H, W)`` for images ``(B, C, H, W)``, ``(B, F)`` for tables; any sign, in score units.
+
+    Raises:
+        ValueError: A window larger than the input, or numbers below 1.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2, bias=False))
+        >>> x, y = torch.rand(1, 1, 4, 4), torch.tensor([0])
+        >>> map = Occlusion(window=1)(model, x, y)
+        >>> torch.allclose(map.flatten(), x.flatten() * model[1].weight[0], atol=1e-6)
+        True
+    """
+
+    def __init__(
+        self,
+        window: int | tuple[int, ...] = 4,
+        stride: int | tuple[int, ...] | None = None,
+        fill: float | Tensor = 0.0,
+        score: str | Score = "target_logit",
+    ) -> None:
+        super().__init__(score, fill)
+        self.window = window
+        self.stride = window if stride is None else stride
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        inputs = recording.activation(None)
+        space = tuple(inputs.shape[2:]) if inputs.ndim > 2 else tuple(inputs.shape[1:])
+        windows = sliding_windows(space, self.window, self.stride)
+        if inputs.ndim > 2:
+            windows = windows.unsqueeze(1)
+        drops, _ = self._drops(recording, windows, target, create_graph)
+        return _spread(drops, windows)
+
+
+class FeatureAblation(_Perturbation):
+    """How much the score drops when a group of features is replaced; every feature of a group gets the group's drop.
+
+    Args:
+        groups: The group of each feature, integers, laid out like one sample or broadcasting to it: ``(F,)``, ``(H, W)``. By
+            default each feature of a table is its own group.
+        fill: What replaces them: a number, or a tensor that broadcasts to the input.
+        score: What is explained.
+
+    Returns when called:
+        A tensor in the input's own shape, any sign, in score units.
+
+    Raises:
+        ValueError: Groups that do not broadcast to a sample, or inputs that are no table and no groups.
+
+    Example:
+        >>> model = torch.nn.Linear(3, 2, bias=False)
+        >>> x, y = torch.rand(1, 3), torch.tensor([0])
+        >>> torch.allclose(FeatureAblation()(model, x, y), x * model.weight[0], atol=1e-6)
+        True
+    """
+
+    def __init__(self, groups: Tensor | None = None, fill: float | Tensor = 0.0, score: str | Score = "target_logit") -> None:
+        super().__init__(score, fill)
+        self.groups = groups
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        sample = recording.activation(None)[0]
+        if self.groups is None and sample.ndim != 1:
+            raise ValueError(f"FeatureAblation of samples of shape {tuple(sample.shape)} needs groups of features.")
+        groups = torch.arange(len(sample)) if self.groups is None else self.groups
+        try:
+            groups = groups.broadcast_to(sample.shape)
+        except RuntimeError as error:
+            raise ValueError(
+                f"Groups of shape {tuple(groups.shape)} do not broadcast to a sample of shape {tuple(sample.shape)}."
+            ) from error
+        parts = torch.stack([groups == group for group in groups.unique()])
+        drops, _ = self._drops(recording, parts, target, create_graph)
+        return _spread(drops, parts)
+
+
+class RISE(Attribution):
+    r"""Randomised input sampling (Petsiuk et al. 2018, eq. 6): the mean of random masks, weighted by the score they leave.
+
+    .. math:: M = \frac{1}{n \, p} \sum_k s(x \odot m_k) \, m_k
+
+    The masks are coarse random grids, enlarged bilinearly and shifted at random. Divided by the mean mask of the draws rather
+    than by its expectation p, so that few masks leave no pattern of their own.
+
+    Args:
+        masks: How many; one forward pass each, several at a time.
+        cells: Cells of the coarse grid along each side.
+        keep: Probability p that a cell stays visible.
+        score: What is explained.
+        seed: Of the masks; every call uses the same ones.
+
+    Returns when called:
+        ``(B, 1, H, W)``, in score units.
+
+    Raises:
+        ValueError: The inputs are no images.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        >>> RISE(masks=8, cells=2)(model, torch.rand(3, 1, 8, 8), torch.zeros(3)).shape
+        torch.Size([3, 1, 8, 8])
+    """
+
+    def __init__(
+        self, masks: int = 500, cells: int = 7, keep: float = 0.5, score: str | Score = "target_logit", *, seed: int = 0
+    ) -> None:
+        super().__init__(score)
+        if masks < 1 or cells < 1 or not 0 < keep < 1:
+            raise ValueError(f"masks ({masks}) and cells ({cells}) are at least 1, and keep ({keep}) lies between 0 and 1.")
+        self.masks, self.cells, self.keep, self.seed = masks, cells, keep, seed
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        inputs = recording.activation(None).detach()
+        if inputs.ndim != 4:
+            raise ValueError(f"RISE needs images (B, C, H, W), not {tuple(inputs.shape)}.")
+        masks = random_masks(self.masks, self.cells, self.keep, (inputs.shape[2], inputs.shape[3]), Draws(self.seed)).to(inputs)
+        total = inputs.new_zeros(len(inputs), 1, *inputs.shape[2:])
+        with nullcontext() if create_graph else torch.no_grad():
+            for some in _split(masks.unsqueeze(1), inputs):
+                values = scores_at(recording, inputs * some, self.score, target)
+                total = total + torch.einsum("kb,kchw->bchw", values, some.squeeze(1))
+        return total / masks.sum(0).clamp(min=1e-6)
+
+
+def sliding_windows(space: tuple[int, ...], window: int | tuple[int, ...], stride: int | tuple[int, ...]) -> Tensor:
+    """Boolean masks ``(k, *space)``, one per position of the window.
+
+    Example:
+        >>> sliding_windows((5,), 2, 2).int().tolist()
+        [[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 1, 1]]
+    """
+    sizes, strides = (tuple(n) if isinstance(n, tuple) else (n,) * len(space) for n in (window, stride))
+    if len(sizes) != len(space) or len(strides) != len(space) or min(*sizes, *strides) < 1:
+        raise ValueError(f"window {window} and stride {stride} need a number of at least 1 for each side of {space}.")
+    if any(size > side for size, side in zip(sizes, space, strict=True)):
+        raise ValueError(f"A window of {sizes} is larger than the input's {space}.")
+    masks = torch.ones(1, *[1] * len(space), dtype=torch.bool)
+    for axis, (side, size, step) in enumerate(zip(space, sizes, strides, strict=True)):
+        starts = torch.tensor([*range(0, side - size, step), side - size]).unique()
+        places = torch.arange(side)
+        along = (places >= starts[:, None]) & (places < starts[:, None] + size)
+        shape = [1] * len(space)
+        shape[axis] = side
+        masks = (masks.unsqueeze(1) & along.view(1, len(starts), *shape)).flatten(0, 1)
+    return masks
+
+
+def random_masks(count: int, cells: int, keep: float, size: tuple[int, int], draws: Draws) -> Tensor:
+    """RISE's masks ``(count, 1, H, W)`` in [0, 1]."""
+    cell = [-(-side // cells) for side in size]
+    coarse = (draws.uniform((count, 1, cells + 1, cells + 1), like=torch.zeros(())) < keep).float()
+    fine = interpolate(coarse, size=[(cells + 1) * side for side in cell], mode="bilinear", align_corners=False)
+    tops, lefts = (draws.integers(side, (count,), torch.device("cpu")).tolist() for side in cell)
+    cut = [mask[:, y : y + size[0], x : x + size[1]] for mask, y, x in zip(fine, tops, lefts, strict=True)]
+    return torch.stack(cut)
+
+
+def _split(parts: Tensor, inputs: Tensor) -> Iterator[Tensor]:
+    """Cut masks ``(k, 1, ...)`` so that each piece times the batch fits a pass."""
+    size = len(next(in_passes(inputs.expand(len(parts), *inputs.shape))))
+    yield from parts.split(size)
+
+
+def _spread(drops: Tensor, parts: Tensor) -> Tensor:
+    """Give each place the mean drop of the parts that cover it: ``(k, B)`` and ``(k, ...)`` to ``(B, ...)``."""
+    weight = parts.to(drops)
+    covered = weight.sum(0).clamp(min=1)
+    return torch.einsum("kb,k...->b...", drops, weight) / covered
