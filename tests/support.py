@@ -1,9 +1,12 @@
 """Small models and data that several tests use."""
 
+import os
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset
@@ -135,3 +138,22 @@ class Interleaved(pl.LightningDataModule):
         return DataLoader(data, 4, sampler=sampler)
 
     train_dataloader = val_dataloader = _loader
+
+
+class Launcher(_MultiProcessingLauncher):
+    """Ends its processes as soon as their results are delivered: now and then a thread of gloo's that still holds a tensor
+    aborts an interpreter that shuts down in order."""
+
+    def _wrapping_function(self, *args: Any, **kwargs: Any) -> None:
+        super()._wrapping_function(*args, **kwargs)
+        os._exit(0)
+
+
+class Gloo(DDPStrategy):
+    """Two processes on one machine."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(start_method="spawn", process_group_backend="gloo", **options)
+
+    def _configure_launcher(self) -> None:
+        self._launcher = Launcher(self, start_method="spawn")

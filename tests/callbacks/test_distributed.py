@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from pytorch_lightning.strategies import DDPStrategy
-from support import Interleaved, Lit, conv_net, distance, fit, fresh, loader, regularizer, trainer
+from support import Gloo, Interleaved, Lit, conv_net, distance, fit, fresh, loader, regularizer, trainer
 from torch import nn
 
 from salreg.attributions import GradCAM
@@ -12,7 +11,7 @@ from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
 
 def train(module, *callbacks, processes, precision="32-true", **strategy):
     torch.manual_seed(1)
-    options = {"devices": 2, "strategy": DDPStrategy(start_method="spawn", process_group_backend="gloo", **strategy)}
+    options = {"devices": 2, "strategy": Gloo(**strategy)}
     used = trainer(*callbacks, use_distributed_sampler=False, precision=precision, **(options if processes == 2 else {}))
     used.fit(module, datamodule=Interleaved())
     return used
