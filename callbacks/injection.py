@@ -34,6 +34,9 @@ class Regularizer(Protocol):
     def wants(self) -> bool:
         """Whether the coming step is penalised. Asked once per step."""
 
+    def check_unannotated(self) -> bool:
+        """Whether batches without annotations are penalised, too; an error if they should have some."""
+
     def layers(self) -> list[Layer]:
         """The layers whose outputs are taps."""
 
@@ -178,7 +181,9 @@ class Step(Replacement):
 
     def __call__(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(batch, AnnotatedBatch):
-            return self.method(batch, *args, **kwargs)
+            if self.name != "training_step" or not self._penalises_unannotated():
+                return self.method(batch, *args, **kwargs)
+            batch = AnnotatedBatch.unannotated(batch)
         penalising = self.name == "training_step" and [r for r in self.injection.regularizers if r.wants()]
         run = functools.partial(self.method, batch.sample, *args, **kwargs)
         if penalising:
@@ -186,6 +191,9 @@ class Step(Replacement):
         if self.injection.forward_call is None and not _compiled(self.module):
             return self._observed(run, batch.sample)
         return run()
+
+    def _penalises_unannotated(self) -> bool:
+        return any([regularizer.check_unannotated() for regularizer in self.injection.regularizers])  # noqa: C419  # ask all
 
     def _observed(self, run: Callable[[], Any], sample: Any) -> Any:
         with self._record([], sample, tap_input=False) as recording:

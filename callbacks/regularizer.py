@@ -9,15 +9,17 @@ import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
-from salreg.attributions import Attribution
+from salreg import presets
+from salreg.annotations import is_annotated
+from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch
 from salreg.distributed import sum_over_ranks
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
-from salreg.penalty import SaliencyPenalty, gradient_norms
-from salreg.taps import Layer, Recording, find_layer
+from salreg.penalties import Penalty, SaliencyPenalty, gradient_norms
+from salreg.taps import ATTENTION, Layer, Recording, find_layer
 
 _SKIPS_BEFORE_ERROR = 10
 _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
@@ -26,8 +28,8 @@ _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
 class SaliencyRegularizer(pl.Callback):
     """Adds ``weight * penalty`` to the training loss of an unmodified LightningModule.
 
-    The training data comes from an ``AnnotatedDataset``; the module's own steps and batch hooks see plain samples. At each
-    training step the module's forward pass is observed, its saliency is differentiated in the same graph, and the penalty
+    The training data comes from an ``AnnotatedDataset`` (any data will do for presets that need no annotation); the module's
+    own steps and batch hooks see plain samples. At each
     is added to the loss that ``training_step`` returns (automatic optimization), or to the first ``manual_backward`` after
     the forward pass (manual optimization). A batch without annotations, and any step at weight 0, runs untouched.
 
@@ -36,9 +38,10 @@ class SaliencyRegularizer(pl.Callback):
     ``salreg/skipped_penalties`` (counts so far).
 
     Args:
-        attribution: The saliency to regularise: ``"input_gradient"``, or an object such as ``GradCAM(layer="net.4")``.
-            Layer names are those of the LightningModule.
-        loss: ``"rrr"``, ``"energy"``, or an ``AttributionLoss``.
+        attribution: The saliency to regularise: ``"input_gradient"`` or another name from ``salreg.attributions``, an object
+            such as ``GradCAM(layer="net.4")``, or a function ``(model, inputs, target) -> map``. Layer names are the
+            LightningModule's.
+        loss: ``"rrr"``, ``"energy"``, or another name from ``salreg.losses``, or an ``AttributionLoss``.
         weight: How strongly the penalty counts. Gradients are measured per standard deviation of the input, so that 1 is a
             sensible start for data of any scale. 0 trains exactly as without the callback.
         every_n_steps: Penalise every n-th step only, with n times the weight.
@@ -46,6 +49,8 @@ class SaliencyRegularizer(pl.Callback):
         forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only
             where the call that receives the batch's tensor does not return them, as in ``head(features(x))``.
         target: Key or position of the true classes in the batch; found by itself in the usual layouts.
+        preset: A published penalty in place of ``attribution`` and ``loss``: a name from ``salreg.presets`` such as ``"cdep"``,
+            a mapping with its options (``{"name": "hint", "layer": "net.4"}``), or a ``Penalty``.
         name: Prefix of the logged keys; give each regularizer of one Trainer its own.
 
     Raises:
@@ -62,10 +67,11 @@ class SaliencyRegularizer(pl.Callback):
 
     def __init__(
         self,
-        attribution: str | Attribution = "input_gradient",
+        attribution: str | MapFunction | Attribution = "input_gradient",
         loss: str | AttributionLoss = "rrr",
         weight: float = 1.0,
         *,
+        preset: str | dict[str, Any] | Penalty | None = None,
         every_n_steps: int = 1,
         warmup_steps: int = 0,
         forward_module: str | None = None,
@@ -76,7 +82,9 @@ class SaliencyRegularizer(pl.Callback):
             raise ValueError(f"weight is a finite number of at least 0, not {weight}.")
         if every_n_steps < 1 or warmup_steps < 0:
             raise ValueError(f"every_n_steps ({every_n_steps}) starts at 1 and warmup_steps ({warmup_steps}) at 0.")
-        self.penalty = SaliencyPenalty(attribution, loss)
+        if preset is not None and (attribution, loss) != ("input_gradient", "rrr"):
+            raise ValueError("A preset brings its own attribution and loss: give preset=... or attribution=... and loss=...")
+        self.penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
         self.weight = weight
         self.every_n_steps = every_n_steps
         self.warmup_steps = warmup_steps
@@ -103,7 +111,8 @@ class SaliencyRegularizer(pl.Callback):
         attach(pl_module, self, forward_module=self.forward_module, regularizer=self)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for layer in (*self.layers(), *([] if self.forward_module is None else [self.forward_module])):
+        named = [layer for layer in self.layers() if layer != ATTENTION]
+        for layer in (*named, *([] if self.forward_module is None else [self.forward_module])):
             find_layer(pl_module, layer)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -112,6 +121,9 @@ class SaliencyRegularizer(pl.Callback):
                 "Compiled modules have no second derivative, so penalised steps run them uncompiled; all other steps stay "
                 "compiled. every_n_steps > 1 keeps more of the speed."
             )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.penalty.check_marks()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         detach(pl_module, self)
@@ -141,17 +153,26 @@ class SaliencyRegularizer(pl.Callback):
         self._steps += 1
         return self.weight > 0 and (self._steps - 1) % self.every_n_steps == 0
 
+    def check_unannotated(self) -> bool:
+        if self.weight > 0 and self.penalty.needs != "nothing":
+            raise RuntimeError(
+                f"The penalty ({self.penalty}) needs annotations, but a training batch carries none. Wrap the training set: "
+                "AnnotatedDataset(train_set, annotations); samples that nobody looked at may stay without (annotations={})."
+            )
+        return self.weight > 0
+
     def layers(self) -> list[Layer]:
-        return self.penalty.attribution.layers
+        return self.penalty.layers
 
     def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
         target = find_target(batch.sample, self.target)
         penalty = self.penalty.measure(recording, target, batch.annotation)
         weight = self._current_weight()
         self._log(module, {"penalty": penalty.value.detach(), "weight": weight}, prog_bar=True)
-        if penalty.saliency is None:
+        if not penalty.scored and not penalty.undefined and not is_annotated(penalty.annotation).any():
             return self._counted(module, "unannotated_batches", loss)
-        self._log(module, {"spurious_saliency": _mean_spurious(penalty.saliency, penalty.annotation)})
+        if penalty.saliency is not None:
+            self._log(module, {"spurious_saliency": _mean_spurious(penalty.saliency, penalty.annotation)})
         if penalty.undefined:
             self._counted(module, "undefined_maps", loss, penalty.undefined)
         if not penalty.scored or not penalty.value.requires_grad:

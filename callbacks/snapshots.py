@@ -216,8 +216,8 @@ def save_png(path: Path, pixels: Any) -> None:
 
 
 def _regularised(trainer: pl.Trainer) -> list[Attribution]:
-    used = [callback.penalty.attribution for callback in trainer.callbacks if isinstance(callback, SaliencyRegularizer)]  # type: ignore[attr-defined]
-    return used or [known.InputGradient()]
+    used = [c.penalty.attribution for c in trainer.callbacks if isinstance(c, SaliencyRegularizer)]  # type: ignore[attr-defined]
+    return [attribution for attribution in used if attribution is not None] or [known.InputGradient()]
 
 
 def _named(attributions: Sequence[Attribution]) -> dict[str, Attribution]:

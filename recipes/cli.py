@@ -14,7 +14,7 @@ from salreg.recipes import config as configuration
 from salreg.recipes import run_folder
 from salreg.recipes.compare import compare, table
 from salreg.recipes.config import ConfigError
-from salreg.recipes.run import attribution, run
+from salreg.recipes.run import penalty, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +88,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _validate(options: argparse.Namespace) -> None:
     config = configuration.load(options.recipe, options.overrides)
-    attribution(config.saliency)
+    penalty(config)
     print(OmegaConf.to_yaml(config, resolve=True), end="")
 
 

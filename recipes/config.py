@@ -80,7 +80,8 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
         for inner, one in value.items():
             assign(config, f"{key}.{inner}", one)
         return
-    if isinstance(OmegaConf.select(config, key), DictConfig) and OmegaConf.select(config, f"{key}.name") is not None:
+    group = OmegaConf.select(config, key)
+    if isinstance(group, DictConfig) and "name" in group:
         key = f"{key}.name"
     known = keys(config)
     if key not in known and not _is_trainer_argument(key):

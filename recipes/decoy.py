@@ -33,7 +33,7 @@ class Decoys(NamedTuple):
     annotations: Tensor
 
 
-def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int) -> Decoys:
+def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int, marked: str = "spurious") -> Decoys:
     """Put a patch into a random corner of each image.
 
     Args:
@@ -41,6 +41,10 @@ def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int) 
         labels: ``(N,)``, 0 to 9.
         informative: Whether the grey is that of the label, or of a random class.
         seed: Draws corners and random greys.
+        marked: What is annotated: the patch as ``spurious``, the drawing (all that is not black) as ``relevant``, or ``both``.
+
+    Raises:
+        ValueError: Another word for what is annotated.
     """
     rng = np.random.default_rng(seed)
     bottom, right = torch.from_numpy(rng.integers(0, 2, (2, len(images)))).bool()
@@ -51,8 +55,15 @@ def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int) 
     patch = in_rows[:, :, None] & in_columns[:, None, :]
     grey = (255 - 25 * classes).to(torch.uint8)[:, None, None]
     pixels = torch.where(patch, grey, images).float().unsqueeze(1) / 255
-    marks = annotations.from_mask(spurious=patch.unsqueeze(1))
-    return Decoys(pixels, labels, (classes == labels).long(), marks)
+    return Decoys(pixels, labels, (classes == labels).long(), _marks(patch, (images > 1) & ~patch, marked))
+
+
+def _marks(patch: Tensor, drawing: Tensor, marked: str) -> Tensor:
+    sides = {"spurious": ("spurious",), "relevant": ("relevant",), "both": ("spurious", "relevant")}
+    if marked not in sides:
+        raise ValueError(f"data.marks is spurious, relevant or both, not {marked!r}.")
+    masks = {"spurious": patch.unsqueeze(1), "relevant": drawing.unsqueeze(1)}
+    return annotations.from_mask(**{side: masks[side] for side in sides[marked]})
 
 
 def without_decoys(images: Tensor, labels: Tensor) -> Decoys:
@@ -66,7 +77,7 @@ def build(config: DictConfig) -> Experiment:
     raw = datasets.load(config.data.name, config.data.root, config.data.download)
     test = add_decoys(raw.test_images, raw.test_labels, informative=False, seed=1)
     if config.data.decoy:
-        train = add_decoys(raw.train_images, raw.train_labels, informative=True, seed=0)
+        train = add_decoys(raw.train_images, raw.train_labels, informative=True, seed=0, marked=config.data.marks)
     else:
         train = without_decoys(raw.train_images, raw.train_labels)
         test = test._replace(images=without_decoys(raw.test_images, raw.test_labels).images)

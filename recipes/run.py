@@ -1,6 +1,7 @@
 """One training from a configuration, in a folder of its own."""
 
 import importlib
+import inspect
 import json
 import subprocess
 import time
@@ -14,11 +15,14 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 import salreg
-from salreg.attributions import Attribution, GradCAM, InputGradient
+from salreg import attributions, presets
+from salreg.attributions import Attribution
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
 from salreg.names import nearest
+from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.recipes.config import ConfigError
 from salreg.recipes.experiment import Experiment
+from salreg.taps import ATTENTION, find_layer
 
 _PACKAGES = ("salreg", "torch", "pytorch-lightning", "torchmetrics")
 
@@ -35,6 +39,7 @@ def run(config: DictConfig, folder: Path) -> dict[str, Any]:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     try:
         experiment = build(config)
+        _check_layers(config, experiment.module)
         callbacks, logger = _callbacks(config, folder), _logger(config, folder)
     except ValueError as error:  # a name or number that some part refused
         raise ConfigError(str(error)) from error
@@ -71,28 +76,52 @@ def build(config: DictConfig) -> Experiment:
 
 
 def attribution(saliency: DictConfig) -> Attribution:
-    """The attribution that a configuration's ``saliency`` describes."""
-    if saliency.attribution == "grad_cam":
-        if saliency.layer is None:
-            raise ConfigError("saliency.attribution=grad_cam needs saliency.layer, the name of a convolutional layer.")
-        return GradCAM(saliency.layer, score=saliency.score)
-    if saliency.attribution == "input_gradient":
-        return InputGradient(score=saliency.score)
-    raise ConfigError(f"saliency.attribution is input_gradient or grad_cam, not {saliency.attribution!r}.")
+    """The attribution that a configuration's ``saliency`` describes.
+
+    Raises:
+        ConfigError: An unknown attribution, or a layer for one that takes none.
+    """
+    try:
+        made = attributions.resolve(saliency.attribution)
+    except ValueError as error:
+        raise ConfigError(f"saliency.attribution: {error}") from error
+    takes = inspect.signature(type(made)).parameters
+    wanted = {name: value for name, value in (("layer", saliency.layer), ("score", saliency.score)) if value is not None}
+    if "layer" in wanted and "layer" not in takes:
+        raise ConfigError(f"saliency.attribution={saliency.attribution} is read at the input; it takes no saliency.layer.")
+    return type(made)(**{name: value for name, value in wanted.items() if name in takes})
+
+
+def penalty(config: DictConfig) -> Penalty:
+    """The penalty of a configuration: its ``preset``, or else what ``saliency`` composes.
+
+    Raises:
+        ConfigError: An unknown name or option.
+    """
+    try:
+        if config.preset.name is None:
+            return SaliencyPenalty(attribution(config.saliency), config.saliency.loss)
+        return presets.resolve({key: value for key, value in config.preset.items() if value is not None})
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _check_layers(config: DictConfig, module: pl.LightningModule) -> None:
+    """Refuse layers that the module does not have before anything is trained."""
+    for layer in {*penalty(config).layers, *attribution(config.saliency).layers} - {ATTENTION}:
+        find_layer(module, layer)
 
 
 def _callbacks(config: DictConfig, folder: Path) -> list[pl.Callback]:
-    used = attribution(config.saliency)
     regularizer = SaliencyRegularizer(
-        used,
-        config.saliency.loss,
-        config.saliency.weight,
+        preset=penalty(config),
+        weight=config.saliency.weight,
         every_n_steps=config.saliency.every_n_steps,
         warmup_steps=config.saliency.warmup_steps,
     )
     return [
         regularizer,
-        SaliencyMetrics(used),
+        SaliencyMetrics(attribution(config.saliency)),
         SaliencySnapshots(**config.snapshots, dir=folder / "snapshots"),
         ModelCheckpoint(folder / "checkpoints", save_last=True),
     ]

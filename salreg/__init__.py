@@ -4,9 +4,9 @@ Annotate what a model must not use, and train it not to. The library imports tor
 callbacks live in ``salreg.callbacks``, the runnable trainings in ``salreg.recipes``.
 """
 
-from salreg import annotations, attributions, losses, scores
+from salreg import annotations, attributions, losses, presets, scores
 from salreg.data import AnnotatedDataset
-from salreg.penalty import DeadPenaltyError, SaliencyPenalty
+from salreg.penalties import DeadPenaltyError, SaliencyPenalty
 
 __all__ = [
     "AnnotatedDataset",
@@ -15,5 +15,6 @@ __all__ = [
     "annotations",
     "attributions",
     "losses",
+    "presets",
     "scores",
 ]

@@ -38,12 +38,25 @@ def predicted_logit(logits: Tensor, target: Tensor | None = None) -> Tensor:
     return logits.max(dim=1).values
 
 
+def contrast(logits: Tensor, target: Tensor | None = None) -> Tensor:
+    """The predicted class's logit less the runner-up's: ``|z0 - z1|`` of two classes (GradMask, Simpson et al. 2019).
+
+    Example:
+        >>> contrast(torch.tensor([[1.0, 4.0, 2.0]])).item()
+        2.0
+    """
+    highest = logits.topk(2, dim=1).values
+    return highest[:, 0] - highest[:, 1]
+
+
 def task_loss(logits: Tensor, target: Tensor | None) -> Tensor:
     """Cross-entropy of each sample; its gradient fades as the model becomes sure of the true class."""
     return cross_entropy(logits, _required(target, "task_loss").long().view(-1), reduction="none")
 
 
-NAMED: dict[str, Score] = {score.__name__: score for score in (log_prob_sum, target_logit, predicted_logit, task_loss)}
+NAMED: dict[str, Score] = {
+    score.__name__: score for score in (log_prob_sum, target_logit, predicted_logit, contrast, task_loss)
+}
 
 
 def resolve(score: str | Score) -> Score:
@@ -61,7 +74,7 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None) -> Tensor:
     Raises:
         ValueError: The logits are not one row per sample, or the score does not give one number per sample.
     """
-    values = score(_one_row_per_sample(logits), target)
+    values = score(one_row_per_sample(logits), target)
     if values.shape != logits.shape[:1]:
         raise ValueError(
             f"The score {getattr(score, '__name__', score)} gave shape {tuple(values.shape)} for {logits.shape[0]} "
@@ -70,7 +83,7 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None) -> Tensor:
     return values
 
 
-def _one_row_per_sample(logits: Tensor) -> Tensor:
+def one_row_per_sample(logits: Tensor) -> Tensor:
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
     if logits.ndim == 1 or (logits.ndim == 2 and logits.shape[1] == 1):

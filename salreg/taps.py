@@ -12,9 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from salreg.attention_weights import AttentionWeights
 from salreg.names import nearest
 
 Layer = str | nn.Module
+
+#: In place of a layer's name: the last convolution that the model holds.
+LAST_CONV = "last_conv"
+#: In place of a layer's name: the attention weights of all layers, see ``Recording.attention``.
+ATTENTION = "attention_weights"
 
 _REMEDY = (
     "Name the module whose output is the logits with forward_module='...' (a name from named_modules(), or '' for the "
@@ -48,7 +54,8 @@ class Recording:
         self.kwargs: dict[str, Any] = {}
         self.problem: str | None = None
         self._model = model
-        self._layers = {layer: find_layer(model, layer) for layer in layers}
+        self._attention = AttentionWeights(model) if ATTENTION in layers else None
+        self._layers = {layer: find_layer(model, layer) for layer in layers if layer != ATTENTION}
         self._batch = {id(tensor): tensor for tensor in tensors_in(batch)}
         self._forward_module = forward_module
         self._tap_input = tap_input
@@ -82,6 +89,17 @@ class Recording:
                 "GradCAM(layer='...'), or convert the input to float in the dataset."
             )
         return self._input
+
+    def attention(self) -> list[Tensor]:
+        """The attention weights ``(B, heads, T, T)`` of every layer, in the order of the forward pass; needs the tap
+        ``ATTENTION``.
+
+        Raises:
+            RuntimeError: The model gives none, with what to switch.
+        """
+        self.require_logits()
+        assert self._attention is not None
+        return self._attention.require()
 
     def require_logits(self) -> Tensor:
         """The logits, or a ``RuntimeError`` that says why there are none."""
@@ -117,10 +135,17 @@ class Recording:
         with_taps = torch.is_grad_enabled()
         with (
             traceless(self._model),
-            record(self._model, list(self._layers), forward_module=logits_from, tap_input=with_taps) as again,
+            record(self._model, self._taps(), forward_module=logits_from, tap_input=with_taps) as again,
         ):
             self.module(*args, **kwargs)
         return again
+
+    def _taps(self) -> list[Layer]:
+        return [*self._layers, *([] if self._attention is None else [ATTENTION])]
+
+    def tensor_given(self) -> Tensor | None:
+        """The first tensor that the observed call received: images, or token numbers."""
+        return next((tensor for tensor in tensors_in((self.args, self.kwargs)) if tensor.ndim), None)
 
     def input_index(self) -> int | None:
         """Position of the explained input among the batch's tensors, where it is one of them."""
@@ -139,6 +164,8 @@ class Recording:
             for layer, module in self._layers.items():
                 handle = module.register_forward_hook(lambda _m, _a, out, layer=layer: self._on_layer(layer, out))
                 hooks.callback(handle.remove)
+            if self._attention is not None:
+                hooks.enter_context(self._attention.recorded(lambda: self.logits is None and not self._ignored()))
             yield self
 
     def _observed_modules(self) -> list[nn.Module]:
@@ -179,6 +206,8 @@ class Recording:
             return
         wanted = self._forward_module or self.module
         if module is wanted and (self._forward_module is not None or depth == self._depth_of_input):
+            if self._attention is not None:
+                self._attention.take_from(output)
             try:
                 self.logits = find_logits(output)
             except ValueError as error:
@@ -257,9 +286,18 @@ def find_layer(model: nn.Module, layer: Layer) -> nn.Module:
     if isinstance(layer, nn.Module):
         return layer
     modules = dict(model.named_modules())
+    if layer == LAST_CONV and layer not in modules:
+        return _last_conv(model)
     if layer not in modules:
         raise ValueError(f"{type(model).__name__} has no layer {layer!r}{nearest(layer, modules)}.")
     return modules[layer]
+
+
+def _last_conv(model: nn.Module) -> nn.Module:
+    convolutions = [module for module in model.modules() if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
+    if not convolutions:
+        raise ValueError(f"{type(model).__name__} has no convolution to read saliency at; name a layer with layer='...'.")
+    return convolutions[-1]
 
 
 def find_logits(output: Any) -> Tensor:

@@ -2,35 +2,56 @@
 
 from collections.abc import Callable
 
+from salreg.attributions.attention import (
+    AttentionAttribution,
+    AttentionRollout,
+    GradientAttentionRollout,
+    LeGrad,
+    RawAttention,
+)
 from salreg.attributions.base import Attribution, TapAttribution
 from salreg.attributions.cam import ClassActivationMap, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+from salreg.attributions.custom import CaptumAttribution, CustomAttribution, MapFunction
+from salreg.attributions.decomposition import ContextualDecomposition, decompose
 from salreg.attributions.gradient import InputGradient, InputTimesGradient, SmoothGrad, VarGrad
+from salreg.attributions.influence import InfluenceGradient
 from salreg.attributions.path import ExpectedGradients, IntegratedGradients
 from salreg.attributions.perturbation import RISE, FeatureAblation, Occlusion
 from salreg.names import nearest
 
 __all__ = [
     "RISE",
+    "AttentionAttribution",
+    "AttentionRollout",
     "Attribution",
+    "CaptumAttribution",
     "ClassActivationMap",
+    "ContextualDecomposition",
+    "CustomAttribution",
     "ExpectedGradients",
     "FeatureAblation",
     "GradCAM",
     "GradCAMPlusPlus",
+    "GradientAttentionRollout",
     "HiResCAM",
+    "InfluenceGradient",
     "InputGradient",
     "InputTimesGradient",
     "IntegratedGradients",
     "LayerCAM",
+    "LeGrad",
+    "MapFunction",
     "Occlusion",
+    "RawAttention",
     "SmoothGrad",
     "TapAttribution",
     "VarGrad",
     "XGradCAM",
+    "decompose",
     "resolve",
 ]
 
-#: Attributions that can be named, with their defaults. Those at a layer need one and are given as objects.
+#: Attributions that can be named, with their defaults.
 NAMED: dict[str, Callable[[], Attribution]] = {
     "input_gradient": InputGradient,
     "input_times_gradient": InputTimesGradient,
@@ -38,17 +59,29 @@ NAMED: dict[str, Callable[[], Attribution]] = {
     "var_grad": VarGrad,
     "integrated_gradients": IntegratedGradients,
     "expected_gradients": ExpectedGradients,
+    "grad_cam": GradCAM,
+    "grad_cam_plus_plus": GradCAMPlusPlus,
+    "hires_cam": HiResCAM,
+    "layer_cam": LayerCAM,
+    "x_grad_cam": XGradCAM,
+    "raw_attention": RawAttention,
+    "attention_rollout": AttentionRollout,
+    "gradient_attention_rollout": GradientAttentionRollout,
+    "le_grad": LeGrad,
     "occlusion": Occlusion,
+    "feature_ablation": FeatureAblation,
     "rise": RISE,
+    "contextual_decomposition": ContextualDecomposition,
+    "influence_gradient": InfluenceGradient,
 }
 
 
-def resolve(attribution: str | Attribution) -> Attribution:
-    """The attribution of that name with its defaults, or the object itself."""
+def resolve(attribution: str | MapFunction | Attribution) -> Attribution:
+    """The attribution of that name with its defaults, the object itself, or a function ``(model, inputs, target) -> map``."""
     if isinstance(attribution, Attribution):
         return attribution
-    if attribution == "grad_cam":
-        raise ValueError("Grad-CAM needs a layer: pass attribution=GradCAM(layer='...').")
+    if callable(attribution):
+        return CustomAttribution(attribution)
     if attribution not in NAMED:
         raise ValueError(
             f"No attribution is called {attribution!r}{nearest(attribution, NAMED)}. There are: {', '.join(NAMED)}."

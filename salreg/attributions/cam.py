@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate, relu
 
 from salreg.attributions.base import Attribution, slope_at
 from salreg.scores import Score
-from salreg.taps import Layer, Recording
+from salreg.taps import LAST_CONV, Layer, Recording
 
 
 class ClassActivationMap(Attribution):
@@ -20,7 +20,9 @@ class ClassActivationMap(Attribution):
     Args:
         layer: The layer whose output is A, by name or as a module: a convolution's ``(B, C, h, w)``, or a transformer's
             tokens ``(B, T, D)``, read as a patch grid. Where it runs several times in one forward pass, its last output
-            counts. Several layers give the mean of their maps, on the finest of their grids.
+            counts. Several layers give the mean of their maps, on the finest of their grids. By default the last convolution
+            that the
+            model holds.
         score: What is explained.
         grid: ``(h, w)`` of a transformer's patches. By itself a square, with a class token in front where that leaves one.
 
@@ -33,7 +35,7 @@ class ClassActivationMap(Attribution):
 
     def __init__(
         self,
-        layer: Layer | Sequence[Layer],
+        layer: Layer | Sequence[Layer] = LAST_CONV,
         score: str | Score = "target_logit",
         *,
         grid: tuple[int, int] | None = None,

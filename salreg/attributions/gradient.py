@@ -5,8 +5,8 @@ from typing import Any
 from torch import Tensor
 
 from salreg.attributions.base import Attribution, TapAttribution
-from salreg.attributions.draws import Draws
 from salreg.attributions.passes import slopes_at
+from salreg.draws import Draws
 from salreg.scores import Score
 from salreg.taps import Recording
 

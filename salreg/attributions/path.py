@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from salreg.attributions.base import Attribution
-from salreg.attributions.draws import Draws
 from salreg.attributions.passes import in_passes, slopes_at
+from salreg.draws import Draws
 from salreg.scores import Score
 from salreg.taps import Recording
 

@@ -10,9 +10,9 @@ from torch.nn.functional import interpolate
 
 from salreg import scores
 from salreg.attributions.base import Attribution
-from salreg.attributions.draws import Draws
 from salreg.attributions.passes import in_passes, scores_at
 from salreg.attributions.path import broadcast
+from salreg.draws import Draws
 from salreg.scores import Score
 from salreg.taps import Recording
 
@@ -86,7 +86,7 @@ class Occlusion(_Perturbation):
         if inputs.ndim > 2:
             windows = windows.unsqueeze(1)
         drops, _ = self._drops(recording, windows, target, create_graph)
-        return _spread(drops, windows)
+        return spread(drops, windows)
 
 
 class FeatureAblation(_Perturbation):
@@ -118,19 +118,9 @@ class FeatureAblation(_Perturbation):
     def explain(
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
-        sample = recording.activation(None)[0]
-        if self.groups is None and sample.ndim != 1:
-            raise ValueError(f"FeatureAblation of samples of shape {tuple(sample.shape)} needs groups of features.")
-        groups = torch.arange(len(sample)) if self.groups is None else self.groups
-        try:
-            groups = groups.broadcast_to(sample.shape)
-        except RuntimeError as error:
-            raise ValueError(
-                f"Groups of shape {tuple(groups.shape)} do not broadcast to a sample of shape {tuple(sample.shape)}."
-            ) from error
-        parts = torch.stack([groups == group for group in groups.unique()])
+        parts = feature_groups(recording.activation(None)[0], self.groups)
         drops, _ = self._drops(recording, parts, target, create_graph)
-        return _spread(drops, parts)
+        return spread(drops, parts)
 
 
 class RISE(Attribution):
@@ -216,13 +206,31 @@ def random_masks(count: int, cells: int, keep: float, size: tuple[int, int], dra
     return torch.stack(cut)
 
 
+def feature_groups(sample: Tensor, groups: Tensor | None) -> Tensor:
+    """Boolean masks ``(k, ...)`` over one sample, one per group; by default each feature of a table is its own.
+
+    Raises:
+        ValueError: Groups that do not broadcast to the sample, or none for a sample that is no table.
+    """
+    if groups is None and sample.ndim != 1:
+        raise ValueError(f"Samples of shape {tuple(sample.shape)} need groups of features: groups=....")
+    groups = torch.arange(len(sample)) if groups is None else groups
+    try:
+        groups = groups.broadcast_to(sample.shape)
+    except RuntimeError as error:
+        raise ValueError(
+            f"Groups of shape {tuple(groups.shape)} do not broadcast to a sample of shape {tuple(sample.shape)}."
+        ) from error
+    return torch.stack([groups == group for group in groups.unique()])
+
+
 def _split(parts: Tensor, inputs: Tensor) -> Iterator[Tensor]:
     """Cut masks ``(k, 1, ...)`` so that each piece times the batch fits a pass."""
     size = len(next(in_passes(inputs.expand(len(parts), *inputs.shape))))
     yield from parts.split(size)
 
 
-def _spread(drops: Tensor, parts: Tensor) -> Tensor:
+def spread(drops: Tensor, parts: Tensor) -> Tensor:
     """Give each place the mean drop of the parts that cover it: ``(k, B)`` and ``(k, ...)`` to ``(B, ...)``."""
     weight = parts.to(drops)
     covered = weight.sum(0).clamp(min=1)

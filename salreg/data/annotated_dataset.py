@@ -35,6 +35,14 @@ class AnnotatedBatch:
     sample: Any
     annotation: Tensor
 
+    @classmethod
+    def unannotated(cls, batch: Any) -> "AnnotatedBatch":
+        """A plain batch, none of whose samples anybody looked at."""
+        tensors = [t for t in tensors_in(batch) if t.ndim]
+        like = next((t for t in tensors if t.is_floating_point()), None)
+        like = tensors[0] if like is None else like
+        return cls(batch, like.new_zeros((len(like), *_layout(like.shape[1:])), dtype=torch.int8))
+
     def pin_memory(self) -> "AnnotatedBatch":
         return AnnotatedBatch(pin_memory(self.sample), self.annotation.pin_memory())
 
@@ -139,8 +147,12 @@ def _unknown(sample: Any) -> Tensor:
     arrays = [t for t in tensors_in(_as_tensors(sample)) if t.ndim]
     if not arrays:
         raise ValueError("An unannotated sample holds no tensor from which the shape of its annotation could be taken.")
-    shape = arrays[0].shape
-    return torch.zeros((1, *shape[1:]) if len(shape) == 3 else shape, dtype=torch.int8)
+    return torch.zeros(_layout(arrays[0].shape), dtype=torch.int8)
+
+
+def _layout(shape: Sequence[int]) -> tuple[int, ...]:
+    """An annotation's shape for a sample's."""
+    return (1, *shape[1:]) if len(shape) == 3 else tuple(shape)
 
 
 def _as_tensors(sample: Any) -> Any:

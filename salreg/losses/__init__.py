@@ -2,12 +2,60 @@
 
 from salreg.losses.base import AttributionLoss, PerSample
 from salreg.losses.energy import EnergyLoss
-from salreg.losses.masked import RightForRightReasons
+from salreg.losses.masked import CosineLoss, MaskedL1, RightForRightReasons
+from salreg.losses.prior import GiniPrior, TotalVariation
+from salreg.losses.ranking import OrderLoss, RankingLoss
+from salreg.losses.res import RobustSupervision
+from salreg.losses.supervised import (
+    BinaryCrossEntropy,
+    HuberLoss,
+    KullbackLeibler,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    PointwiseCrossEntropy,
+    Supervised,
+)
 from salreg.names import nearest
 
-__all__ = ["AttributionLoss", "EnergyLoss", "PerSample", "RightForRightReasons", "resolve"]
+__all__ = [
+    "AttributionLoss",
+    "BinaryCrossEntropy",
+    "CosineLoss",
+    "EnergyLoss",
+    "GiniPrior",
+    "HuberLoss",
+    "KullbackLeibler",
+    "MaskedL1",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "OrderLoss",
+    "PerSample",
+    "PointwiseCrossEntropy",
+    "RankingLoss",
+    "RightForRightReasons",
+    "RobustSupervision",
+    "Supervised",
+    "TotalVariation",
+    "resolve",
+]
 
-NAMED: dict[str, type[AttributionLoss]] = {"rrr": RightForRightReasons, "energy": EnergyLoss}
+NAMED: dict[str, type[AttributionLoss]] = {
+    "rrr": RightForRightReasons,
+    "l1": MaskedL1,
+    "cosine": CosineLoss,
+    "energy": EnergyLoss,
+    "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "huber": HuberLoss,
+    "bce": BinaryCrossEntropy,
+    "ppce": PointwiseCrossEntropy,
+    "kl": KullbackLeibler,
+    "ranking": RankingLoss,
+    "order": OrderLoss,
+    "res": RobustSupervision,
+    "total_variation": TotalVariation,
+    "gini": GiniPrior,
+}
 
 
 def resolve(loss: str | AttributionLoss) -> AttributionLoss:

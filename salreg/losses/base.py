@@ -1,11 +1,15 @@
 """What every attribution loss shares: a value per sample, and the mean over the samples it applies to."""
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from salreg.annotations import is_annotated, marks
 from salreg.distributed import sum_over_ranks, world_size
+
+#: The marks a loss works on; "either" takes both, "nothing" applies to every sample.
+Needs = Literal["spurious", "relevant", "either", "nothing"]
 
 
 class PerSample(NamedTuple):
@@ -25,6 +29,9 @@ class PerSample(NamedTuple):
 class AttributionLoss(ABC):
     """A formula over a saliency map and an annotation of the same layout."""
 
+    #: The marks without which the loss does not apply to a sample.
+    needs: Needs = "spurious"
+
     @abstractmethod
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         """The loss of each sample; ``saliency`` is ``(B, ...)`` and ``annotation`` broadcasts to it."""
@@ -39,3 +46,21 @@ def mean_over_scored(losses: PerSample) -> Tensor:
     sum by the average count of scored samples, so that the average is the mean over all of them."""
     count = sum_over_ranks(losses.scored.sum().to(losses.value.dtype)) / world_size()
     return losses.value.where(losses.scored, losses.value.new_zeros(())).sum() / count.clamp(min=1 / world_size())
+
+
+def per_place(saliency: Tensor) -> Tensor:
+    """One number per place, ``(B, P)``: the channels of ``(B, C, ...)`` are added up, as the score adds them up."""
+    return (saliency.sum(1) if saliency.ndim > 2 else saliency).flatten(1)
+
+
+def misplaced(annotation: Tensor) -> Tensor:
+    """Where saliency should not be, in [0, 1]: everything outside the relevant marks of a sample that has any, otherwise its
+    spurious marks."""
+    spurious, relevant = marks(annotation)
+    has_relevant = is_annotated(relevant).view(-1, *[1] * (annotation.ndim - 1))
+    return (1 - relevant).where(has_relevant, spurious)
+
+
+def split(value: Tensor, applies: Tensor, defined: Tensor) -> PerSample:
+    """The losses of the samples that a loss applies to, of which those without a defined value are counted apart."""
+    return PerSample(value, applies & defined, applies & ~defined)

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from salreg.annotations import is_annotated, marks
-from salreg.losses.base import AttributionLoss, PerSample
+from salreg.annotations import is_annotated
+from salreg.losses.base import AttributionLoss, PerSample, misplaced, per_place, split
 
 
 class EnergyLoss(AttributionLoss):
@@ -22,13 +22,13 @@ class EnergyLoss(AttributionLoss):
         0.25
     """
 
+    needs = "either"
+
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
+        energy = per_place(saliency).clamp(min=0)
         if saliency.ndim > 2:
-            saliency = saliency.sum(1, keepdim=True)
-        energy = saliency.clamp(min=0).flatten(1)
-        spurious, relevant = (side.flatten(1) for side in marks(annotation))
-        misplaced = (1 - relevant).where(is_annotated(relevant).unsqueeze(1), spurious)
+            annotation = annotation[:, :1]
         total = energy.sum(1)
-        annotated, defined = is_annotated(annotation), total > 0
-        share = (energy * misplaced).sum(1) / total.where(defined, total.new_ones(()))
-        return PerSample(share, annotated & defined, annotated & ~defined)
+        defined = total > 0
+        share = (energy * misplaced(annotation).flatten(1)).sum(1) / total.where(defined, total.new_ones(()))
+        return split(share, is_annotated(annotation), defined)

@@ -269,7 +269,7 @@ def test_rise_finds_the_pixel_that_matters():
     [
         (Occlusion(9), X, "window of .9, 9. is larger"),
         (Occlusion((2, 2, 2)), X, "need a number of at least 1 for each side"),
-        (FeatureAblation(), X, "needs groups of features"),
+        (FeatureAblation(), X, "need groups of features"),
         (FeatureAblation(torch.zeros(3)), X, r"Groups of shape \(3,\) do not broadcast"),
         (RISE(), torch.rand(5, 64), "RISE needs images"),
     ],

@@ -6,7 +6,7 @@ from captum.attr import InputXGradient, Saliency
 from support import conv_net, images
 from torch import nn
 
-from salreg.attributions import InputGradient, resolve
+from salreg.attributions import GradCAM, InputGradient, resolve
 
 
 @pytest.fixture
@@ -162,5 +162,4 @@ def test_attributions_by_name():
     assert isinstance(resolve("input_gradient"), InputGradient)
     with pytest.raises(ValueError, match="did you mean 'input_gradient'"):
         resolve("input_gradients")
-    with pytest.raises(ValueError, match=r"needs a layer.*GradCAM\(layer="):
-        resolve("grad_cam")
+    assert isinstance(resolve("grad_cam"), GradCAM)

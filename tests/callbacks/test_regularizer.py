@@ -796,10 +796,15 @@ def test_without_a_callback_the_batch_explains_itself():
         fit(fresh())
 
 
-def test_plain_batches_train_plainly():
+def test_plain_batches_are_refused_with_the_way_to_annotate_them():
+    with pytest.raises(RuntimeError, match=r"carries none. Wrap the training set: AnnotatedDataset\(train_set, annotations\)"):
+        fit(fresh(), regularizer(), data=plain_loader())
+
+
+def test_plain_batches_train_plainly_at_weight_0():
     ours, theirs = fresh(), fresh()
     fit(theirs, data=plain_loader())
-    fit(ours, regularizer(), data=plain_loader())
+    fit(ours, regularizer(weight=0), data=plain_loader())
     assert same(ours, theirs)
 
 

@@ -138,7 +138,11 @@ def test_cp_never_overwrites(capsys):
         (["run", "decoy_digits", "model=vgg"], "not 'vgg'"),
         (["run", "decoy_mnist", "data.root=nowhere", "data.download=false"], "is not in nowhere"),
         (["compare", "decoy_digits", "--arms", "plainn"], "did you mean 'plain'"),
-        (["validate", "decoy_digits", "saliency.attribution=grad_cam"], "needs saliency.layer"),
+        (["validate", "decoy_digits", "saliency.layer=net.1"], "takes no saliency.layer"),
+        (["validate", "decoy_digits", "saliency.attribution=gradcam"], "did you mean 'grad_cam'"),
+        (["validate", "decoy_digits", "preset=cdepp"], "did you mean 'cdep'"),
+        (["run", "decoy_digits", "preset=hint"], "has no convolution to read saliency at"),
+        (["run", "decoy_digits", "data.marks=all"], "data.marks is spurious, relevant or both"),
     ],
 )
 def test_mistakes_cost_one_line_and_no_traceback(arguments, message, capsys):

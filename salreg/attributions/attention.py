@@ -1,0 +1,214 @@
+"""Attributions made of a transformer's attention weights, on its tokens or its grid of patches."""
+
+from abc import abstractmethod
+from math import isqrt
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import relu
+
+from salreg import scores
+from salreg.attributions.base import Attribution
+from salreg.differentiation import gradient
+from salreg.scores import Score
+from salreg.taps import ATTENTION, Recording
+
+Reader = Literal["class_token", "mean"]
+
+
+class AttentionAttribution(Attribution):
+    """What the attributions from attention weights share.
+
+    They work on modules built on ``nn.MultiheadAttention``, which are made to form their weights, and on Hugging Face models
+    that
+    return ``attentions``.
+
+    Args:
+        score: What is explained, where gradients are used.
+        read: Whose attention counts: that of the ``class_token`` (the first one), or the ``mean`` over all tokens.
+        grid: ``(h, w)`` of the patches of an image. By itself a square, with a class token in front where that leaves one.
+
+    Returns when called:
+        ``(B, 1, h, w)`` for images ``(B, C, H, W)``, without the class token; otherwise ``(B, T)``, one number per token.
+        Non-negative.
+
+    Raises:
+        RuntimeError: The model gives no attention weights; the message says what to switch.
+        ValueError: The tokens do not fit the grid, or layers attend over different numbers of tokens.
+    """
+
+    def __init__(
+        self, score: str | Score = "target_logit", *, read: Reader = "class_token", grid: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(score, ATTENTION)
+        if read not in ("class_token", "mean"):
+            raise ValueError(f"read is class_token or mean, not {read!r}.")
+        self.read = read
+        self.grid = grid
+
+    @abstractmethod
+    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+        """How much each token ``(B, T, T)`` (first axis) draws on each other, from the weights ``(B, heads, T, T)`` of each
+        layer and
+        the score's gradients at them (empty where ``needs_slopes`` is false)."""
+
+    #: Whether the map is made from gradients at the weights, too.
+    needs_slopes = True
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        weights = [one.float() if one.dtype in (torch.float16, torch.bfloat16) else one for one in recording.attention()]
+        slopes: list[Tensor] = []
+        if self.needs_slopes:
+            values = scores.evaluate(self.score, recording.require_logits(), target)
+            slopes = [gradient(values, one, create_graph=create_graph) for one in recording.attention()]
+        related = self.relate(weights, slopes)
+        tokens = related[:, 0] if self.read == "class_token" else related.mean(1)
+        return self._arranged(tokens, recording)
+
+    def _arranged(self, tokens: Tensor, recording: Recording) -> Tensor:
+        given = recording.tensor_given()
+        if self.grid is None and (given is None or given.ndim != 4):
+            return tokens
+        count = tokens.shape[1]
+        side = isqrt(count) if isqrt(count) ** 2 == count else isqrt(count - 1)
+        height, width = self.grid or (side, side)
+        extra = count - height * width
+        if extra not in (0, 1):
+            raise ValueError(
+                f"The attention runs over {count} tokens, which are no {height} x {width} grid of patches, with or without a "
+                f"class "
+                "token in front; say grid=(h, w)."
+            )
+        return tokens[:, extra:].unflatten(1, (1, height, width))
+
+
+class RawAttention(AttentionAttribution):
+    """The attention weights of one layer, averaged over its heads.
+
+    Uses no gradient: inside a penalty it trains the layers up to that attention, and none behind it.
+
+    Args:
+        block: Which layer, counted from the first (0) or from the last (-1).
+        read: Whose attention counts; ``grid``: see ``AttentionAttribution``.
+
+    Example:
+        >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        >>> net = torch.nn.Sequential(layer, torch.nn.Flatten(), torch.nn.Linear(40, 3))
+        >>> map = RawAttention()(net, torch.randn(2, 5, 8))
+        >>> map.shape
+        torch.Size([2, 5])
+    """
+
+    needs_slopes = False
+
+    def __init__(self, block: int = -1, *, read: Reader = "class_token", grid: tuple[int, int] | None = None) -> None:
+        super().__init__("predicted_logit", read=read, grid=grid)
+        self.block = block
+
+    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+        if not -len(weights) <= self.block < len(weights):
+            raise ValueError(f"There are {len(weights)} attention layers; block {self.block} is none of them.")
+        return weights[self.block].mean(1)
+
+
+class AttentionRollout(AttentionAttribution):
+    r"""Attention followed through all layers (Abnar & Zuidema 2020, eq. 1).
+
+    .. math:: R = \prod_l \tfrac{1}{2} \big(\bar A_l + I\big)
+
+    with the mean over the heads, later layers on the left. Uses no gradient: inside a penalty it trains what forms the
+    attention.
+
+    Args:
+        read: Whose attention counts; ``grid``: see ``AttentionAttribution``.
+
+    Example:
+        >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        >>> net = torch.nn.Sequential(layer, torch.nn.Flatten(), torch.nn.Linear(40, 3))
+        >>> bool(torch.allclose(AttentionRollout()(net, torch.randn(2, 5, 8)).sum(1), torch.ones(2), atol=0.3))
+        True
+    """
+
+    needs_slopes = False
+
+    def __init__(self, *, read: Reader = "class_token", grid: tuple[int, int] | None = None) -> None:
+        super().__init__("predicted_logit", read=read, grid=grid)
+
+    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+        _same_tokens(weights)
+        related = _identity(weights[0])
+        for one in weights:
+            related = 0.5 * (one.mean(1) @ related + related)
+        return related
+
+
+class GradientAttentionRollout(AttentionAttribution):
+    r"""Chefer et al.'s relevance for one modality (2021, eqs. 5-6).
+
+    .. math:: R \leftarrow R + \bar A_l R, \qquad \bar A_l = \tfrac{1}{H} \sum_h \mathrm{ReLU}(\nabla A_{lh} \odot A_{lh})
+
+    from R = I, which is taken off again at the end. Inside a penalty both A and its gradient are differentiated; the published
+    training code (RobustViT) holds the gradient constant.
+
+    Arguments and shape as for ``AttentionAttribution``; in score units.
+
+    Example:
+        >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        >>> net = torch.nn.Sequential(layer, torch.nn.Flatten(), torch.nn.Linear(40, 3))
+        >>> GradientAttentionRollout()(net, torch.randn(2, 5, 8), torch.tensor([0, 1])).shape
+        torch.Size([2, 5])
+    """
+
+    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+        _same_tokens(weights)
+        identity = _identity(weights[0])
+        related = identity
+        for one, slope in zip(weights, slopes, strict=True):
+            related = related + relu(slope * one).mean(1) @ related
+        return related - identity
+
+
+class LeGrad(AttentionAttribution):
+    r"""LeGrad (Bousselham et al. 2024, eqs. 5-7): the positive gradient at the attention itself.
+
+    .. math:: M = \tfrac{1}{L} \sum_l \tfrac{1}{H T} \sum_{h, q} \mathrm{ReLU}\big(\partial s / \partial A_{lhq}\big)
+
+    The mean over the queries q is the method's own, so that there is no choice of whose attention to read. Departs from the
+    paper in that
+    s is the model's own score at every layer, where the paper passes each layer's tokens through the last norm and
+    classifier to
+    get a score per layer, which only some architectures allow.
+
+    Args:
+        score: What is explained.
+        grid: See ``AttentionAttribution``.
+
+    Example:
+        >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        >>> net = torch.nn.Sequential(layer, torch.nn.Flatten(), torch.nn.Linear(40, 3))
+        >>> LeGrad()(net, torch.randn(2, 5, 8), torch.tensor([0, 1])).shape
+        torch.Size([2, 5])
+    """
+
+    def __init__(self, score: str | Score = "target_logit", *, grid: tuple[int, int] | None = None) -> None:
+        super().__init__(score, read="mean", grid=grid)
+
+    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+        _same_tokens(weights)
+        return torch.stack([relu(slope).mean(1) for slope in slopes]).mean(0)
+
+
+def _identity(weights: Tensor) -> Tensor:
+    return torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device).expand(len(weights), -1, -1)
+
+
+def _same_tokens(weights: list[Tensor]) -> None:
+    shapes = {tuple(one.shape[-2:]) for one in weights}
+    if len(shapes) > 1 or any(rows != columns for rows, columns in shapes):
+        raise ValueError(
+            f"The layers attend over different tokens, {sorted(shapes)}: their attention cannot be followed through. "
+            "RawAttention(block=...) reads one layer."
+        )

@@ -1,0 +1,108 @@
+"""Attributions of the user's own, and Captum's."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from salreg.attributions.base import Attribution
+from salreg.taps import Recording
+
+MapFunction = Callable[[nn.Module, Any, Tensor | None], Tensor]
+
+
+class CustomAttribution(Attribution):
+    """Any function ``(model, inputs, target) -> map``.
+
+    Wherever an attribution is asked for, the bare function will do. Inside a penalty the map must be differentiable in the
+    model's parameters: call the model once more and differentiate with ``create_graph=True``.
+
+    Args:
+        function: Gets the module, its input as it was given (a tuple or a dict where there are several) and the target.
+
+    Raises:
+        TypeError: The function does not return a tensor.
+        RuntimeError: Inside a penalty, the map carries no gradient.
+
+    Example:
+        >>> import torch
+        >>> model = nn.Linear(2, 2)
+        >>> CustomAttribution(lambda model, inputs, target: inputs.abs())(model, -torch.ones(1, 2)).tolist()
+        [[1.0, 1.0]]
+    """
+
+    def __init__(self, function: MapFunction) -> None:
+        super().__init__("predicted_logit")
+        self.function = function
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        recording.require_logits()
+        recording.close()
+        assert recording.module is not None
+        saliency = self.function(recording.module, _as_given(recording), target)
+        if not isinstance(saliency, Tensor):
+            raise TypeError(f"{self._name()} returned {type(saliency).__name__}; a map is a tensor.")
+        if create_graph and not saliency.requires_grad:
+            raise RuntimeError(
+                f"The map of {self._name()} carries no gradient, so a penalty on it could not change the model. Differentiate "
+                "with create_graph=True and detach nothing, or use it for snapshots and metrics only."
+            )
+        return saliency
+
+    def _name(self) -> str:
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
+
+class CaptumAttribution(CustomAttribution):
+    """A Captum attribution object, for snapshots and metrics.
+
+    Captum detaches most of its maps, and the gradient of some that seem to carry one is incomplete. Inside a penalty the
+    wrapper
+    refuses them, unless the object's ``gradient_func`` was replaced by one that differentiates with ``create_graph=True``.
+
+    Args:
+        captum: For example ``captum.attr.IntegratedGradients(model)``.
+        **options: Passed on to its ``attribute``.
+
+    Raises:
+        RuntimeError: Inside a penalty, the map carries no complete gradient.
+
+    Example:
+        >>> import torch
+        >>> from captum.attr import InputXGradient
+        >>> model = nn.Linear(2, 2)
+        >>> CaptumAttribution(InputXGradient(model))(model, torch.ones(1, 2), torch.tensor([0])).shape
+        torch.Size([1, 2])
+    """
+
+    def __init__(self, captum: Any, **options: Any) -> None:
+        super().__init__(self._attribute)
+        self.captum = captum
+        self.options = options
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        own = getattr(getattr(self.captum, "gradient_func", None), "__module__", "captum")
+        if create_graph and own.startswith("captum"):
+            raise RuntimeError(
+                f"The map of Captum's {self._name()} carries no complete gradient (Captum detaches it, or parts of it), so a "
+                f"penalty "
+                "on it would not train the model rightly. Use salreg's attribution of that name inside penalties."
+            )
+        return super().explain(recording, target, create_graph=create_graph, scale=scale)
+
+    def _attribute(self, model: nn.Module, inputs: Any, target: Tensor | None) -> Tensor:
+        saliency = self.captum.attribute(inputs, target=target, **self.options)
+        return saliency[0] if isinstance(saliency, tuple) else saliency
+
+    def _name(self) -> str:
+        return type(self.captum).__name__
+
+
+def _as_given(recording: Recording) -> Any:
+    if recording.kwargs:
+        return recording.kwargs
+    return recording.args[0] if len(recording.args) == 1 else recording.args

@@ -1,0 +1,54 @@
+"""Saliency weighted by how much each input place matters for what is learned."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salreg import scores
+from salreg.attributions.base import Attribution
+from salreg.scores import Score
+from salreg.taps import Recording
+
+
+class InfluenceGradient(Attribution):
+    r"""RBR's map (Shao et al. 2021): the input gradient times the influence of the input, with an identity for the Hessian.
+
+    .. math:: M = \nabla_x s \odot \nabla_x \Big(\sum_\theta \frac{\partial \ell}{\partial \theta}\Big)
+
+    where the inner sum runs over all parameters of the network and l is the batch's mean cross-entropy. A penalty on it is
+    differentiated three times, the most expensive of all.
+
+    Args:
+        score: What is explained.
+
+    Returns when called:
+        A tensor in the input's own shape, any sign.
+
+    Example:
+        >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+        >>> InfluenceGradient()(model, torch.rand(5, 3), torch.tensor([0, 1, 0, 1, 0])).shape
+        torch.Size([5, 3])
+    """
+
+    in_score_units = False
+
+    def __init__(self, score: str | Score = "log_prob_sum") -> None:
+        super().__init__(score)
+
+    def explain(
+        self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
+    ) -> Tensor:
+        inputs, logits = recording.activation(None), recording.require_logits()
+        assert recording.module is not None
+        trainable = [parameter for parameter in recording.module.parameters() if parameter.requires_grad]
+        loss = scores.evaluate(scores.task_loss, logits, target).mean()
+        slopes = torch.autograd.grad(loss, trainable, create_graph=True, allow_unused=True)
+        influence = torch.stack([slope.sum() for slope in slopes if slope is not None]).sum()
+        values = scores.evaluate(self.score, logits, target).sum()
+        one, other = (
+            torch.autograd.grad(value, inputs, create_graph=create_graph, retain_graph=True)[0] for value in (values, influence)
+        )
+        # The mean divides each sample's influence by the batch's size; its own share should not depend on its company.
+        saliency = one * other * len(inputs)
+        return saliency if scale is None else saliency * scale(inputs).square()

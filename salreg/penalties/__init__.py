@@ -1,0 +1,22 @@
+"""Penalties: what is added to the training loss, made from its own forward pass and the batch's annotations."""
+
+from salreg.penalties.base import DeadPenaltyError, Evaluated, Measured, Penalty, Watch, gradient_norms
+from salreg.penalties.consistency import ConsistencyPenalty, SaliencyGuided
+from salreg.penalties.decomposition import DecompositionPenalty
+from salreg.penalties.latent import ActivationDifference, ConceptPenalty
+from salreg.penalties.saliency import SaliencyPenalty
+
+__all__ = [
+    "ActivationDifference",
+    "ConceptPenalty",
+    "ConsistencyPenalty",
+    "DeadPenaltyError",
+    "DecompositionPenalty",
+    "Evaluated",
+    "Measured",
+    "Penalty",
+    "SaliencyGuided",
+    "SaliencyPenalty",
+    "Watch",
+    "gradient_norms",
+]

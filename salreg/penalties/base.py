@@ -1,0 +1,195 @@
+"""What every penalty shares: it is measured on one recorded forward pass, and it must be able to change the model."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from salreg import annotations
+from salreg.attributions import Attribution
+from salreg.differentiation import explained, twice_differentiable
+from salreg.distributed import sum_over_ranks
+from salreg.losses.base import Needs, PerSample, mean_over_scored
+from salreg.taps import Layer, Recording, record
+
+# Annotated samples that may pass before it is an error that none carries the marks a penalty works on.
+_PATIENCE = 32
+
+
+class DeadPenaltyError(RuntimeError):
+    """The penalty cannot change the model: it has no gradient path to any parameter."""
+
+
+class Evaluated(NamedTuple):
+    """A penalty before the mean.
+
+    Attributes:
+        losses: The value of each sample.
+        saliency: The maps ``(B, ...)`` it was made from; None where a penalty needs none.
+        annotation: The annotations on the maps' grid.
+    """
+
+    losses: PerSample
+    saliency: Tensor | None
+    annotation: Tensor
+
+
+@dataclass
+class Measured:
+    """The penalty of one batch, and what it was made from.
+
+    Attributes:
+        value: Scalar; differentiable if any sample was scored, otherwise 0.
+        saliency: The maps ``(B, ...)``, detached; None where there are none.
+        annotation: The annotations on the maps' grid ``(B, ...)``.
+        scored: Number of samples the loss applied to, over all processes.
+        undefined: Number of samples of this process to which it would apply, but whose map gave no value.
+    """
+
+    value: Tensor
+    saliency: Tensor | None
+    annotation: Tensor
+    scored: int
+    undefined: int
+
+
+class Penalty(ABC):
+    """A number to add to the training loss, made from the forward pass that trains the model and the batch's annotations.
+
+    Example of a subclass: ``salreg.SaliencyPenalty``.
+    """
+
+    #: The marks without which the penalty does not apply to a sample.
+    needs: Needs = "either"
+    #: The attribution that the penalty is made from, where it is made from one.
+    attribution: Attribution | None = None
+
+    def __init__(self) -> None:
+        self._annotated_seen = 0
+        self._needed_seen = False
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers whose activations the penalty needs."""
+        return []
+
+    @abstractmethod
+    def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
+        """The penalty of each sample of a recorded forward pass; called only if a sample of some process is annotated, or if
+        the penalty needs no annotation."""
+
+    @contextmanager
+    def watch(self, model: nn.Module) -> Iterator["Watch"]:
+        """Observe the first call of ``model`` inside the ``with`` block."""
+        with twice_differentiable(model), record(model, self.layers, forward_module=model) as recording:
+            yield Watch(self, recording)
+
+    def measure(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Measured:
+        """The penalty of a recorded forward pass.
+
+        Args:
+            recording: From ``salreg.taps.record``.
+            target: True classes ``(B,)``, where they are needed.
+            annotation: ``(B, 1, H, W)`` for images, ``(B, F)`` for tables.
+
+        Raises:
+            DeadPenaltyError: The penalty has no gradient.
+            ValueError: The annotation does not fit the map, or annotated samples never carry the marks that are needed.
+            RuntimeError: The tap was not reached, or an operator has no second derivative.
+        """
+        logits = recording.require_logits()
+        annotation = annotation.to(logits.device)
+        if self.needs != "nothing":
+            if not sum_over_ranks(annotations.is_annotated(annotation).sum()):
+                return Measured(logits.new_zeros(()), None, annotation, scored=0, undefined=0)
+            self._notice_marks(annotation)
+        losses, saliency, annotation = self.evaluate(recording, target, annotation)
+        value = mean_over_scored(losses)
+        scored = int(sum_over_ranks(losses.scored.sum()))
+        if scored and not value.requires_grad:
+            raise DeadPenaltyError(
+                f"The penalty ({self}) has no gradient path to any parameter. Likely: all parameters between the tap and the "
+                "logits are frozen, or the score's gradient there is a constant (a model without a nonlinearity explained by a "
+                "logit)."
+            )
+        saliency = None if saliency is None else saliency.detach()
+        return Measured(value if scored else value.detach(), saliency, annotation, scored, int(losses.undefined.sum()))
+
+    def check_marks(self) -> None:
+        """Raise a ``ValueError`` if there were annotated samples, but none with the marks that the penalty works on."""
+        if self._annotated_seen and not self._needed_seen and self.needs in ("spurious", "relevant"):
+            other = {"spurious": "relevant", "relevant": "spurious"}[self.needs]
+            raise ValueError(
+                f"The penalty ({self}) works on {self.needs} marks, but none of the {self._annotated_seen} annotated samples "
+                f"seen so "
+                f"far carries one: all marks are {other}. {_REMEDIES[self.needs]}"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint needs beside the arguments."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  # nothing to restore by default
+        """Restore ``state_dict``."""
+
+    def __str__(self) -> str:
+        return type(self).__name__
+
+    def _notice_marks(self, annotation: Tensor) -> None:
+        if self._needed_seen:
+            return
+        self._needed_seen = self.needs == "either" or bool(getattr(annotations.marks(annotation), self.needs).any())
+        self._annotated_seen += int(annotations.is_annotated(annotation).sum())
+        if self._annotated_seen >= _PATIENCE:
+            self.check_marks()
+
+
+_REMEDIES = {
+    "spurious": "Mark what the model must not use with -1 (from_boxes(..., outside='spurious') marks everything outside the "
+    "boxes), "
+    "or use a preset for relevant marks: energy, gals_outside, hint, gradia.",
+    "relevant": "Mark what the model should use with +1, or use a preset for spurious marks: rrr, energy, gradmask, cdep.",
+}
+
+
+@dataclass
+class Watch:
+    """One observed forward pass, waiting for its target and annotation."""
+
+    of: Penalty
+    recording: Recording
+
+    def penalty(self, target: Tensor | None, annotation: Tensor) -> Tensor:
+        """The penalty, a scalar to add to the task loss; see ``Penalty.measure``."""
+        annotations.check(annotation, "The batch of annotations")
+        return self.of.measure(self.recording, target, annotation).value
+
+
+def gradient_norms(penalty: Tensor, parameters: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
+    """Norm of the penalty's gradient in each group of trainable parameters; 0 where it does not reach.
+
+    Raises:
+        DeadPenaltyError: It reaches none of them.
+        RuntimeError: An operator has no second derivative; the message names the remedy.
+    """
+    every = [parameter for group in parameters.values() for parameter in group]
+    try:
+        grads = iter(torch.autograd.grad(penalty, every, retain_graph=True, allow_unused=True) if every else ())
+    except RuntimeError as error:
+        raise explained(error) from error
+    squares = {
+        name: sum(float(grad.float().square().sum()) for grad in islice(grads, len(group)) if grad is not None)
+        for name, group in parameters.items()
+    }
+    if not any(squares.values()):
+        raise DeadPenaltyError(
+            f"The penalty is {float(penalty.detach()):g}, but its gradient is zero in every trainable parameter "
+            f"({', '.join(squares) or 'there is none'}). Likely: everything between the tap and the logits is frozen, or the "
+            "saliency is detached or rounded."
+        )
+    return {name: square**0.5 for name, square in squares.items()}

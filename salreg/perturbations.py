@@ -1,0 +1,69 @@
+"""Changing a part of an input: what models must not use is replaced, and they are trained or watched on the result."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from salreg.draws import Draws
+
+Replacement = Literal["noise", "uniform", "shuffle", "swap"]
+REPLACEMENTS: tuple[Replacement, ...] = ("noise", "uniform", "shuffle", "swap")
+
+
+def replace(inputs: Tensor, region: Tensor, how: Replacement, draws: Draws, deviation: Tensor | float = 1.0) -> Tensor:
+    """Replace a region of each sample.
+
+    Args:
+        inputs: ``(B, ...)``.
+        region: In [0, 1], laid out like the inputs, one channel is enough. Soft values mix old and new.
+        how: ``noise`` adds normal noise of the given deviation. ``uniform`` draws between the channel's least and largest
+        value in
+            the batch. ``shuffle`` exchanges the places of the region within the sample, all channels together. ``swap``
+            takes the
+            same place of another sample of the batch.
+        draws: Where the random numbers come from.
+        deviation: Of the noise; broadcasts to the inputs.
+
+    Raises:
+        ValueError: Another word, or ``swap`` in a batch of one.
+
+    Example:
+        >>> x, region = torch.rand(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
+        >>> torch.equal(replace(x, region, "uniform", Draws(0)), x)
+        True
+    """
+    region = region.to(inputs)
+    if how == "noise":
+        return inputs + region * deviation * draws.normal(inputs.shape, like=inputs)
+    if how == "uniform":
+        return torch.lerp(inputs, _uniform(inputs, draws), region.expand_as(inputs))
+    if how == "shuffle":
+        return torch.lerp(inputs, _shuffled(inputs, region, draws), region.expand_as(inputs))
+    if how == "swap":
+        return torch.lerp(inputs, _others(inputs, draws), region.expand_as(inputs))
+    raise ValueError(f"A region is replaced by {', '.join(REPLACEMENTS)}, not by {how!r}.")
+
+
+def _uniform(inputs: Tensor, draws: Draws) -> Tensor:
+    axes = [axis for axis in range(inputs.ndim) if axis != 1]
+    low, high = inputs.amin(axes, keepdim=True), inputs.amax(axes, keepdim=True)
+    return low + (high - low) * draws.uniform(inputs.shape, like=inputs)
+
+
+def _others(inputs: Tensor, draws: Draws) -> Tensor:
+    size = len(inputs)
+    if size < 2:
+        raise ValueError("The region is replaced by another sample's, but the batch has one sample only.")
+    return inputs[(torch.arange(size, device=inputs.device) + 1 + draws.integers(size - 1, (size,), inputs.device)) % size]
+
+
+def _shuffled(inputs: Tensor, region: Tensor, draws: Draws) -> Tensor:
+    """Each sample's places of the region in another order, the others where they are."""
+    places = (region[:, :1] if inputs.ndim > 2 else region).flatten(1) > 0
+    position = torch.arange(places.shape[1], device=inputs.device, dtype=torch.float32) + 1
+    # Two random orders of the region's places, in front; behind, all other places in their own order, twice the same.
+    one, other = (torch.where(places, draws.uniform(tuple(places.shape), like=position), position).argsort(1) for _ in range(2))
+    flat = inputs.flatten(2) if inputs.ndim > 2 else inputs.unsqueeze(1)
+    source, goal = (order.unsqueeze(1).expand_as(flat) for order in (one, other))
+    return torch.empty_like(flat).scatter_(2, goal, flat.gather(2, source)).view_as(inputs)
