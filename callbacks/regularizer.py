@@ -29,9 +29,10 @@ class SaliencyRegularizer(pl.Callback):
     """Adds ``weight * penalty`` to the training loss of an unmodified LightningModule.
 
     The training data comes from an ``AnnotatedDataset`` (any data will do for presets that need no annotation); the module's
-    own steps and batch hooks see plain samples. At each
-    is added to the loss that ``training_step`` returns (automatic optimization), or to the first ``manual_backward`` after
-    the forward pass (manual optimization). A batch without annotations, and any step at weight 0, runs untouched.
+    own steps and batch hooks see plain samples. At each training step the module's forward pass is observed, its saliency is
+    differentiated in the same graph, and the penalty is added to the loss that ``training_step`` returns (automatic
+    optimization), or to the first ``manual_backward`` after the forward pass (manual optimization). A batch without
+    annotations, and any step at weight 0, runs untouched.
 
     Logged every penalised step: ``salreg/penalty``, ``salreg/weight``, ``salreg/spurious_saliency`` (share of absolute
     saliency on spurious marks); and, once they occur, ``salreg/unannotated_batches``, ``salreg/undefined_maps`` and
