@@ -19,7 +19,7 @@ from salreg.recipes.run import penalty, run
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code. Mistakes of the user's print one line, not a traceback."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     _quieten()
     try:
         options.verb(options)
@@ -30,6 +30,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("salreg: interrupted; what was written so far is kept.", file=sys.stderr)
         return 130
     return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Overrides may stand before and behind the options."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if any("=" not in one or one.startswith("-") for one in rest) or (rest and not hasattr(options, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.overrides = [*options.overrides, *rest]
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

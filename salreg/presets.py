@@ -54,8 +54,9 @@ def rrr() -> SaliencyPenalty:
 def rrr_gradcam(layer: Layer = LAST_CONV) -> SaliencyPenalty:
     """RRR-G: Schramowski et al. 2020, with the normalisation of Friedrich et al. 2023 (XIL).
 
-    The squared Grad-CAM of the predicted class, scaled from 0 to 1, on the spurious marks. Departs from the code in that its
-    gradient is complete (there the map's weights are constants), in Grad-CAM's ReLU, and in leaving the model in train mode.
+    The squared Grad-CAM of the predicted class, without its ReLU and scaled from 0 to 1, on the spurious marks. Departs
+    from the code
+    in that its gradient is complete (there the map's weights are constants), and in leaving the model in train mode.
 
     Args:
         layer: Where Grad-CAM is read; by default the last convolution.
@@ -64,13 +65,14 @@ def rrr_gradcam(layer: Layer = LAST_CONV) -> SaliencyPenalty:
         >>> print(rrr_gradcam())
         RightForRightReasons of GradCAM
     """
-    return SaliencyPenalty(GradCAM(layer, "predicted_logit"), RightForRightReasons("min_max"))
+    return SaliencyPenalty(GradCAM(layer, "predicted_logit", positive=False), RightForRightReasons("min_max"))
 
 
 def hint(layer: Layer = LAST_CONV, form: Literal["simplified", "ranking"] = "simplified") -> SaliencyPenalty:
     """HINT: Selvaraju et al. 2019; its simplified form is that of Friedrich et al. 2023 (XIL).
 
-    Grad-CAM of the true class, scaled from 0 to 1, is pulled towards the relevant marks by a squared error; or, as in the
+    Grad-CAM of the true class, without its ReLU and scaled from 0 to 1, is pulled towards the relevant marks by a squared
+    error; or, as in the
     original,
     places marked higher must carry more saliency. Departs from both in that the gradient is complete, and from the original in
     ranking the places of a grid rather than object proposals.
@@ -85,11 +87,13 @@ def hint(layer: Layer = LAST_CONV, form: Literal["simplified", "ranking"] = "sim
     """
     if form not in ("simplified", "ranking"):
         raise ValueError(f"form is simplified or ranking, not {form!r}.")
-    return SaliencyPenalty(GradCAM(layer), MeanSquaredError("min_max") if form == "simplified" else RankingLoss())
+    return SaliencyPenalty(
+        GradCAM(layer, positive=False), MeanSquaredError("min_max") if form == "simplified" else RankingLoss()
+    )
 
 
 def gradmask() -> SaliencyPenalty:
-    """GradMask: Simpson et al. 2019, eq. 2.
+    """GradMask: Simpson et al. 2019.
 
     The absolute gradient of the contrast |z0 - z1| outside the relevant marks (or on the spurious ones). For more than two
     classes
@@ -117,7 +121,7 @@ def rbr() -> SaliencyPenalty:
 
 
 def cdep(form: Literal["softmax", "log_softmax"] = "softmax") -> DecompositionPenalty:
-    """CDEP: Rieger et al. 2020, eq. 5.
+    """CDEP: Rieger et al. 2020.
 
     The contextual decomposition of the spurious region against that of the rest. Needs a network of feed-forward layers or
     LSTMs.
@@ -133,7 +137,7 @@ def cdep(form: Literal["softmax", "log_softmax"] = "softmax") -> DecompositionPe
 
 
 def energy(layer: Layer | None = None) -> SaliencyPenalty:
-    """Energy: Rao et al. 2023 (Model Guidance), section 3.3.
+    """Energy: Rao et al. 2023 (Model Guidance).
 
     The share of positive saliency outside the relevant marks (or on the spurious ones). Departs in that a map without positive
     saliency is left out and counted, where the code scores it with a constant.
@@ -149,9 +153,9 @@ def energy(layer: Layer | None = None) -> SaliencyPenalty:
 
 
 def gradia(layer: Layer = LAST_CONV) -> SaliencyPenalty:
-    """GRADIA: Gao et al. 2022, eq. 3.
+    """GRADIA: Gao et al. 2022.
 
-    The mean absolute difference of Grad-CAM, scaled from 0 to 1, and the relevant marks.
+    The mean absolute difference of Grad-CAM, without its ReLU and scaled from 0 to 1, and the relevant marks.
 
     Args:
         layer: Where Grad-CAM is read; by default the last convolution.
@@ -160,7 +164,7 @@ def gradia(layer: Layer = LAST_CONV) -> SaliencyPenalty:
         >>> print(gradia())
         MeanAbsoluteError of GradCAM
     """
-    return SaliencyPenalty(GradCAM(layer), MeanAbsoluteError("min_max"))
+    return SaliencyPenalty(GradCAM(layer, positive=False), MeanAbsoluteError("min_max"))
 
 
 def ppce(layer: Layer = LAST_CONV) -> SaliencyPenalty:
@@ -179,7 +183,7 @@ def ppce(layer: Layer = LAST_CONV) -> SaliencyPenalty:
 
 
 def expected_gradients_prior(references: Tensor | None = None) -> SaliencyPenalty:
-    """Attribution prior on expected gradients: Erion et al. 2021, the image prior of section 2.1.
+    """Attribution prior on expected gradients: Erion et al. 2021, the image prior.
 
     The total variation of expected gradients, one draw a step. Needs no annotation. References come from the batch itself by
     default, where the code draws them from the training set.
@@ -195,7 +199,7 @@ def expected_gradients_prior(references: Tensor | None = None) -> SaliencyPenalt
 
 
 def saliency_guided(share: float = 0.5) -> SaliencyGuided:
-    """Saliency-guided training: Ismail, Corrada Bravo & Feizi 2021, algorithm 1.
+    """Saliency-guided training: Ismail, Corrada Bravo & Feizi 2021.
 
     The divergence between the predictions on a sample and on the same sample with its least salient places replaced by noise.
 
@@ -210,7 +214,7 @@ def saliency_guided(share: float = 0.5) -> SaliencyGuided:
 
 
 def actdiff(layer: Layer | Sequence[Layer] = LAST_CONV) -> ActivationDifference:
-    """ActDiff: Viviano et al. 2021 ("Saliency is a possible red herring"), eq. 3.
+    """ActDiff: Viviano et al. 2021 ("Saliency is a possible red herring").
 
     The distance of a layer's activations between a sample and the same with its background shuffled.
 
@@ -225,9 +229,9 @@ def actdiff(layer: Layer | Sequence[Layer] = LAST_CONV) -> ActivationDifference:
 
 
 def res(layer: Layer = LAST_CONV, slack: float = 0.1) -> SaliencyPenalty:
-    """RES: Gao et al. 2022, eq. 4, with the Gaussian border.
+    """RES: Gao et al. 2022, with the Gaussian border.
 
-    Grad-CAM against relevant marks with soft borders, and with a slack for wrong ones.
+    Grad-CAM without its ReLU against relevant marks with soft borders, and with a slack for wrong ones.
 
     Args:
         layer: Where Grad-CAM is read; by default the last convolution.
@@ -237,11 +241,11 @@ def res(layer: Layer = LAST_CONV, slack: float = 0.1) -> SaliencyPenalty:
         >>> print(res())
         RobustSupervision of GradCAM
     """
-    return SaliencyPenalty(GradCAM(layer), RobustSupervision(slack))
+    return SaliencyPenalty(GradCAM(layer, positive=False), RobustSupervision(slack))
 
 
 def rr_clarc(layer: Layer = LAST_CONV, direction: Tensor | Sequence[float] | None = None) -> ConceptPenalty:
-    """RR-ClArC: Dreyer et al. 2023, eq. 5.
+    """RR-ClArC: Dreyer et al. 2023.
 
     The squared change of the true class's logit along the spurious concept's direction inside the network.
 
@@ -257,11 +261,11 @@ def rr_clarc(layer: Layer = LAST_CONV, direction: Tensor | Sequence[float] | Non
 
 
 def gals_outside() -> SaliencyPenalty:
-    """GALS, "gradient outside": Petryk et al. 2022, eq. 2.
+    """GALS, "gradient outside": Petryk et al. 2022.
 
     The absolute gradient of the task loss outside the relevant marks (or on the spurious ones). The paper's marks are
     soft, from
-    CLIP's attention; annotations may be soft, too. The paper's eq. 2 was recalled from its code (``GALS:utils/loss_utils.py``).
+    CLIP's attention; annotations may be soft, too.
 
     Example:
         >>> print(gals_outside())

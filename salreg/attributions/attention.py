@@ -172,7 +172,7 @@ class GradientAttentionRollout(AttentionAttribution):
 
 
 class LeGrad(AttentionAttribution):
-    r"""LeGrad (Bousselham et al. 2024, eqs. 5-7): the positive gradient at the attention itself.
+    r"""LeGrad (Bousselham et al. 2024): the positive gradient at the attention itself.
 
     .. math:: M = \tfrac{1}{L} \sum_l \tfrac{1}{H T} \sum_{h, q} \mathrm{ReLU}\big(\partial s / \partial A_{lhq}\big)
 

@@ -25,9 +25,12 @@ class ClassActivationMap(Attribution):
             model holds.
         score: What is explained.
         grid: ``(h, w)`` of a transformer's patches. By itself a square, with a class token in front where that leaves one.
+        positive: Apply the methods' last ReLU. Without it the map is signed; a penalty on it cannot be evaded by a map that is
+            zero everywhere.
 
     Returns when called:
-        ``(B, 1, h, w)``, non-negative, in score units; ``(B, 1, H, W)`` with ``upsample_to=(H, W)``, bilinear.
+        ``(B, 1, h, w)``, non-negative unless ``positive=False``, in score units; ``(B, 1, H, W)`` with ``upsample_to=(H,
+        W)``, bilinear.
 
     Raises:
         ValueError: The layer does not exist (the nearest names are suggested), or its output is no feature map.
@@ -39,6 +42,7 @@ class ClassActivationMap(Attribution):
         score: str | Score = "target_logit",
         *,
         grid: tuple[int, int] | None = None,
+        positive: bool = True,
     ) -> None:
         several = [layer] if isinstance(layer, str | nn.Module) else list(layer)
         if not several:
@@ -46,6 +50,7 @@ class ClassActivationMap(Attribution):
         super().__init__(score, several[0])
         self._layers = several
         self.grid = grid
+        self.positive = positive
 
     @property
     def layers(self) -> list[Layer]:
@@ -53,7 +58,7 @@ class ClassActivationMap(Attribution):
 
     @abstractmethod
     def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
-        """The map ``(B, 1, h, w)`` from A and g, both ``(B, C, h, w)``."""
+        """The map ``(B, 1, h, w)`` before its ReLU, from A and g, both ``(B, C, h, w)``."""
 
     def explain(
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
@@ -62,6 +67,8 @@ class ClassActivationMap(Attribution):
         for layer in self._layers:
             slope = slope_at(recording, layer, self.score, target, create_graph)
             maps.append(self.combine(*(as_feature_map(t, layer, self.grid) for t in (recording.activation(layer), slope))))
+        if self.positive:
+            maps = [relu(saliency) for saliency in maps]
         finest = max((saliency.shape[-2:] for saliency in maps), key=lambda size: size[0] * size[1])
         fitted = [m if m.shape[-2:] == finest else upsample(m, tuple(finest)) for m in maps]
         return maps[0] if len(maps) == 1 else torch.stack(fitted).mean(0)
@@ -155,7 +162,7 @@ class LayerCAM(ClassActivationMap):
 
 
 class XGradCAM(ClassActivationMap):
-    r"""XGrad-CAM (Fu et al. 2020, eq. 8): gradients averaged with the activations as weights.
+    r"""XGrad-CAM (Fu et al. 2020): gradients averaged with the activations as weights.
 
     .. math:: M = \mathrm{ReLU}\Big(\sum_c w_c A_c\Big), \qquad
               w_c = \frac{\sum_{u,v} g_{c,u,v} A_{c,u,v}}{\sum_{u,v} A_{c,u,v}}
@@ -206,4 +213,4 @@ def as_feature_map(activation: Tensor, layer: Layer, grid: tuple[int, int] | Non
 
 
 def _weighted(weights: Tensor, activation: Tensor) -> Tensor:
-    return relu((weights * activation).sum(1, keepdim=True))
+    return (weights * activation).sum(1, keepdim=True)

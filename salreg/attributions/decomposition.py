@@ -213,7 +213,7 @@ def _relu(pair: Pair) -> Pair:
 
 
 def _shared(function: Callable[[Tensor], Tensor]) -> Callable[[Pair], Pair]:
-    """A nonlinearity with f(0) = 0: the mean of what each part adds before and after the other (Murdoch et al., eq. 25)."""
+    """A nonlinearity with f(0) = 0: the mean of what each part adds before and after the other (Murdoch et al.)."""
 
     def rule(pair: Pair) -> Pair:
         both, region, rest = function(pair.region + pair.rest), function(pair.region), function(pair.rest)
@@ -311,7 +311,7 @@ def _lstm_cell(region: _Gates, rest: _Gates, constant: _Gates, before: Pair) -> 
 def _three(
     region: Tensor, rest: Tensor, constant: Tensor, function: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """A nonlinearity of three terms; the constant goes first, the other two share evenly (Murdoch et al., eq. 25)."""
+    """A nonlinearity of three terms; the constant goes first, the other two share evenly (Murdoch et al.)."""
     alone, both = function(constant), function(region + rest + constant)
     with_region, with_rest = function(region + constant), function(rest + constant)
     return (

@@ -73,7 +73,7 @@ class IntegratedGradients(Attribution):
 
 
 class ExpectedGradients(Attribution):
-    r"""Expected gradients: the path starts at random references (Erion et al. 2021, eq. 3).
+    r"""Expected gradients: the path starts at random references (Erion et al. 2021).
 
     .. math:: M = \tfrac{1}{n} \sum_k (x - x'_k) \, \nabla s\big(x'_k + \alpha_k (x - x'_k)\big), \qquad
               x'_k \sim \text{references}, \; \alpha_k \sim U(0, 1)

@@ -9,7 +9,7 @@ from salreg.losses.supervised import relevant_places
 
 
 class RankingLoss(AttributionLoss):
-    r"""HINT's ranking (Selvaraju et al. 2019, eq. 3): what a person marked higher should carry more saliency.
+    r"""HINT's ranking (Selvaraju et al. 2019): what a person marked higher should carry more saliency.
 
     .. math:: L_i = \frac{1}{|\mathcal P_i|} \sum_{(j, k) \in \mathcal P_i} \max(0, M_{ik} - M_{ij})
 

@@ -24,7 +24,8 @@ class RobustSupervision(AttributionLoss):
 
     Departs from the published code in that a is found for each sample rather than for the batch, in all candidate values at
     once
-    rather than in a loop; and in that the code's learned boundary transforms are left out.
+    rather than in a loop; in that its gradient is complete (there a is a
+    constant); and in that the code's learned boundary transforms are left out.
 
     Args:
         slack: eta, how much disagreement with the marks costs nothing.
@@ -48,7 +49,7 @@ class RobustSupervision(AttributionLoss):
         maps, defined = normalize(saliency.flatten(1), "min_max")
         labels = annotation.flatten(1).sign().to(maps.dtype)
         softened = soft_borders(marks(annotation).relevant.to(maps.dtype)).flatten(1)
-        separated = torch.tanh(5 * (maps - best_threshold(maps.detach(), labels)))
+        separated = torch.tanh(5 * (maps - best_threshold(maps, labels)))
         marked = labels != 0
         disagreement = ((separated - labels).abs() * marked).sum(1) / marked.sum(1).clamp(min=1)
         value = (maps - softened).abs().mean(1) + relu(disagreement - self.slack)

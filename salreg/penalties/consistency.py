@@ -101,7 +101,7 @@ class ConsistencyPenalty(Penalty):
 
 
 class SaliencyGuided(Penalty):
-    r"""Saliency-guided training (Ismail et al. 2021, eq. 2): the features that seem not to matter must not matter.
+    r"""Saliency-guided training (Ismail et al. 2021): the features that seem not to matter must not matter.
 
     .. math:: L_i = \mathrm{KL}\big(f(x_i) \,\Vert\, f(\tilde x_i)\big)
 

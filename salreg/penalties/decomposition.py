@@ -14,7 +14,7 @@ from salreg.taps import Recording
 
 
 class DecompositionPenalty(Penalty):
-    r"""Contextual decomposition explanation penalisation (Rieger et al. 2020, eq. 5).
+    r"""Contextual decomposition explanation penalisation (Rieger et al. 2020).
 
     .. math:: L_i = \tfrac{1}{C} \sum_c \mathrm{softmax}(\beta_{ic}, \gamma_{ic})_1 \quad\text{(softmax)}, \qquad
               L_i = -\log \mathrm{softmax}(\beta_{iy}, \gamma_{iy})_2 \quad\text{(log\_softmax)}

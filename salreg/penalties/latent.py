@@ -18,7 +18,7 @@ from salreg.taps import LAST_CONV, Layer, Recording
 
 
 class ActivationDifference(Penalty):
-    r"""ActDiff (Viviano et al. 2021, eq. 3): activations should not change when the background is shuffled.
+    r"""ActDiff (Viviano et al. 2021): activations should not change when the background is shuffled.
 
     .. math:: L_i = \sum_l \lVert a_l(x_i) - a_l(\tilde x_i) \rVert_2 / \sqrt{n_l}
 
@@ -67,7 +67,7 @@ class ActivationDifference(Penalty):
 
 
 class ConceptPenalty(Penalty):
-    r"""RR-ClArC (Dreyer et al. 2023, eq. 5): the score should not change along a concept's direction inside the network.
+    r"""RR-ClArC (Dreyer et al. 2023): the score should not change along a concept's direction inside the network.
 
     .. math:: L_i = \tfrac{1}{hw} \sum_{u,v} \big(\nabla_{a_{uv}} s_i \cdot v\big)^2
 

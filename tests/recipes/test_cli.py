@@ -49,6 +49,19 @@ def test_two_runs_never_share_a_folder():
     assert len(list(Path("runs/decoy_digits").iterdir())) == 2
 
 
+def test_overrides_may_stand_behind_options(capsys):
+    assert main(["compare", "decoy_digits", "--arms", "plain", *FAST, "data.validation=100", "--seeds", "1"]) == 0
+    assert OmegaConf.load(next(Path("runs").rglob("config.yaml"))).data.validation == 100
+    for wrong in (["ls", "a=b"], ["run", "decoy_digits", "--arm=b"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(wrong)
+
+
+def test_a_preset_from_the_command_line():
+    assert main(["run", "decoy_digits", *FAST, "preset=actdiff", "preset.layer=net.2"]) == 0
+    assert "name: actdiff" in only("runs/decoy_digits/*/config.yaml").read_text()
+
+
 def test_compare_prints_a_table_and_writes_every_run(capsys):
     assert main(["compare", "decoy_digits", *FAST, "--seeds", "2", "--arms", "plain,regularised"]) == 0
     runs = json.loads(only("runs/compare_decoy_digits/*/compare.json").read_text())
