@@ -191,11 +191,15 @@ def _affine(function: Callable[[Tensor], Tensor], bias: Tensor, pair: Pair) -> P
 
 
 def _linear(layer: Any, pair: Pair) -> Pair:
-    if layer.bias is None:
-        return _apart(layer, pair)
-    after = [1] * (0 if isinstance(layer, nn.Linear) else pair.region.ndim - 2)
-    bias = layer.bias.view(-1, *after)
-    return _affine(lambda part: layer(part) - bias, bias, pair)
+    return _with_bias(layer, layer.bias, 0 if isinstance(layer, nn.Linear) else pair.region.ndim - 2, pair)
+
+
+def _with_bias(function: Callable[[Tensor], Tensor], bias: Tensor | None, axes_behind: int, pair: Pair) -> Pair:
+    """A function that adds a bias along the axis in front of so many others."""
+    if bias is None:
+        return _apart(function, pair)
+    bias = bias.view(-1, *[1] * axes_behind)
+    return _affine(lambda part: function(part) - bias, bias, pair)
 
 
 def _batch_norm(layer: Any, pair: Pair) -> Pair:
@@ -358,6 +362,7 @@ _FUNCTIONS: dict[Any, Callable[[Pair], Pair]] = {
     functional.silu: _shared(functional.silu),
     functional.dropout: lambda pair: pair,
 }
+_AFFINE_FUNCTIONS = (functional.linear, functional.conv1d, functional.conv2d, functional.conv3d)
 _MAX_POOLS = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)
 _LINEAR_FUNCTIONS = (
     torch.flatten, torch.mean, torch.sum, torch.reshape, torch.squeeze, torch.unsqueeze, torch.transpose, torch.permute,
@@ -382,6 +387,10 @@ def _function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     if function is operator.getitem:
         # Of a tensor, the same entries of both parts; of an LSTM's output, its sequence or its state.
         return _apart(lambda part: part[others[0]], first) if isinstance(first, Pair) else first[others[0]]
+    if function in _AFFINE_FUNCTIONS:
+        bias = others[1] if len(others) > 1 else kwargs.get("bias")
+        behind = 0 if function is functional.linear else first.region.ndim - 2
+        return _with_bias(lambda part: function(part, *others, **kwargs), bias, behind, first)
     if function in (operator.add, torch.add) and not kwargs:
         return Pair(*(one + other for one, other in zip(*map(_as_pair, args), strict=True)))
     if function in (operator.mul, torch.mul) and sum(isinstance(arg, Pair) for arg in args) == 1:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss, log_softmax
 
 from salreg.annotations import is_annotated, marks
+from salreg.distributed import sum_over_ranks
 from salreg.losses.base import AttributionLoss, PerSample, per_place, split
 from salreg.losses.normalization import Normalization, normalize
 
@@ -100,7 +101,7 @@ class PointwiseCrossEntropy(Supervised):
 class BinaryCrossEntropy(AttributionLoss):
     r"""Cross-entropy of the raw map, read as logits, with the relevant marks (ER-Test, Joshi et al. 2022).
 
-    .. math:: L_i = -\tfrac{1}{P} \sum_d w R_{id} \log \sigma(M_{id}) + (1 - R_{id}) \log (1 - \sigma(M_{id}))
+    .. math:: L_i = -\tfrac{1}{P} \sum_d \big[ w R_{id} \log \sigma(M_{id}) + (1 - R_{id}) \log (1 - \sigma(M_{id})) \big]
 
     Relevant places weigh w = (places that are not) / (places that are), of the batch's annotated samples, so that both sides
     count alike.
@@ -115,8 +116,8 @@ class BinaryCrossEntropy(AttributionLoss):
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         relevant, maps = relevant_places(saliency, annotation), per_place(saliency)
         scored = is_annotated(relevant)
-        marked = relevant[scored].sum().clamp(min=1)
-        weight = (scored.sum() * relevant.shape[1] - marked) / marked
+        marked = sum_over_ranks(relevant[scored].sum()).clamp(min=1)
+        weight = (sum_over_ranks(scored.sum()) * relevant.shape[1] - marked) / marked
         value = binary_cross_entropy_with_logits(maps, relevant, pos_weight=weight, reduction="none").mean(1)
         return PerSample(value, scored, torch.zeros_like(scored))
 
