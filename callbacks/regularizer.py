@@ -72,7 +72,7 @@ class SaliencyRegularizer(pl.Callback):
         loss: str | AttributionLoss = "rrr",
         weight: float = 1.0,
         *,
-        preset: str | dict[str, Any] | Penalty | None = None,
+        preset: str | Penalty | dict[str, Any] | None = None,
         every_n_steps: int = 1,
         warmup_steps: int = 0,
         forward_module: str | None = None,

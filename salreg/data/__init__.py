@@ -1,5 +1,6 @@
-"""Datasets that carry annotations."""
+"""Data with annotations."""
 
 from salreg.data.annotated_dataset import AnnotatedBatch, AnnotatedDataset, AnnotatedSample, Collate
+from salreg.data.counterexamples import Counterexamples
 
-__all__ = ["AnnotatedBatch", "AnnotatedDataset", "AnnotatedSample", "Collate"]
+__all__ = ["AnnotatedBatch", "AnnotatedDataset", "AnnotatedSample", "Collate", "Counterexamples"]

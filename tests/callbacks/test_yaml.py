@@ -59,3 +59,34 @@ def test_a_misspelt_name_in_yaml_is_named(tmp_path, capsys):
     with pytest.raises((SystemExit, ValueError)) as error:
         LightningCLI(Demo, Interleaved, args=["fit", "--config", str(tmp_path / "config.yaml")], save_config_callback=None)
     assert "did you mean 'rrr'" in capsys.readouterr().err + str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [
+        ("energy", "EnergyLoss of InputTimesGradient"),
+        ("{name: gradmask}", "MaskedL1 of InputGradient"),
+        ("{name: rr_clarc, layer: net.0}", "ConceptPenalty"),
+        (
+            "{class_path: salreg.penalties.ConsistencyPenalty, init_args: {perturbation: pgd, steps: 2}}",
+            "ConsistencyPenalty under pgd",
+        ),
+    ],
+)
+def test_presets_from_yaml(tmp_path, preset, expected):
+    (tmp_path / "config.yaml").write_text(f"""
+trainer:
+  max_epochs: 1
+  accelerator: cpu
+  logger: false
+  enable_progress_bar: false
+  callbacks:
+    - class_path: salreg.callbacks.SaliencyRegularizer
+      init_args:
+        preset: {preset}
+""")
+    arguments = ["fit", "--config", str(tmp_path / "config.yaml")]
+    cli = LightningCLI(Demo, Interleaved, args=arguments, save_config_callback=None, seed_everything_default=0)
+    (used,) = (callback for callback in cli.trainer.callbacks if isinstance(callback, SaliencyRegularizer))
+    assert str(used.penalty) == expected
+    assert cli.trainer.callback_metrics["salreg/penalty"] > 0

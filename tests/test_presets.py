@@ -1,0 +1,113 @@
+"""Papers by name: in Python, in a Trainer, and with the marks they need."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from support import Lit, annotated, conv_net, fit, fresh, images, loader, plain_loader, regularizer
+from torch.utils.data import TensorDataset
+
+from salreg import AnnotatedDataset, SaliencyPenalty, presets
+from salreg.callbacks import SaliencyRegularizer
+from salreg.penalties import Penalty
+
+EVERY = list(presets.NAMED)
+
+
+def both_sides(n=24):
+    x, y, marks = images(n)
+    marks[marks.flatten(1).any(1), :, 4:, 4:] = 1
+    return AnnotatedDataset(TensorDataset(x, y), marks)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_preset_trains_an_unmodified_module(name):
+    plain, ours = fresh(Lit, conv_net(smooth=True)), fresh(Lit, conv_net(smooth=True))
+    ours.load_state_dict(plain.state_dict())
+    fit(plain, data=plain_loader())
+    used = fit(ours, SaliencyRegularizer(preset=name), data=loader(both_sides()))
+    assert used.callback_metrics["salreg/penalty"].isfinite()
+    assert any(not torch.equal(a, b) for a, b in zip(plain.parameters(), ours.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_preset_is_pickled_and_copied(name):
+    """For spawned processes and EMA."""
+    penalty = presets.resolve(name)
+    assert str(pickle.loads(pickle.dumps(penalty))) == str(copy.deepcopy(penalty)) == str(penalty)
+
+
+@pytest.mark.parametrize("name", ["saliency_guided", "expected_gradients_prior"])
+def test_presets_without_annotations_take_plain_data(name):
+    used = fit(fresh(), SaliencyRegularizer(preset=name), data=plain_loader())
+    assert used.callback_metrics["salreg/penalty"] > 0
+
+
+def test_options_in_a_mapping():
+    penalty = presets.resolve({"name": "hint", "form": "ranking", "layer": "net.0"})
+    assert penalty.layers == ["net.0"]
+    assert str(penalty) == "RankingLoss of GradCAM"
+    mine = SaliencyPenalty("occlusion", "l1")
+    assert presets.resolve(mine) is mine
+    assert isinstance(presets.resolve("cdep"), Penalty)
+
+
+@pytest.mark.parametrize(
+    ("preset", "message"),
+    [
+        ("rrrr", "No preset is called 'rrrr' .did you mean 'rrr'"),
+        ({"name": "hint", "lyer": "net.0"}, "no option 'lyer' .did you mean 'layer'.*it takes: layer, form"),
+        ({"form": "ranking"}, "No preset is called None"),
+        ({"name": "hint", "form": "rank"}, "simplified or ranking"),
+    ],
+)
+def test_mistakes_suggest_the_nearest(preset, message):
+    with pytest.raises(ValueError, match=message):
+        presets.resolve(preset)
+
+
+def test_a_preset_brings_its_own_attribution():
+    with pytest.raises(ValueError, match="preset=... or attribution=... and loss=..."):
+        SaliencyRegularizer("grad_cam", preset="rrr")
+
+
+# Marks
+
+
+def wrong_marks(penalty, marks, batches=8):
+    x, y, _ = images(6)
+    for _ in range(batches):
+        model = conv_net()
+        with penalty.watch(model) as watch:
+            model(x)
+        watch.penalty(y, marks)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if presets.resolve(name).needs in ("spurious", "relevant")])
+def test_marks_of_the_other_side_are_an_error(name):
+    penalty, marks = presets.resolve(name), torch.zeros(6, 1, 8, 8)
+    marks[:, :, :3, :3] = 1 if penalty.needs == "spurious" else -1
+    with pytest.raises(ValueError, match=f"works on {penalty.needs} marks, but none of the .* annotated samples seen so far"):
+        wrong_marks(penalty, marks)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if presets.resolve(name).needs == "either"])
+def test_presets_that_take_either_side_do(name):
+    for side in (1, -1):
+        marks = torch.zeros(6, 1, 8, 8)
+        marks[:, :, :3, :3] = side
+        wrong_marks(presets.resolve(name), marks)
+
+
+def test_a_small_dataset_is_found_out_at_the_end_of_the_epoch():
+    with pytest.raises(
+        ValueError, match=r"works on relevant marks.* all marks are spurious.*or use a preset for spurious marks"
+    ):
+        fit(fresh(), SaliencyRegularizer(preset="hint"), data=loader(annotated(9), batch_size=3))
+
+
+def test_a_dataset_with_both_kinds_is_not_mistaken():
+    x, y, marks = images(48)
+    marks[:40] = marks[:40].abs()  # the first batches hold relevant marks alone
+    fit(fresh(), regularizer(), data=loader(AnnotatedDataset(TensorDataset(x, y), marks), batch_size=4, shuffle=True))
