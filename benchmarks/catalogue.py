@@ -297,8 +297,6 @@ def _presets() -> str:
 
 def _pairs() -> str:
     names = list(losses.NAMED)
-    for attribution, loss, penalty in pairs():
-        assert check(penalty, network(penalty.attribution)).alive, f"{loss} of {attribution}"
     lines = [f"| | {' | '.join(names)} |", f"| --- |{' --- |' * len(names)}"]
     lines += [f"| `{attribution}` |{' ● |' * len(names)}" for attribution in attributions.NAMED]
     return "\n".join(lines)
@@ -317,5 +315,7 @@ def _formulas(named: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
+    for attribution, loss, penalty in pairs():
+        assert check(penalty, network(penalty.attribution)).alive, f"{loss} of {attribution}"
     PAGE.write_text(page(), "utf-8")
     print(f"Wrote {PAGE.name}")

@@ -1,11 +1,11 @@
 """What a penalised training step costs, relative to the plain step on the same machine in the same run.
 
-Run:  python -m benchmarks.step_cost [--rounds 15] [--threads 2]
+Run:  python -m benchmarks.step_cost [--rounds 15] [--threads 2] [--presets]
 
 Ways: ``shared forward`` is salreg's (the forward pass that trains the model serves the penalty); ``second forward`` is what
 most published code does, written here as a plain function from the formula; ``Grad-CAM`` reads at the last convolution.
-All samples are annotated. The ways are timed in turn, so that a slow moment of the machine falls on all of them; the
-ratio is the median over the rounds, its spread the 10% and 90% quantiles.
+``--presets`` times every preset instead. All samples are annotated. The ways are timed in turn, so that a slow moment of the
+machine falls on all of them; the ratio is the median over the rounds, its spread the 10% and 90% quantiles.
 """
 
 import argparse
@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 from torch.utils.data import DataLoader, TensorDataset
 
-from salreg import AnnotatedDataset, SaliencyPenalty
-from salreg.attributions import GradCAM
+from salreg import AnnotatedDataset, SaliencyPenalty, presets
+from salreg.attributions import ClassActivationMap, GradCAM
 from salreg.callbacks import SaliencyRegularizer
+from salreg.penalties import Penalty
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.decoy import build_model
 
@@ -45,7 +46,7 @@ def second_forward(model: nn.Module, x: Tensor, y: Tensor, annotation: Tensor) -
     return loss + ((annotation < 0) * gradient).square().flatten(1).sum(1).mean()
 
 
-def shared(penalty: SaliencyPenalty) -> Loss:
+def shared(penalty: Penalty) -> Loss:
     def loss(model: nn.Module, x: Tensor, y: Tensor, annotation: Tensor) -> Tensor:
         with penalty.watch(model) as watch:
             logits = model(x)
@@ -67,6 +68,20 @@ def cases() -> dict[str, dict[str, Loss]]:
     }
 
 
+def preset_cases() -> dict[str, dict[str, Loss]]:
+    """Every preset; on the mlp, which has no convolution, without those that read Grad-CAM."""
+    on_layers = {"actdiff": {"layer": "2"}, "rr_clarc": {"layer": "2"}}
+    flat = {
+        name: presets.resolve({"name": name, **on_layers.get(name, {})})
+        for name in presets.NAMED
+        if not isinstance(presets.resolve(name).attribution, ClassActivationMap)
+    }
+    return {
+        "mlp": {"plain": plain, **{name: shared(penalty) for name, penalty in flat.items()}},
+        "cnn": {"plain": plain, **{name: shared(presets.resolve(name)) for name in presets.NAMED}},
+    }
+
+
 def seconds(step: Callable[[], None], repeats: int) -> float:
     start = time.perf_counter()
     for _ in range(repeats):
@@ -79,6 +94,7 @@ def measure(name: str, ways: dict[str, Loss], rounds: int) -> None:
     x, y = torch.rand(BATCH, 1, 28, 28), torch.randint(0, 10, (BATCH,))
     annotation = torch.zeros(BATCH, 1, 28, 28, dtype=torch.int8)
     annotation[:, :, :4, :4] = -1
+    annotation[:, :, 8:20, 8:20] = 1
 
     def step_of(loss: Loss) -> Callable[[], None]:
         model = build_model(name)
@@ -102,7 +118,7 @@ def measure(name: str, ways: dict[str, Loss], rounds: int) -> None:
     for way in list(steps)[1:]:
         ratios = [a / b for a, b in zip(times[way][1:], base, strict=True)]
         low, *_, high = statistics.quantiles(ratios, n=10)
-        print(f"  {way:15} {statistics.median(ratios):5.2f}x   ({low:.2f} to {high:.2f})")
+        print(f"  {way:24} {statistics.median(ratios):5.2f}x   ({low:.2f} to {high:.2f})")
 
 
 class StepTimes(pl.Callback):
@@ -144,14 +160,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--presets", action="store_true", help="time every preset")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     print(f"torch {torch.__version__}, {options.threads} CPU threads, batch {BATCH}, float32")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
-    for name, ways in cases().items():
+    for name, ways in (preset_cases() if options.presets else cases()).items():
         measure(name, ways, options.rounds)
-        measure_in_trainer(name, max(2, options.rounds // 4))
+        if not options.presets:
+            measure_in_trainer(name, max(2, options.rounds // 4))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from salreg.annotations import is_annotated, marks
-from salreg.metrics.functional.localisation import relevant_saliency, spurious_saliency
+from salreg.metrics.functional.localisation import pointing_game, relevance_rank, relevant_saliency, spurious_saliency
 from salreg.metrics.plottable import Plottable
 
 
@@ -74,3 +74,39 @@ class RelevantSaliency(_MeanShare):
 
     def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
         return relevant_saliency(saliency, annotation), is_annotated(marks(annotation).relevant)
+
+
+class PointingGame(_MeanShare):
+    """Share of samples whose largest saliency lies on a relevant mark, over the samples that carry one.
+
+    See ``salreg.metrics.functional.pointing_game``.
+
+    Example:
+        >>> metric = PointingGame()
+        >>> metric.update(torch.tensor([[3.0, 1.0], [0.0, 0.0]]), torch.tensor([[1, 0], [1, 0]]))
+        >>> metric.compute().item(), metric.undefined.item()
+        (1.0, 1.0)
+    """
+
+    higher_is_better = True
+
+    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+        return pointing_game(saliency, annotation), is_annotated(marks(annotation).relevant)
+
+
+class RelevanceRank(_MeanShare):
+    """Mean share of relevant places among the most salient ones, over the samples that carry a relevant mark.
+
+    See ``salreg.metrics.functional.relevance_rank``.
+
+    Example:
+        >>> metric = RelevanceRank()
+        >>> metric.update(torch.tensor([[3.0, 1.0, 2.0]]), torch.tensor([[1, 1, 0]]))
+        >>> metric.compute().item()
+        0.5
+    """
+
+    higher_is_better = True
+
+    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+        return relevance_rank(saliency, annotation), is_annotated(marks(annotation).relevant)

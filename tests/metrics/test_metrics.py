@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import tensor
 
-from salreg.metrics import RelevantSaliency, Reliance, SpuriousSaliency, WorstGroupAccuracy
+from salreg.metrics import PointingGame, RelevanceRank, RelevantSaliency, Reliance, SpuriousSaliency, WorstGroupAccuracy
 from salreg.metrics.functional import (
+    pointing_game,
+    relevance_rank,
     relevant_saliency,
     reliance,
     replace_spurious,
@@ -124,3 +126,34 @@ def test_metrics_move_between_inference_mode_and_training():
         metric.update(tensor([0]), tensor([1]), -torch.ones(1, 1))
     metric.update(tensor([0]), tensor([0]), -torch.ones(1, 1))
     assert metric.compute().item() == 0.5
+
+
+def test_pointing_game_and_relevance_rank_in_a_plain_loop():
+    torch.manual_seed(0)
+    maps, marks = torch.randn(20, 2, 6, 6), torch.zeros(20, 1, 6, 6)
+    marks[:, :, 1:4, 2:5] = 1
+    marks[:, :, 5] = -1
+    for i, (hit, rank) in enumerate(zip(pointing_game(maps, marks), relevance_rank(maps, marks), strict=True)):
+        places, relevant = maps[i].sum(0).flatten(), (marks[i] > 0).flatten()
+        assert hit == relevant[places.argmax()]
+        assert rank == pytest.approx(relevant[places.topk(9).indices].float().mean().item())
+
+
+@pytest.mark.parametrize("function", [pointing_game, relevance_rank])
+def test_nothing_to_find_or_nothing_found_is_undefined(function):
+    """Where Quantus's pointing game scores an empty mask as a hit."""
+    maps = tensor([[1.0, 2.0], [0.0, 0.0], [1.0, float("nan")], [1.0, 2.0]])
+    marks = tensor([[0, 0], [0, 1], [0, 1], [0, 1]])
+    assert function(maps, marks).isnan().tolist() == [True, True, True, False]
+
+
+def test_places_that_tie_count_as_far_as_there_is_room():
+    maps = tensor([[3.0, 1.0, 1.0, 1.0, 0.0]])
+    assert relevance_rank(maps, tensor([[1, 1, 0, 0, 0]])).item() == pytest.approx((1 + 1 / 3) / 2)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [(PointingGame, 0.5), (RelevanceRank, 0.5)])
+def test_they_are_metrics_too(metric, expected):
+    metric = metric()
+    metric.update(tensor([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0], [1.0, 2.0]]), tensor([[0, 1], [0, 1], [0, 1], [0, 0]]))
+    assert (metric.compute().item(), metric.undefined.item()) == (expected, 1)

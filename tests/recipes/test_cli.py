@@ -26,7 +26,7 @@ def only(pattern):
 def test_ls_names_the_recipes(capsys):
     assert main(["ls"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {
-        "decoy_digits", "decoy_fashion_mnist", "decoy_mnist",
+        "color_mnist", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "toy_colors",
     }  # fmt: skip
 
 

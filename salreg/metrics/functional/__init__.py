@@ -1,7 +1,20 @@
 """Metrics as plain functions of tensors."""
 
 from salreg.metrics.functional.groups import worst_group_accuracy
-from salreg.metrics.functional.localisation import relevant_saliency, spurious_saliency
+from salreg.metrics.functional.localisation import (
+    pointing_game,
+    relevance_rank,
+    relevant_saliency,
+    spurious_saliency,
+)
 from salreg.metrics.functional.reliance import reliance, replace_spurious
 
-__all__ = ["relevant_saliency", "reliance", "replace_spurious", "spurious_saliency", "worst_group_accuracy"]
+__all__ = [
+    "pointing_game",
+    "relevance_rank",
+    "relevant_saliency",
+    "reliance",
+    "replace_spurious",
+    "spurious_saliency",
+    "worst_group_accuracy",
+]
