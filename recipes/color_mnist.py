@@ -51,7 +51,7 @@ def build(config: DictConfig) -> Experiment:
     if config.data.pixels < 1:
         raise ValueError(f"data.pixels is at least 1, not {config.data.pixels}.")
     raw = datasets.load("mnist", config.data.root, config.data.download)
-    train = colored(raw.train_images, raw.train_labels), raw.train_labels
+    train: tuple[Tensor, Tensor] = (colored(raw.train_images, raw.train_labels), raw.train_labels)
     reversed_colors = CLASSES - 1 - raw.test_labels if config.data.reversed else raw.test_labels
     test = colored(raw.test_images, reversed_colors), raw.test_labels
     order = torch.randperm(len(train[1]), generator=torch.Generator().manual_seed(2))
@@ -59,8 +59,8 @@ def build(config: DictConfig) -> Experiment:
     module = Classifier(build_model(), groups=1, **config.optimizer)
     return Experiment(
         module,
-        train=_loader(*(tensor[kept] for tensor in train), config.data, shuffle=True),
-        validation=_loader(*(tensor[held_out] for tensor in train), config.data),
+        train=_loader(train[0][kept], train[1][kept], config.data, shuffle=True),
+        validation=_loader(train[0][held_out], train[1][held_out], config.data),
         test=_loader(*test, config.data),
     )
 

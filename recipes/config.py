@@ -67,8 +67,7 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
         if not equals:
             raise ConfigError(f"{override!r} is not of the form key=value.")
         try:
-            value = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.create(f"value: {text}").value}))["value"]
-            # type: ignore[index, call-overload]
+            value = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.create(f"value: {text}").value}))["value"]  # type: ignore[index, call-overload]
         except Exception as error:
             raise ConfigError(f"The value of {key} cannot be read: {text!r}. Quote it as YAML wants it.") from error
         assign(config, key, value)
