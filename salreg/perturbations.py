@@ -21,12 +21,12 @@ def replace(inputs: Tensor, region: Tensor, how: Replacement, draws: Draws, devi
         value in
             the batch. ``shuffle`` exchanges the places of the region within the sample, all channels together. ``swap``
             takes the
-            same place of another sample of the batch.
+            same place of another sample of the batch; a batch of one stays as it is.
         draws: Where the random numbers come from.
         deviation: Of the noise; broadcasts to the inputs.
 
     Raises:
-        ValueError: Another word, or ``swap`` in a batch of one.
+        ValueError: Another word.
 
     Example:
         >>> x, region = torch.rand(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
@@ -54,7 +54,7 @@ def _uniform(inputs: Tensor, draws: Draws) -> Tensor:
 def _others(inputs: Tensor, draws: Draws) -> Tensor:
     size = len(inputs)
     if size < 2:
-        raise ValueError("The region is replaced by another sample's, but the batch has one sample only.")
+        return inputs
     return inputs[(torch.arange(size, device=inputs.device) + 1 + draws.integers(size - 1, (size,), inputs.device)) % size]
 
 

@@ -169,8 +169,7 @@ class Recording:
             yield self
 
     def _observed_modules(self) -> list[nn.Module]:
-        everywhere = {id(m): m for root in (self._model, *_hidden_modules(self._model)) for m in root.modules()}
-        trainable = [m for m in everywhere.values() if any(p.requires_grad for p in m.parameters())]
+        trainable = [m for m in _everywhere(self._model) if any(p.requires_grad for p in m.parameters())]
         if self._forward_module is not None and self._forward_module not in trainable:
             trainable.append(self._forward_module)
         return trainable
@@ -269,7 +268,7 @@ def traceless(model: nn.Module) -> Iterator[None]:
 
     The buffers are exchanged for copies, not overwritten afterwards: a graph of the training may have saved them.
     """
-    owned = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
+    owned = [(module, name, buffer) for module in _everywhere(model) for name, buffer in module._buffers.items()]
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda" and p.device.index is not None})
     for module, name, buffer in owned:
         module._buffers[name] = None if buffer is None else buffer.clone()
@@ -341,6 +340,11 @@ def replace_tensor(collection: Any, old: Tensor, new: Any) -> Any:
 def _leaf(tensor: Tensor) -> Tensor:
     # A copy: the caller may change its tensor after the forward pass.
     return tensor.detach().clone().requires_grad_()
+
+
+def _everywhere(model: nn.Module) -> list[nn.Module]:
+    """All modules of a model, also those of modules that it keeps in plain containers."""
+    return list({id(m): m for root in (model, *_hidden_modules(model)) for m in root.modules()}.values())
 
 
 def _hidden_modules(model: nn.Module) -> list[nn.Module]:

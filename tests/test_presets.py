@@ -4,12 +4,16 @@ import copy
 import pickle
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from support import Lit, annotated, conv_net, fit, fresh, images, loader, plain_loader, regularizer
+from torch import nn
+from torch.nn.functional import cross_entropy
 from torch.utils.data import TensorDataset
 
+from benchmarks.catalogue import VisionTransformer
 from salreg import AnnotatedDataset, SaliencyPenalty, presets
-from salreg.callbacks import SaliencyRegularizer
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer
 from salreg.penalties import Penalty
 
 EVERY = list(presets.NAMED)
@@ -29,6 +33,15 @@ def test_every_preset_trains_an_unmodified_module(name):
     used = fit(ours, SaliencyRegularizer(preset=name), data=loader(both_sides()))
     assert used.callback_metrics["salreg/penalty"].isfinite()
     assert any(not torch.equal(a, b) for a, b in zip(plain.parameters(), ours.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_preset_trains_in_bf16_mixed_with_a_last_batch_of_one(name):
+    used = fit(
+        fresh(Lit, conv_net(smooth=True)), SaliencyRegularizer(preset=name), data=loader(both_sides(9)), precision="bf16-mixed"
+    )
+    assert used.callback_metrics["salreg/penalty"].isfinite()
+    assert "salreg/skipped_penalties" not in used.callback_metrics
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -111,3 +124,86 @@ def test_a_dataset_with_both_kinds_is_not_mistaken():
     x, y, marks = images(48)
     marks[:40] = marks[:40].abs()  # the first batches hold relevant marks alone
     fit(fresh(), regularizer(), data=loader(AnnotatedDataset(TensorDataset(x, y), marks), batch_size=4, shuffle=True))
+
+
+# Modules of other kinds
+
+
+class Unusual(pl.LightningModule):
+    """Two optimizers, a dict batch, a tuple as output, and the network in a plain list."""
+
+    def __init__(self):
+        super().__init__()
+        self.nets = [nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), nn.Linear(144, 3))]
+        self.scale = nn.Parameter(torch.ones(()))
+        self.automatic_optimization = False
+
+    def training_step(self, batch, batch_idx):
+        logits = self.nets[0](batch["image"])
+        for optimizer in self.optimizers():
+            optimizer.zero_grad()
+        self.manual_backward(cross_entropy(self.scale * logits, batch["label"]))
+        for optimizer in self.optimizers():
+            optimizer.step()
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(self.nets[0].parameters(), 0.1), torch.optim.SGD([self.scale], 0.1)]
+
+
+class Named(torch.utils.data.Dataset):
+    def __init__(self, base):
+        self.base = base
+
+    def __len__(self):
+        return len(self.base)
+
+    def __getitem__(self, index):
+        image, label = self.base[index]
+        return {"image": image, "label": label}
+
+
+@pytest.mark.parametrize("name", ["rrr", "counterexamples", "saliency_guided", "cdep", "expected_gradients_prior"])
+def test_an_unusual_module_and_its_batch_norm(name):
+    x, y, marks = images()
+    data = AnnotatedDataset(Named(TensorDataset(x, y)), marks)
+    module = fresh(Unusual)
+    used = fit(module, SaliencyRegularizer(preset=name), data=loader(data))
+    assert used.callback_metrics["salreg/penalty"] > 0
+    assert module.nets[0][1].num_batches_tracked == 6  # one forward pass a step counts, however many the penalty made
+
+
+class Words(pl.LightningModule):
+    """Token numbers through an embedding and an LSTM."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.lstm, self.head = nn.Embedding(20, 6), nn.LSTM(6, 5, batch_first=True), nn.Linear(5, 2)
+
+    def forward(self, ids):
+        outputs, _ = self.lstm(self.embed(ids))
+        return self.head(outputs[:, -1])
+
+    def training_step(self, batch, batch_idx):
+        ids, labels = batch
+        return cross_entropy(self(ids), labels)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.parametrize("form", ["softmax", "log_softmax"])
+def test_cdep_on_text(form):
+    ids, marks = torch.randint(0, 20, (16, 7)), torch.zeros(16, 7)
+    marks[:, 2:4] = -1
+    data = AnnotatedDataset(TensorDataset(ids, torch.randint(0, 2, (16,))), marks)
+    used = fit(fresh(Words), SaliencyRegularizer(preset={"name": "cdep", "form": form}), data=loader(data))
+    assert used.callback_metrics["salreg/penalty"] > 0
+
+
+@pytest.mark.parametrize("attribution", ["attention_rollout", "gradient_attention_rollout", "le_grad", "raw_attention"])
+def test_attention_in_a_trainer(attribution):
+    module = fresh(Lit, VisionTransformer())
+    callbacks = [regularizer(attribution=attribution, loss="mse"), SaliencyMetrics(attribution)]
+    used = fit(module, *callbacks, data=loader(both_sides()), val=loader(both_sides()))
+    assert used.callback_metrics["salreg/penalty"] > 0
+    assert 0 <= used.callback_metrics["val/relevant_saliency"] <= 1

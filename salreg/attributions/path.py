@@ -90,7 +90,7 @@ class ExpectedGradients(Attribution):
         A tensor in the input's own shape, any sign, in score units.
 
     Raises:
-        ValueError: References of another shape than the samples, or a batch of one without references.
+        ValueError: References of another shape than the samples, or, outside a penalty, a batch of one without references.
 
     Example:
         >>> model = torch.nn.Linear(3, 2, bias=False)
@@ -119,7 +119,9 @@ class ExpectedGradients(Attribution):
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
         inputs = recording.activation(None).detach()
-        starts = self._starts(inputs)
+        # A last batch of one must not end a training: it is its own reference, and its map zero.
+        alone = self.references is None and len(inputs) == 1 and create_graph
+        starts = inputs.unsqueeze(0) if alone else self._starts(inputs)
         alphas = self.draws.uniform((self.samples, len(inputs), *[1] * (inputs.ndim - 1)), like=inputs)
         versions = starts + alphas * (inputs - starts)
         slopes = slopes_at(recording, versions, self.score, target, create_graph)

@@ -15,11 +15,13 @@ from torch import nn
 from salreg import SaliencyPenalty, attributions
 from salreg.attributions import (
     RISE,
+    ContextualDecomposition,
     ExpectedGradients,
     FeatureAblation,
     GradCAM,
     GradCAMPlusPlus,
     HiResCAM,
+    InfluenceGradient,
     InputGradient,
     IntegratedGradients,
     LayerCAM,
@@ -291,7 +293,10 @@ EVERY = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("attribution", EVERY, ids=lambda a: type(a).__name__)
+BY_PARTS = [InfluenceGradient(), ContextualDecomposition(torch.arange(64).view(8, 8) // 16)]
+
+
+@pytest.mark.parametrize("attribution", [*EVERY, *BY_PARTS], ids=lambda a: type(a).__name__)
 def test_no_trace_is_left(attribution):
     """In train mode, with BatchNorm and Dropout: statistics, random state, gradients, modes and hooks."""
     model = noisy_net().train()
@@ -304,6 +309,33 @@ def test_no_trace_is_left(attribution):
     assert explained["1.num_batches_tracked"] == before["1.num_batches_tracked"] + 1
     assert [id(b) for b in model.buffers()] == buffers
     assert all(p.grad is None for p in model.parameters())
+    assert all(m.training for m in model.modules())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt(logits, target):
+    raise Interrupted
+
+
+@pytest.mark.parametrize("name", [name for name in attributions.NAMED if name not in ("raw_attention", "attention_rollout")])
+def test_no_trace_is_left_by_one_that_raises(name):
+    """Here in the score, for the attention ones on a transformer."""
+    model = VisionTransformer().train() if "attention" in name or name == "le_grad" else noisy_net().train()
+    before, rng = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    buffers = [id(b) for b in model.buffers()]
+    attribution = attributions.resolve(name)
+    attribution.score = interrupt
+    if hasattr(attribution, "groups"):
+        attribution.groups = torch.arange(64).view(8, 8) // 16
+    with torch.random.fork_rng(), pytest.raises(Interrupted):
+        attribution(model, X, Y)
+    assert torch.equal(torch.get_rng_state(), rng)
+    assert [id(b) for b in model.buffers()] == buffers
+    assert all(torch.equal(p, before[n]) and p.grad is None for n, p in model.named_parameters())
     assert all(m.training for m in model.modules())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 

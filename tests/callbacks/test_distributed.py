@@ -6,7 +6,7 @@ from support import Gloo, Interleaved, Lit, conv_net, distance, fit, fresh, load
 from torch import nn
 
 from salreg.attributions import GradCAM
-from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
 
 
 def train(module, *callbacks, processes, precision="32-true", **strategy):
@@ -29,6 +29,13 @@ def test_the_same_parameters_as_one_process(strategy):
     train(two, regularizer(weight=10), processes=2, **strategy)
     assert distance(one, two) < 1e-6
     assert distance(one, plain) > 1e-4
+
+
+def test_a_penalty_without_a_map_too():
+    one, two = fresh(), fresh()
+    for module, processes in ((one, 1), (two, 2)):
+        train(module, SaliencyRegularizer(preset="cdep", weight=10), processes=processes, precision="64-true")
+    assert distance(one, two) < 1e-6
 
 
 def test_energy_on_a_layer_and_the_metrics():
