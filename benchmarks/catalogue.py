@@ -259,6 +259,11 @@ lies behind it only, which does not show here.
 | preset | penalty | marks | passes | 2nd | reaches | source |
 | --- | --- | --- | --- | --- | --- | --- |"""
 
+_PRESET_FORMULAS = """
+The value of one sample; the penalty is the mean over the samples that carry the marks. Where a map M enters, its formula stands
+below; at the input its gradient is multiplied by the input's standard deviation.
+"""
+
 _PAIRS = """
 ## Attributions and losses
 
@@ -302,16 +307,34 @@ def _pairs() -> str:
     return "\n".join(lines)
 
 
+def _preset_formulas() -> str:
+    parts = []
+    for name, penalty in preset_penalties().items():
+        if isinstance(penalty, SaliencyPenalty):
+            made_of = [_formula(penalty.loss), _formula(penalty.attribution)]
+        else:
+            made_of = [_formula(penalty)]
+        parts.append(f"- `{name}`\n{''.join(made_of)}")
+    return "\n".join(parts)
+
+
 def _formulas(named: dict[str, Any]) -> str:
     """Each one's summary and formula, from its docstring."""
     parts = []
     for name, one in named.items():
-        text = inspect.getdoc(one) or ""
-        formula = re.search(r"\.\. math:: (.*?)(?:\n\n|$)", text, re.DOTALL)
-        summary = text.split("\n\n")[0].replace("\n", " ").replace("``", "`")
-        shown = "" if formula is None else f"\n\n```math\n{' '.join(formula.group(1).split())}\n```"
-        parts.append(f"- `{name}` ({one.__name__}): {summary}{shown}")
+        summary = (inspect.getdoc(one) or "").split("\n\n")[0].replace("\n", " ").replace("``", "`")
+        parts.append(f"- `{name}` ({one.__name__}): {summary}{_formula(one)}")
     return "\n".join(parts) + "\n"
+
+
+def _formula(documented: Any) -> str:
+    """The first formula of a docstring, as a block; that of a class without one is its base's."""
+    kind = documented if isinstance(documented, type) else type(documented)
+    for one in kind.__mro__:
+        found = re.search(r"\.\. math:: (.*?)(?:\n\n|$)", inspect.cleandoc(one.__dict__.get("__doc__") or ""), re.DOTALL)
+        if found:
+            return f"\n\n```math\n{' '.join(found.group(1).split())}\n```\n"
+    return ""
 
 
 if __name__ == "__main__":
