@@ -19,7 +19,7 @@ from salreg.distributed import sum_over_ranks
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
 from salreg.penalties import Penalty, SaliencyPenalty, gradient_norms
-from salreg.taps import ATTENTION, Layer, Recording, find_layer
+from salreg.taps import Layer, Recording, check_layers
 
 _SKIPS_BEFORE_ERROR = 10
 _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
@@ -112,9 +112,7 @@ class SaliencyRegularizer(pl.Callback):
         attach(pl_module, self, forward_module=self.forward_module, regularizer=self)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        named = [layer for layer in self.layers() if layer != ATTENTION]
-        for layer in (*named, *([] if self.forward_module is None else [self.forward_module])):
-            find_layer(pl_module, layer)
+        check_layers(pl_module, [*self.layers(), *([] if self.forward_module is None else [self.forward_module])])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if any(hasattr(part, "_orig_mod") for part in pl_module.modules()) or pl_module._compiler_ctx is not None:

@@ -25,7 +25,7 @@ from salreg.metrics.functional import spurious_saliency
 from salreg.metrics.functional.predictions import predicted_classes
 from salreg.plotting.film_strip import Frame, film_strip
 from salreg.plotting.overlay import overlay
-from salreg.taps import find_layer
+from salreg.taps import check_layers
 
 _CHUNK = 16
 _LARGEST_MAP = 96  # pixels a side that the history keeps
@@ -84,8 +84,7 @@ class SaliencySnapshots(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._drawn = _named(self.attributions or _regularised(trainer))
         for attribution in self._drawn.values():
-            for layer in attribution.layers:
-                find_layer(pl_module, layer)
+            check_layers(pl_module, attribution.layers)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:

@@ -22,7 +22,7 @@ from salreg.names import nearest
 from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.recipes.config import ConfigError
 from salreg.recipes.experiment import Experiment
-from salreg.taps import ATTENTION, find_layer
+from salreg.taps import check_layers
 
 _PACKAGES = ("salreg", "torch", "pytorch-lightning", "torchmetrics")
 
@@ -108,8 +108,7 @@ def penalty(config: DictConfig) -> Penalty:
 
 def _check_layers(config: DictConfig, module: pl.LightningModule) -> None:
     """Refuse layers that the module does not have before anything is trained."""
-    for layer in {*penalty(config).layers, *attribution(config.saliency).layers} - {ATTENTION}:
-        find_layer(module, layer)
+    check_layers(module, [*penalty(config).layers, *attribution(config.saliency).layers])
 
 
 def _callbacks(config: DictConfig, folder: Path) -> list[pl.Callback]:

@@ -292,6 +292,13 @@ def find_layer(model: nn.Module, layer: Layer) -> nn.Module:
     return modules[layer]
 
 
+def check_layers(model: nn.Module, layers: Sequence[Layer]) -> None:
+    """Raise a ``ValueError`` that names the first of these taps that the model does not have."""
+    for layer in layers:
+        if layer != ATTENTION:
+            find_layer(model, layer)
+
+
 def _last_conv(model: nn.Module) -> nn.Module:
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d)]
     if not convolutions:

@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 
 from benchmarks.catalogue import VisionTransformer
 from salreg import AnnotatedDataset, SaliencyPenalty, presets
-from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
 from salreg.penalties import Penalty
 
 EVERY = list(presets.NAMED)
@@ -201,9 +201,14 @@ def test_cdep_on_text(form):
 
 
 @pytest.mark.parametrize("attribution", ["attention_rollout", "gradient_attention_rollout", "le_grad", "raw_attention"])
-def test_attention_in_a_trainer(attribution):
+def test_attention_in_a_trainer(attribution, tmp_path):
     module = fresh(Lit, VisionTransformer())
-    callbacks = [regularizer(attribution=attribution, loss="mse"), SaliencyMetrics(attribution)]
+    callbacks = [
+        regularizer(attribution=attribution, loss="mse"),
+        SaliencyMetrics(attribution),
+        SaliencySnapshots(panel=2, dir=tmp_path / "drawn"),
+    ]
     used = fit(module, *callbacks, data=loader(both_sides()), val=loader(both_sides()))
     assert used.callback_metrics["salreg/penalty"] > 0
     assert 0 <= used.callback_metrics["val/relevant_saliency"] <= 1
+    assert list(tmp_path.rglob("film_strip.png"))
