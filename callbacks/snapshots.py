@@ -15,17 +15,19 @@ from torch.nn.functional import adaptive_avg_pool2d
 from salreg import attributions as known
 from salreg.annotations import marks
 from salreg.attributions import Attribution
-from salreg.callbacks.image_logging import log_images
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.monitoring import Chunk, explain, undisturbed
 from salreg.callbacks.panel import choose_panel
+from salreg.callbacks.panel_statistics import PanelStatistics
+from salreg.callbacks.probes import default_probes
 from salreg.callbacks.regularizer import SaliencyRegularizer
+from salreg.callbacks.snapshot_logging import log_images, log_numbers
 from salreg.callbacks.targets import Target
 from salreg.metrics.functional import spurious_saliency
 from salreg.metrics.functional.predictions import predicted_classes
 from salreg.plotting.film_strip import Frame, film_strip
 from salreg.plotting.overlay import overlay
-from salreg.taps import check_layers
+from salreg.taps import ATTENTION, LAST_CONV, check_layers
 
 _CHUNK = 16
 _LARGEST_MAP = 96  # pixels a side that the history keeps
@@ -39,11 +41,18 @@ class SaliencySnapshots(pl.Callback):
     to every attached logger that takes images (W&B, TensorBoard). Computed in eval mode on the training weights; the training
     is bit-identical to one without this callback. A snapshot that fails costs a warning, never the training.
 
+    Numbers go with the pictures, as means over the panel: ``panel/<attribution>/spurious_saliency``, ``gini``, ``entropy``, and
+    how much the maps resemble those of the previous and the first snapshot (``cosine_to_first``, ``rank_correlation_to_first``,
+    ``ssim_to_first``, ``center_shift_to_first``, and the same ``_to_previous``). They are sent to every logger and written to
+    ``snapshots/panel.csv``. **Probes**, attributions of other families that are not regularised, are measured but not drawn: if
+    they do not follow, the model did not change as the regularised map suggests.
+
     Args:
         panel: How many samples: taken from the annotated validation data, or else the training data, annotated samples
             first, spread over the classes, chosen once and kept in the checkpoint.
         every_n_epochs: How often.
         attributions: What to draw; by default what the SaliencyRegularizers of the Trainer use, or the input gradient.
+        probes: What else to measure; by default two of other families than what is drawn. An empty list measures none.
         dir: Where to write instead. A folder that holds files is left alone and one with a number is taken.
         forward_module: As in ``SaliencyRegularizer``.
         target: As in ``SaliencyRegularizer``.
@@ -61,18 +70,22 @@ class SaliencySnapshots(pl.Callback):
         *,
         forward_module: str | None = None,
         target: Target = None,
+        probes: Sequence[str | Attribution] | None = None,
     ) -> None:
         if panel < 1 or every_n_epochs < 1:
             raise ValueError(f"panel ({panel}) and every_n_epochs ({every_n_epochs}) are at least 1.")
         self.panel_size = panel
         self.every_n_epochs = every_n_epochs
         self.attributions = None if attributions is None else [known.resolve(one) for one in attributions]
+        self.probes = None if probes is None else [known.resolve(one) for one in probes]
         self.dir = None if dir is None else Path(dir)
         self.forward_module = forward_module
         self.target = target
         self._panel: Chunk | None = None
         self._history: dict[str, list[Frame]] = {}
         self._drawn: dict[str, Attribution] = {}
+        self._probes: dict[str, Attribution] | None = None
+        self._statistics = PanelStatistics()
         self._folder: Path | None = None
         self._epochs_drawn: list[int] = []
 
@@ -85,6 +98,8 @@ class SaliencySnapshots(pl.Callback):
         self._drawn = _named(self.attributions or _regularised(trainer))
         for attribution in self._drawn.values():
             check_layers(pl_module, attribution.layers)
+        for probe in self.probes or []:
+            check_layers(pl_module, probe.layers)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -124,12 +139,14 @@ class SaliencySnapshots(pl.Callback):
             "history": {name: [vars(frame) for frame in frames] for name, frames in self._history.items()},
             "epochs_drawn": list(self._epochs_drawn),
             "folder": self._folder and str(self._folder),
+            "statistics": self._statistics.state_dict(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._panel = state_dict["panel"] and Chunk(**state_dict["panel"])
         self._history = {name: [Frame(**frame) for frame in frames] for name, frames in state_dict["history"].items()}
         self._epochs_drawn = list(state_dict["epochs_drawn"])
+        self._statistics.load_state_dict(state_dict["statistics"])
         folder = state_dict["folder"]
         if self.dir is None and folder and Path(folder).is_dir():
             self._folder = Path(folder)
@@ -148,15 +165,23 @@ class SaliencySnapshots(pl.Callback):
             if self._injection.forward_call is None:
                 raise RuntimeError(self._injection.problem)
             with undisturbed(trainer, module):
+                numbers: dict[str, float] = {}
                 for name, attribution in self._drawn.items():
-                    self._draw(trainer, module, epoch, name, attribution)
+                    numbers |= self._draw(trainer, module, epoch, name, attribution)
+                numbers |= self._probe(module, epoch)
+                log_numbers(trainer, numbers)
         except Exception as error:  # a picture is not worth a training
             rank_zero_warn(f"The saliency snapshot of epoch {epoch} failed: {error}")
 
-    def _draw(self, trainer: pl.Trainer, module: pl.LightningModule, epoch: int, name: str, attribution: Attribution) -> None:
+    def _draw(
+        self, trainer: pl.Trainer, module: pl.LightningModule, epoch: int, name: str, attribution: Attribution
+    ) -> dict[str, float]:
         assert self._panel is not None
         assert self._folder is not None
-        maps, predictions, shares = self._explain(module, attribution)
+        saliency, predictions = self._explain(module, attribution)
+        numbers = self._measure(epoch, name, saliency)
+        maps = list(saliency.abs().sum(1) if saliency.ndim > 2 else saliency.abs())
+        shares = _shares(saliency, self._panel.annotation.cpu())
         labels = self._labels()
         captions = [f"→ {p}   {_percent(share)}" for p, share in zip(predictions, shares, strict=True)]
         frame = Frame(f"epoch {epoch}", [_small(m) for m in maps], captions)
@@ -175,25 +200,49 @@ class SaliencySnapshots(pl.Callback):
             {f"salreg/{name}/film_strip": [strip], f"salreg/{name}/panel": overlays},
             {f"salreg/{name}/panel": titles},
         )
+        return numbers
 
-    def _explain(self, module: pl.LightningModule, attribution: Attribution) -> tuple[list[Tensor], list[int], list[float]]:
-        """Maps summed over their channels, predictions, and shares of saliency on spurious marks (NaN if undefined)."""
+    def _probe(self, module: pl.LightningModule, epoch: int) -> dict[str, float]:
+        """Measure the probes. One that does not fit the model is left out from then on."""
+        assert self._panel is not None
+        if self._probes is None:
+            inputs = self._injection.forward_call.input_of(self._panel.tensors)  # type: ignore[union-attr]
+            chosen = self.probes
+            if chosen is None:
+                chosen = default_probes(module, inputs, list(self._drawn.values()))
+            self._probes = _named([*self._drawn.values(), *chosen])
+            self._probes = {name: probe for name, probe in self._probes.items() if name not in self._drawn}
+        numbers: dict[str, float] = {}
+        for name, probe in list(self._probes.items()):
+            try:
+                numbers |= self._measure(epoch, name, self._explain(module, probe)[0])
+            except (RuntimeError, ValueError, NotImplementedError) as error:
+                del self._probes[name]
+                rank_zero_warn(f"The probe {name} is left out: {error}")
+        return numbers
+
+    def _measure(self, epoch: int, name: str, saliency: Tensor) -> dict[str, float]:
+        assert self._panel is not None
+        assert self._folder is not None
+        values = self._statistics.measure(epoch, name, saliency, self._panel.annotation)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._statistics.write(self._folder / "panel.csv")
+        return {f"panel/{name}/{key}": value for key, value in values.items()}
+
+    def _explain(self, module: pl.LightningModule, attribution: Attribution) -> tuple[Tensor, list[int]]:
+        """Maps of the panel on the annotations' grid ``(B, ...)``, and predictions."""
         assert self._panel is not None
         assert self._injection.forward_call is not None
         maps: list[Tensor] = []
         predictions: list[int] = []
-        shares: list[float] = []
         for start in range(0, len(self._panel.annotation), _CHUNK):
             piece = self._panel[start : start + _CHUNK]
             piece = Chunk([t.to(module.device) for t in piece.tensors], piece.annotation.to(module.device), piece.target)
             piece.target = None if piece.target is None else piece.target.to(module.device)
             saliency, recording = explain(module, self._injection.forward_call, attribution, piece)
-            maps += list(saliency.abs().sum(1).cpu() if saliency.ndim > 2 else saliency.abs().cpu())
+            maps.append(saliency.cpu())
             predictions += predicted_classes(recording.require_logits().detach()).tolist()
-            share = spurious_saliency(saliency, piece.annotation)
-            marked = marks(piece.annotation).spurious.flatten(1).any(1)
-            shares += share.where(marked, share.new_tensor(float("nan"))).tolist()
-        return maps, predictions, shares
+        return torch.cat(maps), predictions
 
     def _labels(self) -> list[str]:
         assert self._panel is not None
@@ -201,6 +250,13 @@ class SaliencySnapshots(pl.Callback):
         if target is None or target.ndim != 1:
             return [f"sample {index}" for index in range(len(self._panel.annotation))]
         return [f"class {int(value)}" for value in target]
+
+
+def _shares(saliency: Tensor, annotation: Tensor) -> list[float]:
+    """Shares of saliency on spurious marks; NaN where undefined or nothing is marked."""
+    share = spurious_saliency(saliency, annotation)
+    marked = marks(annotation).spurious.flatten(1).any(1)
+    return share.where(marked, share.new_tensor(float("nan"))).tolist()
 
 
 def save_png(path: Path, pixels: Any) -> None:
@@ -223,9 +279,8 @@ def _named(attributions: Sequence[Attribution]) -> dict[str, Attribution]:
     """One name each, made of the class and the layer, fit for a file name."""
     named: dict[str, Attribution] = {}
     for attribution in attributions:
-        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(attribution).__name__).strip("_")
-        name = name.replace("grad_c_a_m", "grad_cam")
-        if isinstance(attribution.layer, str):
+        name = known.name_of(attribution)
+        if isinstance(attribution.layer, str) and attribution.layer not in (ATTENTION, LAST_CONV):
             name += "_" + "".join(c if c.isalnum() else "-" for c in attribution.layer)
         if name in named and vars(named[name]) == vars(attribution):
             continue

@@ -48,6 +48,8 @@ __all__ = [
     "VarGrad",
     "XGradCAM",
     "decompose",
+    "family",
+    "name_of",
     "resolve",
 ]
 
@@ -87,3 +89,23 @@ def resolve(attribution: str | MapFunction | Attribution) -> Attribution:
             f"No attribution is called {attribution!r}{nearest(attribution, NAMED)}. There are: {', '.join(NAMED)}."
         )
     return NAMED[attribution]()
+
+
+def name_of(attribution: Attribution) -> str:
+    """The name that an attribution's class goes by, or the class's own.
+
+    Example:
+        >>> name_of(HiResCAM("net.3"))
+        'hires_cam'
+    """
+    return next((name for name, kind in NAMED.items() if kind is type(attribution)), type(attribution).__name__)
+
+
+def family(attribution: Attribution) -> str:
+    """The family of methods that an attribution belongs to: the module that its class stands in.
+
+    Example:
+        >>> family(HiResCAM("net.3"))
+        'cam'
+    """
+    return type(attribution).__module__.rpartition(".")[2]

@@ -1,5 +1,6 @@
 """Pictures of a fixed panel, taken without leaving a trace in the training."""
 
+import csv
 import warnings
 
 import numpy as np
@@ -9,14 +10,17 @@ import torch
 from matplotlib.image import imread
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from support import Lit, annotated, fit, fresh, images, loader, noisy_net, plain_loader, regularizer, same, trainer
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.data import Subset, TensorDataset
 
 from salreg import AnnotatedDataset
-from salreg.attributions import GradCAM, InputGradient
+from salreg.attributions import GradCAM, InputGradient, name_of
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
 from salreg.callbacks import snapshots as module_under_test
 from salreg.callbacks.panel import spread
+from salreg.callbacks.probes import default_probes
+from salreg.metrics.functional import spurious_saliency
 
 
 def test_a_film_strip_and_an_overlay_per_sample_and_epoch(tmp_path):
@@ -56,13 +60,13 @@ def test_the_cadence_and_the_last_epoch(tmp_path):
 
 def test_what_the_regularizer_uses_is_drawn(tmp_path):
     fit(fresh(), regularizer(attribution=GradCAM("net.2")), SaliencySnapshots(panel=2, dir=tmp_path / "out"), epochs=1)
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["grad_cam_net-2"]
+    assert [p.name for p in (tmp_path / "out").iterdir() if p.is_dir()] == ["grad_cam_net-2"]
 
 
 def test_several_attributions(tmp_path):
     drawn = [InputGradient(), InputGradient("target_logit"), GradCAM("net.2"), "input_gradient"]
     fit(fresh(), SaliencySnapshots(panel=2, attributions=drawn, dir=tmp_path / "out"), epochs=1)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+    assert sorted(p.name for p in (tmp_path / "out").iterdir() if p.is_dir()) == [
         "grad_cam_net-2",
         "input_gradient",
         "input_gradient_2",
@@ -253,7 +257,7 @@ def test_a_logger_that_fails_costs_a_warning(tmp_path, monkeypatch):
     def down(*_):
         raise ConnectionError("network is unreachable")
 
-    monkeypatch.setattr("salreg.callbacks.image_logging._send", down)
+    monkeypatch.setattr("salreg.callbacks.snapshot_logging._send", down)
     with pytest.warns(UserWarning, match="Failing did not take the saliency pictures: network is unreachable"):
         fit(fresh(), SaliencySnapshots(panel=2, dir=tmp_path / "out"), logger=Failing(), epochs=1)
     assert (tmp_path / "out" / "input_gradient" / "film_strip.png").is_file()
@@ -277,3 +281,67 @@ def test_tables_are_drawn_too(tmp_path):
         warnings.filterwarnings("error", message=".*snapshot.*failed.*")
         fit(fresh(Lit, nn.Sequential(nn.Linear(5, 3))), SaliencySnapshots(panel=2, dir=tmp_path / "out"), data=data)
     assert (tmp_path / "out" / "input_gradient" / "film_strip.png").is_file()
+
+
+# Numbers
+
+
+def panel_rows(folder):
+    with (folder / "panel.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_numbers_of_each_snapshot_are_written_and_logged(tmp_path):
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    callback = SaliencySnapshots(panel=4, dir=tmp_path / "out", probes=["occlusion"])
+    fit(fresh(), callback, val=loader(), epochs=2, logger=logger)
+    rows = panel_rows(tmp_path / "out")
+    assert [(row["epoch"], row["attribution"]) for row in rows] == [
+        (str(epoch), name) for epoch in range(3) for name in ("input_gradient", "occlusion")
+    ]
+    assert rows[0]["cosine_to_first"] == ""
+    assert float(rows[4]["cosine_to_first"]) < float(rows[4]["cosine_to_previous"]) < 1
+    assert all(0 <= float(row["spurious_saliency"]) <= 1 for row in rows)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    logged = [event.value for event in events.Scalars("panel/occlusion/gini")]
+    assert logged == pytest.approx([float(row["gini"]) for row in rows if row["attribution"] == "occlusion"], abs=1e-6)
+
+
+def test_the_numbers_are_those_of_the_maps(tmp_path):
+    """At weight decay and learning rate 0 nothing drifts; the share is that of the panel's maps."""
+    module = fresh(Lit, lr=0.0)
+    callback = SaliencySnapshots(panel=24, dir=tmp_path / "out", probes=[])
+    fit(module, callback, val=loader(), epochs=2)
+    x, _, marks = images()
+    expected = spurious_saliency(InputGradient()(module.net, x), marks.float())[marks.flatten(1).any(1)].mean()
+    last = panel_rows(tmp_path / "out")[-1]
+    assert float(last["spurious_saliency"]) == pytest.approx(expected.item(), rel=1e-4)
+    assert [float(last[key]) for key in ("cosine_to_first", "rank_correlation_to_first")] == pytest.approx([1, 1])
+    assert float(last["center_shift_to_first"]) == pytest.approx(0, abs=1e-6)
+
+
+def test_probes_are_of_other_families_than_what_is_drawn():
+    module, image, table = fresh(), torch.rand(2, 1, 8, 8), torch.rand(2, 5)
+    assert [name_of(p) for p in default_probes(module, image, [InputGradient()])] == ["grad_cam", "occlusion"]
+    assert [name_of(p) for p in default_probes(module, image, [GradCAM("net.2")])] == ["occlusion", "integrated_gradients"]
+    assert [name_of(p) for p in default_probes(module, table, [InputGradient()])] == ["occlusion", "integrated_gradients"]
+    assert default_probes(module, torch.zeros(2, 5, dtype=torch.long), []) == []
+
+
+def test_a_probe_that_does_not_fit_is_left_out_with_a_reason(tmp_path):
+    callback = SaliencySnapshots(panel=2, dir=tmp_path / "out", probes=["attention_rollout", "occlusion"])
+    with pytest.warns(UserWarning, match="probe attention_rollout is left out: .*returned no attention weights"):
+        fit(fresh(), callback, val=loader(), epochs=1)
+    assert {row["attribution"] for row in panel_rows(tmp_path / "out")} == {"input_gradient", "occlusion"}
+
+
+def test_the_numbers_go_on_after_an_interruption(tmp_path):
+    first = SaliencySnapshots(panel=4, dir=tmp_path / "a", probes=[])
+    used = fit(fresh(), first, val=loader(), epochs=1)
+    used.save_checkpoint(tmp_path / "at_1.ckpt")
+    second = SaliencySnapshots(panel=4, dir=tmp_path / "b", probes=[])
+    resumed = trainer(second, epochs=2)
+    resumed.fit(fresh(), loader(), loader(), ckpt_path=tmp_path / "at_1.ckpt")
+    rows = panel_rows(tmp_path / "b")
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert rows[2]["cosine_to_first"] != ""

@@ -87,7 +87,7 @@ def test_grad_cam_from_the_command_line():
         "saliency.loss=energy",
     ]
     assert main(["run", "decoy_digits", "model=cnn", *options, *FAST]) == 0
-    assert only("runs/decoy_digits/*/snapshots/*").name == "grad_cam_net-3"
+    assert only("runs/decoy_digits/*/snapshots/*/").name == "grad_cam_net-3"
 
 
 @pytest.mark.parametrize("logger", ["tensorboard", "none"])

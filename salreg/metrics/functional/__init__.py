@@ -1,5 +1,14 @@
 """Metrics as plain functions of tensors."""
 
+from salreg.metrics.functional.drift import (
+    map_center,
+    map_cosine,
+    map_entropy,
+    map_gini,
+    map_rank_correlation,
+    map_shift,
+    map_ssim,
+)
 from salreg.metrics.functional.groups import worst_group_accuracy
 from salreg.metrics.functional.localisation import (
     pointing_game,
@@ -10,6 +19,13 @@ from salreg.metrics.functional.localisation import (
 from salreg.metrics.functional.reliance import reliance, replace_spurious
 
 __all__ = [
+    "map_center",
+    "map_cosine",
+    "map_entropy",
+    "map_gini",
+    "map_rank_correlation",
+    "map_shift",
+    "map_ssim",
     "pointing_game",
     "relevance_rank",
     "relevant_saliency",

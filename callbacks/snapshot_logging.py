@@ -1,4 +1,4 @@
-"""Pictures to whatever logger takes them."""
+"""Pictures and numbers of a snapshot, to whatever logger takes them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,6 +18,15 @@ def log_images(trainer: pl.Trainer, images: Mapping[str, Sequence[Any]], caption
             _send(logger, images, captions, trainer.global_step)
         except Exception as error:  # whatever a logger raises, the training goes on
             rank_zero_warn(f"{type(logger).__name__} did not take the saliency pictures: {error}")
+
+
+def log_numbers(trainer: pl.Trainer, values: Mapping[str, float]) -> None:
+    """Send numbers to all loggers of the Trainer. A logger that fails costs a warning."""
+    for logger in trainer.loggers:
+        try:
+            logger.log_metrics(dict(values), trainer.global_step)
+        except Exception as error:  # whatever a logger raises, the training goes on
+            rank_zero_warn(f"{type(logger).__name__} did not take the saliency numbers: {error}")
 
 
 def _send(logger: Logger, images: Mapping[str, Sequence[Any]], captions: Mapping[str, Sequence[str]], step: int) -> None:
