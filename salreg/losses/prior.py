@@ -9,22 +9,21 @@ from salreg.losses.base import AttributionLoss, PerSample, per_place, split
 class TotalVariation(AttributionLoss):
     r"""Neighbouring pixels should carry similar saliency (Erion et al. 2021, the image prior).
 
-    .. math:: L_i = \sum_{c,u,v} |M_{u+1,v} - M_{u,v}| + |M_{u,v+1} - M_{u,v}|
+    .. math:: L_i = \tfrac{1}{n} \sum_{c,u,v} |M_{u+1,v} - M_{u,v}| + |M_{u,v+1} - M_{u,v}|
 
-    Along all axes but the batch and, where there is one, the channel.
+    Along all axes but the batch and, where there is one, the channel. The mean over the n pairs of neighbours, where the paper
+    has the sum, keeps images of all sizes comparable.
 
     Example:
         >>> TotalVariation()(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]]), torch.zeros(1, 1, 2, 2)).item()
-        2.0
+        0.5
     """
 
     needs = "nothing"
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         axes = range(2 if saliency.ndim > 2 else 1, saliency.ndim)
-        return _of_all(
-            sum((saliency.diff(dim=axis).abs().flatten(1).sum(1) for axis in axes), saliency.new_zeros(len(saliency)))
-        )
+        return _of_all(torch.cat([saliency.diff(dim=axis).abs().flatten(1) for axis in axes], 1).mean(1))
 
 
 class GiniPrior(AttributionLoss):

@@ -9,14 +9,14 @@ from salreg.losses import GiniPrior, TotalVariation
 UNANNOTATED = torch.zeros(3, 1, 5, 6)
 
 
-def test_total_variation_is_torchmetrics():
+def test_total_variation_is_torchmetrics_over_the_pairs_of_neighbours():
     maps = torch.randn(3, 2, 5, 6)
-    expected = total_variation(maps, reduction="none")
+    expected = total_variation(maps, reduction="none") / (2 * (4 * 6 + 5 * 5))
     torch.testing.assert_close(TotalVariation().per_sample(maps, UNANNOTATED).value, expected)
 
 
 def test_total_variation_of_a_table_is_along_its_features():
-    assert TotalVariation()(torch.tensor([[0.0, 2.0, 1.0]]), torch.zeros(1, 3)) == 3
+    assert TotalVariation()(torch.tensor([[0.0, 2.0, 1.0]]), torch.zeros(1, 3)) == 1.5
 
 
 def test_gini_is_the_mean_absolute_difference_over_all_pairs():
