@@ -18,8 +18,11 @@ check: .venv/installed  ## style and types
 	MYPYPATH=build/typecheck $(BIN)/mypy -p salreg
 	rm -rf build
 
-benchmark: .venv/installed  ## what a penalised step costs
+benchmark: .venv/installed  ## what a penalised step costs, and post-hoc maps and metrics beside other libraries'
+	$(BIN)/pip install -q -c constraints.txt -e ".[benchmark]"
 	$(BIN)/python -m benchmarks.step_cost
+	$(BIN)/python -m benchmarks.step_cost --presets
+	$(BIN)/python -m benchmarks.attributions
 
 clean:
 	rm -rf .venv build demo

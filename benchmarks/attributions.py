@@ -1,14 +1,19 @@
 """Post-hoc attributions beside Captum's, and metrics beside Quantus's: the same values, and how long they take.
 
-Run:  pip install -e ".[benchmark]" && python -m benchmarks.attributions [--rounds 5] [--threads 2]
+Run:  pip install -e ".[benchmark]" && python -m benchmarks.attributions [--rounds 5] [--threads 2] [--keep-memory]
 
-64 images of 32 x 32 pixels through a small ResNet in eval mode; 1,000 maps of 32 x 32 for the metrics. Each pair is
-checked to give
-the same maps, then timed in turn, salreg first in one round and last in the next; the ratio is the median over the rounds.
+64 images of 32 x 32 pixels through a small ResNet in eval mode; 1,000 maps of 32 x 32 for the metrics. Each pair is checked
+to give the same maps, then timed in turn, salreg first in one round and last in the next; the ratio is the median over the
+rounds.
+
+With ``--keep-memory`` glibc keeps freed memory. By itself it gives an activation's back after each pass, or not, depending on
+what happens to lie above it, and the page faults that follow can double the time of either side.
 """
 
 import argparse
+import os
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -138,7 +143,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--keep-memory", action="store_true", help="let glibc keep freed memory")
     options = parser.parse_args()
+    if options.keep_memory and "MALLOC_TRIM_THRESHOLD_" not in os.environ:
+        kept = {"MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_MMAP_THRESHOLD_": str(2**32)}
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.attributions", *sys.argv[1:]], {**os.environ, **kept})
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
     for title, cases in (("Captum", pairs), ("Quantus", metrics)):

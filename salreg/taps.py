@@ -82,13 +82,19 @@ class Recording:
                 raise RuntimeError(f"The forward pass that gave the logits did not run the layer {layer!r}.")
             return self._activations[layer]
         if self._input is None:
-            given = [t for t in tensors_in((self.args, self.kwargs)) if t.ndim]
-            raise RuntimeError(
-                f"{type(self.module).__name__} received {', '.join(str(t.dtype) for t in given) or 'no tensor'}: only "
-                "floating point inputs carry a gradient. Read the saliency at a layer instead, for example "
-                "GradCAM(layer='...'), or convert the input to float in the dataset."
-            )
+            raise self._no_input()
         return self._input
+
+    def floating_input(self) -> Tensor:
+        """The input of the observed call as it was given, whether it is a tap or not; detached.
+
+        Raises:
+            RuntimeError: There is no floating point input.
+        """
+        self.require_logits()
+        if self._given is None:
+            raise self._no_input()
+        return self._given.detach()
 
     def attention(self) -> list[Tensor]:
         """The attention weights ``(B, heads, T, T)`` of every layer, in the order of the forward pass; needs the tap
@@ -122,7 +128,7 @@ class Recording:
         Raises:
             RuntimeError: The recorded input is no tap, or the logits came from another call.
         """
-        size = len(self.activation(None))
+        size = len(self.floating_input())
         assert self.module is not None
         assert self._given is not None
         copies = len(inputs) // size
@@ -132,13 +138,23 @@ class Recording:
                 arguments = replace_tensor(arguments, tensor, tensor.repeat(copies, *[1] * (tensor.ndim - 1)))
         args, kwargs = arguments
         logits_from = self._forward_module or self.module
-        with_taps = torch.is_grad_enabled()
+        batch = None if logits_from is self.module else [inputs]
         with (
             traceless(self._model),
-            record(self._model, self._taps(), forward_module=logits_from, tap_input=with_taps) as again,
+            record(
+                self._model, self._taps(), batch=batch, forward_module=logits_from, tap_input=torch.is_grad_enabled()
+            ) as again,
         ):
             self.module(*args, **kwargs)
         return again
+
+    def _no_input(self) -> RuntimeError:
+        given = [t for t in tensors_in((self.args, self.kwargs)) if t.ndim]
+        return RuntimeError(
+            f"{type(self.module).__name__} received {', '.join(str(t.dtype) for t in given) or 'no tensor'}: only "
+            "floating point inputs carry a gradient. Read the saliency at a layer instead, for example "
+            "GradCAM(layer='...'), or convert the input to float in the dataset."
+        )
 
     def _taps(self) -> list[Layer]:
         return [*self._layers, *([] if self._attention is None else [ATTENTION])]
@@ -169,6 +185,8 @@ class Recording:
             yield self
 
     def _observed_modules(self) -> list[nn.Module]:
+        if self._forward_module is not None and not self._batch:
+            return [self._forward_module]
         trainable = [m for m in _everywhere(self._model) if any(p.requires_grad for p in m.parameters())]
         if self._forward_module is not None and self._forward_module not in trainable:
             trainable.append(self._forward_module)
@@ -192,9 +210,11 @@ class Recording:
             return None
         self.module, self.args, self.kwargs, self._depth_of_input = module, args, kwargs, self._depth
         candidates = [t for t in given or tensors_in((args, kwargs)) if t.is_floating_point()]
-        if not candidates or not self._tap_input:
+        if not candidates:
             return None
         self._given = candidates[0]
+        if not self._tap_input:
+            return None
         self._input = candidates[0] if candidates[0].requires_grad else _leaf(candidates[0])
         # A clone, so that an in-place operation of the model finds no leaf and spoils no tap.
         return replace_tensor((args, kwargs), candidates[0], self._input.clone())

@@ -3,7 +3,9 @@
 import pytest
 import torch
 from support import conv_net, images
+from torch import nn
 
+from salreg.attributions import InputGradient, SmoothGrad
 from salreg.taps import find_logits, record, replace_tensor, tensors_in
 
 
@@ -60,3 +62,22 @@ def test_a_tensor_is_replaced_by_identity_not_value():
 def test_logits_must_be_unambiguous():
     with pytest.raises(ValueError, match="0 candidates"):
         find_logits({"features": "none"})
+
+
+def test_a_repeated_pass_reads_the_input_where_the_recorded_one_did():
+    """Also where the module that gives the logits is an inner one, which receives something else."""
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+
+        def forward(self, x):
+            return self.net(2 * x)
+
+    model, x, y = Scaled(), torch.rand(5, 3), torch.tensor([0, 1, 0, 1, 0])
+    with record(model, batch=[x], forward_module=model.net) as recording:
+        model(x)
+    once = InputGradient("target_logit").explain(recording, y)
+    repeated = SmoothGrad("target_logit", samples=1, noise=0.0).explain(recording, y)
+    torch.testing.assert_close(repeated, once)

@@ -23,6 +23,8 @@ class Attribution(ABC):
     #: Whether the map is in units of the score. A plain gradient is in score per unit of input instead, and a penalty
     #: multiplies it by the spread of the input.
     in_score_units: bool = True
+    #: Whether the map is made from gradients. Without them nothing of the forward pass needs to be kept after training.
+    uses_gradients: bool = True
 
     def __init__(self, score: str | scores.Score, layer: Layer | None = None) -> None:
         self.score = scores.resolve(score)
@@ -69,8 +71,8 @@ class Attribution(ABC):
         Returns:
             The map, detached, in the shape the class documents.
         """
-        with torch.inference_mode(False), torch.enable_grad():
-            with record(model, self.layers, forward_module=model) as recording:
+        with torch.inference_mode(False), torch.set_grad_enabled(self.uses_gradients):
+            with record(model, self.layers, forward_module=model, tap_input=self.uses_gradients) as recording:
                 _call(model, inputs)
             return self.explain(recording, target).detach()
 

@@ -52,6 +52,8 @@ class ContextualDecomposition(Attribution):
         torch.Size([1, 3])
     """
 
+    uses_gradients = False
+
     def __init__(self, groups: Tensor | None = None, score: str | Score = "target_logit") -> None:
         super().__init__(score)
         self.groups = groups

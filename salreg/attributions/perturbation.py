@@ -20,6 +20,8 @@ from salreg.taps import Recording
 class _Perturbation(Attribution):
     """The score of the input less its scores with parts replaced by a fill."""
 
+    uses_gradients = False
+
     def __init__(self, score: str | Score, fill: float | Tensor) -> None:
         super().__init__(score)
         self.fill = fill
@@ -29,7 +31,7 @@ class _Perturbation(Attribution):
 
         ``parts`` are masks ``(k, ...)`` that broadcast to one sample.
         """
-        inputs = recording.activation(None).detach()
+        inputs = recording.floating_input()
         fill = broadcast(self.fill, inputs)
         with nullcontext() if create_graph else torch.no_grad():
             before = scores.evaluate(self.score, recording.require_logits(), target)
@@ -80,7 +82,7 @@ class Occlusion(_Perturbation):
     def explain(
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
-        inputs = recording.activation(None)
+        inputs = recording.floating_input()
         space = tuple(inputs.shape[2:]) if inputs.ndim > 2 else tuple(inputs.shape[1:])
         windows = sliding_windows(space, self.window, self.stride)
         if inputs.ndim > 2:
@@ -118,7 +120,7 @@ class FeatureAblation(_Perturbation):
     def explain(
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
-        parts = feature_groups(recording.activation(None)[0], self.groups)
+        parts = feature_groups(recording.floating_input()[0], self.groups)
         drops, _ = self._drops(recording, parts, target, create_graph)
         return spread(drops, parts)
 
@@ -150,6 +152,8 @@ class RISE(Attribution):
         torch.Size([3, 1, 8, 8])
     """
 
+    uses_gradients = False
+
     def __init__(
         self, masks: int = 500, cells: int = 7, keep: float = 0.5, score: str | Score = "target_logit", *, seed: int = 0
     ) -> None:
@@ -161,7 +165,7 @@ class RISE(Attribution):
     def explain(
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
-        inputs = recording.activation(None).detach()
+        inputs = recording.floating_input()
         if inputs.ndim != 4:
             raise ValueError(f"RISE needs images (B, C, H, W), not {tuple(inputs.shape)}.")
         masks = random_masks(self.masks, self.cells, self.keep, (inputs.shape[2], inputs.shape[3]), Draws(self.seed)).to(inputs)
