@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 from captum.attr import FeatureAblation as CaptumFeatureAblation
-from captum.attr import GradientShap, LayerGradCam, LayerGradientXActivation
+from captum.attr import GradientShap, InputXGradient, LayerGradCam, LayerGradientXActivation, Saliency
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from captum.attr import Occlusion as CaptumOcclusion
 from support import conv_net, images, noisy_net
@@ -23,6 +23,7 @@ from salreg.attributions import (
     HiResCAM,
     InfluenceGradient,
     InputGradient,
+    InputTimesGradient,
     IntegratedGradients,
     LayerCAM,
     Occlusion,
@@ -59,6 +60,16 @@ X, Y, ANNOTATIONS = images(5)
 def close(ours, theirs, rtol=1e-5):
     assert ours.shape == theirs.shape
     assert torch.allclose(ours.double(), theirs.double(), rtol=rtol, atol=1e-6 * float(theirs.abs().max()))
+
+
+# Gradients
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_gradients_agree_with_captum(make):
+    model = make().eval()
+    close(InputGradient("target_logit")(model, X, Y), Saliency(model).attribute(X, target=Y, abs=False))
+    close(InputTimesGradient()(model, X, Y), InputXGradient(model).attribute(X, target=Y).detach())
 
 
 # Paths
@@ -213,7 +224,7 @@ def test_a_transformers_tokens_are_a_patch_grid_without_the_class_token():
     map = GradCAM("encoder.norm1")(model, X, Y)
     assert map.shape == (5, 1, 2, 2)
     theirs = LayerGradCam(model, model.patches).attribute(X, Y, relu_attributions=True)
-    assert GradCAM("patches")(model, X, Y).shape == theirs.shape
+    close(GradCAM("patches")(model, X, Y), theirs.detach())
 
 
 def test_tokens_that_are_no_grid_ask_for_one():
@@ -244,6 +255,13 @@ def test_overlapping_windows_are_averaged_where_they_overlap():
     model, x = mlp().double(), X.double()
     theirs = CaptumOcclusion(model).attribute(x, (1, 3, 3), strides=(1, 1, 1), target=Y)
     close(Occlusion(3, stride=1)(model, x, Y), theirs)
+
+
+@pytest.mark.parametrize("make", MODELS)
+def test_feature_ablation_agrees_with_captum_on_images(make):
+    model, x, groups = make().eval().double(), X.double(), torch.arange(64).view(1, 8, 8) // 12
+    theirs = CaptumFeatureAblation(model).attribute(x, feature_mask=groups.unsqueeze(0), baselines=0.5, target=Y)
+    close(FeatureAblation(groups, fill=0.5)(model, x, Y), theirs)
 
 
 def test_feature_ablation_agrees_with_captum():
