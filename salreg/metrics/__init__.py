@@ -1,7 +1,21 @@
 """Metrics of saliency and of behaviour, as torchmetrics; ``salreg.metrics.functional`` has them as functions."""
 
+from salreg.metrics.drift import MapCosine, MapEntropy, MapGini, MapRankCorrelation, MapShift, MapSSIM
 from salreg.metrics.groups import WorstGroupAccuracy
 from salreg.metrics.localisation import PointingGame, RelevanceRank, RelevantSaliency, SpuriousSaliency
 from salreg.metrics.reliance import Reliance
 
-__all__ = ["PointingGame", "RelevanceRank", "RelevantSaliency", "Reliance", "SpuriousSaliency", "WorstGroupAccuracy"]
+__all__ = [
+    "MapCosine",
+    "MapEntropy",
+    "MapGini",
+    "MapRankCorrelation",
+    "MapSSIM",
+    "MapShift",
+    "PointingGame",
+    "RelevanceRank",
+    "RelevantSaliency",
+    "Reliance",
+    "SpuriousSaliency",
+    "WorstGroupAccuracy",
+]

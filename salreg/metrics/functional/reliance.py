@@ -1,34 +1,66 @@
 """Behaviour rather than maps: do predictions change when the spurious region does?"""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from salreg.annotations import is_annotated, marks
 from salreg.metrics.functional.predictions import predicted_classes
 
+Replaced = Literal["swap", "mean", "noise"]
+REPLACED_BY: tuple[Replaced, ...] = ("swap", "mean", "noise")
 
-def replace_spurious(inputs: Tensor, annotation: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Replace the spurious region of each sample by the same place of another sample of the batch.
+
+def replace_spurious(
+    inputs: Tensor, annotation: Tensor, generator: torch.Generator | None = None, by: Replaced = "swap"
+) -> Tensor:
+    """Replace the spurious region of each sample.
 
     Args:
         inputs: ``(B, ...)``, at least two samples.
         annotation: Laid out like the inputs, one channel is enough. Soft marks mix the two samples.
-        generator: A CPU generator to draw the partners from; the global one by default.
+        generator: A CPU generator to draw from; the global one by default.
+        by: ``swap`` takes the same place of another sample of the batch, never of the same one. ``mean`` fills the region
+            with the batch's mean, and ``noise`` with normal noise of the batch's mean and standard deviation, both channel
+            by channel.
 
     Returns:
-        A tensor like ``inputs``. No sample is its own partner.
+        A tensor like ``inputs``.
 
     Raises:
-        ValueError: One sample only: there is no other to take the region from.
+        ValueError: One sample only: there is no other to take the region from. Or another word.
     """
+    weight = marks(annotation.to(inputs)).spurious
+    return inputs + weight * (_replacement(inputs, generator, by) - inputs)
+
+
+def reliance_name(by: Replaced) -> str:
+    """What reliance on a region is called that is replaced in one way or another."""
+    return "reliance" if by == "swap" else f"reliance_{by}"
+
+
+def _replacement(inputs: Tensor, generator: torch.Generator | None, by: Replaced) -> Tensor:
+    if by == "swap":
+        return _of_others(inputs, generator)
+    if by not in REPLACED_BY:
+        raise ValueError(f"The spurious region is replaced by {', '.join(REPLACED_BY)}, not by {by!r}.")
+    axes = [axis for axis in range(inputs.ndim) if axis != 1]
+    mean = inputs.mean(axes, keepdim=True)
+    if by == "mean":
+        return mean
+    noise = torch.randn(inputs.shape, generator=generator).to(inputs)
+    return mean + inputs.std(axes, keepdim=True, correction=0) * noise
+
+
+def _of_others(inputs: Tensor, generator: torch.Generator | None) -> Tensor:
     size = len(inputs)
     if size < 2:
         raise ValueError("The spurious region is replaced by another sample's, but the batch has one sample only.")
     order = torch.randperm(size, generator=generator)
     partner = torch.empty_like(order)
     partner[order] = order.roll(1)
-    weight = marks(annotation.to(inputs)).spurious
-    return inputs + weight * (inputs[partner.to(inputs.device)] - inputs)
+    return inputs[partner.to(inputs.device)]
 
 
 def reliance(predictions: Tensor, replaced_predictions: Tensor, annotation: Tensor) -> Tensor:
