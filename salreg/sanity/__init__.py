@@ -1,0 +1,7 @@
+"""Is an explainer to be trusted on this model? Maps against randomised parameters, predictions against deleted places."""
+
+from salreg.sanity.check import SanityCheck, check
+from salreg.sanity.deletion import area_under, deletion_curve
+from salreg.sanity.randomisation import parameter_randomisation
+
+__all__ = ["SanityCheck", "area_under", "check", "deletion_curve", "parameter_randomisation"]

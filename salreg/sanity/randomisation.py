@@ -1,0 +1,71 @@
+"""Does a map depend on what the model has learned?"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from salreg.metrics.functional import map_rank_correlation
+
+
+def parameter_randomisation(
+    module: nn.Module, explain: Callable[[], Tensor], stages: int = 8, seed: int = 0
+) -> dict[str, float]:
+    """How similar maps stay while the parameters are randomised, layer by layer from the output to the input.
+
+    Adebayo et al. 2018, "Sanity Checks for Saliency Maps", cascading randomisation. Here a parameter is randomised by
+    shuffling its values, which keeps their distribution; the layers follow each other in the order of registration.
+
+    Args:
+        module: What is explained. Its parameters are as before when this returns, or raises.
+        explain: Gives the maps ``(B, ...)`` of always the same samples, from the module's present parameters.
+        stages: At most so many measurements; layers are randomised in groups where there are more.
+        seed: Of the shuffling.
+
+    Returns:
+        Spearman's correlation of the absolute maps with the original ones, mean over the samples, by the name of the last
+        layer that was randomised; in order, the last with all layers randomised. NaN where maps are flat.
+
+    Example:
+        >>> net, x = nn.Sequential(nn.Linear(9, 5), nn.Tanh(), nn.Linear(5, 2)), torch.rand(4, 9)
+        >>> list(parameter_randomisation(net, lambda: x))  # a "map" that ignores the model altogether
+        ['2', '0']
+    """
+    layers = [(name, list(part.parameters(recurse=False))) for name, part in module.named_modules()]
+    layers = [(name or "the module's own", own) for name, own in reversed(layers) if own]
+    generator = torch.Generator().manual_seed(seed)
+    original = explain().abs()
+    similarity: dict[str, float] = {}
+    with _restored(module):
+        for group in _grouped(layers, stages):
+            for _, parameters in group:
+                for parameter in parameters:
+                    _shuffle(parameter, generator)
+            values = map_rank_correlation(original, explain().abs())
+            similarity[group[-1][0]] = float(values.nanmean())
+    return similarity
+
+
+def _shuffle(parameter: nn.Parameter, generator: torch.Generator) -> None:
+    order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+    with torch.no_grad():
+        parameter.copy_(parameter.flatten()[order].view_as(parameter))
+
+
+def _grouped(layers: list[tuple[str, list[nn.Parameter]]], stages: int) -> Iterator[list[tuple[str, list[nn.Parameter]]]]:
+    """At most ``stages`` groups of neighbours, as equal as can be."""
+    count = min(stages, len(layers))
+    for index in range(count):
+        yield layers[index * len(layers) // count : (index + 1) * len(layers) // count]
+
+
+@contextmanager
+def _restored(module: nn.Module) -> Iterator[None]:
+    kept = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                parameter.copy_(kept[name])
