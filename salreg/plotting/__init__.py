@@ -1,7 +1,9 @@
-"""Pictures of saliency: overlays and film strips. Needs matplotlib."""
+"""Pictures of saliency: overlays, film strips, and the report that a browser shows."""
 
 from salreg.plotting.film_strip import film_strip
+from salreg.plotting.history import Frame, History
 from salreg.plotting.overlay import overlay
+from salreg.plotting.report import report
 from salreg.plotting.stack import stack
 
-__all__ = ["film_strip", "overlay", "stack"]
+__all__ = ["Frame", "History", "film_strip", "overlay", "report", "stack"]

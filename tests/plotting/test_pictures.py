@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from salreg.plotting import film_strip, overlay
-from salreg.plotting.film_strip import MAX_COLUMNS, Frame
+from salreg.plotting.film_strip import MAX_COLUMNS
+from salreg.plotting.history import Frame
 from salreg.plotting.overlay import RELEVANT_COLOUR, SPURIOUS_COLOUR
 
 
@@ -55,7 +56,8 @@ def test_all_kinds_of_samples_can_be_drawn(image, saliency, annotation):
 
 def frames(count, samples=2):
     return [
-        Frame(f"epoch {index}", [torch.full((8, 8), float(index + 1))] * samples, ["1%"] * samples) for index in range(count)
+        Frame(index, [torch.full((8, 8), float(index + 1))] * samples, ["cat"] * samples, [0.01] * samples)
+        for index in range(count)
     ]
 
 
@@ -70,7 +72,9 @@ def test_a_film_strip_grows_by_a_column_per_epoch_up_to_its_limit():
 def test_a_row_has_one_colour_scale():
     """The same map is drawn dark beside a stronger one, and bright when it is the strongest."""
     weak, strong = torch.full((8, 8), 0.1), torch.ones(8, 8)
-    alone = film_strip([torch.zeros(1, 8, 8)], [corner(0)], [""], [Frame("a", [weak], [""])])
-    beside = film_strip([torch.zeros(1, 8, 8)], [corner(0)], [""], [Frame("a", [weak], [""]), Frame("b", [strong], [""])])
+    alone = film_strip([torch.zeros(1, 8, 8)], [corner(0)], [""], [Frame(0, [weak], [""], [0.0])])
+    beside = film_strip(
+        [torch.zeros(1, 8, 8)], [corner(0)], [""], [Frame(0, [weak], [""], [0.0]), Frame(1, [strong], [""], [0.0])]
+    )
     column = slice(96 + 100, 96 + 160)
     assert alone[60:110, column].mean() > beside[60:110, column].mean() + 50

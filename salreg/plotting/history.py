@@ -1,0 +1,92 @@
+"""What the snapshots of a training gathered: all that film strips and reports are drawn from."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salreg.sanity import SanityCheck
+
+MAX_FRAMES = 100
+
+
+@dataclass
+class Frame:
+    """One snapshot of one attribution.
+
+    Attributes:
+        epoch: How many epochs were trained; 0 is before the training.
+        saliency: One map ``(h, w)`` or ``(F,)`` a sample, at least 0.
+        predictions: What the model said of each sample.
+        shares: The share of each map that lies on spurious marks, in [0, 1]; NaN where nothing is marked.
+    """
+
+    epoch: int
+    saliency: list[Tensor]
+    predictions: list[str]
+    shares: list[float]
+
+    def caption(self, sample: int) -> str:
+        """What is written below a map: the prediction, and the share on the marks.
+
+        Example:
+            >>> Frame(1, [torch.ones(2, 2)], ["cat"], [0.25]).caption(0)
+            '→ cat   25%'
+        """
+        share = self.shares[sample]
+        return f"→ {self.predictions[sample]}" + (f"   {share:.0%}" if share == share else "")
+
+
+@dataclass
+class History:
+    """A panel, its maps and numbers over the epochs.
+
+    Attributes:
+        images: The panel's inputs ``(C, H, W)`` or ``(F,)``.
+        annotations: ``(1, H, W)`` or ``(F,)`` each.
+        labels: What each sample is.
+        frames: The snapshots of each drawn attribution, in order. Of more than 100, every other one is forgotten.
+        panel: One row per snapshot and attribution: ``epoch``, ``attribution``, ``probe`` (is it only watched?), and numbers.
+        curves: The numbers that the training logged, by epoch and name.
+        sanity: What the checks at the end found of each attribution.
+        verdict: What happened, in words; empty before the end.
+        config: The run's configuration as text.
+    """
+
+    images: list[Tensor] = field(default_factory=list)
+    annotations: list[Tensor] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    frames: dict[str, list[Frame]] = field(default_factory=dict)
+    panel: list[dict[str, Any]] = field(default_factory=list)
+    curves: dict[int, dict[str, float]] = field(default_factory=dict)
+    sanity: dict[str, SanityCheck] = field(default_factory=dict)
+    verdict: str = ""
+    config: str = ""
+
+    def add(self, attribution: str, frame: Frame) -> None:
+        """Take in a snapshot."""
+        frames = self.frames.setdefault(attribution, [])
+        frames.append(frame)
+        if len(frames) > MAX_FRAMES:
+            del frames[1:-1:2]
+
+    def series(self, attribution: str, number: str) -> dict[int, float]:
+        """One of the panel's numbers by epoch."""
+        return {row["epoch"]: row[number] for row in self.panel if row["attribution"] == attribution and number in row}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors, numbers and words only, as ``torch.load`` reads them safely."""
+        return asdict(self)
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> "History":
+        frames = {name: [Frame(**frame) for frame in frames] for name, frames in state["frames"].items()}
+        sanity = {name: SanityCheck(**check) for name, check in state["sanity"].items()}
+        return cls(**{**state, "frames": frames, "sanity": sanity})
+
+    @classmethod
+    def load(cls, path: Path) -> "History":
+        """Read what ``torch.save(history.state_dict(), path)`` wrote."""
+        return cls.from_state_dict(torch.load(path, weights_only=True))

@@ -1,0 +1,331 @@
+"""The figures of a report, as plotly draws them: dictionaries of its schema, which are far faster to make than its objects."""
+
+import base64
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.image import imsave
+from torch import Tensor
+
+from salreg.plotting.history import Frame, History
+from salreg.plotting.overlay import HEAT, RELEVANT_COLOUR, SPURIOUS_COLOUR, picture
+
+Figure = dict[str, Any]
+
+_WIDTH = 1280  # pixels
+_CELL = 150
+_PLOT = 200
+_COLUMNS = 10
+_LONGEST_LABEL = 20
+_FONT = {"family": "system-ui, sans-serif", "size": 12}
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+
+
+def panel_figure(runs: Mapping[str, History], attribution: str) -> Figure:
+    """The panel under a slider of epochs: each sample's input, and its map in each run, marked regions outlined.
+
+    Args:
+        runs: By name; their panels hold the same samples. A name is written only where there are several.
+        attribution: What is shown; each run has frames of it.
+
+    Returns:
+        A figure of plotly's schema. At an epoch without a snapshot, a run shows its last one before.
+    """
+    first = next(iter(runs.values()))
+    cells = [(sample, run) for sample in range(len(first.images)) for run in (None, *runs)]
+    together = 1 + len(runs)
+    lines = -(-len(first.images) // max(1, _COLUMNS // together))
+    per_row = -(-len(first.images) // lines) * together
+    epochs = sorted({frame.epoch for run in runs.values() for frame in run.frames[attribution]})
+    layout, outlines = _grid(len(cells), per_row, text_lines=min(len(runs), 2)), []
+    for index, (sample, run) in enumerate(cells):
+        height, width = _size(first.annotations[sample])
+        layout[_axis("x", index)] |= {
+            "range": [0, width],
+            "title": {"text": _text(_short(first.labels[sample])) if run is None else ""},
+        }
+        layout[_axis("y", index)] |= {"range": [height, 0]}
+        layout["images"].append(_background(first.images[sample], index, (height, width), dimmed=run is not None))
+        outlines += _outlines(first.annotations[sample], index)
+    maps = [(index, sample, run) for index, (sample, run) in enumerate(cells) if run is not None]
+    frames: list[Figure] = []
+    for epoch in epochs:
+        shown = {name: _latest(run.frames[attribution], epoch) for name, run in runs.items()}
+        heat = [_heat(shown[run], sample, index, _size(first.annotations[sample])) for index, sample, run in maps]
+        titles = {
+            _axis("x", index): {"title": {"text": _title(run if len(runs) > 1 else "", shown[run], sample)}}
+            for index, sample, run in maps
+        }
+        frames.append({"name": str(epoch), "data": heat, "traces": list(range(len(heat))), "layout": titles})
+    for axis, title in frames[-1]["layout"].items():
+        layout[axis] = {**layout[axis], **title}
+    keys = _legend(first.annotations)
+    layout |= {"sliders": [_slider(epochs)], "updatemenus": [_play()]}
+    return {"data": [*frames[-1]["data"], *outlines, *keys], "layout": layout, "frames": frames}
+
+
+def curves_figure(runs: Mapping[str, History]) -> Figure:
+    """The numbers of each run over the epochs: accuracy, loss, penalty, spurious saliency, reliance,
+    and the rank correlation of the maps with the first ones.
+
+    Args:
+        runs: By name; a run has a colour of its own.
+    """
+    plots = {heading: lines for heading, lines in _lines(runs).items() if lines}
+    return _plots([("epoch", heading, lines) for heading, lines in plots.items()])
+
+
+def sanity_figure(history: History) -> Figure:
+    """What the checks at the end of a run found, a colour for each attribution."""
+    similarity: list[Figure] = []
+    deletion: list[Figure] = []
+    insertion: list[Figure] = []
+    for (name, check), colour in zip(history.sanity.items(), _COLOURS * len(history.sanity), strict=False):
+        layers = [_text(layer) for layer in ("none", *check.similarity)]
+        similarity.append(_line(name, colour, "solid", layers, [1.0, *check.similarity.values()]))
+        share = np.linspace(0, 1, len(check.deletion)).tolist()
+        deletion.append(_line(name, colour, "solid", share, check.deletion))
+        insertion.append(_line(name, colour, "solid", share, check.insertion))
+    random = next(iter(history.sanity.values()))
+    share = np.linspace(0, 1, len(random.random_deletion)).tolist()
+    deletion.append(_line("places in random order", "#000000", "dot", share, random.random_deletion))
+    insertion.append(_line("places in random order", "#000000", "dot", share, random.random_insertion))
+    return _plots(
+        [
+            ("layers randomised, from the output", "similarity of the maps", similarity),
+            ("share of places deleted", "probability", deletion),
+            ("share of places put back", "probability", insertion),
+        ]
+    )
+
+
+# The panel's parts
+
+
+def _grid(count: int, per_row: int, text_lines: int) -> Figure:
+    """An empty layout with a small square coordinate system per cell, row by row, and room for text below each."""
+    side = min(_CELL, _WIDTH // per_row - 6)
+    step_x, step_y = side + 6, side + 38 + 15 * text_lines  # plotly sets titles 20 pixels below
+    width, height = per_row * step_x, -(-count // per_row) * step_y
+    layout = {**_blank(height + 150), "images": [], "width": width + 40}
+    layout |= {"margin": {"l": 20, "r": 20, "t": 40, "b": 110}, "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"}}
+    hidden = {"showgrid": False, "zeroline": False, "showline": False, "showticklabels": False, "ticks": "", "fixedrange": True}
+    for index in range(count):
+        row, column = divmod(index, per_row)
+        left, top = column * step_x / width, 1 - row * step_y / height
+        x, y = [left, left + side / width], [top - side / height, top]
+        layout[_axis("x", index)] = {**hidden, "domain": x, "anchor": _reference("y", index)}
+        layout[_axis("y", index)] = {**hidden, "domain": y, "anchor": _reference("x", index)}
+        layout[_axis("x", index)]["title"] = {"standoff": 4, "font": {"size": 11}}
+    return layout
+
+
+def _background(image: Tensor, index: int, size: tuple[int, int], dimmed: bool) -> Figure:
+    height, width = size
+    pixels = picture(image)
+    step = max(1, max(pixels.shape[:2]) // 256)
+    file = BytesIO()
+    imsave(file, np.ascontiguousarray(pixels[::step, ::step]), format="png")
+    return {
+        "source": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
+        "xref": _reference("x", index), "yref": _reference("y", index), "x": 0, "y": 0, "sizex": width, "sizey": height,
+        "sizing": "stretch", "layer": "below", "opacity": 0.5 if dimmed else 1.0,
+    }  # fmt: skip
+
+
+def _heat(frame: Frame, sample: int, index: int, size: tuple[int, int]) -> Figure:
+    """The map in hundredths of its own maximum, one byte each."""
+    saliency = frame.saliency[sample].float().nan_to_num()
+    saliency = saliency.view(-1, saliency.shape[-1])
+    hundredths = (saliency / saliency.max().clamp(min=1e-30) * 100).round().to(torch.uint8).numpy()
+    dy, dx = size[0] / hundredths.shape[0], size[1] / hundredths.shape[1]
+    return {
+        "type": "heatmap", "z": _bytes(hundredths), "zmin": 0, "zmax": 100, "colorscale": _COLORSCALE, "showscale": False,
+        "x0": dx / 2, "dx": dx, "y0": dy / 2, "dy": dy, "xaxis": _reference("x", index), "yaxis": _reference("y", index),
+        "hovertemplate": "row %{y}, column %{x}: %{z}% of the map's maximum<extra></extra>",
+    }  # fmt: skip
+
+
+def _outlines(annotation: Tensor, index: int) -> list[Figure]:
+    traces = []
+    signs = annotation.detach().float().cpu().reshape(-1, annotation.shape[-1])
+    for key, marked, colour in (("spurious", signs < 0, SPURIOUS_COLOUR), ("relevant", signs > 0, RELEVANT_COLOUR)):
+        if marked.any():
+            x, y = _border(marked)
+            trace = _key(key, colour) | {"x": x, "y": y, "showlegend": False}
+            traces.append(trace | {"xaxis": _reference("x", index), "yaxis": _reference("y", index)})
+    return traces
+
+
+def _legend(annotations: Sequence[Tensor]) -> list[Figure]:
+    """Entries that show and hide all outlines of a kind."""
+    kinds = [("spurious", -1, SPURIOUS_COLOUR), ("relevant", 1, RELEVANT_COLOUR)]
+    present = [(key, colour) for key, sign, colour in kinds if any((mark * sign > 0).any() for mark in annotations)]
+    return [_key(key, colour) | {"x": [None], "y": [None], "xaxis": "x", "yaxis": "y"} for key, colour in present]
+
+
+def _key(kind: str, colour: tuple[float, ...]) -> Figure:
+    line = {"color": _css(colour), "width": 2}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "line": line,
+        "name": f"marked {kind}",
+        "legendgroup": kind,
+        "hoverinfo": "skip",
+    }
+
+
+def _border(marked: Tensor) -> tuple[list[Any], list[Any]]:
+    """The edges between marked and other cells, as pieces of a line with gaps between them."""
+    padded = torch.nn.functional.pad(marked.to(torch.int8), (1, 1, 1, 1))
+    x: list[Any] = []
+    y: list[Any] = []
+    for row, column in (padded[1:, :] != padded[:-1, :]).nonzero().tolist():
+        x += [column - 1, column, None]
+        y += [row, row, None]
+    for row, column in (padded[:, 1:] != padded[:, :-1]).nonzero().tolist():
+        x += [column, column, None]
+        y += [row - 1, row, None]
+    return x, y
+
+
+def _slider(epochs: Sequence[int]) -> Figure:
+    now = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
+    steps = [{"method": "animate", "label": str(epoch), "args": [[str(epoch)], now]} for epoch in epochs]
+    shown = {"prefix": "epoch ", "xanchor": "left", "font": {"size": 14}}
+    return {"steps": steps, "active": len(epochs) - 1, "currentvalue": shown, "x": 0.12, "len": 0.88, "pad": {"t": 40}}
+
+
+def _play() -> Figure:
+    go = {"frame": {"duration": 400, "redraw": True}, "transition": {"duration": 0}, "fromcurrent": False}
+    stop = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
+    buttons = [
+        {"method": "animate", "label": "play", "args": [None, go]},
+        {"method": "animate", "label": "stop", "args": [[None], stop]},
+    ]
+    place = {"x": 0, "y": 0, "xanchor": "left", "yanchor": "top", "pad": {"t": 55, "r": 10}}
+    return {"type": "buttons", "direction": "left", "showactive": False, "buttons": buttons, **place}
+
+
+def _latest(frames: Sequence[Frame], epoch: int) -> Frame:
+    return next((frame for frame in reversed(frames) if frame.epoch <= epoch), frames[0])
+
+
+def _title(run: str, frame: Frame, sample: int) -> str:
+    return (f"<b>{_text(_short(run))}</b><br>" if run else "") + _text(_short(frame.caption(sample)))
+
+
+# The curves' parts
+
+
+def _lines(runs: Mapping[str, History]) -> dict[str, list[Figure]]:
+    words = {"accuracy": ("acc",), "loss": ("loss",), "penalty": ("salreg/penalty",), "reliance": ("reliance",)}
+    headings = ("accuracy", "loss", "penalty", "spurious saliency", "reliance", "similarity to the first map")
+    plots: dict[str, list[Figure]] = {heading: [] for heading in headings}
+    for (run, history), colour in zip(runs.items(), _COLOURS * len(runs), strict=False):
+        prefix = f"{run}: " if len(runs) > 1 else ""
+        names = list(dict.fromkeys(name for values in history.curves.values() for name in values))
+        if any(name.startswith("val/reliance") for name in names):  # of more samples than the panel's
+            names = [name for name in names if not name.startswith("panel/reliance")]
+        for heading, parts in words.items():
+            for name, look in _styled([n for n in names if any(part in n for part in parts)], colour, len(runs)):
+                values = {epoch: logged[name] for epoch, logged in history.curves.items() if name in logged}
+                plots[heading].append(_line(prefix + name, *look, list(values), list(values.values())))
+        explained = list(dict.fromkeys(row["attribution"] for row in history.panel))
+        for heading, number in (
+            ("spurious saliency", "spurious_saliency"),
+            ("similarity to the first map", "rank_correlation_to_first"),
+        ):
+            for name, look in _styled(explained, colour, len(runs)):
+                values = history.series(name, number)
+                if values:
+                    plots[heading].append(_line(prefix + name, *look, list(values), list(values.values())))
+    return plots
+
+
+def _styled(names: Iterable[str], colour: str, runs: int) -> list[tuple[str, tuple[str, str]]]:
+    """One run's lines differ in colour; those of several have the run's colour, and differ in their dashes."""
+    if runs > 1:
+        return [(name, (colour, _DASHES[index % len(_DASHES)])) for index, name in enumerate(names)]
+    return [(name, (_COLOURS[index % len(_COLOURS)], "solid")) for index, name in enumerate(names)]
+
+
+def _line(name: str, colour: str, dash: str, x: Sequence[Any], y: Sequence[float]) -> Figure:
+    line = {"color": colour, "dash": dash, "width": 2}
+    values = [None if not math.isfinite(value) else value for value in y]
+    return {"type": "scatter", "mode": "lines+markers", "name": _text(name), "line": line, "x": list(x), "y": values}
+
+
+def _plots(plots: Sequence[tuple[str, str, list[Figure]]]) -> Figure:
+    """Up to three plots a row, each of what is right, what is up and its lines, with a legend of its own below."""
+    columns = 3
+    rows = [plots[start : start + columns] for start in range(0, len(plots), columns)]
+    heights = [_PLOT + 80 + 17 * max(len(lines) for _, _, lines in row) for row in rows]
+    total = sum(heights) or 1
+    layout = {**_blank(total + 20), "width": _WIDTH, "showlegend": True, "margin": {"l": 60, "r": 20, "t": 20, "b": 0}}
+    data = []
+    for index, (right, up, lines) in enumerate(plots):
+        row, column = divmod(index, columns)
+        top = 1 - sum(heights[:row]) / total
+        x, y = [column / columns, (column + 0.82) / columns], [top - _PLOT / total, top]
+        layout[_axis("x", index)] = {"title": {"text": right, "standoff": 4}, "domain": x, "anchor": _reference("y", index)}
+        layout[_axis("y", index)] = {
+            "title": {"text": up},
+            "domain": y,
+            "anchor": _reference("x", index),
+            "rangemode": "tozero",
+        }
+        legend = f"legend{index + 1 if index else ''}"
+        layout[legend] = {"x": x[0], "y": y[0] - 55 / total, "yanchor": "top", "font": {"size": 10}}
+        place = {"xaxis": _reference("x", index), "yaxis": _reference("y", index), "legend": legend}
+        data += [line | place for line in lines]
+    return {"data": data, "layout": layout}
+
+
+# Plotly's words
+
+
+def _blank(height: int) -> Figure:
+    return {"height": height, "font": _FONT, "paper_bgcolor": "white", "plot_bgcolor": "white", "margin": {"t": 20, "r": 20}}
+
+
+def _axis(letter: str, index: int) -> str:
+    return f"{letter}axis{index + 1 if index else ''}"
+
+
+def _reference(letter: str, index: int) -> str:
+    return f"{letter}{index + 1 if index else ''}"
+
+
+def _text(words: str) -> str:
+    """Plotly reads tags in its texts."""
+    return escape(words)
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= _LONGEST_LABEL else words[: _LONGEST_LABEL - 1] + "…"
+
+
+def _size(annotation: Tensor) -> tuple[int, int]:
+    return (annotation.shape[-2], annotation.shape[-1]) if annotation.ndim > 1 else (1, annotation.shape[-1])
+
+
+def _bytes(values: Any) -> Figure:
+    encoded = base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+    return {"dtype": "u1", "bdata": encoded, "shape": ", ".join(map(str, values.shape))}
+
+
+def _css(colour: Iterable[float], opacity: float = 1.0) -> str:
+    red, green, blue = (round(255 * part) for part in colour)
+    return f"rgba({red},{green},{blue},{opacity:.2f})"
+
+
+_COLORSCALE = [[level / 10, _css(colormaps[HEAT](level / 10)[:3], 0.6 + 0.04 * level)] for level in range(11)]
