@@ -14,22 +14,27 @@ from salreg.callbacks.monitoring import chunks, explain, undisturbed
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch
 from salreg.distributed import sum_over_ranks
-from salreg.metrics import RelevantSaliency, Reliance, SpuriousSaliency
-from salreg.metrics.functional import replace_spurious
+from salreg.metrics import RelevantSaliency, Reliance, SpuriousSaliency, WorstGroupAccuracy
+from salreg.metrics.functional.predictions import predicted_classes
+from salreg.metrics.functional.reliance import REPLACED_BY, Replaced, reliance_name, replace_spurious
 
 
 class SaliencyMetrics(pl.Callback):
     """Logs where a model looks, and whether it relies on the spurious region, on annotated validation and test batches.
 
     Per epoch and stage (``val`` or ``test``): ``<stage>/spurious_saliency``, ``<stage>/relevant_saliency`` and
-    ``<stage>/reliance``, each only where samples with such marks were seen; ``<stage>/undefined_maps`` counts maps without
-    any saliency, which are left out of the shares. Computed in eval mode, in chunks, after the module's own step; the
-    training is bit-identical to one without this callback.
+    ``<stage>/reliance`` (the region is another sample's; ``reliance_mean`` and ``reliance_noise``: it is filled), each only
+    where samples with such marks were seen; ``<stage>/undefined_maps`` counts maps without any saliency, which are left out
+    of the shares; ``<stage>/worst_group_accuracy`` where groups are given. Computed in eval mode, in chunks, after
+    the module's own step; the training is bit-identical to one without this callback.
 
     Args:
         attribution: The saliency to measure.
         chunk_size: Samples per forward pass.
         max_batches: Measure the first so many batches of an epoch only; all of them by default.
+        group: Where a batch holds the groups ``(B,)``, integers from 0: a mapping's key or a tuple's position. Then the
+            accuracy of the worst group is logged.
+        groups: How many groups there are.
         forward_module: As in ``SaliencyRegularizer``.
         target: As in ``SaliencyRegularizer``.
 
@@ -43,6 +48,8 @@ class SaliencyMetrics(pl.Callback):
         *,
         chunk_size: int = 256,
         max_batches: int | None = None,
+        group: Target = None,
+        groups: int = 2,
         forward_module: str | None = None,
         target: Target = None,
     ) -> None:
@@ -51,14 +58,19 @@ class SaliencyMetrics(pl.Callback):
         self.attribution = attributions.resolve(attribution)
         self.chunk_size = chunk_size
         self.max_batches = max_batches
+        self.group = group
         self.forward_module = forward_module
         self.target = target
-        self._spurious, self._relevant, self._reliance = SpuriousSaliency(), RelevantSaliency(), Reliance()
+        self._spurious, self._relevant = SpuriousSaliency(), RelevantSaliency()
+        self._worst = None if group is None else WorstGroupAccuracy(groups)
+        self._reliance: dict[Replaced, Reliance] = {by: Reliance() for by in REPLACED_BY}
         self._metrics: dict[str, Metric] = {
             "spurious_saliency": self._spurious,
             "relevant_saliency": self._relevant,
-            "reliance": self._reliance,
+            **{reliance_name(by): metric for by, metric in self._reliance.items()},
         }
+        if self._worst is not None:
+            self._metrics["worst_group_accuracy"] = self._worst
         self._warned = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -108,16 +120,26 @@ class SaliencyMetrics(pl.Callback):
         call = self._injection.forward_call
         assert call is not None
         generator = torch.Generator().manual_seed(seed)
-        for chunk in chunks(batch, find_target(batch.sample, self.target), self.chunk_size):
+        target = find_target(batch.sample, self.target)
+        predictions = []
+        for chunk in chunks(batch, target, self.chunk_size):
             saliency, recording = explain(module, call, self.attribution, chunk)
             annotation = chunk.annotation.to(saliency.device)
             self._spurious.update(saliency, annotation)
             self._relevant.update(saliency, annotation)
+            before = recording.require_logits().detach()
+            predictions.append(predicted_classes(before))
             inputs = call.input_of(chunk.tensors)
             if len(inputs) > 1 and annotations.fits(annotation, inputs):
-                replaced = replace_spurious(inputs, annotation, generator)
-                after = call.run(module, chunk.tensors, replaced=replaced).require_logits()
-                self._reliance.update(recording.require_logits(), after, annotation)
+                for by, metric in self._reliance.items():
+                    replaced = replace_spurious(inputs, annotation, generator, by)
+                    with torch.no_grad():
+                        after = call.run(module, chunk.tensors, replaced=replaced).require_logits()
+                    metric.update(before, after, annotation)
+        if self._worst is not None and target is not None:
+            group = find_target(batch.sample, self.group)
+            assert group is not None
+            self._worst.update(torch.cat(predictions), target, group)
 
     def _log(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         measured = sum_over_ranks(torch.tensor(float(self._spurious.update_count), device=module.device))

@@ -34,6 +34,17 @@ def choose_panel(trainer: pl.Trainer, module: pl.LightningModule, size: int, tar
     return None
 
 
+def class_names(trainer: pl.Trainer) -> list[str] | None:
+    """The ``classes`` of the dataset behind the training's loader, as torchvision's datasets name them."""
+    dataset = getattr(trainer.train_dataloader, "dataset", None)
+    while dataset is not None:
+        names = getattr(dataset, "classes", None)
+        if isinstance(names, list | tuple):
+            return [str(name) for name in names]
+        dataset = getattr(dataset, "base", None) or getattr(dataset, "dataset", None)
+    return None
+
+
 def _is_annotated(dataset: Any) -> bool:
     """Whether its samples carry annotations, also behind a Subset or a ConcatDataset."""
     return not isinstance(dataset, IterableDataset) and len(dataset) > 0 and isinstance(dataset[0], AnnotatedSample)

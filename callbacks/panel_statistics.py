@@ -1,10 +1,7 @@
 """Numbers about a panel's maps at every snapshot: where they lie, and how they drift."""
 
-import csv
 import math
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,22 +28,16 @@ _SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class PanelStatistics:
-    """Remembers each attribution's first and last maps of the panel.
-
-    Attributes:
-        rows: One per snapshot and attribution, in order: epoch, attribution, and the numbers by name.
-    """
+    """Remembers each attribution's first and last maps of the panel."""
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, float | str]] = []
         self._first: dict[str, Tensor] = {}
         self._previous: dict[str, Tensor] = {}
 
-    def measure(self, epoch: int, name: str, saliency: Tensor, annotation: Tensor) -> dict[str, float]:
+    def measure(self, name: str, saliency: Tensor, annotation: Tensor) -> dict[str, float]:
         """Means over the panel, without samples for which a number is undefined.
 
         Args:
-            epoch: Of the snapshot.
             name: Of the attribution.
             saliency: ``(B, ...)`` on the annotations' grid.
             annotation: ``(B, ...)``.
@@ -60,6 +51,7 @@ class PanelStatistics:
         """
         saliency, annotation = saliency.float().cpu(), annotation.float().cpu()
         marked = is_annotated(marks(annotation).spurious)
+        places = saliency.sum(1, keepdim=True) if saliency.ndim > 2 else saliency
         values = {
             "spurious_saliency": _mean(spurious_saliency(saliency, annotation)[marked]),
             "gini": _mean(map_gini(saliency)),
@@ -67,28 +59,16 @@ class PanelStatistics:
         }
         for since, earlier in (("previous", self._previous.get(name)), ("first", self._first.get(name))):
             if earlier is not None:
-                values |= {f"{kind}_to_{since}": _mean(f(saliency, earlier)) for kind, f in _similarities(saliency).items()}
-        self._first.setdefault(name, saliency)
-        self._previous[name] = saliency
-        defined = {key: value for key, value in values.items() if not math.isnan(value)}
-        self.rows.append({"epoch": epoch, "attribution": name, **defined})
-        return defined
-
-    def write(self, path: Path) -> None:
-        """All rows as a CSV file; an earlier one stays whole until the new one is."""
-        columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, columns)
-            table.writeheader()
-            table.writerows(self.rows)
-        unfinished.replace(path)
+                values |= {f"{kind}_to_{since}": _mean(f(places, earlier)) for kind, f in _similarities(places).items()}
+        self._first.setdefault(name, places)
+        self._previous[name] = places
+        return {key: value for key, value in values.items() if not math.isnan(value)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": list(self.rows), "first": dict(self._first), "previous": dict(self._previous)}
+        return {"first": dict(self._first), "previous": dict(self._previous)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.rows, self._first, self._previous = state["rows"], state["first"], state["previous"]
+        self._first, self._previous = state["first"], state["previous"]
 
 
 def _similarities(saliency: Tensor) -> dict[str, Callable[[Tensor, Tensor], Tensor]]:

@@ -1,8 +1,13 @@
+import os
+import tempfile
+
 import matplotlib
 import pytest
 import torch
 
 matplotlib.use("Agg")
+os.environ["TRACKIO_DIR"] = tempfile.mkdtemp()  # read when trackio is imported
+os.environ["WANDB_SILENT"] = "true"
 
 
 @pytest.fixture(autouse=True)

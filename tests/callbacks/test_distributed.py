@@ -56,7 +56,7 @@ def test_energy_on_a_layer_and_the_metrics():
 def test_snapshots_are_drawn_once(tmp_path):
     train(fresh(), SaliencySnapshots(panel=2, dir=tmp_path / "out"), processes=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
-    assert (tmp_path / "out" / "input_gradient" / "film_strip.png").is_file()
+    assert (tmp_path / "out" / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 
 
 def test_a_penalty_needs_no_process_group():

@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from matplotlib.image import imread
-from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from support import Lit, annotated, fit, fresh, images, loader, noisy_net, plain_loader, regularizer, same, trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -16,8 +16,7 @@ from torch.utils.data import Subset, TensorDataset
 
 from salreg import AnnotatedDataset
 from salreg.attributions import GradCAM, InputGradient, name_of
-from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
-from salreg.callbacks import snapshots as module_under_test
+from salreg.callbacks import SaliencyMetrics, SaliencySnapshots, snapshot_files
 from salreg.callbacks.panel import spread
 from salreg.callbacks.probes import default_probes
 from salreg.metrics.functional import spurious_saliency
@@ -25,7 +24,7 @@ from salreg.metrics.functional import spurious_saliency
 
 def test_a_film_strip_and_an_overlay_per_sample_and_epoch(tmp_path):
     fit(fresh(), SaliencySnapshots(panel=4, dir=tmp_path / "out"), val=loader(), epochs=3)
-    folder = tmp_path / "out" / "input_gradient"
+    folder = tmp_path / "out" / "snapshots" / "input_gradient"
     assert sorted(p.name for p in folder.iterdir()) == [
         "epoch_0000",
         "epoch_0001",
@@ -43,13 +42,14 @@ def test_pictures_land_in_the_run_folder_by_default(tmp_path):
     assert (tmp_path / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 
 
-def test_a_folder_with_files_is_left_alone(tmp_path):
-    taken = tmp_path / "out"
-    taken.mkdir()
-    (taken / "mine.txt").write_text("keep")
-    fit(fresh(), SaliencySnapshots(panel=2, dir=taken), epochs=1)
-    assert [p.name for p in taken.iterdir()] == ["mine.txt"]
-    assert (tmp_path / "out-1" / "input_gradient" / "film_strip.png").is_file()
+@pytest.mark.parametrize("taken", ["snapshots/mine.txt", "report.html"])
+def test_what_is_there_is_left_alone(tmp_path, taken):
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / taken).write_text("keep")
+    fit(fresh(), SaliencySnapshots(panel=2, dir=tmp_path), epochs=1)
+    assert (tmp_path / taken).read_text() == "keep"
+    assert (tmp_path / "snapshots-1" / "input_gradient" / "film_strip.png").is_file()
+    assert (tmp_path / "report-1.html").is_file()
 
 
 def test_the_cadence_and_the_last_epoch(tmp_path):
@@ -60,13 +60,13 @@ def test_the_cadence_and_the_last_epoch(tmp_path):
 
 def test_what_the_regularizer_uses_is_drawn(tmp_path):
     fit(fresh(), regularizer(attribution=GradCAM("net.2")), SaliencySnapshots(panel=2, dir=tmp_path / "out"), epochs=1)
-    assert [p.name for p in (tmp_path / "out").iterdir() if p.is_dir()] == ["grad_cam_net-2"]
+    assert [p.name for p in (tmp_path / "out" / "snapshots").iterdir() if p.is_dir()] == ["grad_cam_net-2"]
 
 
 def test_several_attributions(tmp_path):
     drawn = [InputGradient(), InputGradient("target_logit"), GradCAM("net.2"), "input_gradient"]
     fit(fresh(), SaliencySnapshots(panel=2, attributions=drawn, dir=tmp_path / "out"), epochs=1)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir() if p.is_dir()) == [
+    assert sorted(p.name for p in (tmp_path / "out" / "snapshots").iterdir() if p.is_dir()) == [
         "grad_cam_net-2",
         "input_gradient",
         "input_gradient_2",
@@ -129,7 +129,7 @@ def test_the_panel_is_taken_from_validation_and_kept_in_the_checkpoint(tmp_path)
         panel = callback.state_dict()["panel"]["tensors"][0]
         assert all((x == sample).flatten(1).all(1).any() for sample in panel)
     assert again.state_dict()["epochs_drawn"] == [0, 1, 2]
-    assert [f["title"] for f in again.state_dict()["history"]["input_gradient"]] == ["epoch 0", "epoch 1", "epoch 2"]
+    assert [frame.epoch for frame in again.history.frames["input_gradient"]] == [0, 1, 2]
 
 
 def test_without_annotated_data_a_warning_says_so():
@@ -179,7 +179,7 @@ def test_a_split_network_is_drawn_through_forward(tmp_path):
             return self.head(self.features(x))
 
     fit(fresh(WithForward), SaliencySnapshots(panel=2, dir=tmp_path / "out"), epochs=1)
-    assert (tmp_path / "out" / "input_gradient" / "film_strip.png").is_file()
+    assert (tmp_path / "out" / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 
 
 def test_a_call_that_cannot_be_repeated_is_a_warning_with_the_remedy():
@@ -202,7 +202,7 @@ def test_a_snapshot_that_fails_costs_a_warning(monkeypatch, tmp_path):
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(module_under_test, "save_png", full)
+    monkeypatch.setattr(snapshot_files, "save_png", full)
     module, plain = fresh(), fresh()
     fit(plain, data=plain_loader())
     with pytest.warns(UserWarning, match="snapshot of epoch 1 failed: No space left"):
@@ -212,10 +212,10 @@ def test_a_snapshot_that_fails_costs_a_warning(monkeypatch, tmp_path):
 
 def test_a_picture_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "picture.png"
-    module_under_test.save_png(path, np.zeros((4, 4, 3), np.uint8))
+    snapshot_files.save_png(path, np.zeros((4, 4, 3), np.uint8))
     before = path.read_bytes()
     with pytest.raises(Exception):  # noqa: B017, PT011
-        module_under_test.save_png(path, np.zeros((4, 4, 7), np.uint8))
+        snapshot_files.save_png(path, np.zeros((4, 4, 7), np.uint8))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -233,16 +233,6 @@ def test_tensorboard_gets_the_pictures(tmp_path):
     assert [e.step for e in events.Images("salreg/input_gradient/film_strip")] == [0, 3, 6]
 
 
-def test_wandb_gets_the_pictures_offline_without_an_account(tmp_path, monkeypatch):
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    logger = WandbLogger(save_dir=tmp_path, offline=True, project="salreg-test")
-    fit(fresh(), regularizer(), SaliencySnapshots(panel=2), logger=logger, epochs=1)
-    logger.experiment.finish()
-    pictures = list(tmp_path.rglob("files/media/images/**/*.png"))
-    assert len([p for p in pictures if "film_strip" in p.name]) == 2
-    assert len([p for p in pictures if "panel" in p.name]) == 4
-
-
 class Failing(Logger):
     """A logger whose network is down, for pictures."""
 
@@ -257,10 +247,10 @@ def test_a_logger_that_fails_costs_a_warning(tmp_path, monkeypatch):
     def down(*_):
         raise ConnectionError("network is unreachable")
 
-    monkeypatch.setattr("salreg.callbacks.snapshot_logging._send", down)
-    with pytest.warns(UserWarning, match="Failing did not take the saliency pictures: network is unreachable"):
+    monkeypatch.setattr("salreg.callbacks.snapshot_logging.SnapshotLogging._send", down)
+    with pytest.warns(UserWarning, match="Failing did not take the saliency snapshot: network is unreachable"):
         fit(fresh(), SaliencySnapshots(panel=2, dir=tmp_path / "out"), logger=Failing(), epochs=1)
-    assert (tmp_path / "out" / "input_gradient" / "film_strip.png").is_file()
+    assert (tmp_path / "out" / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 
 
 @pytest.mark.parametrize("options", [{"panel": 0}, {"every_n_epochs": 0}])
@@ -280,14 +270,14 @@ def test_tables_are_drawn_too(tmp_path):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*snapshot.*failed.*")
         fit(fresh(Lit, nn.Sequential(nn.Linear(5, 3))), SaliencySnapshots(panel=2, dir=tmp_path / "out"), data=data)
-    assert (tmp_path / "out" / "input_gradient" / "film_strip.png").is_file()
+    assert (tmp_path / "out" / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 
 
 # Numbers
 
 
 def panel_rows(folder):
-    with (folder / "panel.csv").open() as file:
+    with (folder / "snapshots" / "panel.csv").open() as file:
         return list(csv.DictReader(file))
 
 

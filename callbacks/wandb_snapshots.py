@@ -1,0 +1,79 @@
+"""A snapshot in W&B's own kinds: images with marks to toggle, a table to sort, histograms, and axes that fit."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from salreg.callbacks.snapshot_files import Snapshot
+from salreg.plotting import History
+from salreg.plotting.overlay import heated, picture, to_bytes
+
+_COLUMNS: list[str | int] = ["epoch", "sample", "label", "prediction", "spurious saliency", "image", "map"]
+_KINDS = {1: "spurious", 2: "relevant"}
+_STRIP, _SAMPLE, _CELL = 480, 96, 32  # largest sides in pixels: 100 snapshots of 16 samples stay below 30 MB
+
+
+class WandbSnapshots:
+    """Makes what one run is sent.
+
+    Under ``salreg/<attribution>/``: ``sample_00``, ``sample_01``, ... with the marks as a mask, so that W&B's slider walks
+    through the epochs; ``film_strip``; ``panel``, a table that grows by a row per sample; ``spurious_saliency``, a histogram
+    over the panel. The numbers go along, with ``epoch`` as their axis.
+
+    Args:
+        run: The ``wandb.Run``.
+    """
+
+    def __init__(self, run: Any) -> None:
+        self._tables: dict[str, Any] = {}
+        run.define_metric("epoch")
+        run.define_metric("panel/*", step_metric="epoch")
+        run.define_metric("salreg/*", step_metric="trainer/global_step")
+
+    def payload(self, history: History, snapshot: Snapshot) -> dict[str, Any]:
+        """Everything by key, to be logged in one call."""
+        import wandb
+
+        payload: dict[str, Any] = {**snapshot.numbers, "epoch": snapshot.epoch}
+        for name, frame in snapshot.frames.items():
+            table = self._tables.setdefault(name, wandb.Table(columns=_COLUMNS, log_mode="INCREMENTAL"))
+            for index, (image, saliency, mark) in enumerate(
+                zip(history.images, frame.saliency, history.annotations, strict=True)
+            ):
+                share = frame.shares[index]
+                heat = to_bytes(heated(image, saliency, float(saliency.max()), _SAMPLE))
+                payload[f"salreg/{name}/sample_{index:02d}"] = _image(
+                    heat, _SAMPLE, caption=f"{history.labels[index]} {frame.caption(index)}", mark=mark
+                )
+                table.add_data(
+                    snapshot.epoch, index, history.labels[index], frame.predictions[index],
+                    None if math.isnan(share) else share, _image(to_bytes(picture(image)), _CELL), _image(heat, _CELL),
+                )  # fmt: skip
+            payload[f"salreg/{name}/panel"] = table
+            payload[f"salreg/{name}/film_strip"] = _image(snapshot.film_strips[name], _STRIP)
+            shares = [share for share in frame.shares if not math.isnan(share)]
+            if shares:
+                payload[f"salreg/{name}/spurious_saliency"] = wandb.Histogram(np_histogram=np.histogram(shares, 20, (0, 1)))
+        return payload
+
+
+def _image(pixels: Any, largest: int, caption: str | None = None, mark: Tensor | None = None) -> Any:
+    import wandb
+
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((largest, largest))
+    masks = (
+        mark if mark is None else {"marked": {"mask_data": _mask(mark, picture.height, picture.width), "class_labels": _KINDS}}
+    )
+    return wandb.Image(picture, caption=caption, masks=masks, file_type="jpg")
+
+
+def _mask(annotation: Tensor, height: int, width: int) -> Any:
+    """0 unknown, 1 spurious, 2 relevant, as large as the picture."""
+    signs = annotation.detach().float().cpu().reshape(1, 1, -1, annotation.shape[-1])
+    signs = torch.nn.functional.interpolate(signs, size=(height, width), mode="nearest")[0, 0]
+    return ((signs < 0) * 1 + (signs > 0) * 2).to(torch.uint8).numpy()

@@ -1,0 +1,183 @@
+"""What Weights & Biases is sent, read back from the files of offline runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from pytorch_lightning.loggers import WandbLogger
+from support import Gloo, Interleaved, fit, fresh, loader, regularizer, trainer
+
+from salreg.annotations import SPURIOUS
+from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
+from salreg.callbacks.snapshot_files import Snapshot
+from salreg.callbacks.wandb_snapshots import WandbSnapshots
+from salreg.plotting import Frame, History
+
+EPOCHS, PANEL = 3, 4
+
+
+@pytest.fixture(autouse=True)
+def without_an_account(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "wandb-data"))
+
+
+def offline(folder: Path) -> WandbLogger:
+    return WandbLogger(save_dir=folder, offline=True, project="salreg-test")
+
+
+def records(folder: Path, kind: str) -> list[dict]:
+    """The records of a kind in a run's ``.wandb`` file."""
+    (log,) = folder.rglob("*.wandb")
+    lines = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)], capture_output=True, text=True, check=True
+    )
+    read = [json.loads(line) for line in lines.stdout.splitlines() if line.strip()]
+    return [record[kind] for record in read if record["type"] == kind]
+
+
+def media(folder: Path, key: str) -> list[Path]:
+    return sorted(folder.rglob(f"files/media/images/salreg/input_gradient/{key}_*"))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished training of three epochs with a panel of four."""
+    logger = offline(tmp_path)
+    snapshots = SaliencySnapshots(panel=PANEL, alerts={"spurious_saliency": 1e-6}, sanity=False)
+    with pytest.warns(UserWarning, match="rose to"):
+        fit(fresh(), regularizer(), SaliencyMetrics(), snapshots, val=loader(), logger=logger, epochs=EPOCHS)
+    logger.experiment.finish()
+    return tmp_path
+
+
+def test_a_snapshot_is_one_step_with_every_key(run):
+    steps = [record["item"] for record in records(run, "history")]
+    snapshots = [item for item in steps if "panel/reliance" in item]
+    assert [item["epoch"] for item in snapshots] == [0, 1, 2, 3]
+    for item in snapshots:
+        wanted = [f"sample_{index:02d}.path" for index in range(PANEL)]
+        wanted += ["film_strip.path", "panel.nrows", "spurious_saliency.bins"]
+        assert {f"salreg/input_gradient/{key}" for key in wanted} <= set(item)
+    for axis in ("_step", "trainer/global_step"):
+        assert [item[axis] for item in steps] == sorted(item[axis] for item in steps)
+
+
+def test_a_picture_per_sample_and_epoch_with_the_marks_as_a_mask(run):
+    for index in range(PANEL):
+        assert len(media(run, f"sample_{index:02d}")) == EPOCHS + 1
+    assert len(media(run, "film_strip")) == EPOCHS + 1
+    masks = [np.asarray(Image.open(path)) for path in run.rglob("files/media/images/mask/**/*.png")]
+    assert len(masks) == PANEL * (EPOCHS + 1)
+    side = Image.open(media(run, "sample_00")[0]).width
+    corner = np.zeros((side, side))
+    corner[: side * 3 // 8, : side * 3 // 8] = 1
+    assert all((mask == corner).all() for mask in masks)
+
+
+def test_the_heat_map_is_hot_where_the_saliency_is(tmp_path):
+    payload = send(tmp_path, history(epochs=1, side=8, samples=1, saliency=corner_map()))
+    (path,) = media(tmp_path, "sample_00")
+    pixels = np.asarray(Image.open(path)).astype(int).sum(-1)
+    half = len(pixels) // 2
+    assert pixels[:half, :half].mean() > 3 * pixels[half:, half:].mean()
+    assert set(payload) >= {"salreg/input_gradient/panel", "epoch"}
+
+
+def test_the_table_has_a_row_per_sample_and_epoch(run):
+    tables = [json.loads(path.read_text()) for path in run.rglob("files/media/table/**/panel_*.json")]
+    assert tables[0]["columns"] == ["epoch", "sample", "label", "prediction", "spurious saliency", "image", "map"]
+    rows = [tuple(row[:2]) for table in tables for row in table["data"]]
+    assert sorted(rows) == [(epoch, index) for epoch in range(EPOCHS + 1) for index in range(PANEL)]
+    assert all(0 <= row[4] <= 1 for table in tables for row in table["data"])
+
+
+def test_numbers_have_epochs_and_steps_for_axes(run):
+    axes = {record.get("glob_name", record.get("name")): record.get("step_metric") for record in records(run, "metric")}
+    assert axes["panel/*"] == "epoch"
+    assert axes["salreg/*"] == "trainer/global_step"
+
+
+def test_an_alert_per_crossing(run):
+    said = [record["text"] for record in records(run, "alert")]
+    assert len(said) == len({text.split()[0] for text in said})
+    assert any(text.startswith("panel/input_gradient/spurious_saliency rose to") for text in said)
+
+
+@pytest.mark.parametrize("kind", ["photographs", "noise"])
+def test_a_hundred_snapshots_of_sixteen_samples_stay_below_30_mb(tmp_path, kind):
+    """Measured over the last ten of a hundred, when film strips have all their columns."""
+    seen = history(epochs=90, side=64, samples=16, smooth=kind == "photographs")
+    first = size_of(tmp_path)
+    send(tmp_path, seen, again=10)
+    grown = size_of(tmp_path) - first
+    assert grown * 10 < 30e6
+
+
+def send(folder: Path, seen: History, again: int = 0) -> dict:
+    """Log a history's last snapshot, and ``again`` further ones."""
+    logger = offline(folder)
+    sender = WandbSnapshots(logger.experiment)
+    frames = seen.frames["input_gradient"]
+    for epoch in range(len(frames), len(frames) + max(again, 1)):
+        frame = Frame(epoch, [one.roll(epoch, -1) if again else one for one in frames[-1].saliency], *last(frames))
+        seen.add("input_gradient", frame)
+        snapshot = Snapshot(epoch, {"input_gradient": frame}, numbers={f"panel/{index}": 0.5 for index in range(30)})
+        snapshot.draw(seen)
+        payload = sender.payload(seen, snapshot)
+        logger.log_metrics(payload, epoch)
+    logger.experiment.finish()
+    return payload
+
+
+def last(frames: list[Frame]) -> tuple[list[str], list[float]]:
+    return frames[-1].predictions, frames[-1].shares
+
+
+def history(epochs: int, side: int, samples: int, saliency: torch.Tensor | None = None, smooth: bool = False) -> History:
+    def noise(channels: int) -> torch.Tensor:
+        coarse = torch.rand(1, channels, 8 if smooth else side, 8 if smooth else side)
+        return torch.nn.functional.interpolate(coarse, (side, side), mode="bicubic")[0].clamp(0, 1)
+
+    made = History([noise(3) for _ in range(samples)], [torch.zeros(1, side, side)] * samples, ["cat"] * samples)
+    for mark in made.annotations:
+        mark[:, :4, :4] = SPURIOUS
+    for epoch in range(epochs):
+        maps = [noise(1)[0] if saliency is None else saliency for _ in range(samples)]
+        made.add("input_gradient", Frame(epoch, maps, ["cat"] * samples, [0.3] * samples))
+    return made
+
+
+def corner_map() -> torch.Tensor:
+    saliency = torch.zeros(8, 8)
+    saliency[:4, :4] = 1
+    return saliency
+
+
+def size_of(folder: Path) -> int:
+    """What W&B keeps and would upload; its debug log stays behind."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".log")
+
+
+class Finish(pl.Callback):
+    """Ends the run in the process that began it."""
+
+    def teardown(self, trainer, pl_module, stage):
+        if trainer.is_global_zero:
+            trainer.logger.experiment.finish()
+
+
+def test_two_processes_log_once(tmp_path):
+    snapshots = SaliencySnapshots(panel=2, sanity=False)
+    options = {"devices": 2, "strategy": Gloo(), "use_distributed_sampler": False}
+    used = trainer(snapshots, Finish(), logger=offline(tmp_path), epochs=1, **options)
+    used.fit(fresh(), datamodule=Interleaved())
+    assert len(media(tmp_path, "sample_00")) == 2
+    assert len(media(tmp_path, "film_strip")) == 2
+    assert len([record for record in records(tmp_path, "history") if "panel/reliance" in record["item"]]) == 2
