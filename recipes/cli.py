@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from salreg.recipes import config as configuration
 from salreg.recipes import run_folder
 from salreg.recipes.compare import compare, table
 from salreg.recipes.config import ConfigError
 from salreg.recipes.run import penalty, run
+from salreg.recipes.watch import server
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--seeds", type=_positive, default=1, help="seeds per arm (default: 1)")
             one.add_argument("--arms", type=_names, help="train these arms only, separated by commas: plain,regularised")
 
+    watch = verbs.add_parser("watch", help="serve a run folder to a browser on this machine, and reload its report as it grows")
+    watch.add_argument("folder", type=Path, help="a run folder, as `salreg run` prints it")
+    watch.add_argument("--port", type=int, default=0, help="a free one by default")
+    watch.set_defaults(verb=_watch)
+
     cp = verbs.add_parser("cp", help="copy a recipe's YAML, to edit and run it")
     cp.add_argument("recipe")
     cp.add_argument("destination", type=Path)
@@ -85,6 +91,7 @@ def _run(options: argparse.Namespace) -> None:
     print(table({"test": [results]}))
     for strip in sorted(folder.rglob("film_strip.png")):
         print(f"Picture: {strip}")
+    _point_out(folder, config)
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -95,6 +102,21 @@ def _compare(options: argparse.Namespace) -> None:
     print(f"\n{table(runs)}\n")
     if (folder / "comparison.png").is_file():
         print(f"Picture: {folder / 'comparison.png'}")
+    _point_out(folder, config)
+
+
+def _point_out(folder: Path, config: DictConfig) -> None:
+    """Where to look."""
+    if (folder / "report.html").is_file():
+        print(f"Report, for a browser: {folder / 'report.html'}")
+    if config.logger.name == "trackio":
+        print(f"All runs so far: trackio show --project {config.logger.project}")
+
+
+def _watch(options: argparse.Namespace) -> None:
+    with server(options.folder, options.port) as serving:
+        print(f"Serving {options.folder} at http://127.0.0.1:{serving.server_port}/ (Ctrl+C ends it)", flush=True)
+        serving.serve_forever()
 
 
 def _validate(options: argparse.Namespace) -> None:

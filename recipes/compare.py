@@ -11,17 +11,19 @@ from typing import Any
 from matplotlib.image import imread
 from omegaconf import DictConfig
 
-from salreg.callbacks.snapshots import save_png
+from salreg.callbacks.atomic_write import atomic_write
+from salreg.callbacks.snapshot_files import HISTORY, save_png
 from salreg.names import nearest
-from salreg.plotting import stack
+from salreg.plotting import History, report, stack
 from salreg.recipes.config import ConfigError, assign
 from salreg.recipes.run import run
+from salreg.verdict import verdict_on_runs
 
 SHOWN = ("test/accuracy", "test/worst_group_accuracy", "test/spurious_saliency", "test/reliance", "seconds")
 
 
 def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | None = None) -> dict[str, Any]:
-    """Train every arm with every seed below ``folder``, and write ``compare.json`` and ``comparison.png`` there.
+    """Train every arm with every seed below ``folder``; write ``compare.json``, ``report.html``, ``comparison.png`` there.
 
     Args:
         config: A recipe's configuration; its ``arms`` say what differs.
@@ -50,6 +52,7 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
         runs.setdefault(arm, []).append(run(one, place))
         _write(folder, runs)
     _draw(folder, list(runs))
+    _report(folder, list(runs))
     return runs
 
 
@@ -90,7 +93,16 @@ def _place(arm: str) -> str:
     return arm.replace(" ", "_")
 
 
+def _report(folder: Path, arms: Sequence[str]) -> None:
+    """The arms side by side, at their first seed: ``report.html``."""
+    paths = {arm: sorted((folder / _place(arm)).glob(f"seed_*/snapshots/{HISTORY}")) for arm in arms}
+    runs = {arm: History.load(found[0]) for arm, found in paths.items() if found}
+    if runs:
+        verdict = verdict_on_runs(runs["plain"], runs["regularised"]) if {"plain", "regularised"} <= set(runs) else ""
+        with atomic_write(folder / "report.html") as path:
+            path.write_text(report(runs, folder.parent.name, verdict), "utf-8")
+
+
 def _write(folder: Path, runs: dict[str, Any]) -> None:
-    unfinished = folder / ".compare.json"
-    unfinished.write_text(json.dumps(runs, indent=2) + "\n", "utf-8")
-    unfinished.replace(folder / "compare.json")
+    with atomic_write(folder / "compare.json") as path:
+        path.write_text(json.dumps(runs, indent=2) + "\n", "utf-8")

@@ -3,13 +3,15 @@
 import importlib
 import inspect
 import json
+import os
 import subprocess
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
+import wandb
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
@@ -17,7 +19,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 import salreg
 from salreg import attributions, presets
 from salreg.attributions import Attribution
-from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots, TrackioLogger
 from salreg.names import nearest
 from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.recipes.config import ConfigError
@@ -30,7 +32,8 @@ _PACKAGES = ("salreg", "torch", "pytorch-lightning", "torchmetrics")
 def run(config: DictConfig, folder: Path) -> dict[str, Any]:
     """Train, test and write everything below ``folder``.
 
-    Writes ``config.yaml`` (resolved), ``results.json``, ``checkpoints/``, ``snapshots/`` and the logger's files.
+    Writes ``config.yaml`` (resolved), ``results.json``, ``report.html``, ``checkpoints/``, ``snapshots/`` and the logger's
+    files.
 
     Returns:
         What ``results.json`` holds: the ``test/...`` metrics, ``seconds`` of training, ``versions`` and ``git_commit``.
@@ -46,8 +49,7 @@ def run(config: DictConfig, folder: Path) -> dict[str, Any]:
     try:
         return _train_and_test(config, experiment, folder, logger, callbacks)
     finally:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish()  # or the next run of this process would be logged as part of this one
+        _finish(logger)
 
 
 def _train_and_test(
@@ -121,7 +123,7 @@ def _callbacks(config: DictConfig, folder: Path) -> list[pl.Callback]:
     return [
         regularizer,
         SaliencyMetrics(attribution(config.saliency)),
-        SaliencySnapshots(**config.snapshots, dir=folder / "snapshots"),
+        SaliencySnapshots(**config.snapshots, dir=folder),
         ModelCheckpoint(folder / "checkpoints", save_last=True),
     ]
 
@@ -130,20 +132,46 @@ def _logger(config: DictConfig, folder: Path) -> Logger | bool:
     name = config.logger.name
     if name in (None, "none"):
         return False
+    if name == "trackio":
+        settings = OmegaConf.to_container(config, resolve=True)
+        return TrackioLogger(config.logger.project, _run_name(config, folder), cast(dict[str, Any], settings))
     if name == "csv":
         return CSVLogger(folder, name="logs", version="")
     if name == "tensorboard":
         return TensorBoardLogger(folder, name="logs", version="")
     if name == "wandb":
-        return WandbLogger(
-            project=config.logger.project,
-            name=folder.name,
-            save_dir=folder.resolve(),  # W&B's service keeps the working directory it was started in
-            offline=config.logger.offline,
-            config=OmegaConf.to_container(config, resolve=True),
-        )
-    known = ("csv", "tensorboard", "wandb", "none")
+        return _wandb(config, folder)
+    known = ("trackio", "csv", "tensorboard", "wandb", "none")
     raise ConfigError(f"No logger is called {name!r}{nearest(str(name), known)}. There are: {', '.join(known)}.")
+
+
+def _wandb(config: DictConfig, folder: Path) -> WandbLogger:
+    """A logger whose run has begun, so that a missing key or network is found out before the training."""
+    logger = WandbLogger(
+        project=config.logger.project,
+        name=_run_name(config, folder),
+        save_dir=folder.resolve(),  # W&B's service keeps the working directory it was started in
+        offline=config.logger.offline,
+        config=OmegaConf.to_container(config, resolve=True),
+    )
+    try:
+        _ = logger.experiment
+    except wandb.errors.Error as error:
+        raise ConfigError(f"W&B cannot start: {error} Run `wandb login` first, or add logger.offline=true.") from error
+    return logger
+
+
+def _run_name(config: DictConfig, folder: Path) -> str:
+    """What a run is called beside others: its folder's path below ``out``."""
+    return os.path.relpath(folder, config.out).replace(os.sep, " ")
+
+
+def _finish(logger: Logger | bool) -> None:
+    """End what was begun, or the next run of this process would be logged as part of this one."""
+    if isinstance(logger, WandbLogger):
+        logger.experiment.finish()
+    elif isinstance(logger, TrackioLogger):
+        logger.finish()
 
 
 def _git_commit() -> str | None:
