@@ -11,9 +11,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """A place to write to, which becomes ``path`` at the end; an earlier file of that name stays whole until then.
 
     Example:
-        >>> with atomic_write(Path("numbers.txt")) as unfinished:
+        >>> from tempfile import mkdtemp
+        >>> path = Path(mkdtemp()) / "numbers.txt"
+        >>> with atomic_write(path) as unfinished:
         ...     _ = unfinished.write_text("1 2 3")
-        >>> Path("numbers.txt").read_text()
+        >>> path.read_text()
         '1 2 3'
     """
     path.parent.mkdir(parents=True, exist_ok=True)

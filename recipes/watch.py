@@ -1,21 +1,18 @@
 """A run folder in a browser on the same machine, and the report reloaded as it grows."""
 
+import hashlib
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-_WAITING = b"<!DOCTYPE html><meta charset='utf-8'><title>salreg</title><p>There is no report yet: wait for a snapshot.</p>"
-_RELOADING = b"""
+_WAITING = b"<!DOCTYPE html><meta charset='utf-8'><link rel='icon' href='data:,'><title>salreg</title><p>There is no report yet: wait for a snapshot.</p>"
+_RELOADING = """
 <script>
-let seen = null;
-setInterval(async () => {
-  const now = await fetch("report.html", {method: "HEAD", cache: "no-store"})
-    .then((answer) => answer.ok ? answer.headers.get("Last-Modified") + answer.headers.get("Content-Length") : null)
-    .catch(() => seen);
-  if (seen !== null && now !== seen || document.title === "salreg" && now !== null) location.reload();
-  seen = now;
-}, 1000);
+setInterval(() => fetch("report.html", {method: "HEAD", cache: "no-store"})
+  .then((answer) => { if (answer.headers.get("ETag") !== "%s") location.reload(); })
+  .catch(() => {}), 1000);
 </script>
 """
 
@@ -36,33 +33,26 @@ def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    def do_GET(self) -> None:
-        if self._is_asked_for_here():
-            if self.path in ("/", "/report.html"):
-                self._send_report()
-            else:
-                super().do_GET()
+    def send_head(self) -> Any:
+        """Of GET and HEAD: the answer up to its body, which is returned."""
+        host = self.headers.get("Host", "").rpartition(":")[0]
+        if host not in ("127.0.0.1", "localhost"):  # a page elsewhere whose name was made to point here
+            self.send_error(403, "This server answers to its own machine only.")
+            return None
+        return self._report() if self.path in ("/", "/report.html") else super().send_head()
 
-    def do_HEAD(self) -> None:
-        if self._is_asked_for_here():
-            super().do_HEAD()
-
-    def _is_asked_for_here(self) -> bool:
-        """Not by a page elsewhere whose name was made to point here."""
-        if self.headers.get("Host", "").rpartition(":")[0] in ("127.0.0.1", "localhost"):
-            return True
-        self.send_error(403, "This server answers to its own machine only.")
-        return False
-
-    def _send_report(self) -> None:
-        report = Path(self.directory) / "report.html"
-        page = (report.read_bytes() if report.is_file() else _WAITING) + _RELOADING
+    def _report(self) -> BytesIO:
+        path = Path(self.directory) / "report.html"
+        page = path.read_bytes() if path.is_file() else _WAITING
+        version = hashlib.sha256(page).hexdigest()
+        page += (_RELOADING % version).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))
+        self.send_header("ETag", version)
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
-        self.wfile.write(page)
+        return BytesIO(page)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the browser asks every second."""

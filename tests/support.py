@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorData
 
 from salreg.callbacks import SaliencyRegularizer
 from salreg.data import AnnotatedDataset
+from salreg.plotting import Frame, History
+from salreg.sanity import SanityCheck
 
 SIDE = 8
 
@@ -157,3 +159,19 @@ class Gloo(DDPStrategy):
 
     def _configure_launcher(self) -> None:
         self._launcher = Launcher(self, start_method="spawn")
+
+
+def history(epochs: int = 3, seed: int = 0, label: str = "cat") -> History:
+    """What snapshots of two samples might have seen."""
+    x, _, annotations = images(2)
+    seen = History(list(x), list(annotations), [label] * 2)
+    generator = torch.Generator().manual_seed(seed)
+    for epoch in range(epochs):
+        share = 0.4 / (epoch + 1)
+        maps = [torch.rand(SIDE, SIDE, generator=generator) for _ in range(2)]
+        seen.add("input_gradient", Frame(epoch, maps, [label] * 2, [share, float("nan")]))
+        seen.panel.append({"epoch": epoch, "attribution": "input_gradient", "probe": False, "spurious_saliency": share})
+        seen.curves[epoch] = {"val/accuracy": 0.9, "panel/reliance": share}
+    curve = [1.0, 0.5, 0.0]
+    seen.sanity = {"input_gradient": SanityCheck({"net.2": 0.5, "net.0": 0.1}, curve, curve[::-1], curve, curve[::-1])}
+    return seen

@@ -67,7 +67,7 @@ def panel_figure(runs: Mapping[str, History], attribution: str) -> Figure:
     for axis, title in frames[-1]["layout"].items():
         layout[axis] = {**layout[axis], **title}
     keys = _legend(first.annotations)
-    layout |= {"sliders": [_slider(epochs)], "updatemenus": [_play()]}
+    layout |= {"sliders": [_slider(epochs, layout["width"])], "updatemenus": [_play()]}
     return {"data": [*frames[-1]["data"], *outlines, *keys], "layout": layout, "frames": frames}
 
 
@@ -197,11 +197,13 @@ def _border(marked: Tensor) -> tuple[list[Any], list[Any]]:
     return x, y
 
 
-def _slider(epochs: Sequence[int]) -> Figure:
+def _slider(epochs: Sequence[int], width: int) -> Figure:
+    """Beside the buttons, whose size does not depend on the width."""
+    left = 125 / (width - 40)
     now = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     steps = [{"method": "animate", "label": str(epoch), "args": [[str(epoch)], now]} for epoch in epochs]
     shown = {"prefix": "epoch ", "xanchor": "left", "font": {"size": 14}}
-    return {"steps": steps, "active": len(epochs) - 1, "currentvalue": shown, "x": 0.12, "len": 0.88, "pad": {"t": 40}}
+    return {"steps": steps, "active": len(epochs) - 1, "currentvalue": shown, "x": left, "len": 1 - left, "pad": {"t": 40}}
 
 
 def _play() -> Figure:
