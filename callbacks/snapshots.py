@@ -312,7 +312,8 @@ def _named(attributions: Sequence[Attribution]) -> dict[str, Attribution]:
     for attribution in attributions:
         name = known.name_of(attribution)
         if isinstance(attribution.layer, str) and attribution.layer not in (ATTENTION, LAST_CONV):
-            name += "_" + "".join(c if c.isalnum() else "-" for c in attribution.layer)
+            name += f"_{attribution.layer}"
+        name = "".join(c if c.isalnum() or c == "_" else "-" for c in name)
         if name in named and vars(named[name]) == vars(attribution):
             continue
         while name in named:

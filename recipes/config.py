@@ -84,7 +84,7 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
     if isinstance(group, DictConfig) and "name" in group:
         key = f"{key}.name"
     known = keys(config)
-    if key not in known and not _is_trainer_argument(key):
+    if key not in known and not _is_open(key):
         raise ConfigError(f"There is no key {key!r}{nearest(key, known)}. `salreg validate` lists all keys of a recipe.")
     try:
         OmegaConf.update(config, key, value)
@@ -96,7 +96,7 @@ def check(config: DictConfig, like: DictConfig, where: str) -> None:
     """Refuse keys that a recipe does not have, or lacks."""
     known, given = set(keys(like)), set(keys(config))
     for key in sorted(given - known):
-        if not _is_trainer_argument(key) and not key.startswith("arms."):
+        if not _is_open(key) and not key.startswith("arms."):
             raise ConfigError(f"{where}: there is no key {key!r}{nearest(key, known)}.")
     missing = sorted(key for key in known - given if not key.startswith(("arms", "trainer.")))
     if missing:
@@ -124,6 +124,9 @@ def _original(config: DictConfig, path: Path) -> DictConfig:
     raise ConfigError(f"{path}: `recipe: {config.get('recipe')}` is unknown. There are: {', '.join(known)}.")
 
 
-def _is_trainer_argument(key: str) -> bool:
+def _is_open(key: str) -> bool:
+    """Whether a key may be new: an argument of the Trainer, or the name of a number to be alerted by."""
+    if key.startswith("snapshots.alerts."):
+        return True
     group, _, name = key.partition(".")
     return group == "trainer" and name in inspect.signature(pl.Trainer).parameters

@@ -7,7 +7,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-_WAITING = b"<!DOCTYPE html><meta charset='utf-8'><link rel='icon' href='data:,'><title>salreg</title><p>There is no report yet: wait for a snapshot.</p>"
+_WAITING = b"""<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,"><title>salreg</title>
+<p>There is no report yet: wait for a snapshot.</p>
+"""
 _RELOADING = """
 <script>
 setInterval(() => fetch("report.html", {method: "HEAD", cache: "no-store"})

@@ -92,12 +92,14 @@ def resolve(attribution: str | MapFunction | Attribution) -> Attribution:
 
 
 def name_of(attribution: Attribution) -> str:
-    """The name that an attribution's class goes by, or the class's own.
+    """The name that an attribution's class goes by, or a user's function's, or the class's own.
 
     Example:
         >>> name_of(HiResCAM("net.3"))
         'hires_cam'
     """
+    if isinstance(attribution, CustomAttribution):
+        return attribution.name
     return next((name for name, kind in NAMED.items() if kind is type(attribution)), type(attribution).__name__)
 
 

@@ -43,23 +43,24 @@ class CustomAttribution(Attribution):
         assert recording.module is not None
         saliency = self.function(recording.module, _as_given(recording), target)
         if not isinstance(saliency, Tensor):
-            raise TypeError(f"{self._name()} returned {type(saliency).__name__}; a map is a tensor.")
+            raise TypeError(f"{self.name} returned {type(saliency).__name__}; a map is a tensor.")
         if create_graph and not saliency.requires_grad:
             raise RuntimeError(
-                f"The map of {self._name()} carries no gradient, so a penalty on it could not change the model. Differentiate "
+                f"The map of {self.name} carries no gradient, so a penalty on it could not change the model. Differentiate "
                 "with create_graph=True and detach nothing, or use it for snapshots and metrics only."
             )
         return saliency
 
-    def _name(self) -> str:
-        return getattr(self.function, "__name__", type(self.function).__name__)
+    @property
+    def name(self) -> str:
+        """The function's, or its class's."""
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
 
 
 class CaptumAttribution(CustomAttribution):
     """A Captum attribution object, for snapshots and metrics.
 
-    Captum detaches most of its maps, and the gradient of some that seem to carry one is incomplete. Inside a penalty the
-    wrapper
+    Captum detaches most of its maps, and the gradient of some that seem to carry one is incomplete. Inside a penalty the wrapper
     refuses them, unless the object's ``gradient_func`` was replaced by one that differentiates with ``create_graph=True``.
 
     Args:
@@ -88,9 +89,8 @@ class CaptumAttribution(CustomAttribution):
         own = getattr(getattr(self.captum, "gradient_func", None), "__module__", "captum")
         if create_graph and own.startswith("captum"):
             raise RuntimeError(
-                f"The map of Captum's {self._name()} carries no complete gradient (Captum detaches it, or parts of it), so a "
-                f"penalty "
-                "on it would not train the model rightly. Use salreg's attribution of that name inside penalties."
+                f"The map of Captum's {self.name} carries no complete gradient (Captum detaches it, or parts of it), so a "
+                "penalty on it would not train the model rightly. Use salreg's attribution of that name inside penalties."
             )
         return super().explain(recording, target, create_graph=create_graph, scale=scale)
 
@@ -98,7 +98,8 @@ class CaptumAttribution(CustomAttribution):
         saliency = self.captum.attribute(inputs, target=target, **self.options)
         return saliency[0] if isinstance(saliency, tuple) else saliency
 
-    def _name(self) -> str:
+    @property
+    def name(self) -> str:
         return type(self.captum).__name__
 
 

@@ -58,7 +58,8 @@ def report(runs: Mapping[str, History], title: str, verdict: str = "") -> str:
             heading = "Configuration" + (f" ({name})" if several else "")
             parts.append(f"<details><summary>{escape(heading)}</summary><pre>{escape(run.config)}</pre></details>")
     body = "\n".join(parts)
-    head = f'<meta charset="utf-8"><link rel="icon" href="data:,"><title>{escape(title)}</title><style>{_STYLE}</style><script>{get_plotlyjs()}</script>'
+    head = f'<meta charset="utf-8"><link rel="icon" href="data:,"><title>{escape(title)}</title>'
+    head += f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script>"
     return f"<!DOCTYPE html>\n<html><head>{head}</head>\n<body>\n{body}\n</body></html>\n"
 
 

@@ -149,3 +149,29 @@ def test_dict_batches_with_keyword_arguments():
 def test_a_chunk_of_one_is_refused():
     with pytest.raises(ValueError, match="chunk_size is at least 2"):
         SaliencyMetrics(chunk_size=1)
+
+
+def test_the_worst_groups_accuracy():
+    x, y, annotations = images()
+    groups = torch.arange(24) % 2
+    used = trainer(SaliencyMetrics(group=2, target=1))
+
+    class Three(Lit):
+        def validation_step(self, batch, batch_idx):
+            self(batch[0])
+
+    module = fresh(Three)
+    used.validate(module, loader(AnnotatedDataset(TensorDataset(x, y, groups), annotations)), verbose=False)
+    right = (module(x).argmax(1) == y).float()
+    worst = min(right[groups == group].mean().item() for group in (0, 1))
+    assert used.callback_metrics["val/worst_group_accuracy"].item() == pytest.approx(worst)
+
+
+def test_reliance_on_a_region_that_is_filled():
+    """The corner's grey is the class: swapped it points elsewhere, filled with the mean it says the same of all."""
+    module = fresh()
+    fit(module, data=plain_loader(), epochs=30)
+    used = trainer(SaliencyMetrics())
+    used.validate(module, loader(batch_size=24), verbose=False)
+    values = {name: used.callback_metrics[f"val/{name}"].item() for name in ("reliance", "reliance_mean", "reliance_noise")}
+    assert all(0.2 < value <= 1 for value in values.values()), values

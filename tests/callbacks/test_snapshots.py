@@ -1,8 +1,15 @@
 """Pictures of a fixed panel, taken without leaving a trace in the training."""
 
 import csv
+import html
+import os
+import subprocess
+import sys
+import threading
 import warnings
+from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import pytorch_lightning as pl
@@ -19,7 +26,9 @@ from salreg.attributions import GradCAM, InputGradient, name_of
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots, snapshot_files
 from salreg.callbacks.panel import spread
 from salreg.callbacks.probes import default_probes
+from salreg.callbacks.snapshot_files import SnapshotFiles
 from salreg.metrics.functional import spurious_saliency
+from salreg.plotting import History
 
 
 def test_a_film_strip_and_an_overlay_per_sample_and_epoch(tmp_path):
@@ -335,3 +344,144 @@ def test_the_numbers_go_on_after_an_interruption(tmp_path):
     rows = panel_rows(tmp_path / "b")
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
     assert rows[2]["cosine_to_first"] != ""
+
+
+# The end of a training
+
+
+def test_the_end_says_what_happened_and_checks_the_maps(tmp_path):
+    module = fresh()
+    callback = SaliencySnapshots(panel=8, dir=tmp_path / "out", probes=["occlusion"])
+    fit(module, regularizer(), callback, val=loader(), epochs=2)
+    assert list(callback.history.sanity) == ["input_gradient", "occlusion"]
+    assert callback.history.verdict.startswith("spurious saliency ")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Can the maps be trusted?" in page
+    assert html.escape(callback.history.verdict) in page
+
+
+def test_checks_leave_the_model_as_it_was_trained():
+    ours, theirs = fresh(Lit, noisy_net()), fresh(Lit, noisy_net())
+    theirs.load_state_dict(ours.state_dict())
+    fit(ours, SaliencySnapshots(panel=4, sanity=True), val=loader())
+    fit(theirs, SaliencySnapshots(panel=4, sanity=False), val=loader())
+    assert same(ours, theirs)
+
+
+def test_checks_that_fail_cost_a_warning(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("salreg.callbacks.snapshots.panel_sanity", broken)
+    callback = SaliencySnapshots(panel=2)
+    with pytest.warns(UserWarning, match="check of the saliency maps failed: out of memory"):
+        fit(fresh(), callback, val=loader(), epochs=1)
+    assert len(callback.history.frames["input_gradient"]) == 2
+
+
+def test_a_constant_explainer_is_flagged_in_the_report(tmp_path):
+    def input_itself(model, inputs, target):
+        return inputs + 0 * sum(parameter.sum() for parameter in model.parameters())
+
+    fit(fresh(), SaliencySnapshots(panel=8, dir=tmp_path, attributions=[input_itself], probes=[]), val=loader(), epochs=1)
+    assert "input_itself</b> is not to be trusted on this model" in (tmp_path / "report.html").read_text()
+
+
+# Names
+
+
+def test_classes_are_called_by_their_names(tmp_path):
+    callback = SaliencySnapshots(panel=2, dir=tmp_path, class_names=["cat", "<dog>", "owl"])
+    fit(fresh(), callback, val=loader(), epochs=1)
+    frame = callback.history.frames["input_gradient"][0]
+    assert {*callback.history.labels, *frame.predictions} <= {"cat", "<dog>", "owl"}
+    assert "<dog>" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_names_are_the_datasets_own():
+    class Named(TensorDataset):
+        classes = ("cat", "dog", "owl")
+
+    x, y, annotations = images()
+    callback = SaliencySnapshots(panel=2)
+    fit(fresh(), callback, data=loader(AnnotatedDataset(Named(x, y), annotations)), epochs=1)
+    assert set(callback.history.labels) <= set(Named.classes)
+
+
+# What is left behind
+
+
+def test_everything_at_weight_zero_is_bit_identical():
+    ours, theirs = fresh(Lit, noisy_net()), fresh(Lit, noisy_net())
+    theirs.load_state_dict(ours.state_dict())
+    fit(theirs, data=plain_loader(shuffle=True), val=plain_loader(), epochs=2)
+    watching = [regularizer(weight=0), SaliencyMetrics(), SaliencySnapshots(panel=4, alerts={"reliance": 0.0})]
+    fit(ours, *watching, data=loader(shuffle=True), val=loader(), epochs=2)
+    assert same(ours, theirs)
+
+
+def test_two_hundred_snapshots_leave_nothing_open(monkeypatch):
+    """Open files, hooks and figures are counted after the 20th and after the 200th snapshot."""
+    monkeypatch.setattr("salreg.callbacks.snapshot_files.SnapshotFiles.write", lambda *_: None)  # 200 folders of pictures
+    counts = {}
+
+    class Count(pl.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in pl_module.modules())
+            files = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
+            counts[trainer.current_epoch] = (files, hooks, len(plt.get_fignums()), threading.active_count())
+
+    module, snapshots = fresh(), SaliencySnapshots(panel=1, probes=["occlusion"], sanity=False)
+    fit(module, snapshots, Count(), data=loader(batch_size=24), val=loader(batch_size=24), epochs=200)
+    assert len(snapshots.state_dict()["epochs_drawn"]) == 201
+    assert counts[20] == counts[199]
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from support import fit, fresh, loader
+from salreg.callbacks import SaliencySnapshots, snapshot_files
+
+save, pictures = snapshot_files.imsave, []
+
+def dying(path, pixels, format):
+    pictures.append(path)
+    if len(pictures) == 5:  # the film strip, for the second time: its first half is on the disk
+        Path(path).write_bytes(b"half a picture")
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(path, pixels, format=format)
+
+snapshot_files.imsave = dying
+fit(fresh(), SaliencySnapshots(panel=2, dir=Path("out"), probes=[]), epochs=2)
+"""
+
+
+def test_a_kill_amid_a_snapshot_leaves_whole_files(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, capture_output=True)
+    assert killed.returncode == -9
+    drawn = sorted(path for path in (tmp_path / "out").rglob("*.png") if not path.name.startswith("."))
+    assert len(drawn) == 3
+    assert all(imread(path).ndim == 3 for path in drawn)
+    assert (tmp_path / "out" / "report.html").read_text().endswith("</html>\n")
+    assert History.load(tmp_path / "out" / "snapshots" / "history.pt").frames["input_gradient"][0].epoch == 0
+
+
+def test_two_runs_at_once_take_folders_of_their_own(tmp_path):
+    first, second = SnapshotFiles.unused(tmp_path), None
+    (first.snapshots / "panel.csv").write_text("mine")
+    second = SnapshotFiles.unused(tmp_path)
+    assert first.snapshots != second.snapshots
+    assert first.report != second.report
+
+
+def test_the_history_goes_on_after_an_interruption(tmp_path):
+    first = SaliencySnapshots(panel=4, dir=tmp_path / "a", probes=[])
+    used = fit(fresh(), first, SaliencyMetrics(), val=loader(), epochs=2)
+    used.save_checkpoint(tmp_path / "at_2.ckpt")
+    second = SaliencySnapshots(panel=4, dir=tmp_path / "b", probes=[])
+    trainer(second, SaliencyMetrics(), epochs=3).fit(fresh(), loader(), loader(), ckpt_path=tmp_path / "at_2.ckpt")
+    assert [frame.epoch for frame in second.history.frames["input_gradient"]] == [0, 1, 2, 3]
+    assert all("val/reliance" in second.history.curves[epoch] for epoch in (1, 2, 3))

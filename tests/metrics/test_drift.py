@@ -7,6 +7,7 @@ import torch
 from scipy.stats import entropy, spearmanr
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from salreg.metrics import MapCosine, MapEntropy, MapGini, MapRankCorrelation, MapShift, MapSSIM
 from salreg.metrics.functional import (
     map_center,
     map_cosine,
@@ -80,3 +81,22 @@ def test_a_map_of_zeros_has_no_shape(describe):
 def test_structural_similarity_is_one_of_images():
     with pytest.raises(ValueError, match="one of images"):
         map_ssim(FLAT, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("metric", "function"),
+    [(MapCosine, map_cosine), (MapRankCorrelation, map_rank_correlation), (MapSSIM, map_ssim), (MapShift, map_shift)],
+)
+def test_metrics_are_means_over_batches(metric, function):
+    measured = metric()
+    for part in (slice(0, 1), slice(1, 4)):
+        measured.update(ONE[part], TWO[part])
+    torch.testing.assert_close(measured.compute(), function(ONE, TWO).mean())
+
+
+@pytest.mark.parametrize(("metric", "function"), [(MapEntropy, map_entropy), (MapGini, map_gini)])
+def test_maps_without_a_shape_are_counted_apart(metric, function):
+    measured = metric()
+    measured.update(torch.cat([ONE, torch.zeros_like(ONE[:1])]))
+    torch.testing.assert_close(measured.compute(), function(ONE).mean())
+    assert measured.undefined == 1

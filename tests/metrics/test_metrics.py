@@ -157,3 +157,21 @@ def test_they_are_metrics_too(metric, expected):
     metric = metric()
     metric.update(tensor([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0], [1.0, 2.0]]), tensor([[0, 1], [0, 1], [0, 1], [0, 0]]))
     assert (metric.compute().item(), metric.undefined.item()) == (expected, 1)
+
+
+@pytest.mark.parametrize("by", ["mean", "noise"])
+def test_a_filled_region_tells_nothing_of_the_sample(by):
+    x = torch.rand(200, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
+    annotation = torch.zeros(200, 1, 4, 4)
+    annotation[:, :, 0, 0] = -1
+    replaced = replace_spurious(x, annotation, torch.Generator().manual_seed(0), by)
+    assert torch.equal(replaced[:, :, 1:], x[:, :, 1:])
+    filled = replaced[:, :, 0, 0]
+    torch.testing.assert_close(filled.mean(0), x.mean((0, 2, 3)), rtol=0.15, atol=0)
+    spread = torch.zeros(3) if by == "mean" else x.std((0, 2, 3))
+    torch.testing.assert_close(filled.std(0), spread, rtol=0.15, atol=1e-6)
+
+
+def test_a_region_cannot_be_replaced_by_just_anything():
+    with pytest.raises(ValueError, match="swap, mean, noise, not by 'zeros'"):
+        replace_spurious(torch.rand(2, 3), -torch.ones(2, 3), by="zeros")

@@ -1,6 +1,9 @@
 """The ``salreg`` command as a user types it."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,3 +168,29 @@ def test_mistakes_cost_one_line_and_no_traceback(arguments, message, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert "Traceback" not in error
+
+
+def test_wandb_without_a_key_or_a_terminal_says_what_to_do(tmp_path):
+    """In a process of its own: W&B remembers the offline runs of this one."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
+    command = [sys.executable, "-m", "salreg.recipes.cli", "run", "decoy_digits", *FAST, "logger=wandb"]
+    environment["NETRC"] = str(tmp_path / "none")
+    ended = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
+    assert ended.returncode != 0
+    assert "W&B cannot start" in ended.stderr
+    assert "logger.offline=true" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_trackio_is_the_default_and_the_way_to_look_is_printed(capsys):
+    assert main(["run", "decoy_digits", *FAST]) == 0
+    assert "trackio show --project salreg" in capsys.readouterr().out
+
+
+def test_compare_writes_one_report_of_the_same_samples():
+    assert main(["compare", "decoy_digits", *FAST, "--arms", "plain,regularised", "logger=none"]) == 0
+    page = only("runs/compare_decoy_digits/*/report.html").read_text()
+    assert page.count("Where the model looks") == 1
+    assert "plain: " in page
+    assert "regularised: " in page
+    assert "spurious saliency " in page

@@ -58,3 +58,10 @@ def test_a_copied_yaml_is_checked_against_its_recipe(tmp_path):
         load(edited(tmp_path, "recipe: decoy ", "recipe: decoi "))
     with pytest.raises(ConfigError, match="not readable as YAML"):
         load(edited(tmp_path, "seed: 0", "seed: [0"))
+
+
+def test_alerts_are_called_by_any_name():
+    assert load("decoy_digits", ["snapshots.alerts.reliance=0.2"]).snapshots.alerts == {"reliance": 0.2}
+    assert load("decoy_digits", ["snapshots.alerts={a/b: 1}"]).snapshots.alerts == {"a/b": 1}
+    with pytest.raises(ConfigError, match=r"no key 'snapshots.alert.reliance'"):
+        load("decoy_digits", ["snapshots.alert.reliance=0.2"])
