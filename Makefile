@@ -23,6 +23,7 @@ benchmark: .venv/installed  ## what a penalised step costs, and post-hoc maps an
 	$(BIN)/python -m benchmarks.step_cost
 	$(BIN)/python -m benchmarks.step_cost --presets
 	$(BIN)/python -m benchmarks.attributions
+	@echo "With MNIST at hand: $(BIN)/python -m benchmarks.snapshot_cost --data path/to/mnist"
 
 clean:
 	rm -rf .venv build demo

@@ -60,8 +60,9 @@ class CustomAttribution(Attribution):
 class CaptumAttribution(CustomAttribution):
     """A Captum attribution object, for snapshots and metrics.
 
-    Captum detaches most of its maps, and the gradient of some that seem to carry one is incomplete. Inside a penalty the wrapper
-    refuses them, unless the object's ``gradient_func`` was replaced by one that differentiates with ``create_graph=True``.
+    Captum detaches most of its maps, and the gradient of some that seem to carry one is incomplete. Inside a penalty the
+    wrapper refuses them, unless the object's ``gradient_func`` was replaced by one that differentiates with
+    ``create_graph=True``.
 
     Args:
         captum: For example ``captum.attr.IntegratedGradients(model)``.
