@@ -434,7 +434,7 @@ def test_two_hundred_snapshots_leave_nothing_open(monkeypatch):
     module, snapshots = fresh(), SaliencySnapshots(panel=1, probes=["occlusion"], sanity=False)
     fit(module, snapshots, Count(), data=loader(batch_size=24), val=loader(batch_size=24), epochs=200)
     assert len(snapshots.state_dict()["epochs_drawn"]) == 201
-    assert counts[20] == counts[199]
+    assert all(last <= early for early, last in zip(counts[20], counts[199], strict=True))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
 
 
