@@ -1,17 +1,17 @@
 """What Weights & Biases is sent, read back from the files of offline runs."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
-from support import Gloo, Interleaved, fit, fresh, loader, regularizer, trainer
+from support import fit, fresh, loader, regularizer
 
 from salreg.annotations import SPURIOUS
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
@@ -165,19 +165,33 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".log")
 
 
-class Finish(pl.Callback):
-    """Ends the run in the process that began it."""
+TWO_PROCESSES = """
+from pathlib import Path
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import WandbLogger
+from support import Gloo, Interleaved, fresh, trainer
+from salreg.callbacks import SaliencySnapshots
 
+class Finish(pl.Callback):
     def teardown(self, trainer, pl_module, stage):
         if trainer.is_global_zero:
-            trainer.logger.experiment.finish()
+            trainer.logger.experiment.finish()  # in the process that began the run
+
+if __name__ == "__main__":
+    logger = WandbLogger(save_dir=Path(), offline=True, project="salreg-test")
+    options = {"devices": 2, "strategy": Gloo(), "use_distributed_sampler": False}
+    used = trainer(SaliencySnapshots(panel=2, sanity=False), Finish(), logger=logger, epochs=1, **options)
+    used.fit(fresh(), datamodule=Interleaved())
+"""
 
 
 def test_two_processes_log_once(tmp_path):
-    snapshots = SaliencySnapshots(panel=2, sanity=False)
-    options = {"devices": 2, "strategy": Gloo(), "use_distributed_sampler": False}
-    used = trainer(snapshots, Finish(), logger=offline(tmp_path), epochs=1, **options)
-    used.fit(fresh(), datamodule=Interleaved())
+    """Apart from this process, whose W&B service they would share (``WANDB_SERVICE``) and leave in disorder."""
+    script = tmp_path / "train.py"
+    script.write_text(TWO_PROCESSES)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, check=True, timeout=90, stdin=subprocess.DEVNULL)
     assert len(media(tmp_path, "sample_00")) == 2
     assert len(media(tmp_path, "film_strip")) == 2
     assert len([record for record in records(tmp_path, "history") if "panel/reliance" in record["item"]]) == 2
