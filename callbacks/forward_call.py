@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 
@@ -24,6 +25,7 @@ class ForwardCall:
         kwargs: Keyword arguments, likewise.
         input_index: Which of the batch's tensors is explained.
         forward_module: Name of the module whose output is the logits, where the user gave one.
+        embedding: Name of the module that embeds token numbers, likewise.
     """
 
     module: str
@@ -31,9 +33,17 @@ class ForwardCall:
     kwargs: dict[str, Any]
     input_index: int
     forward_module: str | None = None
+    embedding: str | None = None
 
     @classmethod
-    def learn(cls, module: pl.LightningModule, recording: Recording, sample: Any, forward_module: str | None) -> "ForwardCall":
+    def learn(
+        cls,
+        module: pl.LightningModule,
+        recording: Recording,
+        sample: Any,
+        forward_module: str | None = None,
+        embedding: str | None = None,
+    ) -> "ForwardCall":
         """Turn an observed step into a call that can be repeated.
 
         Raises:
@@ -46,7 +56,7 @@ class ForwardCall:
         repeatable = recording.problem is None and recording.logits is not None and id(recording.module) in names
         if not repeatable or index is None or tensors_in(arguments):
             raise RuntimeError(recording.problem or _needs_forward(module))
-        return cls(names[id(recording.module)], *arguments, index, forward_module)
+        return cls(names[id(recording.module)], *arguments, index, forward_module, embedding)
 
     @classmethod
     def of_forward(cls, module: pl.LightningModule, sample: Any) -> "ForwardCall":
@@ -57,7 +67,7 @@ class ForwardCall:
         return cls("", (_FromBatch(floating[0]),), {}, floating[0])
 
     def input_of(self, sample: Any) -> Tensor:
-        """The explained input of a batch."""
+        """The explained input of a batch: images, rows of a table, or token numbers."""
         return tensors_in(sample)[self.input_index]
 
     def run(self, module: pl.LightningModule, sample: Any, layers: Any = (), replaced: Tensor | None = None) -> Recording:
@@ -67,15 +77,23 @@ class ForwardCall:
             module: The LightningModule.
             sample: The batch, laid out like the one the call was learned from.
             layers: Layers whose outputs are taps.
-            replaced: Stands for the explained input.
+            replaced: Stands for the explained input, or for the embedded tokens ``(B, E, T)`` of a text.
         """
         tensors = tensors_in(sample)
-        if replaced is not None:
+        of_tokens = not tensors[self.input_index].is_floating_point()
+        if replaced is not None and not of_tokens:
             tensors[self.input_index] = replaced
         args, kwargs = _fill((self.args, self.kwargs), tensors)
         called = find_layer(module, self.module)
-        logits_from = called if self.forward_module is None else find_layer(module, self.forward_module)
-        with record(module, layers, batch=tensors, forward_module=logits_from, tap_input=replaced is None) as recording:
+        with record(
+            module,
+            layers,
+            batch=tensors,
+            forward_module=called if self.forward_module is None else find_layer(module, self.forward_module),
+            embedding=None if self.embedding is None else find_layer(module, self.embedding),
+            tap_input=replaced is None and torch.is_grad_enabled(),
+            replaced=replaced if of_tokens else None,
+        ) as recording:
             called(*args, **kwargs)
         return recording
 
@@ -98,6 +116,6 @@ def _fill(arguments: Any, tensors: list[Tensor]) -> Any:
 def _needs_forward(module: pl.LightningModule) -> str:
     return (
         f"The way {type(module).__name__}'s step calls its network cannot be repeated on other samples: its input is not one "
-        "of the batch's floating point tensors. Give the LightningModule a forward(x) that returns the logits of a batch's "
+        "of the batch's tensors. Give the LightningModule a forward(x) that returns the logits of a batch's "
         "input, and call self(x) in the steps."
     )

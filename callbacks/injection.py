@@ -50,6 +50,7 @@ class Injection:
     Attributes:
         regularizers: Add their penalties to the training loss, in this order.
         forward_module: Name of the module whose output is the logits, where a callback gives one.
+        embedding: Name of the module that embeds token numbers, likewise.
         forward_call: How the module calls its network, once a step was seen.
         problem: Why that could not be learned from the last step seen.
     """
@@ -58,6 +59,7 @@ class Injection:
         self.callbacks: list[pl.Callback] = []
         self.regularizers: list[Regularizer] = []
         self.forward_module: str | None = None
+        self.embedding: str | None = None
         self.forward_call: ForwardCall | None = None
         self.problem = "No step of the module has been seen with an annotated batch yet."
         self._replacements: list[Replacement] = [
@@ -76,7 +78,7 @@ class Injection:
     def learn(self, module: pl.LightningModule, recording: Recording, sample: Any) -> None:
         """Remember how the module calls its network."""
         try:
-            self.forward_call = ForwardCall.learn(module, recording, sample, self.forward_module)
+            self.forward_call = ForwardCall.learn(module, recording, sample, self.forward_module, self.embedding)
         except RuntimeError as error:
             try:
                 self.forward_call = ForwardCall.of_forward(module, sample)
@@ -92,24 +94,25 @@ def attach(
     callback: pl.Callback,
     *,
     forward_module: str | None = None,
+    embedding: str | None = None,
     regularizer: Regularizer | None = None,
 ) -> Injection:
     """Make a callback one of those that share the module's injection, installing it for the first.
 
     Raises:
-        ValueError: ``forward_module`` differs from another callback's.
+        ValueError: ``forward_module`` or ``embedding`` differs from another callback's.
     """
     injection = _injections.get(module) or _injections.setdefault(module, Injection(module))
     if callback not in injection.callbacks:
         injection.callbacks.append(callback)
         if regularizer is not None:
             injection.regularizers.append(regularizer)
-    if forward_module is not None:
-        if injection.forward_module not in (None, forward_module):
-            raise ValueError(
-                f"Two salreg callbacks name different forward modules: {injection.forward_module!r} and {forward_module!r}."
-            )
-        injection.forward_module = forward_module
+    for what, name in (("forward_module", forward_module), ("embedding", embedding)):
+        if name is not None:
+            earlier = getattr(injection, what)
+            if earlier not in (None, name):
+                raise ValueError(f"Two salreg callbacks name different modules as {what}: {earlier!r} and {name!r}.")
+            setattr(injection, what, name)
     return injection
 
 
@@ -181,7 +184,8 @@ class Step(Replacement):
 
     def __call__(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(batch, AnnotatedBatch):
-            if self.name != "training_step" or not self._penalises_unannotated():
+            # A validation step may call self.training_step, too.
+            if self.name != "training_step" or not self.module.trainer.training or not self._penalises_unannotated():
                 return self.method(batch, *args, **kwargs)
             batch = AnnotatedBatch.unannotated(batch)
         penalising = self.name == "training_step" and [r for r in self.injection.regularizers if r.wants()]
@@ -248,9 +252,13 @@ class Step(Replacement):
         return output
 
     def _record(self, layers: list[Layer], sample: Any, tap_input: bool = True) -> Any:
-        name = self.injection.forward_module
-        forward_module = None if name is None else find_layer(self.module, name)
-        return record(self.module, layers, batch=sample, forward_module=forward_module, tap_input=tap_input)
+        forward_module, embedding = (
+            None if name is None else find_layer(self.module, name)
+            for name in (self.injection.forward_module, self.injection.embedding)
+        )
+        return record(
+            self.module, layers, batch=sample, forward_module=forward_module, embedding=embedding, tap_input=tap_input
+        )
 
 
 def _sample(value: Any) -> Any:

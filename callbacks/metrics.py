@@ -35,8 +35,7 @@ class SaliencyMetrics(pl.Callback):
         group: Where a batch holds the groups ``(B,)``, integers from 0: a mapping's key or a tuple's position. Then the
             accuracy of the worst group is logged.
         groups: How many groups there are.
-        forward_module: As in ``SaliencyRegularizer``.
-        target: As in ``SaliencyRegularizer``.
+        forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
 
     Example:
         >>> trainer = pl.Trainer(callbacks=[SaliencyMetrics(max_batches=4)], logger=False)
@@ -51,6 +50,7 @@ class SaliencyMetrics(pl.Callback):
         group: Target = None,
         groups: int = 2,
         forward_module: str | None = None,
+        embedding: str | None = None,
         target: Target = None,
     ) -> None:
         if chunk_size < 2:
@@ -60,6 +60,7 @@ class SaliencyMetrics(pl.Callback):
         self.max_batches = max_batches
         self.group = group
         self.forward_module = forward_module
+        self.embedding = embedding
         self.target = target
         self._spurious, self._relevant = SpuriousSaliency(), RelevantSaliency()
         self._worst = None if group is None else WorstGroupAccuracy(groups)
@@ -74,7 +75,7 @@ class SaliencyMetrics(pl.Callback):
         self._warned = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._injection = attach(pl_module, self, forward_module=self.forward_module)
+        self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         detach(pl_module, self)
@@ -129,7 +130,7 @@ class SaliencyMetrics(pl.Callback):
             self._relevant.update(saliency, annotation)
             before = recording.require_logits().detach()
             predictions.append(predicted_classes(before))
-            inputs = call.input_of(chunk.tensors)
+            inputs = recording.floating_input()
             if len(inputs) > 1 and annotations.fits(annotation, inputs):
                 for by, metric in self._reliance.items():
                     replaced = replace_spurious(inputs, annotation, generator, by)

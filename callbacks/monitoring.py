@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from salreg import annotations
 from salreg.attributions import Attribution
 from salreg.attributions.cam import upsample
 from salreg.callbacks.forward_call import ForwardCall
@@ -51,12 +52,17 @@ def chunks(batch: AnnotatedBatch, target: Tensor | None, size: int) -> Iterator[
 
 
 def explain(module: pl.LightningModule, call: ForwardCall, attribution: Attribution, chunk: Chunk) -> tuple[Tensor, Recording]:
-    """The saliency of some samples on their annotations' grid ``(b, ...)``, and the recorded forward pass."""
+    """The saliency of some samples on their annotations' grid ``(b, ...)``, 0 where a text has no place, and the recorded
+    forward pass."""
     with twice_differentiable(module):
         recording = call.run(module, chunk.tensors, attribution.layers)
     saliency = attribution.explain(recording, chunk.target).detach().float()
     if attribution.layer is not None and chunk.annotation.ndim == 4:
         saliency = upsample(saliency, tuple(chunk.annotation.shape[-2:]))
+    if chunk.annotation.ndim == 2:
+        annotation = recording.without_padding(chunk.annotation.to(saliency.device))
+        if annotations.fits(annotation, saliency):
+            saliency = saliency * annotations.places(annotations.align(annotation, saliency))
     return saliency, recording
 
 

@@ -38,10 +38,10 @@ def panel_reliance(module: pl.LightningModule, call: ForwardCall, panel: Chunk) 
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for piece in _pieces(panel, module.device):
-            inputs = call.input_of(piece.tensors)
+            recording = call.run(module, piece.tensors)
+            inputs, before = recording.floating_input(), recording.require_logits()
             if len(inputs) < 2 or not annotations.fits(piece.annotation, inputs):
                 continue
-            before = call.run(module, piece.tensors, replaced=inputs).require_logits()
             for by in REPLACED_BY:
                 for _ in range(_ROUNDS[by]):
                     replaced = replace_spurious(inputs, piece.annotation, generator, by)
@@ -62,7 +62,9 @@ def panel_sanity(module: pl.LightningModule, call: ForwardCall, attribution: Att
     def maps() -> Tensor:
         return explain(module, call, attribution, piece)[0]
 
-    return sanity.check(module, maps, predict, call.input_of(piece.tensors))
+    with torch.no_grad():
+        inputs = call.run(module, piece.tensors).floating_input()
+    return sanity.check(module, maps, predict, inputs)
 
 
 def _pieces(panel: Chunk, device: torch.device) -> Iterator[Chunk]:

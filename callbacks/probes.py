@@ -20,15 +20,13 @@ def default_probes(
 
     Args:
         module: What is explained.
-        inputs: Some of its inputs ``(B, ...)``.
+        inputs: Some of its inputs ``(B, ...)``; ``(B, E, T)`` of a text.
         watched: The attributions that are drawn or regularised.
         count: How many.
 
     Returns:
-        At most ``count``, of a family each; none for inputs that carry no gradient, such as token numbers.
+        At most ``count``, of a family each.
     """
-    if not inputs.is_floating_point():
-        return []
     taken, chosen = {family(attribution) for attribution in watched}, []
     for probe in _candidates(module, inputs):
         if family(probe) not in taken:

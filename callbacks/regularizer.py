@@ -49,6 +49,8 @@ class SaliencyRegularizer(pl.Callback):
         warmup_steps: Raise the weight from 0 linearly over so many steps.
         forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only
             where the call that receives the batch's tensor does not return them, as in ``head(features(x))``.
+        embedding: Name of the module that embeds token numbers ``(B, T)``. Needed only where that is no ``nn.Embedding`` which
+            receives them as they are.
         target: Key or position of the true classes in the batch; found by itself in the usual layouts.
         preset: A published penalty in place of ``attribution`` and ``loss``: a name from ``salreg.presets`` such as ``"cdep"``,
             a mapping with its options (``{"name": "hint", "layer": "net.4"}``), or a ``Penalty``.
@@ -76,6 +78,7 @@ class SaliencyRegularizer(pl.Callback):
         every_n_steps: int = 1,
         warmup_steps: int = 0,
         forward_module: str | None = None,
+        embedding: str | None = None,
         target: Target = None,
         name: str = "salreg",
     ) -> None:
@@ -90,6 +93,7 @@ class SaliencyRegularizer(pl.Callback):
         self.every_n_steps = every_n_steps
         self.warmup_steps = warmup_steps
         self.forward_module = forward_module
+        self.embedding = embedding
         self.target = target
         self.name = name
         self._steps = 0
@@ -109,10 +113,10 @@ class SaliencyRegularizer(pl.Callback):
                 f"SaliencyRegularizer does not support {type(trainer.strategy).__name__}: sharded parameters are gone when "
                 "the saliency is differentiated a second time. Use DDP or one device."
             )
-        attach(pl_module, self, forward_module=self.forward_module, regularizer=self)
+        attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding, regularizer=self)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        check_layers(pl_module, [*self.layers(), *([] if self.forward_module is None else [self.forward_module])])
+        check_layers(pl_module, [*self.layers(), *(name for name in (self.forward_module, self.embedding) if name is not None)])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if any(hasattr(part, "_orig_mod") for part in pl_module.modules()) or pl_module._compiler_ctx is not None:

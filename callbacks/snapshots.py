@@ -64,8 +64,7 @@ class SaliencySnapshots(pl.Callback):
         alerts: Limits by name, for example ``{"reliance": 0.2, "spurious_saliency": 0.1}``. A number that rises above its
             limit costs one warning, and an alert in W&B and trackio, until it has fallen below again.
         sanity: Whether to check the maps at the end, which takes some ten snapshots' time.
-        forward_module: As in ``SaliencyRegularizer``.
-        target: As in ``SaliencyRegularizer``.
+        forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
 
     Attributes:
         history: A ``salreg.plotting.History`` of everything that was seen.
@@ -86,6 +85,7 @@ class SaliencySnapshots(pl.Callback):
         alerts: Mapping[str, float] | None = None,
         sanity: bool = True,
         forward_module: str | None = None,
+        embedding: str | None = None,
         target: Target = None,
     ) -> None:
         if panel < 1 or every_n_epochs < 1:
@@ -98,6 +98,7 @@ class SaliencySnapshots(pl.Callback):
         self.class_names = None if class_names is None else list(class_names)
         self.sanity = sanity
         self.forward_module = forward_module
+        self.embedding = embedding
         self.target = target
         self.history = History()
         self._panel: Chunk | None = None
@@ -112,7 +113,7 @@ class SaliencySnapshots(pl.Callback):
     # What Lightning calls
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._injection = attach(pl_module, self, forward_module=self.forward_module)
+        self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._drawn = _named(self.attributions or _regularised(trainer))
@@ -232,7 +233,9 @@ class SaliencySnapshots(pl.Callback):
         if self._probes is None:
             chosen = self.probes
             if chosen is None:
-                chosen = default_probes(module, call.input_of(panel.tensors), list(self._drawn.values()))
+                with torch.no_grad():
+                    inputs = call.run(module, [tensor.to(module.device) for tensor in panel[:1].tensors]).floating_input()
+                chosen = default_probes(module, inputs, list(self._drawn.values()))
             named = _named([*self._drawn.values(), *chosen])
             self._probes = {name: probe for name, probe in named.items() if name not in self._drawn}
         numbers: dict[str, float] = {}

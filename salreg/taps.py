@@ -1,7 +1,8 @@
 """Where saliency is read: one forward pass, observed at its input, at chosen layers and at its logits.
 
 ``record`` registers hooks, lets the caller run the forward pass, and always removes them. The input of the observed call
-becomes a leaf that requires grad inside that call only, so that the caller's own tensor stays as it is.
+becomes a leaf that requires grad inside that call only, so that the caller's own tensor stays as it is. Token numbers carry
+no gradient: in their place the output of their embedding is the tap (``salreg.token_tap``).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from salreg.attention_weights import AttentionWeights
 from salreg.names import nearest
+from salreg.token_tap import TokenTap, token_numbers
 
 Layer = str | nn.Module
 
@@ -46,7 +48,9 @@ class Recording:
         *,
         batch: Any = None,
         forward_module: nn.Module | None = None,
+        embedding: nn.Module | None = None,
         tap_input: bool = True,
+        replaced: Tensor | None = None,
     ) -> None:
         self.logits: Tensor | None = None
         self.module: nn.Module | None = None
@@ -58,7 +62,11 @@ class Recording:
         self._layers = {layer: find_layer(model, layer) for layer in layers if layer != ATTENTION}
         self._batch = {id(tensor): tensor for tensor in tensors_in(batch)}
         self._forward_module = forward_module
+        self._embedding = embedding
         self._tap_input = tap_input
+        self._replaced = replaced
+        self._tokens: TokenTap | None = None
+        self._embedded: set[int] = set()
         self._input: Tensor | None = None
         self._given: Tensor | None = None
         self._activations: dict[Layer, Tensor] = {}
@@ -86,7 +94,7 @@ class Recording:
         return self._input
 
     def floating_input(self) -> Tensor:
-        """The input of the observed call as it was given, whether it is a tap or not; detached.
+        """The input of the observed call as it was given, whether it is a tap or not; detached. Embedded tokens for a text.
 
         Raises:
             RuntimeError: There is no floating point input.
@@ -95,6 +103,14 @@ class Recording:
         if self._given is None:
             raise self._no_input()
         return self._given.detach()
+
+    def without_padding(self, annotation: Tensor) -> Tensor:
+        """Annotations with ``NO_PLACE`` where the call's text is padded.
+
+        Raises:
+            ValueError: A mark on padding.
+        """
+        return annotation if self._tokens is None or annotation.ndim != 2 else self._tokens.without_padding(annotation)
 
     def attention(self) -> list[Tensor]:
         """The attention weights ``(B, heads, T, T)`` of every layer, in the order of the forward pass; needs the tap
@@ -130,19 +146,26 @@ class Recording:
         """
         size = len(self.floating_input())
         assert self.module is not None
-        assert self._given is not None
         copies = len(inputs) // size
-        arguments = replace_tensor((self.args, self.kwargs), self._given, inputs)
+        arguments = (self.args, self.kwargs)
+        if self._tokens is None:
+            assert self._given is not None
+            arguments = replace_tensor(arguments, self._given, inputs)
         for tensor in tensors_in(arguments):
             if tensor is not inputs and tensor.ndim and len(tensor) == size and copies > 1:
                 arguments = replace_tensor(arguments, tensor, tensor.repeat(copies, *[1] * (tensor.ndim - 1)))
         args, kwargs = arguments
         logits_from = self._forward_module or self.module
-        batch = None if logits_from is self.module else [inputs]
         with (
             traceless(self._model),
             record(
-                self._model, self._taps(), batch=batch, forward_module=logits_from, tap_input=torch.is_grad_enabled()
+                self._model,
+                self._taps(),
+                batch=None if logits_from is self.module else tensors_in(arguments),
+                forward_module=logits_from,
+                embedding=self._embedding,
+                tap_input=torch.is_grad_enabled(),
+                replaced=None if self._tokens is None else inputs,
             ) as again,
         ):
             self.module(*args, **kwargs)
@@ -152,8 +175,9 @@ class Recording:
         given = [t for t in tensors_in((self.args, self.kwargs)) if t.ndim]
         return RuntimeError(
             f"{type(self.module).__name__} received {', '.join(str(t.dtype) for t in given) or 'no tensor'}: only "
-            "floating point inputs carry a gradient. Read the saliency at a layer instead, for example "
-            "GradCAM(layer='...'), or convert the input to float in the dataset."
+            "floating point inputs carry a gradient, and no nn.Embedding received these numbers as they are. Name the module "
+            "that embeds them with embedding='...', read the saliency at a layer, for example GradCAM(layer='...'), or convert "
+            "the input to float in the dataset."
         )
 
     def _taps(self) -> list[Layer]:
@@ -165,8 +189,9 @@ class Recording:
 
     def input_index(self) -> int | None:
         """Position of the explained input among the batch's tensors, where it is one of them."""
-        given = [id(tensor) for tensor in tensors_in((self.args, self.kwargs)) if tensor.is_floating_point()]
-        return next((list(self._batch).index(key) for key in given if key in self._batch), None)
+        given = tensors_in((self.args, self.kwargs))
+        explained = [t for t in given if t.is_floating_point()] if self._tokens is None else token_numbers(given, self.kwargs)
+        return next((list(self._batch).index(id(t)) for t in explained if id(t) in self._batch), None)
 
     @contextmanager
     def _hooked(self) -> Iterator["Recording"]:
@@ -177,6 +202,8 @@ class Recording:
                     module.register_forward_hook(self._on_return),
                 ):
                     hooks.callback(handle.remove)
+            for module in self._embeddings():
+                hooks.callback(module.register_forward_hook(self._on_embedding).remove)
             for layer, module in self._layers.items():
                 handle = module.register_forward_hook(lambda _m, _a, out, layer=layer: self._on_layer(layer, out))
                 hooks.callback(handle.remove)
@@ -192,6 +219,11 @@ class Recording:
             trainable.append(self._forward_module)
         return trainable
 
+    def _embeddings(self) -> list[nn.Module]:
+        if self._embedding is not None:
+            return [self._embedding]
+        return [module for module in _everywhere(self._model) if isinstance(module, nn.Embedding)]
+
     def _on_call(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._depth += 1
         if self._ignored():
@@ -203,21 +235,57 @@ class Recording:
                     f"returned, {self._name_of(module)!r}, which has trainable parameters too, was called. {_REMEDY}"
                 )
             )
-        if self.module is not None:
+        if self.module is not None or (isinstance(module, nn.Embedding) and module is not self._forward_module):
             return None
-        given = [tensor for tensor in tensors_in((args, kwargs)) if id(tensor) in self._batch]
+        every = tensors_in((args, kwargs))
+        given = [tensor for tensor in every if id(tensor) in self._batch]
         if not given and module is not self._forward_module:
             return None
         self.module, self.args, self.kwargs, self._depth_of_input = module, args, kwargs, self._depth
-        candidates = [t for t in given or tensors_in((args, kwargs)) if t.is_floating_point()]
+        candidates = [t for t in given or every if t.is_floating_point()]
+        numbers = token_numbers(given or every, kwargs)
+        if numbers and (not candidates or "input_ids" in kwargs):
+            self._tokens = TokenTap(numbers, kwargs)
+            return None
         if not candidates:
             return None
-        self._given = candidates[0]
+        tapped = self._tapped(candidates[0], kwargs)
+        return None if tapped is candidates[0] else replace_tensor((args, kwargs), candidates[0], tapped)
+
+    def _tapped(self, given: Tensor, kwargs: dict[str, Any]) -> Tensor:
+        """What the observed call gets in place of its floating point input."""
+        if given is kwargs.get("inputs_embeds") or id(given) in self._embedded:
+            self._tokens = TokenTap([], kwargs)
+            self._tokens.taken_as_embedded()
+            return self._tapped_tokens(given)
+        self._given = given
         if not self._tap_input:
+            return given
+        self._input = given if given.requires_grad else _leaf(given)
+        return self._input.clone()  # so that an in-place operation of the model finds no leaf and spoils no tap
+
+    def _tapped_tokens(self, embedded: Tensor) -> Tensor:
+        """What the model gets in place of embedded tokens."""
+        assert self._tokens is not None
+        tokens = self._tokens.channels_first(embedded) if self._replaced is None else self._replaced
+        self._given = tokens
+        if not self._tap_input:
+            return embedded if self._replaced is None else self._tokens.as_the_model_has_it(tokens)
+        self._input = tokens if tokens.requires_grad else _leaf(tokens)
+        return self._tokens.as_the_model_has_it(self._input).clone()
+
+    def _on_embedding(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
+        if self._ignored() or self.logits is not None:
             return None
-        self._input = candidates[0] if candidates[0].requires_grad else _leaf(candidates[0])
-        # A clone, so that an in-place operation of the model finds no leaf and spoils no tap.
-        return replace_tensor((args, kwargs), candidates[0], self._input.clone())
+        given = next(iter(args), None)
+        if self.module is None:
+            if isinstance(given, Tensor) and id(given) in self._batch and isinstance(output, Tensor) and output.ndim == 3:
+                self._batch[id(output)] = output  # the module that receives it makes the observed call
+                self._embedded.add(id(output))
+            return None
+        if self._tokens is None or not self._tokens.found(module, given, output, named=module is self._embedding):
+            return None
+        return self._tapped_tokens(output)
 
     def _on_return(self, module: nn.Module, args: Any, output: Any) -> None:
         depth, self._depth = self._depth, self._depth - 1
@@ -262,7 +330,9 @@ def record(
     *,
     batch: Any = None,
     forward_module: nn.Module | None = None,
+    embedding: nn.Module | None = None,
     tap_input: bool = True,
+    replaced: Tensor | None = None,
 ) -> Iterator[Recording]:
     """Observe the forward pass that runs inside the ``with`` block.
 
@@ -271,13 +341,23 @@ def record(
         layers: Layers of ``model``, by name or as modules, whose outputs are taps.
         batch: The batch being processed; the observed call is the outermost one that receives one of its tensors.
         forward_module: The module whose output is the logits, where the identity of the batch's tensors cannot tell.
+        embedding: The module that embeds token numbers, where it is not the ``nn.Embedding`` that receives them as they are.
         tap_input: Whether the input becomes a tap. False observes without touching anything.
+        replaced: Embedded tokens ``(B, E, T)`` to stand for those of the call.
 
     Raises:
         RuntimeError: Another module with trainable parameters runs after the observed call returned.
         ValueError: A layer does not exist or returns no tensor, or no logits are found in the output.
     """
-    recording = Recording(model, layers, batch=batch, forward_module=forward_module, tap_input=tap_input)
+    recording = Recording(
+        model,
+        layers,
+        batch=batch,
+        forward_module=forward_module,
+        embedding=embedding,
+        tap_input=tap_input,
+        replaced=replaced,
+    )
     with recording._hooked():
         yield recording
 

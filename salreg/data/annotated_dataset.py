@@ -10,11 +10,12 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, IterableDataset, default_collate
 from torch.utils.data._utils.collate import default_collate_fn_map
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from salreg.annotations import check
+from salreg.annotations import NO_PLACE, check
 from salreg.taps import tensors_in
 
 Annotations = Sequence[Tensor | None] | Mapping[int, Tensor] | Callable[[int, Any], Tensor | None] | Tensor
@@ -116,6 +117,9 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
 class Collate:
     """Apply a collate function to the samples of annotated samples, and stack their annotations.
 
+    Those of texts ``(T,)`` of different lengths are brought to the longest one's by ``NO_PLACE`` behind them, as the collate
+    function is expected to pad the texts behind their end.
+
     Args:
         collate_fn: What turns a list of the base dataset's samples into a batch.
     """
@@ -125,14 +129,16 @@ class Collate:
 
     def __call__(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
         shapes = {tuple(s.annotation.shape) for s in samples}
-        if len(shapes) > 1:
+        of_texts = all(len(shape) == 1 for shape in shapes)
+        if len(shapes) > 1 and not of_texts:
             raise ValueError(
                 f"The annotations of one batch differ in shape: {sorted(shapes)}. Each is laid out like its sample's "
                 "map: (1, H, W) for an image of H x W pixels, (F,) for a table's row."
             )
         kind = {s.annotation.dtype for s in samples}
         annotations = [s.annotation if len(kind) == 1 else s.annotation.float() for s in samples]
-        return AnnotatedBatch(self.collate_fn([s.sample for s in samples]), torch.stack(annotations))
+        stacked = pad_sequence(annotations, batch_first=True, padding_value=NO_PLACE) if of_texts else torch.stack(annotations)
+        return AnnotatedBatch(self.collate_fn([s.sample for s in samples]), stacked)
 
 
 def _collate_annotated(batch: list[AnnotatedSample], *, collate_fn_map: object = None) -> AnnotatedBatch:

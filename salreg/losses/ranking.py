@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from salreg.annotations import is_annotated
+from salreg.annotations import is_annotated, places
 from salreg.losses.base import AttributionLoss, PerSample, per_place, split
-from salreg.losses.supervised import relevant_places
+from salreg.losses.supervised import relevant_places, there
 
 
 class RankingLoss(AttributionLoss):
@@ -26,9 +26,10 @@ class RankingLoss(AttributionLoss):
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         maps = per_place(saliency)
-        level = (annotation[:, :1] if saliency.ndim > 2 else annotation).flatten(1).sign()
+        level = (annotation[:, :1] if saliency.ndim > 2 else annotation).flatten(1)
+        relevant, unknown, spurious = (level > 0) & places(level), level == 0, level < 0
         total, pairs = maps.new_zeros(len(maps)), maps.new_zeros(len(maps))
-        for above, below in ((level > 0, level == 0), (level > 0, level < 0), (level == 0, level < 0)):
+        for above, below in ((relevant, unknown), (relevant, spurious), (unknown, spurious)):
             total = total + _excess(maps, above, below)
             pairs = pairs + above.sum(1) * below.sum(1)
         return split(total / pairs.clamp(min=1), is_annotated(annotation), pairs > 0)
@@ -50,9 +51,10 @@ class OrderLoss(AttributionLoss):
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         relevant = relevant_places(saliency, annotation) > 0
+        others = ~relevant & there(annotation)
         maps = per_place(saliency).sigmoid()
-        highest = maps.masked_fill(relevant, 0).amax(1, keepdim=True)
-        defined = (~relevant).any(1)
+        highest = maps.where(others, maps.new_zeros(())).amax(1, keepdim=True)
+        defined = others.any(1)
         short = (maps / highest.where(defined.unsqueeze(1), highest.new_ones(())) - 1).clamp(max=0)
         return split((short.square() * relevant).sum(1), relevant.any(1), defined)
 

@@ -7,7 +7,7 @@ from torch.nn.functional import conv2d, relu
 from salreg.annotations import is_annotated, marks
 from salreg.losses.base import AttributionLoss, PerSample, split
 from salreg.losses.normalization import normalize
-from salreg.losses.supervised import relevant_places
+from salreg.losses.supervised import mean_of, relevant_places, there
 
 
 class RobustSupervision(AttributionLoss):
@@ -47,12 +47,13 @@ class RobustSupervision(AttributionLoss):
         if saliency.ndim > 2:
             saliency, annotation = saliency.sum(1, keepdim=True), annotation[:, :1]
         maps, defined = normalize(saliency.flatten(1), "min_max")
-        labels = annotation.flatten(1).sign().to(maps.dtype)
+        inside = there(annotation)
+        labels = (annotation.flatten(1).sign() * inside).to(maps.dtype)
         softened = soft_borders(marks(annotation).relevant.to(maps.dtype)).flatten(1)
-        separated = torch.tanh(5 * (maps - best_threshold(maps, labels)))
+        separated = torch.tanh(5 * (maps - best_threshold(maps, labels, inside)))
         marked = labels != 0
         disagreement = ((separated - labels).abs() * marked).sum(1) / marked.sum(1).clamp(min=1)
-        value = (maps - softened).abs().mean(1) + relu(disagreement - self.slack)
+        value = mean_of((maps - softened).abs(), inside) + relu(disagreement - self.slack)
         return split(value, is_annotated(relevant_places(saliency, annotation)), defined)
 
 
@@ -65,14 +66,16 @@ def soft_borders(relevant: Tensor) -> Tensor:
     return blurred / blurred.amax((1, 2, 3), keepdim=True).clamp(min=1e-6)
 
 
-def best_threshold(maps: Tensor, labels: Tensor) -> Tensor:
+def best_threshold(maps: Tensor, labels: Tensor, inside: Tensor | None = None) -> Tensor:
     """The value in each map that separates places labelled +1 from places labelled -1 best: ``(B, 1)``.
 
     Example:
         >>> best_threshold(torch.tensor([[0.1, 0.4, 0.9]]), torch.tensor([[-1.0, -1.0, 1.0]])).item()
         0.8999999761581421
     """
-    order = maps.argsort(1)
+    if inside is not None:  # all others go to the end, where they separate nothing
+        maps = maps.where(inside, torch.full_like(maps, torch.inf))
+    order = maps.argsort(dim=1, stable=True)
     values, labels = maps.gather(1, order), labels.gather(1, order)
     share = [(side / side.sum(1, keepdim=True).clamp(min=1)) for side in ((labels < 0).to(maps), (labels > 0).to(maps))]
     spurious_below = share[0].cumsum(1) - share[0]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss, log_softmax
 
-from salreg.annotations import is_annotated, marks
+from salreg.annotations import is_annotated, marks, places
 from salreg.distributed import sum_over_ranks
 from salreg.losses.base import AttributionLoss, PerSample, per_place, split
 from salreg.losses.normalization import Normalization, normalize
@@ -27,13 +27,13 @@ class Supervised(AttributionLoss):
         self.normalize = normalize
 
     @abstractmethod
-    def compare(self, maps: Tensor, relevant: Tensor) -> Tensor:
-        """The loss of each sample ``(B,)`` from normalised maps and marks in [0, 1], both ``(B, P)``."""
+    def compare(self, maps: Tensor, relevant: Tensor, inside: Tensor) -> Tensor:
+        """The loss of each sample ``(B,)``, from normalised maps, marks in [0, 1] and whether there is a place: ``(B, P)``."""
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         relevant = relevant_places(saliency, annotation)
         maps, defined = normalize(per_place(saliency), self.normalize)
-        return split(self.compare(maps, relevant), is_annotated(relevant), defined)
+        return split(self.compare(maps, relevant, there(annotation)), is_annotated(relevant), defined)
 
 
 class MeanSquaredError(Supervised):
@@ -48,8 +48,8 @@ class MeanSquaredError(Supervised):
         0.125
     """
 
-    def compare(self, maps: Tensor, relevant: Tensor) -> Tensor:
-        return (maps - relevant).square().mean(1)
+    def compare(self, maps: Tensor, relevant: Tensor, inside: Tensor) -> Tensor:
+        return mean_of((maps - relevant).square(), inside)
 
 
 class MeanAbsoluteError(Supervised):
@@ -62,8 +62,8 @@ class MeanAbsoluteError(Supervised):
         0.25
     """
 
-    def compare(self, maps: Tensor, relevant: Tensor) -> Tensor:
-        return (maps - relevant).abs().mean(1)
+    def compare(self, maps: Tensor, relevant: Tensor, inside: Tensor) -> Tensor:
+        return mean_of((maps - relevant).abs(), inside)
 
 
 class HuberLoss(Supervised):
@@ -77,8 +77,8 @@ class HuberLoss(Supervised):
     def __init__(self, normalize: Normalization = "sigmoid") -> None:
         super().__init__(normalize)
 
-    def compare(self, maps: Tensor, relevant: Tensor) -> Tensor:
-        return huber_loss(maps, relevant, reduction="none").mean(1)
+    def compare(self, maps: Tensor, relevant: Tensor, inside: Tensor) -> Tensor:
+        return mean_of(huber_loss(maps, relevant, reduction="none"), inside)
 
 
 class PointwiseCrossEntropy(Supervised):
@@ -93,7 +93,7 @@ class PointwiseCrossEntropy(Supervised):
         0.6931471824645996
     """
 
-    def compare(self, maps: Tensor, relevant: Tensor) -> Tensor:
+    def compare(self, maps: Tensor, relevant: Tensor, inside: Tensor) -> Tensor:
         logarithm = maps.clamp(min=torch.finfo(maps.dtype).tiny).log().clamp(min=-100)
         return -(relevant * logarithm).sum(1) / relevant.sum(1).clamp(min=torch.finfo(maps.dtype).tiny)
 
@@ -117,8 +117,9 @@ class BinaryCrossEntropy(AttributionLoss):
         relevant, maps = relevant_places(saliency, annotation), per_place(saliency)
         scored = is_annotated(relevant)
         marked = sum_over_ranks(relevant[scored].sum()).clamp(min=1)
-        weight = (sum_over_ranks(scored.sum()) * relevant.shape[1] - marked) / marked
-        value = binary_cross_entropy_with_logits(maps, relevant, pos_weight=weight, reduction="none").mean(1)
+        inside = there(annotation)
+        weight = (sum_over_ranks(inside[scored].sum()) - marked) / marked
+        value = mean_of(binary_cross_entropy_with_logits(maps, relevant, pos_weight=weight, reduction="none"), inside)
         return PerSample(value, scored, torch.zeros_like(scored))
 
 
@@ -137,7 +138,8 @@ class KullbackLeibler(AttributionLoss):
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         relevant = relevant_places(saliency, annotation)
         wanted = relevant / relevant.sum(1, keepdim=True).clamp(min=torch.finfo(relevant.dtype).tiny)
-        value = (torch.xlogy(wanted, wanted) - wanted * log_softmax(per_place(saliency), dim=1)).sum(1)
+        maps = per_place(saliency).masked_fill(~there(annotation), torch.finfo(saliency.dtype).min)
+        value = (torch.xlogy(wanted, wanted) - wanted * log_softmax(maps, dim=1)).sum(1)
         scored = is_annotated(relevant)
         return PerSample(value, scored, torch.zeros_like(scored))
 
@@ -146,3 +148,14 @@ def relevant_places(saliency: Tensor, annotation: Tensor) -> Tensor:
     """The relevant marks as ``(B, P)`` in the map's type, one per place."""
     one_channel = annotation[:, :1] if saliency.ndim > 2 else annotation
     return marks(one_channel).relevant.flatten(1).to(saliency.dtype)
+
+
+def there(annotation: Tensor) -> Tensor:
+    """Whether there is something to look at: ``(B, P)`` booleans, one per place."""
+    one_channel = annotation[:, :1] if annotation.ndim > 2 else annotation
+    return places(one_channel).flatten(1)
+
+
+def mean_of(values: Tensor, inside: Tensor) -> Tensor:
+    """The mean of ``(B, P)`` over the places where there is something: ``(B,)``."""
+    return (values * inside).sum(1) / inside.sum(1).clamp(min=1)

@@ -95,7 +95,7 @@ class Penalty(ABC):
         Args:
             recording: From ``salreg.taps.record``.
             target: True classes ``(B,)``, where they are needed.
-            annotation: ``(B, 1, H, W)`` for images, ``(B, F)`` for tables.
+            annotation: ``(B, 1, H, W)`` for images, ``(B, T)`` for texts, ``(B, F)`` for tables.
 
         Raises:
             DeadPenaltyError: The penalty has no gradient.
@@ -103,7 +103,7 @@ class Penalty(ABC):
             RuntimeError: The tap was not reached, or an operator has no second derivative.
         """
         logits = recording.require_logits()
-        annotation = annotation.to(logits.device)
+        annotation = recording.without_padding(annotation.to(logits.device))
         if self.needs != "nothing":
             if not sum_over_ranks(annotations.is_annotated(annotation).sum()):
                 return Measured(logits.new_zeros(()), None, annotation, scored=0, undefined=0)

@@ -61,6 +61,8 @@ class SaliencyPenalty(Penalty):
         if self.attribution.layer is not None and saliency.ndim == 4:
             annotation = annotations.coarsen(annotation, (saliency.shape[-2], saliency.shape[-1]))
         annotation = annotations.align(annotation, saliency)
+        if saliency.ndim < 4:  # of a text: nothing that lies on padding or special tokens counts
+            saliency = saliency * annotations.places(annotation)
         return Evaluated(self.loss.per_sample(saliency, annotation), saliency, annotation)
 
     def state_dict(self) -> dict[str, Any]:

@@ -412,10 +412,13 @@ def test_a_loss_from_other_logits_is_an_error():
         fit(fresh(Other), regularizer())
 
 
-def test_integer_inputs_need_another_tap():
+def test_numbers_that_nothing_embeds_need_another_tap():
     class Tokens(Lit):
         def __init__(self):
-            super().__init__(nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(32, 3)))
+            super().__init__(nn.Linear(8, 3))
+
+        def forward(self, x):
+            return self.net(x.float())
 
     x = torch.randint(0, 5, (8, 8))
     data = AnnotatedDataset(TensorDataset(x, torch.zeros(8, dtype=torch.long)), -torch.ones(8, 8, dtype=torch.int8))
@@ -835,3 +838,12 @@ def test_annotated_data_loads_with_workers():
     fit(theirs, regularizer(), data=loader(annotated()))
     fit(ours, regularizer(), data=loader(annotated(), num_workers=2))
     assert same(ours, theirs)
+
+
+def test_a_validation_step_may_call_the_training_step():
+    class Sharing(Lit):
+        def validation_step(self, batch, batch_idx):
+            self.log("val/loss", self.training_step(batch, batch_idx))
+
+    used = fit(fresh(Sharing), regularizer(), data=loader(), val=loader())
+    assert used.callback_metrics["val/loss"] > 0

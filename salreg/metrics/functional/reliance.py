@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from salreg.annotations import is_annotated, marks
+from salreg.annotations import align, is_annotated, marks
 from salreg.metrics.functional.predictions import predicted_classes
 
 Replaced = Literal["swap", "mean", "noise"]
@@ -31,7 +31,7 @@ def replace_spurious(
     Raises:
         ValueError: One sample only: there is no other to take the region from. Or another word.
     """
-    weight = marks(annotation.to(inputs)).spurious
+    weight = marks(align(annotation, inputs)).spurious
     return inputs + weight * (_replacement(inputs, generator, by) - inputs)
 
 

@@ -1,26 +1,14 @@
-"""What a person marked on a sample: one signed map per sample.
-
-An annotation is a tensor laid out like the sample's saliency map (image ``(1, H, W)``, text ``(T,)``,
-tabular ``(F,)``) with values in ``[-1, 1]``: **-1 spurious, +1 relevant, 0 unknown**; values in between are
-soft marks. An annotation of zeros means that nobody looked at the sample.
-"""
+"""Annotations from masks and boxes."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-SPURIOUS, UNKNOWN, RELEVANT = -1, 0, 1
+from salreg.annotations.signs import RELEVANT, SPURIOUS, UNKNOWN
+
 _VALUE = {"spurious": SPURIOUS, "unknown": UNKNOWN, "relevant": RELEVANT}
-
-
-class Marks(NamedTuple):
-    """The two sides of an annotation, both in ``[0, 1]`` and of the annotation's shape."""
-
-    spurious: Tensor
-    relevant: Tensor
 
 
 def from_mask(*, spurious: Any = None, relevant: Any = None) -> Tensor:
@@ -97,73 +85,6 @@ def from_boxes(
             raise ValueError(f"Box {tuple(box)} (x1, y1, x2, y2) covers nothing of an image of size (H, W) = {size}.")
         annotation[:, top:bottom, left:right] = _VALUE[inside]
     return annotation
-
-
-def marks(annotation: Tensor) -> Marks:
-    """Split an annotation into its spurious and relevant sides.
-
-    Example:
-        >>> marks(torch.tensor([-1.0, 0.0, 0.5])).spurious.tolist()
-        [1.0, 0.0, 0.0]
-    """
-    return Marks(spurious=annotation.clamp(max=0).abs(), relevant=annotation.clamp(min=0))
-
-
-def is_annotated(annotation: Tensor) -> Tensor:
-    """Which samples of a batch of annotations ``(B, ...)`` carry a mark: ``(B,)`` booleans."""
-    rows = annotation.flatten(1)
-    return (rows.amin(1) < 0) | (rows.amax(1) > 0)  # several times faster than rows.any(1)
-
-
-def check(annotation: Tensor, owner: str = "The annotation") -> None:
-    """Raise a ``ValueError`` naming ``owner`` unless the annotation's values are numbers in ``[-1, 1]``."""
-    if annotation.dtype == torch.bool:
-        raise ValueError(
-            f"{owner} is boolean, which does not say what True means: "
-            "use annotations.from_mask(spurious=mask) or from_mask(relevant=mask)."
-        )
-    if annotation.is_floating_point() and annotation.isnan().any():
-        raise ValueError(f"{owner} contains NaN; 0 means unknown.")
-    if annotation.numel() and (annotation.min() < -1 or annotation.max() > 1):
-        raise ValueError(
-            f"{owner} has values from {annotation.min().item():g} to {annotation.max().item():g}; they must lie in "
-            "[-1, 1] (-1 spurious, 0 unknown, +1 relevant). annotations.from_mask makes one from a mask."
-        )
-
-
-def fits(annotation: Tensor, saliency: Tensor) -> bool:
-    """Whether annotations are laid out like maps: the same shape, but for the channels, where one is enough."""
-    return annotation.ndim == saliency.ndim and all(
-        mark == pixel or (axis == 1 and mark == 1 and saliency.ndim > 2)
-        for axis, (mark, pixel) in enumerate(zip(annotation.shape, saliency.shape, strict=True))
-    )
-
-
-def align(annotation: Tensor, saliency: Tensor) -> Tensor:
-    """Bring a batch of annotations to the type and device of its saliency maps, checking that the two fit.
-
-    Raises:
-        ValueError: The shapes differ in anything but the number of channels, where one is enough.
-    """
-    if not fits(annotation, saliency):
-        raise ValueError(
-            f"Annotations of shape {tuple(annotation.shape)} do not fit saliency maps of shape {tuple(saliency.shape)}. "
-            "An annotation is laid out like its sample's map: (1, H, W) for an image, (F,) for a table's row. "
-            "If the model's input is resized or cropped on the way, do the same to the annotation."
-        )
-    return annotation.to(saliency)
-
-
-def coarsen(annotation: Tensor, size: tuple[int, int]) -> Tensor:
-    """Average image annotations ``(B, 1, H, W)`` over the cells of a layer's grid ``(h, w)``.
-
-    A cell that is partly marked becomes a soft mark. The two sides are averaged apart, so that a cell which holds both
-    gets their difference.
-    """
-    if annotation.ndim != 4:
-        raise ValueError(f"A layer's map needs image annotations (B, 1, H, W), not {tuple(annotation.shape)}.")
-    spurious, relevant = (adaptive_avg_pool2d(side.float(), size) for side in marks(annotation))
-    return relevant - spurious
 
 
 def _as_mask(mask: Any, name: str) -> Tensor:

@@ -1,0 +1,48 @@
+"""What a person marked on a sample: one signed map per sample.
+
+An annotation is a tensor laid out like the sample's saliency map (image ``(1, H, W)``, text ``(T,)``,
+tabular ``(F,)``) with values in ``[-1, 1]``: **-1 spurious, +1 relevant, 0 unknown**; values in between are
+soft marks. An annotation of zeros means that nobody looked at the sample. In texts, ``NO_PLACE`` stands where no word is.
+"""
+
+from salreg.annotations.columns import ColumnGroups, column_groups, from_columns
+from salreg.annotations.masks import from_boxes, from_mask
+from salreg.annotations.signs import (
+    NO_PLACE,
+    RELEVANT,
+    SPURIOUS,
+    UNKNOWN,
+    Marks,
+    align,
+    check,
+    coarsen,
+    fits,
+    is_annotated,
+    marks,
+    places,
+)
+from salreg.annotations.text import from_character_spans, from_lexicon, from_token_spans, on_subwords
+
+__all__ = [
+    "NO_PLACE",
+    "RELEVANT",
+    "SPURIOUS",
+    "UNKNOWN",
+    "ColumnGroups",
+    "Marks",
+    "align",
+    "check",
+    "coarsen",
+    "column_groups",
+    "fits",
+    "from_boxes",
+    "from_character_spans",
+    "from_columns",
+    "from_lexicon",
+    "from_mask",
+    "from_token_spans",
+    "is_annotated",
+    "marks",
+    "on_subwords",
+    "places",
+]

@@ -1,0 +1,112 @@
+"""The signed map: its values, its two sides, and how it is laid over a saliency map."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+SPURIOUS, UNKNOWN, RELEVANT = -1, 0, 1
+#: Where a text has nothing to look at: padding, and special tokens. Never marked, never counted.
+NO_PLACE = 127
+
+
+class Marks(NamedTuple):
+    """The two sides of an annotation, both in ``[0, 1]`` and of the annotation's shape."""
+
+    spurious: Tensor
+    relevant: Tensor
+
+
+def marks(annotation: Tensor) -> Marks:
+    """Split an annotation into its spurious and relevant sides.
+
+    Example:
+        >>> marks(torch.tensor([-1.0, 0.0, 0.5])).spurious.tolist()
+        [1.0, 0.0, 0.0]
+    """
+    return Marks(spurious=annotation.clamp(max=0).abs(), relevant=annotation.clamp(min=0) * places(annotation))
+
+
+def places(annotation: Tensor) -> Tensor:
+    """Where there is something to look at, ``(B, ...)`` booleans: everywhere but at ``NO_PLACE``.
+
+    Example:
+        >>> places(torch.tensor([-1, 0, 1, NO_PLACE])).tolist()
+        [True, True, True, False]
+    """
+    return annotation <= RELEVANT
+
+
+def is_annotated(annotation: Tensor) -> Tensor:
+    """Which samples of a batch of annotations ``(B, ...)`` carry a mark: ``(B,)`` booleans."""
+    rows = annotation.flatten(1)
+    if not rows.shape[1]:
+        return torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    highest = rows.amax(1)
+    if (highest > RELEVANT).any():
+        rows = rows * places(rows)
+        highest = rows.amax(1)
+    return (rows.amin(1) < 0) | (highest > 0)  # several times faster than rows.any(1)
+
+
+def check(annotation: Tensor, owner: str = "The annotation") -> None:
+    """Raise a ``ValueError`` naming ``owner`` unless the annotation's values are numbers in ``[-1, 1]``, or ``NO_PLACE``."""
+    if annotation.dtype == torch.bool:
+        raise ValueError(
+            f"{owner} is boolean, which does not say what True means: "
+            "use annotations.from_mask(spurious=mask) or from_mask(relevant=mask)."
+        )
+    if annotation.is_floating_point() and annotation.isnan().any():
+        raise ValueError(f"{owner} contains NaN; 0 means unknown.")
+    if annotation.ndim < 3:  # of a text
+        annotation = annotation[annotation != NO_PLACE]
+    if annotation.numel() and (annotation.min() < -1 or annotation.max() > 1):
+        raise ValueError(
+            f"{owner} has values from {annotation.min().item():g} to {annotation.max().item():g}; they must lie in "
+            "[-1, 1] (-1 spurious, 0 unknown, +1 relevant). annotations.from_mask makes one from a mask."
+        )
+
+
+def fits(annotation: Tensor, saliency: Tensor) -> bool:
+    """Whether annotations are laid out like maps: the same shape, but for the channels, where one is enough. Those of texts
+    ``(B, T)`` fit maps of embedded tokens ``(B, E, T)``, too."""
+    if _are_of_tokens(annotation, saliency):
+        annotation = annotation.unsqueeze(1)
+    return annotation.ndim == saliency.ndim and all(
+        mark == pixel or (axis == 1 and mark == 1 and saliency.ndim > 2)
+        for axis, (mark, pixel) in enumerate(zip(annotation.shape, saliency.shape, strict=True))
+    )
+
+
+def align(annotation: Tensor, saliency: Tensor) -> Tensor:
+    """Bring a batch of annotations to the type, device and number of axes of its saliency maps, checking that the two fit.
+
+    Raises:
+        ValueError: The shapes differ in anything but the number of channels, where one is enough.
+    """
+    if not fits(annotation, saliency):
+        raise ValueError(
+            f"Annotations of shape {tuple(annotation.shape)} do not fit saliency maps of shape {tuple(saliency.shape)}. "
+            "An annotation is laid out like its sample's map: (1, H, W) for an image, (T,) for a text, (F,) for a table's row. "
+            "If the model's input is resized, cropped or padded on the way, do the same to the annotation."
+        )
+    if _are_of_tokens(annotation, saliency):
+        annotation = annotation.unsqueeze(1)
+    return annotation.to(saliency)
+
+
+def coarsen(annotation: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average image annotations ``(B, 1, H, W)`` over the cells of a layer's grid ``(h, w)``.
+
+    A cell that is partly marked becomes a soft mark. The two sides are averaged apart, so that a cell which holds both
+    gets their difference.
+    """
+    if annotation.ndim != 4:
+        raise ValueError(f"A layer's map needs image annotations (B, 1, H, W), not {tuple(annotation.shape)}.")
+    spurious, relevant = (adaptive_avg_pool2d(side.float(), size) for side in marks(annotation))
+    return relevant - spurious
+
+
+def _are_of_tokens(annotation: Tensor, saliency: Tensor) -> bool:
+    return annotation.ndim == 2 and saliency.ndim == 3
