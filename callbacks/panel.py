@@ -34,13 +34,14 @@ def choose_panel(trainer: pl.Trainer, module: pl.LightningModule, size: int, tar
     return None
 
 
-def class_names(trainer: pl.Trainer) -> list[str] | None:
-    """The ``classes`` of the dataset behind the training's loader, as torchvision's datasets name them."""
+def of_dataset(trainer: pl.Trainer, *attributes: str) -> Any:
+    """The first of these attributes that the dataset behind the training's loader has, however it is wrapped: ``classes``, as
+    torchvision's datasets name them, a text's ``vocabulary``, a table's ``columns``. None if there is none."""
     dataset = getattr(trainer.train_dataloader, "dataset", None)
     while dataset is not None:
-        names = getattr(dataset, "classes", None)
-        if isinstance(names, list | tuple):
-            return [str(name) for name in names]
+        for attribute in attributes:
+            if getattr(dataset, attribute, None) is not None:
+                return getattr(dataset, attribute)
         dataset = getattr(dataset, "base", None) or getattr(dataset, "dataset", None)
     return None
 

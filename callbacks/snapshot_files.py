@@ -36,11 +36,13 @@ class Snapshot:
         """Make the pictures, from a history that holds this snapshot already."""
         for name, frame in self.frames.items():
             title = f"Saliency ({name}) over the training"
-            samples = (history.images, history.annotations)
-            self.film_strips[name] = film_strip(*samples, history.labels, history.frames[name], title=title)
+            samples = (history.images, history.annotations, history.labels)
+            self.film_strips[name] = film_strip(*samples, history.frames[name], title, history.names)
             self.overlays[name] = [
-                overlay(image, saliency, mark, limit=float(saliency.max()))
-                for image, saliency, mark in zip(history.images, frame.saliency, history.annotations, strict=True)
+                overlay(image, saliency, mark, limit=float(saliency.max()), names=names)
+                for image, saliency, mark, names in zip(
+                    history.images, frame.saliency, history.annotations, history.names, strict=True
+                )
             ]
 
 

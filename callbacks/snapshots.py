@@ -14,11 +14,13 @@ from salreg import attributions as known
 from salreg.annotations import marks
 from salreg.attributions import Attribution
 from salreg.callbacks.alerts import Alerts
+from salreg.callbacks.forward_call import ForwardCall
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.monitoring import Chunk, undisturbed
 from salreg.callbacks.observation import panel_maps, panel_reliance, panel_sanity
-from salreg.callbacks.panel import choose_panel, class_names
+from salreg.callbacks.panel import choose_panel, of_dataset
 from salreg.callbacks.panel_statistics import PanelStatistics
+from salreg.callbacks.place_names import Names, place_names
 from salreg.callbacks.probes import default_probes
 from salreg.callbacks.regularizer import SaliencyRegularizer
 from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
@@ -61,6 +63,9 @@ class SaliencySnapshots(pl.Callback):
             where the names are taken, a number is put behind them.
         probes: What else to measure; by default two of other families than what is drawn. An empty list measures none.
         class_names: By class; by default the dataset's ``classes``, or numbers.
+        names: Of words or columns. For texts a tokenizer with ``convert_ids_to_tokens``, the words by number, or a mapping
+            from word to number; for tables the columns; or a function of a sample's input. By default the dataset's
+            ``vocabulary``, ``tokenizer`` or ``columns``, or numbers.
         alerts: Limits by name, for example ``{"reliance": 0.2, "spurious_saliency": 0.1}``. A number that rises above its
             limit costs one warning, and an alert in W&B and trackio, until it has fallen below again.
         sanity: Whether to check the maps at the end, which takes some ten snapshots' time.
@@ -82,6 +87,7 @@ class SaliencySnapshots(pl.Callback):
         *,
         probes: Sequence[str | Attribution] | None = None,
         class_names: Sequence[str] | None = None,
+        names: Names | None = None,
         alerts: Mapping[str, float] | None = None,
         sanity: bool = True,
         forward_module: str | None = None,
@@ -96,6 +102,7 @@ class SaliencySnapshots(pl.Callback):
         self.probes = None if probes is None else [known.resolve(one) for one in probes]
         self.dir = None if dir is None else Path(dir)
         self.class_names = None if class_names is None else list(class_names)
+        self.names = names
         self.sanity = sanity
         self.forward_module = forward_module
         self.embedding = embedding
@@ -131,7 +138,8 @@ class SaliencySnapshots(pl.Callback):
                 "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset."
             )
             return
-        self.class_names = self.class_names or class_names(trainer)
+        self.class_names = self.class_names or of_dataset(trainer, "classes")
+        self.names = self.names or of_dataset(trainer, "vocabulary", "tokenizer", "columns")
         root = self.dir or Path(logged_to or trainer.default_root_dir)
         self._files = self._files or SnapshotFiles.unused(root)
         self._first(trainer, pl_module)
@@ -210,7 +218,7 @@ class SaliencySnapshots(pl.Callback):
         assert call is not None
         assert panel is not None
         if not self.history.images:
-            self._remember_panel(list(call.input_of(panel.tensors).cpu()))
+            self._remember_panel(module, call, panel)
         snapshot = Snapshot(epoch)
         for name, attribution in self._drawn.items():
             saliency, predictions = panel_maps(module, call, attribution, panel)
@@ -274,12 +282,14 @@ class SaliencySnapshots(pl.Callback):
 
     # What is remembered
 
-    def _remember_panel(self, images: list[Tensor]) -> None:
-        assert self._panel is not None
-        target = self._panel.target
+    def _remember_panel(self, module: pl.LightningModule, call: ForwardCall, panel: Chunk) -> None:
+        with torch.no_grad():
+            recording = call.run(module, [tensor.to(module.device) for tensor in panel.tensors])
+        target = panel.target
         single = target is not None and target.ndim == 1
-        self.history.images = images
-        self.history.annotations = list(self._panel.annotation.cpu())
+        self.history.images = images = list(call.input_of(panel.tensors).cpu())
+        self.history.annotations = list(recording.without_padding(panel.annotation).cpu())
+        self.history.names = place_names(self.names, images)
         self.history.labels = [
             self._class_name(int(target[index]), prefix="class ") if single and target is not None else f"sample {index}"
             for index in range(len(images))

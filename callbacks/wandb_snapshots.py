@@ -9,20 +9,23 @@ from PIL import Image
 from torch import Tensor
 
 from salreg.callbacks.snapshot_files import Snapshot
-from salreg.plotting import History
+from salreg.plotting import Frame, History
+from salreg.plotting.cell import draw_cell, kind_of
 from salreg.plotting.overlay import heated, picture, to_bytes
+from salreg.plotting.tokens import tokens_html
 
 _COLUMNS: list[str | int] = ["epoch", "sample", "label", "prediction", "spurious saliency", "image", "map"]
 _KINDS = {1: "spurious", 2: "relevant"}
 _STRIP, _SAMPLE, _CELL = 480, 96, 32  # largest sides in pixels: 100 snapshots of 16 samples stay below 30 MB
+_WORDS = 160  # half the width of a text or table
 
 
 class WandbSnapshots:
     """Makes what one run is sent.
 
     Under ``salreg/<attribution>/``: ``sample_00``, ``sample_01``, ... with the marks as a mask, so that W&B's slider walks
-    through the epochs; ``film_strip``; ``panel``, a table that grows by a row per sample; ``spurious_saliency``, a histogram
-    over the panel. The numbers go along, with ``epoch`` as their axis.
+    through the epochs (texts also as HTML, ``sample_00_words``); ``film_strip``; ``panel``, a table that grows by a row per
+    sample; ``spurious_saliency``, a histogram over the panel. The numbers go along, with ``epoch`` as their axis.
 
     Args:
         run: The ``wandb.Run``.
@@ -41,17 +44,15 @@ class WandbSnapshots:
         payload: dict[str, Any] = {**snapshot.numbers, "epoch": snapshot.epoch}
         for name, frame in snapshot.frames.items():
             table = self._tables.setdefault(name, wandb.Table(columns=_COLUMNS, log_mode="INCREMENTAL"))
-            for index, (image, saliency, mark) in enumerate(
-                zip(history.images, frame.saliency, history.annotations, strict=True)
-            ):
+            for index, image in enumerate(history.images):
                 share = frame.shares[index]
-                heat = to_bytes(heated(image, saliency, float(saliency.max()), _SAMPLE))
-                payload[f"salreg/{name}/sample_{index:02d}"] = _image(
-                    heat, _SAMPLE, caption=f"{history.labels[index]} {frame.caption(index)}", mark=mark
-                )
+                key = f"salreg/{name}/sample_{index:02d}"
+                payload[key], alone, heat = _pictures(history, frame, index)
+                if kind_of(image) == "text":
+                    payload[f"{key}_words"] = wandb.Html(_html(history, frame, index), inject=False)
                 table.add_data(
                     snapshot.epoch, index, history.labels[index], frame.predictions[index],
-                    None if math.isnan(share) else share, _image(to_bytes(picture(image)), _CELL), _image(heat, _CELL),
+                    None if math.isnan(share) else share, alone, heat,
                 )  # fmt: skip
             payload[f"salreg/{name}/panel"] = table
             payload[f"salreg/{name}/film_strip"] = _image(snapshot.film_strips[name], _STRIP)
@@ -59,6 +60,23 @@ class WandbSnapshots:
             if shares:
                 payload[f"salreg/{name}/spurious_saliency"] = wandb.Histogram(np_histogram=np.histogram(shares, 20, (0, 1)))
         return payload
+
+
+def _pictures(history: History, frame: Frame, index: int) -> tuple[Any, Any, Any]:
+    """Of one sample: its map with a caption, and for the table the sample alone and its map."""
+    image, saliency, mark = history.images[index], frame.saliency[index], history.annotations[index]
+    caption = f"{history.labels[index]} {frame.caption(index)}"
+    limit = float(saliency.max())
+    if kind_of(image) == "image":
+        heat = to_bytes(heated(image, saliency, limit, _SAMPLE))
+        return _image(heat, _SAMPLE, caption, mark), _image(to_bytes(picture(image)), _CELL), _image(heat, _CELL)
+    drawn, alone = (draw_cell(image, one, mark, limit, _WORDS, history.names[index]) for one in (saliency, None))
+    return _image(drawn, _STRIP, caption), _image(alone, _STRIP), _image(drawn, _STRIP)
+
+
+def _html(history: History, frame: Frame, index: int) -> str:
+    saliency = frame.saliency[index]
+    return tokens_html(history.names[index], saliency, history.annotations[index], float(saliency.max()))
 
 
 def _image(pixels: Any, largest: int, caption: str | None = None, mark: Tensor | None = None) -> Any:

@@ -161,6 +161,28 @@ class Gloo(DDPStrategy):
         self._launcher = Launcher(self, start_method="spawn")
 
 
+def history_of_words(label: str = "good", word: str = "video") -> History:
+    """What snapshots of two texts might have seen: five words, of which the second is a decoy, and padding."""
+    ids = [torch.tensor([3, 1, 4, 5, 6, 0]), torch.tensor([4, 1, 0, 0, 0, 0])]
+    marks = [torch.tensor([0, -1, 0, 0, 1, 127]), torch.tensor([0, -1, 127, 127, 127, 127])]
+    names = ["<pad>", word, "text", "a", "fine", "film", "indeed"]
+    seen = History(ids, marks, [label] * 2, [[names[number] for number in one.tolist()] for one in ids])
+    for epoch in range(3):
+        seen.add("input_gradient", Frame(epoch, [torch.rand(6), torch.rand(6)], [label] * 2, [0.5, 0.25]))
+    return seen
+
+
+def history_of_a_table(columns: int = 4) -> History:
+    """What snapshots of two rows might have seen."""
+    mark = torch.zeros(columns)
+    mark[0], mark[1] = -1, 1
+    names = ["race", "age", *(f"column {number}" for number in range(2, columns))]
+    seen = History([torch.rand(columns)] * 2, [mark] * 2, ["yes", "no"], [names] * 2)
+    for epoch in range(3):
+        seen.add("input_gradient", Frame(epoch, [torch.rand(columns)] * 2, ["yes"] * 2, [0.5, 0.25]))
+    return seen
+
+
 def history(epochs: int = 3, seed: int = 0, label: str = "cat") -> History:
     """What snapshots of two samples might have seen."""
     x, _, annotations = images(2)

@@ -1,6 +1,7 @@
 """Attention over a training: one row a sample, one column an epoch."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from salreg.plotting.cell import draw_cell
+from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
 from salreg.plotting.history import Frame
-from salreg.plotting.overlay import RELEVANT_COLOUR, SPURIOUS_COLOUR, enlarge, heated, outlined, picture, to_bytes
 
 MAX_COLUMNS = 10
 _CELL = 84  # pixels
@@ -23,15 +25,17 @@ def film_strip(
     labels: Sequence[str],
     frames: Sequence[Frame],
     title: str = "",
+    names: Sequence[Sequence[str]] = (),
 ) -> Any:
     """Draw samples against epochs. Every row has one colour scale, so that its epochs compare.
 
     Args:
-        images: ``(C, H, W)`` or ``(F,)`` each.
-        annotations: ``(1, H, W)`` or ``(F,)`` each.
+        images: ``(C, H, W)`` each; or texts ``(T,)`` (integers), or rows of a table ``(F,)``.
+        annotations: ``(1, H, W)``, ``(T,)`` or ``(F,)`` each.
         labels: What to write before each row.
         frames: The columns; of more than 10, the first, the last and evenly spaced ones between are drawn.
         title: Written above.
+        names: Of each sample's tokens or columns.
 
     Returns:
         ``uint8`` array ``(height, width, 3)``.
@@ -42,31 +46,32 @@ def film_strip(
         >>> film_strip([torch.rand(1, 8, 8)], [torch.zeros(1, 8, 8)], ["cat"], [frame]).ndim
         3
     """
-    frames = _thinned(frames)
+    frames, names = _thinned(frames), names or [()] * len(images)
     limits = [max(float(frame.saliency[row].max()) for frame in frames) for row in range(len(images))]
     cells = [
-        [outlined(enlarge(picture(image), _CELL), mark)]
-        + [outlined(heated(image, frame.saliency[row], limits[row], _CELL), mark) for frame in frames]
-        for row, (image, mark) in enumerate(zip(images, annotations, strict=True))
+        [draw_cell(image, saliency, mark, limit, _CELL, words) for saliency in (None, *(f.saliency[row] for f in frames))]
+        for row, (image, mark, limit, words) in enumerate(zip(images, annotations, limits, names, strict=True))
     ]
-    height, width = cells[0][0].shape[:2]
-    step_y, step_x = height + _GAP + 10, width + _GAP
-    canvas = np.full((step_y * len(cells), step_x * len(cells[0]) - _GAP, 3), 255, dtype=np.uint8)
-    for row, line in enumerate(cells):
+    width = cells[0][0].shape[1]
+    heights = [max(len(cell) for cell in line) for line in cells]
+    tops = [0, *accumulate(height + _GAP + 10 for height in heights)]
+    canvas = np.full((tops[-1], (width + _GAP) * len(cells[0]) - _GAP, 3), 255, dtype=np.uint8)
+    for top, line in zip(tops, cells, strict=False):
         for column, cell in enumerate(line):
-            canvas[row * step_y : row * step_y + height, column * step_x : column * step_x + width] = to_bytes(cell)
-    return _framed(canvas, frames, labels, (height, width), (step_y, step_x), title)
+            left = column * (width + _GAP)
+            canvas[top : top + len(cell), left : left + width] = cell
+    return _framed(canvas, frames, labels, list(zip(tops, heights, strict=False)), width, title)
 
 
 def _framed(
     canvas: Any,
     frames: Sequence[Frame],
     labels: Sequence[str],
-    cell: tuple[int, int],
-    step: tuple[int, int],
+    rows: Sequence[tuple[int, int]],
+    column_width: int,
     title: str,
 ) -> Any:
-    """The canvas with titles, labels, captions and a legend around it, pixel for pixel."""
+    """The canvas with titles, labels, captions and a legend around it, pixel for pixel. ``rows`` are tops and heights."""
     dpi, left, top, bottom = 100, 96, 46, 24
     height, width = canvas.shape[:2]
     size = (width + left + 8, height + top + bottom)
@@ -76,11 +81,11 @@ def _framed(
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     for column, text in enumerate(["input", *(f"epoch {frame.epoch}" for frame in frames)]):
-        axes.text(column * step[1] + cell[1] / 2, -6, text, ha="center", va="bottom", fontsize=8)
-    for row, label in enumerate(labels):
-        axes.text(-8, row * step[0] + cell[0] / 2, label, ha="right", va="center", fontsize=8, parse_math=False)
+        axes.text(column * (column_width + _GAP) + column_width / 2, -6, text, ha="center", va="bottom", fontsize=8)
+    for row, (label, (row_top, row_height)) in enumerate(zip(labels, rows, strict=True)):
+        axes.text(-8, row_top + row_height / 2, label, ha="right", va="center", fontsize=8, parse_math=False)
         for column, frame in enumerate(frames, start=1):
-            place = (column * step[1] + cell[1] / 2, row * step[0] + cell[0] + 1)
+            place = (column * (column_width + _GAP) + column_width / 2, row_top + row_height + 1)
             axes.text(*place, frame.caption(row), ha="center", va="top", fontsize=6.5, color="0.25", parse_math=False)
     figure.text(4 / size[0], 1 - 4 / size[1], title, ha="left", va="top", fontsize=9, fontweight="bold", parse_math=False)
     keys = [

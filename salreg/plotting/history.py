@@ -18,7 +18,7 @@ class Frame:
 
     Attributes:
         epoch: How many epochs were trained; 0 is before the training.
-        saliency: One map ``(h, w)`` or ``(F,)`` a sample, at least 0.
+        saliency: One map ``(h, w)``, ``(T,)`` or ``(F,)`` a sample, at least 0.
         predictions: What the model said of each sample.
         shares: The share of each map that lies on spurious marks, in [0, 1]; NaN where nothing is marked.
     """
@@ -44,8 +44,9 @@ class History:
     """A panel, its maps and numbers over the epochs.
 
     Attributes:
-        images: The panel's inputs ``(C, H, W)`` or ``(F,)``.
-        annotations: ``(1, H, W)`` or ``(F,)`` each.
+        images: The panel's inputs ``(C, H, W)``; or token numbers ``(T,)``, or rows of a table ``(F,)``.
+        annotations: ``(1, H, W)``, ``(T,)`` or ``(F,)`` each.
+        names: Of each sample's tokens or columns; empty for images.
         labels: What each sample is.
         frames: The snapshots of each drawn attribution, in order. Of more than 100, every other one is forgotten.
         panel: One row per snapshot and attribution: ``epoch``, ``attribution``, ``probe`` (is it only watched?), and numbers.
@@ -58,12 +59,16 @@ class History:
     images: list[Tensor] = field(default_factory=list)
     annotations: list[Tensor] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    names: list[list[str]] = field(default_factory=list)
     frames: dict[str, list[Frame]] = field(default_factory=dict)
     panel: list[dict[str, Any]] = field(default_factory=list)
     curves: dict[int, dict[str, float]] = field(default_factory=dict)
     sanity: dict[str, SanityCheck] = field(default_factory=dict)
     verdict: str = ""
     config: str = ""
+
+    def __post_init__(self) -> None:
+        self.names = self.names or [[] for _ in self.images]
 
     def add(self, attribution: str, frame: Frame) -> None:
         """Take in a snapshot."""

@@ -1,4 +1,4 @@
-"""One sample: its input, its heat map, and the outline of what a person marked."""
+"""An image under its heat map, with the outline of what a person marked."""
 
 from typing import Any
 
@@ -7,40 +7,13 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-# Okabe and Ito's colours, told apart by colour-blind readers and absent from the heat map's black-red-yellow.
-SPURIOUS_COLOUR = (0.34, 0.71, 0.91)
-RELEVANT_COLOUR = (0.0, 0.62, 0.45)
-HEAT = "inferno"
-
-
-def overlay(image: Tensor, saliency: Tensor, annotation: Tensor, limit: float, side: int = 160) -> Any:
-    """Draw a sample twice, side by side: as it is, and under its heat map. Marked regions are outlined in both, spurious
-    ones in sky blue, relevant ones in green.
-
-    Args:
-        image: ``(C, H, W)``; a row of a table ``(F,)`` is drawn as one line of cells.
-        saliency: ``(h, w)``, or ``(F,)``, at least 0.
-        annotation: ``(1, H, W)``, or ``(F,)``.
-        limit: The saliency that gets the brightest colour; one limit for maps that are to be compared.
-        side: Least height or width in pixels.
-
-    Returns:
-        ``uint8`` array ``(height, width, 3)``.
-
-    Example:
-        >>> overlay(torch.rand(1, 8, 8), torch.rand(8, 8), torch.zeros(1, 8, 8), limit=1.0).shape
-        (160, 324, 3)
-    """
-    left = outlined(enlarge(picture(image), side), annotation)
-    right = outlined(heated(image, saliency, limit, side), annotation)
-    gap = np.ones((left.shape[0], 4, 3))
-    return to_bytes(np.concatenate([left, gap, right], axis=1))
+from salreg.plotting.colours import HEAT, RELEVANT_COLOUR, SPURIOUS_COLOUR
 
 
 def picture(image: Tensor) -> Any:
-    """An input as an RGB array ``(H, W, 3)`` in [0, 1], stretched to its own range."""
+    """An image as an RGB array ``(H, W, 3)`` in [0, 1], stretched to its own range."""
     pixels = image.detach().float().cpu().nan_to_num()
-    pixels = pixels.view(1, 1, -1) if pixels.ndim == 1 else pixels.view(-1, *pixels.shape[-2:])
+    pixels = pixels.view(-1, *pixels.shape[-2:])
     if pixels.shape[0] != 3:
         pixels = pixels.mean(0, keepdim=True).expand(3, -1, -1)
     low, high = pixels.min(), pixels.max()
@@ -78,8 +51,7 @@ def enlarge(pixels: Any, side: int) -> Any:
         step = longest // side
         return pixels[::step, ::step]
     times = max(1, -(-side // longest))
-    tall = max(times, -(-side // (4 * height)))  # a table's row stays visible
-    return pixels.repeat(tall, axis=0).repeat(times, axis=1)
+    return pixels.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def to_bytes(pixels: Any) -> Any:

@@ -1,27 +1,17 @@
 """The figures of a report, as plotly draws them: dictionaries of its schema, which are far faster to make than its objects."""
 
-import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from io import BytesIO
 from typing import Any
 
 import numpy as np
-import torch
-from matplotlib import colormaps
-from matplotlib.image import imsave
-from torch import Tensor
 
 from salreg.plotting.history import Frame, History
-from salreg.plotting.overlay import HEAT, RELEVANT_COLOUR, SPURIOUS_COLOUR, picture
-
-Figure = dict[str, Any]
+from salreg.plotting.report_cells import Cells, Figure, cells_of, hidden_axis, legend
 
 _WIDTH = 1280  # pixels
-_CELL = 150
 _PLOT = 200
-_COLUMNS = 10
 _LONGEST_LABEL = 20
 _FONT = {"family": "system-ui, sans-serif", "size": 12}
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito
@@ -29,7 +19,7 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
 def panel_figure(runs: Mapping[str, History], attribution: str) -> Figure:
-    """The panel under a slider of epochs: each sample's input, and its map in each run, marked regions outlined.
+    """The panel under a slider of epochs: each sample, and its map in each run, marked regions outlined.
 
     Args:
         runs: By name; their panels hold the same samples. A name is written only where there are several.
@@ -39,36 +29,39 @@ def panel_figure(runs: Mapping[str, History], attribution: str) -> Figure:
         A figure of plotly's schema. At an epoch without a snapshot, a run shows its last one before.
     """
     first = next(iter(runs.values()))
-    cells = [(sample, run) for sample in range(len(first.images)) for run in (None, *runs)]
-    together = 1 + len(runs)
-    lines = -(-len(first.images) // max(1, _COLUMNS // together))
-    per_row = -(-len(first.images) // lines) * together
-    epochs = sorted({frame.epoch for run in runs.values() for frame in run.frames[attribution]})
-    layout, outlines = _grid(len(cells), per_row, text_lines=min(len(runs), 2)), []
+    drawn = cells_of(first, attribution)
+    columns = [None, *runs] if drawn.alone else list(runs)
+    cells = [(sample, run) for sample in range(len(first.images)) for run in columns]
+    layout = _grid(cells, len(columns), drawn, text_lines=min(len(runs), 2) + (not drawn.alone))
+    stills: list[Figure] = []
     for index, (sample, run) in enumerate(cells):
-        height, width = _size(first.annotations[sample])
-        layout[_axis("x", index)] |= {
-            "range": [0, width],
-            "title": {"text": _text(_short(first.labels[sample])) if run is None else ""},
-        }
-        layout[_axis("y", index)] |= {"range": [height, 0]}
-        layout["images"].append(_background(first.images[sample], index, (height, width), dimmed=run is not None))
-        outlines += _outlines(first.annotations[sample], index)
+        here = {"xref": _reference("x", index), "yref": _reference("y", index)}
+        background = drawn.background(sample, dimmed=run is not None)
+        layout["images"] += [background | here] if background else []
+        stills += [trace | _on_axes(index) for trace in drawn.outlines(sample)]
+        if run is None:
+            layout[_axis("x", index)]["title"] = {"text": _text(_short(first.labels[sample]))}
     maps = [(index, sample, run) for index, (sample, run) in enumerate(cells) if run is not None]
+    epochs = sorted({frame.epoch for run in runs.values() for frame in run.frames[attribution]})
     frames: list[Figure] = []
     for epoch in epochs:
         shown = {name: _latest(run.frames[attribution], epoch) for name, run in runs.items()}
-        heat = [_heat(shown[run], sample, index, _size(first.annotations[sample])) for index, sample, run in maps]
+        traces = [drawn.trace(shown[run], sample) | _on_axes(index) for index, sample, run in maps]
         titles = {
-            _axis("x", index): {"title": {"text": _title(run if len(runs) > 1 else "", shown[run], sample)}}
+            _axis("x", index): {
+                "title": {
+                    "text": _title(
+                        "" if drawn.alone else first.labels[sample], run if len(runs) > 1 else "", shown[run], sample
+                    )
+                }
+            }
             for index, sample, run in maps
         }
-        frames.append({"name": str(epoch), "data": heat, "traces": list(range(len(heat))), "layout": titles})
+        frames.append({"name": str(epoch), "data": traces, "traces": list(range(len(traces))), "layout": titles})
     for axis, title in frames[-1]["layout"].items():
         layout[axis] = {**layout[axis], **title}
-    keys = _legend(first.annotations)
     layout |= {"sliders": [_slider(epochs, layout["width"])], "updatemenus": [_play()]}
-    return {"data": [*frames[-1]["data"], *outlines, *keys], "layout": layout, "frames": frames}
+    return {"data": [*frames[-1]["data"], *stills, *legend(first.annotations)], "layout": layout, "frames": frames}
 
 
 def curves_figure(runs: Mapping[str, History]) -> Figure:
@@ -109,92 +102,31 @@ def sanity_figure(history: History) -> Figure:
 # The panel's parts
 
 
-def _grid(count: int, per_row: int, text_lines: int) -> Figure:
-    """An empty layout with a small square coordinate system per cell, row by row, and room for text below each."""
-    side = min(_CELL, _WIDTH // per_row - 6)
-    step_x, step_y = side + 6, side + 38 + 15 * text_lines  # plotly sets titles 20 pixels below
-    width, height = per_row * step_x, -(-count // per_row) * step_y
-    layout = {**_blank(height + 150), "images": [], "width": width + 40}
+def _grid(cells: Sequence[Any], together: int, drawn: Cells, text_lines: int) -> Figure:
+    """An empty layout with a small coordinate system per cell, row by row, and room for text below each. The cells of one
+    sample stay together."""
+    samples = len(cells) // together
+    lines = -(-samples // max(1, _WIDTH // (together * (drawn.widest + 6))))
+    per_row = -(-samples // lines) * together
+    width = min(drawn.widest, _WIDTH // per_row - 6)
+    height = drawn.height(width)
+    step_x, step_y = width + 6, height + 38 + 15 * text_lines  # plotly sets titles 20 pixels below
+    total_x, total_y = per_row * step_x, -(-len(cells) // per_row) * step_y
+    layout = {**_blank(total_y + 150), "images": [], "width": total_x + 40}
     layout |= {"margin": {"l": 20, "r": 20, "t": 40, "b": 110}, "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom"}}
-    hidden = {"showgrid": False, "zeroline": False, "showline": False, "showticklabels": False, "ticks": "", "fixedrange": True}
-    for index in range(count):
+    for index, (sample, _) in enumerate(cells):
         row, column = divmod(index, per_row)
-        left, top = column * step_x / width, 1 - row * step_y / height
-        x, y = [left, left + side / width], [top - side / height, top]
-        layout[_axis("x", index)] = {**hidden, "domain": x, "anchor": _reference("y", index)}
-        layout[_axis("y", index)] = {**hidden, "domain": y, "anchor": _reference("x", index)}
+        left, top = column * step_x / total_x, 1 - row * step_y / total_y
+        x, y = [left + drawn.margin * width / total_x, left + width / total_x], [top - height / total_y, top]
+        of_x, of_y = drawn.axes(sample)
+        layout[_axis("x", index)] = {**hidden_axis(), "domain": x, "anchor": _reference("y", index), **of_x}
+        layout[_axis("y", index)] = {**hidden_axis(), "domain": y, "anchor": _reference("x", index), **of_y}
         layout[_axis("x", index)]["title"] = {"standoff": 4, "font": {"size": 11}}
     return layout
 
 
-def _background(image: Tensor, index: int, size: tuple[int, int], dimmed: bool) -> Figure:
-    height, width = size
-    pixels = picture(image)
-    step = max(1, max(pixels.shape[:2]) // 256)
-    file = BytesIO()
-    imsave(file, np.ascontiguousarray(pixels[::step, ::step]), format="png")
-    return {
-        "source": "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
-        "xref": _reference("x", index), "yref": _reference("y", index), "x": 0, "y": 0, "sizex": width, "sizey": height,
-        "sizing": "stretch", "layer": "below", "opacity": 0.5 if dimmed else 1.0,
-    }  # fmt: skip
-
-
-def _heat(frame: Frame, sample: int, index: int, size: tuple[int, int]) -> Figure:
-    """The map in hundredths of its own maximum, one byte each."""
-    saliency = frame.saliency[sample].float().nan_to_num()
-    saliency = saliency.view(-1, saliency.shape[-1])
-    hundredths = (saliency / saliency.max().clamp(min=1e-30) * 100).round().to(torch.uint8).numpy()
-    dy, dx = size[0] / hundredths.shape[0], size[1] / hundredths.shape[1]
-    return {
-        "type": "heatmap", "z": _bytes(hundredths), "zmin": 0, "zmax": 100, "colorscale": _COLORSCALE, "showscale": False,
-        "x0": dx / 2, "dx": dx, "y0": dy / 2, "dy": dy, "xaxis": _reference("x", index), "yaxis": _reference("y", index),
-        "hovertemplate": "row %{y}, column %{x}: %{z}% of the map's maximum<extra></extra>",
-    }  # fmt: skip
-
-
-def _outlines(annotation: Tensor, index: int) -> list[Figure]:
-    traces = []
-    signs = annotation.detach().float().cpu().reshape(-1, annotation.shape[-1])
-    for key, marked, colour in (("spurious", signs < 0, SPURIOUS_COLOUR), ("relevant", signs > 0, RELEVANT_COLOUR)):
-        if marked.any():
-            x, y = _border(marked)
-            trace = _key(key, colour) | {"x": x, "y": y, "showlegend": False}
-            traces.append(trace | {"xaxis": _reference("x", index), "yaxis": _reference("y", index)})
-    return traces
-
-
-def _legend(annotations: Sequence[Tensor]) -> list[Figure]:
-    """Entries that show and hide all outlines of a kind."""
-    kinds = [("spurious", -1, SPURIOUS_COLOUR), ("relevant", 1, RELEVANT_COLOUR)]
-    present = [(key, colour) for key, sign, colour in kinds if any((mark * sign > 0).any() for mark in annotations)]
-    return [_key(key, colour) | {"x": [None], "y": [None], "xaxis": "x", "yaxis": "y"} for key, colour in present]
-
-
-def _key(kind: str, colour: tuple[float, ...]) -> Figure:
-    line = {"color": _css(colour), "width": 2}
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "line": line,
-        "name": f"marked {kind}",
-        "legendgroup": kind,
-        "hoverinfo": "skip",
-    }
-
-
-def _border(marked: Tensor) -> tuple[list[Any], list[Any]]:
-    """The edges between marked and other cells, as pieces of a line with gaps between them."""
-    padded = torch.nn.functional.pad(marked.to(torch.int8), (1, 1, 1, 1))
-    x: list[Any] = []
-    y: list[Any] = []
-    for row, column in (padded[1:, :] != padded[:-1, :]).nonzero().tolist():
-        x += [column - 1, column, None]
-        y += [row, row, None]
-    for row, column in (padded[:, 1:] != padded[:, :-1]).nonzero().tolist():
-        x += [column, column, None]
-        y += [row - 1, row, None]
-    return x, y
+def _on_axes(index: int) -> Figure:
+    return {"xaxis": _reference("x", index), "yaxis": _reference("y", index)}
 
 
 def _slider(epochs: Sequence[int], width: int) -> Figure:
@@ -221,8 +153,10 @@ def _latest(frames: Sequence[Frame], epoch: int) -> Frame:
     return next((frame for frame in reversed(frames) if frame.epoch <= epoch), frames[0])
 
 
-def _title(run: str, frame: Frame, sample: int) -> str:
-    return (f"<b>{_text(_short(run))}</b><br>" if run else "") + _text(_short(frame.caption(sample)))
+def _title(label: str, run: str, frame: Frame, sample: int) -> str:
+    words = [_text(_short(label))] if label else []
+    words += [f"<b>{_text(_short(run))}</b>"] if run else []
+    return "<br>".join([*words, _text(_short(frame.caption(sample)))])
 
 
 # The curves' parts
@@ -314,20 +248,3 @@ def _text(words: str) -> str:
 
 def _short(words: str) -> str:
     return words if len(words) <= _LONGEST_LABEL else words[: _LONGEST_LABEL - 1] + "…"
-
-
-def _size(annotation: Tensor) -> tuple[int, int]:
-    return (annotation.shape[-2], annotation.shape[-1]) if annotation.ndim > 1 else (1, annotation.shape[-1])
-
-
-def _bytes(values: Any) -> Figure:
-    encoded = base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
-    return {"dtype": "u1", "bdata": encoded, "shape": ", ".join(map(str, values.shape))}
-
-
-def _css(colour: Iterable[float], opacity: float = 1.0) -> str:
-    red, green, blue = (round(255 * part) for part in colour)
-    return f"rgba({red},{green},{blue},{opacity:.2f})"
-
-
-_COLORSCALE = [[level / 10, _css(colormaps[HEAT](level / 10)[:3], 0.6 + 0.04 * level)] for level in range(11)]

@@ -22,7 +22,9 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from salreg.annotations import NO_PLACE
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
+from salreg.callbacks.place_names import place_names
 from salreg.data import AnnotatedDataset, Collate
+from salreg.plotting.tokens import tokens_html
 
 NETWORKS = {
     "lstm": Recurrent,
@@ -203,3 +205,55 @@ def test_ids_of_another_type_are_recognised():
     assert VOCABULARY < 2**31
     used = fit(fresh(LitText, Short()), regularizer(), data=text_loader(), epochs=1)
     assert used.callback_metrics["salreg/penalty"] > 0
+
+
+def test_a_text_is_drawn_in_words(tmp_path):
+    words = ["<pad>", "video", "text", *(f"word {number}" for number in range(3, VOCABULARY))]
+    snapshots = SaliencySnapshots(panel=2, dir=tmp_path, names=words, sanity=False)
+    fit(fresh(LitText), regularizer(), snapshots, data=text_loader(), epochs=1)
+    drawn = snapshots.history
+    for ids, mark, names in zip(drawn.images, drawn.annotations, drawn.names, strict=True):
+        assert names == [words[number] for number in ids.tolist()]
+        assert torch.equal(mark == NO_PLACE, ids == 0)
+    decoy = next(name for name in drawn.names[0] if name in ("video", "text"))
+    assert f">{decoy}<" in tokens_html(drawn.names[0], torch.rand(LENGTH), drawn.annotations[0], 1.0)
+    assert (tmp_path / "snapshots/input_gradient/film_strip.png").is_file()
+    assert "video" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_vocabulary_is_taken_from_the_dataset(tmp_path):
+    data = annotated_texts()
+    data.base.vocabulary = {f"w{number}": number for number in range(VOCABULARY)}
+    snapshots = SaliencySnapshots(panel=2, dir=tmp_path, sanity=False)
+    fit(fresh(LitText), regularizer(), snapshots, data=loader(data), epochs=1)
+    assert snapshots.history.names[0][0].startswith("w")
+
+
+class Tokenizer:
+    def convert_ids_to_tokens(self, numbers):
+        return [f"t{number}" for number in numbers]
+
+    def __call__(self, text):
+        raise AssertionError("a tokenizer is callable, too")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (None, ["1", "2"]),
+        (["a", "b"], ["b", "2"]),
+        ({"b": 1}, ["b", "2"]),
+        (Tokenizer(), ["t1", "t2"]),
+        (lambda sample: ["x", "y"], ["x", "y"]),
+    ],
+    ids=["nothing", "words", "mapping", "tokenizer", "function"],
+)  # fmt: skip
+def test_words_come_from_whatever_a_user_has(names, expected):
+    assert place_names(names, [torch.tensor([1, 2])]) == [expected]
+
+
+def test_columns_are_named():
+    assert place_names(["age", "race"], [torch.rand(2)]) == [["age", "race"]]
+    assert place_names(None, [torch.rand(2), torch.rand(1, 4, 4)]) == [["0", "1"], []]
+    with pytest.raises(ValueError, match="3 names for the 2 places of a table"):
+        place_names(["a", "b", "c"], [torch.rand(2)])

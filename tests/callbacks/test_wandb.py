@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
-from support import fit, fresh, loader, regularizer
+from support import fit, fresh, history_of_words, loader, regularizer
 
 from salreg.annotations import SPURIOUS
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
@@ -195,3 +195,16 @@ def test_two_processes_log_once(tmp_path):
     assert len(media(tmp_path, "sample_00")) == 2
     assert len(media(tmp_path, "film_strip")) == 2
     assert len([record for record in records(tmp_path, "history") if "panel/reliance" in record["item"]]) == 2
+
+
+def test_texts_are_sent_as_words(tmp_path):
+    seen = history_of_words()
+    snapshot = Snapshot(0, {"input_gradient": seen.frames["input_gradient"][0]})
+    snapshot.draw(seen)
+    logger = offline(tmp_path)
+    logger.log_metrics(WandbSnapshots(logger.experiment).payload(seen, snapshot))
+    logger.experiment.finish()
+    (page,) = tmp_path.rglob("files/media/html/salreg/input_gradient/sample_00_words_*.html")
+    assert ">video<" in page.read_text("utf-8")
+    assert len(media(tmp_path, "sample_0")) == 0
+    assert len(media(tmp_path, "sample_00")) == 1

@@ -3,9 +3,11 @@ import pytest
 import torch
 
 from salreg.plotting import film_strip, overlay
+from salreg.plotting.bars import draw_bars
+from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
 from salreg.plotting.film_strip import MAX_COLUMNS
 from salreg.plotting.history import Frame
-from salreg.plotting.overlay import RELEVANT_COLOUR, SPURIOUS_COLOUR
+from salreg.plotting.tokens import MOST_TOKENS, draw_tokens, tokens_html
 
 
 def has_colour(picture, colour):
@@ -43,10 +45,13 @@ def test_the_heat_map_is_brightest_where_saliency_is_highest():
         (torch.rand(3, 8, 8), torch.rand(4, 4), corner(-1)),
         (torch.rand(5, 500, 300), torch.rand(500, 300), torch.zeros(1, 500, 300)),
         (torch.rand(6), torch.rand(6), torch.tensor([-1.0, 0, 0, 0, 0, 1])),
+        (torch.rand(400), torch.rand(400), torch.zeros(400)),
+        (torch.arange(6), torch.rand(6), torch.tensor([-1, 0, 0, 1, 0, 127])),
+        (torch.zeros(3, dtype=torch.long), torch.full((3,), float("nan")), torch.full((3,), 127)),
         (torch.full((1, 8, 8), float("nan")), torch.full((8, 8), float("nan")), corner(-1)),
         (torch.zeros(1, 8, 8), torch.zeros(8, 8), corner(-1)),
     ],
-    ids=["coarse map", "large, five channels", "table", "NaN", "nothing at all"],
+    ids=["coarse map", "large, five channels", "table", "wide table", "text", "empty text", "NaN", "nothing at all"],
 )
 def test_all_kinds_of_samples_can_be_drawn(image, saliency, annotation):
     picture = overlay(image, saliency, annotation, limit=float(saliency.max()))
@@ -78,3 +83,49 @@ def test_a_row_has_one_colour_scale():
     )
     column = slice(96 + 100, 96 + 160)
     assert alone[60:110, column].mean() > beside[60:110, column].mean() + 50
+
+
+def words(saliency, annotation=(0, 0), limit=1.0):
+    return draw_tokens(["good", "film"], torch.tensor(saliency), torch.tensor(annotation), limit, width=100)
+
+
+def test_the_most_salient_word_has_the_darkest_ground():
+    left, right = (words([1.0, 0.1])[:, side].mean() for side in (slice(0, 30), slice(40, 60)))
+    assert left < right - 30
+
+
+@pytest.mark.parametrize(("value", "colour"), [(-1, SPURIOUS_COLOUR), (1, RELEVANT_COLOUR)])
+def test_marked_words_are_underlined(value, colour):
+    assert has_colour(words([0.0, 0.0], (value, 0)), colour)
+    assert not has_colour(words([0.0, 0.0]), colour)
+
+
+def test_padding_is_not_drawn():
+    assert np.array_equal(words([0.5, 0.5], (0, 127)), draw_tokens(["good"], torch.tensor([0.5]), torch.zeros(1), 1.0, 100))
+
+
+def test_words_are_wrapped_and_a_long_text_is_cut():
+    many = draw_tokens(["word"] * 1000, torch.rand(1000), torch.zeros(1000), 1.0, width=100)
+    some = draw_tokens(["word"] * MOST_TOKENS, torch.rand(MOST_TOKENS), torch.zeros(MOST_TOKENS), 1.0, width=100)
+    assert many.shape == some.shape
+    assert len(some) > 1000
+
+
+def test_words_in_html_are_words():
+    page = tokens_html(["<script>", "film"], torch.tensor([1.0, 0.0]), torch.tensor([-1, 0]), 1.0)
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_bars_are_as_long_as_the_saliency():
+    drawn = draw_bars(["race", "age"], torch.zeros(2), torch.tensor([1.0, 0.5]), torch.tensor([-1.0, 0]), 1.0, width=100)
+    blue = (np.abs(drawn.astype(int) - np.round(np.array(SPURIOUS_COLOUR) * 255)).max(-1) <= 1).any(0)
+    grey = (np.abs(drawn.astype(int) - 140).max(-1) <= 1)[14:].any(0)
+    assert blue.sum() == pytest.approx(2 * grey.sum(), abs=3)
+
+
+def test_rows_of_texts_of_different_lengths_have_their_own_height():
+    ids = [torch.arange(3), torch.arange(60)]
+    frame = Frame(0, [torch.rand(3), torch.rand(60)], ["", ""], [0.0, 0.0])
+    strip = film_strip(ids, [torch.zeros(3), torch.zeros(60)], ["short", "long"], [frame], names=[["word"] * 3, ["word"] * 60])
+    assert strip.shape[0] > 18 * (60 * 35 // 168)

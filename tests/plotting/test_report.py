@@ -6,7 +6,7 @@ import re
 import plotly.graph_objects as go
 import pytest
 import torch
-from support import history
+from support import history, history_of_a_table, history_of_words
 
 from salreg.plotting import History, report
 from salreg.plotting.history import MAX_FRAMES, Frame
@@ -20,11 +20,14 @@ RUNS = {"plain": history(seed=0), "regularised": history(seed=1)}
     [
         panel_figure({"": RUNS["plain"]}, "input_gradient"),
         panel_figure(RUNS, "input_gradient"),
+        panel_figure({"": history_of_words()}, "input_gradient"),
+        panel_figure({"plain": history_of_words(), "regularised": history_of_words()}, "input_gradient"),
+        panel_figure({"": history_of_a_table()}, "input_gradient"),
         curves_figure({"": RUNS["plain"]}),
         curves_figure(RUNS),
         sanity_figure(RUNS["plain"]),
     ],
-    ids=["panel", "panels side by side", "curves", "curves of two", "sanity"],
+    ids=["panel", "panels side by side", "texts", "texts side by side", "tables", "curves", "curves of two", "sanity"],
 )
 def test_figures_follow_plotlys_schema(figure):
     assert len(go.Figure(figure).data) == len(figure["data"]) > 0
@@ -98,3 +101,25 @@ def test_a_history_survives_a_file(tmp_path):
 def _without_ids(page: str) -> str:
     """plotly names its elements at random."""
     return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "id", page)
+
+
+def test_a_text_is_drawn_word_by_word_without_its_padding():
+    figure = panel_figure({"": history_of_words(word="<b>")}, "input_gradient")
+    first, second = figure["frames"][0]["data"]
+    words = [word for line in first["text"] for word in line]
+    assert words[:5] == ["a", "&lt;b&gt;", "fine", "film", "indeed"]
+    assert not any(words[5:])
+    assert [value for line in second["z"] for value in line].count(None) == len(words) - 2
+
+
+def test_a_row_is_drawn_by_its_marked_and_most_salient_columns():
+    seen = history_of_a_table(columns=40)
+    for frame in seen.frames["input_gradient"]:
+        for saliency in frame.saliency:
+            saliency[2:] = 0
+            saliency[30] = 5.0
+    bars = panel_figure({"": seen}, "input_gradient")["frames"][0]["data"][0]
+    assert len(bars["x"]) == 16
+    ticks = panel_figure({"": seen}, "input_gradient")["layout"]["yaxis"]["ticktext"]
+    assert {"race", "age", "column 30"} <= set(ticks)
+    assert bars["x"][ticks.index("column 30")] == 100

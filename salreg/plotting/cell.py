@@ -1,0 +1,79 @@
+"""One sample and its map in a small picture, whatever kind it is of: an image, a text, or a row of a table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from salreg.plotting.bars import draw_bars
+from salreg.plotting.overlay import enlarge, heated, outlined, picture, to_bytes
+from salreg.plotting.tokens import draw_tokens
+
+
+def draw_cell(
+    sample: Tensor,
+    saliency: Tensor | None,
+    annotation: Tensor,
+    limit: float,
+    side: int,
+    names: Sequence[str] = (),
+) -> Any:
+    """Draw a sample under its map, or alone.
+
+    Args:
+        sample: ``(C, H, W)``; token numbers ``(T,)``; or the numbers of a table's row ``(F,)``.
+        saliency: ``(h, w)``, ``(T,)`` or ``(F,)``, at least 0; None draws the sample alone.
+        annotation: ``(1, H, W)``, ``(T,)`` or ``(F,)``.
+        limit: The saliency that gets the strongest colour, or a full bar.
+        side: Least height or width of an image in pixels; texts and tables are as wide, or twice as wide.
+        names: Of the tokens or columns; numbers by default.
+
+    Returns:
+        ``uint8`` array ``(height, width, 3)``.
+
+    Example:
+        >>> import torch
+        >>> draw_cell(torch.tensor([4, 2]), None, torch.zeros(2), 1.0, 80, names=["good", "film"]).shape
+        (18, 160, 3)
+    """
+    if kind_of(sample) == "image":
+        pixels = enlarge(picture(sample), side) if saliency is None else heated(sample, saliency, limit, side)
+        return to_bytes(outlined(pixels, annotation))
+    names = names or [str(number) for number in (sample.tolist() if kind_of(sample) == "text" else range(len(sample)))]
+    if kind_of(sample) == "text":
+        return draw_tokens(names, saliency, annotation, limit, 2 * side)
+    return draw_bars(names, sample, saliency, annotation, limit, 2 * side)
+
+
+def overlay(
+    sample: Tensor, saliency: Tensor, annotation: Tensor, limit: float, side: int = 160, names: Sequence[str] = ()
+) -> Any:
+    """Draw a sample twice, side by side: as it is, and under its map. Marked regions are outlined in both, spurious ones in sky
+    blue, relevant ones in green. Texts and rows of a table are drawn once.
+
+    Args and returns as for ``draw_cell``.
+
+    Example:
+        >>> import torch
+        >>> overlay(torch.rand(1, 8, 8), torch.rand(8, 8), torch.zeros(1, 8, 8), limit=1.0).shape
+        (160, 324, 3)
+    """
+    drawn = draw_cell(sample, saliency, annotation, limit, side, names)
+    if kind_of(sample) != "image":
+        return drawn
+    alone = draw_cell(sample, None, annotation, limit, side)
+    return np.concatenate([alone, np.full((len(alone), 4, 3), 255, np.uint8), drawn], axis=1)
+
+
+def kind_of(sample: Tensor) -> str:
+    """``image``, ``text`` (integers) or ``table``.
+
+    Example:
+        >>> import torch
+        >>> kind_of(torch.zeros(5))
+        'table'
+    """
+    if sample.ndim > 1:
+        return "image"
+    return "table" if sample.is_floating_point() else "text"

@@ -1,0 +1,20 @@
+"""The colours of marks and maps, the same in all pictures."""
+
+from collections.abc import Iterable
+
+# Okabe and Ito's colours, told apart by colour-blind readers and absent from the heat map's black-red-yellow.
+SPURIOUS_COLOUR = (0.34, 0.71, 0.91)
+RELEVANT_COLOUR = (0.0, 0.62, 0.45)
+#: Colour maps of matplotlib's: of images, and of the ground behind words and the bars of columns.
+HEAT, WORDS = "inferno", "Oranges"
+
+
+def css(colour: Iterable[float], opacity: float = 1.0) -> str:
+    """A colour as CSS and plotly write it.
+
+    Example:
+        >>> css((0.0, 0.5, 1.0))
+        'rgba(0,128,255,1.00)'
+    """
+    red, green, blue = (round(255 * part) for part in colour)
+    return f"rgba({red},{green},{blue},{opacity:.2f})"
