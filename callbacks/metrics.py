@@ -5,16 +5,25 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
 from torchmetrics import Metric
 
 from salreg import annotations, attributions
 from salreg.attributions import Attribution
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import chunks, explain, undisturbed
+from salreg.callbacks.monitoring import Chunk, chunks, explain, undisturbed
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch
 from salreg.distributed import sum_over_ranks
-from salreg.metrics import RelevantSaliency, Reliance, SpuriousSaliency, WorstGroupAccuracy
+from salreg.metrics import (
+    Comprehensiveness,
+    RationaleF1,
+    RelevantSaliency,
+    Reliance,
+    SpuriousSaliency,
+    Sufficiency,
+    WorstGroupAccuracy,
+)
 from salreg.metrics.functional.predictions import predicted_classes
 from salreg.metrics.functional.reliance import REPLACED_BY, Replaced, reliance_name, replace_spurious
 
@@ -25,7 +34,8 @@ class SaliencyMetrics(pl.Callback):
     Per epoch and stage (``val`` or ``test``): ``<stage>/spurious_saliency``, ``<stage>/relevant_saliency`` and
     ``<stage>/reliance`` (the region is another sample's; ``reliance_mean`` and ``reliance_noise``: it is filled), each only
     where samples with such marks were seen; ``<stage>/undefined_maps`` counts maps without any saliency, which are left out
-    of the shares; ``<stage>/worst_group_accuracy`` where groups are given. Computed in eval mode, in chunks, after
+    of the shares; ``<stage>/worst_group_accuracy`` where groups are given; with ``rationale``, ``<stage>/rationale_f1``,
+    ``comprehensiveness`` and ``sufficiency``. Computed in eval mode, in chunks, after
     the module's own step; the training is bit-identical to one without this callback.
 
     Args:
@@ -35,6 +45,8 @@ class SaliencyMetrics(pl.Callback):
         group: Where a batch holds the groups ``(B,)``, integers from 0: a mapping's key or a tuple's position. Then the
             accuracy of the worst group is logged.
         groups: How many groups there are.
+        rationale: Whether to measure how well the most salient places agree with the relevant marks, and how much the model
+            depends on them, which takes 12 more forward passes.
         forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
 
     Example:
@@ -49,6 +61,7 @@ class SaliencyMetrics(pl.Callback):
         max_batches: int | None = None,
         group: Target = None,
         groups: int = 2,
+        rationale: bool = False,
         forward_module: str | None = None,
         embedding: str | None = None,
         target: Target = None,
@@ -72,6 +85,9 @@ class SaliencyMetrics(pl.Callback):
         }
         if self._worst is not None:
             self._metrics["worst_group_accuracy"] = self._worst
+        self._rationale = {"comprehensiveness": Comprehensiveness(), "sufficiency": Sufficiency()} if rationale else {}
+        self._f1 = RationaleF1()
+        self._metrics |= {"rationale_f1": self._f1, **self._rationale} if rationale else {}
         self._warned = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -125,12 +141,14 @@ class SaliencyMetrics(pl.Callback):
         predictions = []
         for chunk in chunks(batch, target, self.chunk_size):
             saliency, recording = explain(module, call, self.attribution, chunk)
-            annotation = chunk.annotation.to(saliency.device)
+            annotation = recording.without_padding(chunk.annotation.to(saliency.device))
             self._spurious.update(saliency, annotation)
             self._relevant.update(saliency, annotation)
             before = recording.require_logits().detach()
             predictions.append(predicted_classes(before))
+            self._f1.update(saliency, annotation)
             inputs = recording.floating_input()
+            self._depend(module, chunk, inputs, saliency, annotation)
             if len(inputs) > 1 and annotations.fits(annotation, inputs):
                 for by, metric in self._reliance.items():
                     replaced = replace_spurious(inputs, annotation, generator, by)
@@ -141,6 +159,18 @@ class SaliencyMetrics(pl.Callback):
             group = find_target(batch.sample, self.group)
             assert group is not None
             self._worst.update(torch.cat(predictions), target, group)
+
+    def _depend(self, module: pl.LightningModule, chunk: Chunk, inputs: Tensor, saliency: Tensor, annotation: Tensor) -> None:
+        """Measure how much the model depends on the most salient places, where they are places of the input."""
+        call = self._injection.forward_call
+        assert call is not None
+
+        def predict(replaced: Tensor) -> Tensor:
+            return call.run(module, chunk.tensors, replaced=replaced).require_logits()
+
+        if saliency.shape[2:] == inputs.shape[2:]:
+            for metric in self._rationale.values():
+                metric.update(predict, inputs, saliency, annotation if annotation.ndim == 2 else None)
 
     def _log(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         measured = sum_over_ranks(torch.tensor(float(self._spurious.update_count), device=module.device))

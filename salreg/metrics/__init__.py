@@ -3,9 +3,11 @@
 from salreg.metrics.drift import MapCosine, MapEntropy, MapGini, MapRankCorrelation, MapShift, MapSSIM
 from salreg.metrics.groups import WorstGroupAccuracy
 from salreg.metrics.localisation import PointingGame, RelevanceRank, RelevantSaliency, SpuriousSaliency
+from salreg.metrics.rationale import Comprehensiveness, RationaleF1, Sufficiency
 from salreg.metrics.reliance import Reliance
 
 __all__ = [
+    "Comprehensiveness",
     "MapCosine",
     "MapEntropy",
     "MapGini",
@@ -13,9 +15,11 @@ __all__ = [
     "MapSSIM",
     "MapShift",
     "PointingGame",
+    "RationaleF1",
     "RelevanceRank",
     "RelevantSaliency",
     "Reliance",
     "SpuriousSaliency",
+    "Sufficiency",
     "WorstGroupAccuracy",
 ]

@@ -11,7 +11,7 @@ from salreg.metrics.functional.localisation import pointing_game, relevance_rank
 from salreg.metrics.plottable import Plottable
 
 
-class _MeanShare(Plottable):
+class MeanShare(Plottable):
     """Mean of a share over the samples that carry the marks; maps without a share are counted apart."""
 
     total: Tensor
@@ -25,7 +25,7 @@ class _MeanShare(Plottable):
 
     def update(self, saliency: Tensor, annotation: Tensor) -> None:
         """Take in maps ``(B, ...)`` and the annotations on their grid."""
-        share, marked = self._share_and_marked(saliency, annotation)
+        share, marked = self.share_and_marked(saliency, annotation)
         marked = marked.to(share.device)
         defined = marked & share.isfinite()
         self.total = self.total + share[defined].sum()
@@ -37,10 +37,11 @@ class _MeanShare(Plottable):
         return self.total / self.count
 
     @abstractmethod
-    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]: ...
+    def share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+        """The share of each map ``(B,)``, and which samples carry the marks it is about."""
 
 
-class SpuriousSaliency(_MeanShare):
+class SpuriousSaliency(MeanShare):
     """Mean share of absolute saliency on the spurious marks, over the samples that carry one.
 
     See ``salreg.metrics.functional.spurious_saliency``.
@@ -54,11 +55,11 @@ class SpuriousSaliency(_MeanShare):
 
     higher_is_better = False
 
-    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+    def share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
         return spurious_saliency(saliency, annotation), is_annotated(marks(annotation).spurious)
 
 
-class RelevantSaliency(_MeanShare):
+class RelevantSaliency(MeanShare):
     """Mean share of positive saliency on the relevant marks (energy pointing game), over the samples that carry one.
 
     See ``salreg.metrics.functional.relevant_saliency``.
@@ -72,11 +73,11 @@ class RelevantSaliency(_MeanShare):
 
     higher_is_better = True
 
-    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+    def share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
         return relevant_saliency(saliency, annotation), is_annotated(marks(annotation).relevant)
 
 
-class PointingGame(_MeanShare):
+class PointingGame(MeanShare):
     """Share of samples whose largest saliency lies on a relevant mark, over the samples that carry one.
 
     See ``salreg.metrics.functional.pointing_game``.
@@ -90,11 +91,11 @@ class PointingGame(_MeanShare):
 
     higher_is_better = True
 
-    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+    def share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
         return pointing_game(saliency, annotation), is_annotated(marks(annotation).relevant)
 
 
-class RelevanceRank(_MeanShare):
+class RelevanceRank(MeanShare):
     """Mean share of relevant places among the most salient ones, over the samples that carry a relevant mark.
 
     See ``salreg.metrics.functional.relevance_rank``.
@@ -108,5 +109,5 @@ class RelevanceRank(_MeanShare):
 
     higher_is_better = True
 
-    def _share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+    def share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
         return relevance_rank(saliency, annotation), is_annotated(marks(annotation).relevant)

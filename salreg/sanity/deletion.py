@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from salreg.metrics.functional.predictions import probabilities
+
 
 def deletion_curve(
     predict: Callable[[Tensor], Tensor], inputs: Tensor, order: Tensor, steps: int = 10, insert: bool = False
@@ -41,12 +43,12 @@ def deletion_curve(
     filled = inputs.mean(axes, keepdim=True).expand_as(inputs)
     count = places[0].numel()
     with torch.no_grad():
-        predicted = _probabilities(predict(inputs)).argmax(1)
+        predicted = probabilities(predict(inputs)).argmax(1)
         curve = []
         for step in range(steps + 1):
             first = rank < round(step / steps * count)
             changed = torch.where(first, inputs, filled) if insert else torch.where(first, filled, inputs)
-            curve.append(_probabilities(predict(changed)).gather(1, predicted.unsqueeze(1)).squeeze(1))
+            curve.append(probabilities(predict(changed)).gather(1, predicted.unsqueeze(1)).squeeze(1))
     return torch.stack(curve)
 
 
@@ -58,11 +60,3 @@ def area_under(curve: Tensor) -> Tensor:
         0.5
     """
     return torch.trapezoid(curve, dim=0) / (len(curve) - 1)
-
-
-def _probabilities(logits: Tensor) -> Tensor:
-    """``(B, C)``; one logit a sample is that of the second of two classes."""
-    if logits.ndim == 1 or logits.shape[1] == 1:
-        second = logits.flatten().float().sigmoid()
-        return torch.stack([1 - second, second], 1)
-    return logits.float().softmax(1)

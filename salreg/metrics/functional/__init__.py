@@ -16,9 +16,11 @@ from salreg.metrics.functional.localisation import (
     relevant_saliency,
     spurious_saliency,
 )
+from salreg.metrics.functional.rationale import comprehensiveness, rationale_f1, sufficiency
 from salreg.metrics.functional.reliance import reliance, replace_spurious
 
 __all__ = [
+    "comprehensiveness",
     "map_center",
     "map_cosine",
     "map_entropy",
@@ -27,10 +29,12 @@ __all__ = [
     "map_shift",
     "map_ssim",
     "pointing_game",
+    "rationale_f1",
     "relevance_rank",
     "relevant_saliency",
     "reliance",
     "replace_spurious",
     "spurious_saliency",
+    "sufficiency",
     "worst_group_accuracy",
 ]

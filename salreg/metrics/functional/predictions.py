@@ -1,5 +1,6 @@
-"""From whatever a model puts out to classes."""
+"""From whatever a model puts out to classes and their probabilities."""
 
+import torch
 from torch import Tensor
 
 
@@ -7,7 +8,6 @@ def predicted_classes(predictions: Tensor) -> Tensor:
     """Classes ``(B,)`` from classes, logits ``(B, C)``, or one logit per sample, ``(B,)`` or ``(B, 1)``.
 
     Example:
-        >>> import torch
         >>> predicted_classes(torch.tensor([[-0.3], [2.0]])).tolist()
         [0, 1]
     """
@@ -15,3 +15,16 @@ def predicted_classes(predictions: Tensor) -> Tensor:
         return predictions.argmax(1)
     predictions = predictions.flatten()
     return (predictions > 0).long() if predictions.is_floating_point() else predictions
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Of each class ``(B, C)``, from logits ``(B, C)``; one logit a sample is that of the second of two classes.
+
+    Example:
+        >>> probabilities(torch.zeros(1)).tolist()
+        [[0.5, 0.5]]
+    """
+    if logits.ndim == 1 or logits.shape[1] == 1:
+        second = logits.flatten().float().sigmoid()
+        return torch.stack([1 - second, second], 1)
+    return logits.float().softmax(1)
