@@ -139,6 +139,8 @@ def function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     if function in (operator.mul, torch.mul) and sum(isinstance(arg, Pair) for arg in args) == 1:
         pair, factor = args if isinstance(first, Pair) else args[::-1]
         return apart(lambda part: part * factor, pair)
+    if function in (operator.truediv, torch.div) and not isinstance(others[0], Pair) and not kwargs:
+        return apart(lambda part: part / others[0], first)
     if function in _MAX_POOLS:
         dimensions = first.region.ndim - 2
         pool = getattr(functional, f"max_pool{dimensions}d")

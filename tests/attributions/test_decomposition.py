@@ -117,6 +117,20 @@ def test_on_a_linear_network_without_bias_it_is_feature_ablation():
     torch.testing.assert_close(ContextualDecomposition(groups)(model, X, Y), theirs, rtol=1e-4, atol=1e-6)
 
 
+def test_both_parts_are_divided_by_what_belongs_to_neither():
+    class Mean(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.count = nn.Parameter(torch.tensor(4.0))
+
+        def forward(self, x):
+            return (x / self.count).flatten(1) / 2
+
+    (beta, gamma), logits = parts(Mean())
+    torch.testing.assert_close(beta, (X * REGION / 8).flatten(1))
+    torch.testing.assert_close(beta + gamma, logits)
+
+
 def test_training_mode_is_kept_and_dropout_passed_over():
     model = Functional().train()
     with record(model, forward_module=model) as recording:
