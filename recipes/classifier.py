@@ -1,12 +1,13 @@
 """An ordinary Lightning classifier. It knows nothing of saliency: the callbacks do the rest."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torchmetrics import Metric
+from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from salreg.metrics import WorstGroupAccuracy
@@ -15,11 +16,11 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Classifier(pl.LightningModule):
-    """Cross-entropy, AdamW, accuracy and worst-group accuracy on batches ``(images, labels, groups)``.
+    """Cross-entropy, AdamW, accuracy by group and of the worst group on batches ``(inputs, labels, groups)``.
 
     Args:
         net: Gives the logits.
-        groups: How many groups there are.
+        groups: What the groups are called.
         classes: How many classes there are.
         lr: Learning rate.
         weight_decay: 0 makes AdamW plain Adam.
@@ -29,7 +30,7 @@ class Classifier(pl.LightningModule):
     def __init__(
         self,
         net: nn.Module,
-        groups: int,
+        groups: Sequence[str],
         classes: int = 10,
         *,
         lr: float,
@@ -44,25 +45,31 @@ class Classifier(pl.LightningModule):
         self.accuracy = nn.ModuleDict(
             {f"{stage}_accuracy": MulticlassAccuracy(classes, average="micro") for stage in ("train", "val", "test")}
         )
-        self.worst_group = WorstGroupAccuracy(groups)
+        self.groups = list(groups)
+        self.worst_group = WorstGroupAccuracy(len(groups))
+        self.by_group = nn.ModuleDict({_key(name): MeanMetric(nan_strategy="ignore") for name in groups})
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.net(images)
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.net(inputs)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        images, labels, _ = batch
-        return self._evaluated("train", self(images), labels)
+        inputs, labels, _ = batch
+        return self._evaluated("train", self(inputs), labels)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        images, labels, _ = batch
-        self._evaluated("val", self(images), labels)
+        inputs, labels, _ = batch
+        self._evaluated("val", self(inputs), labels)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        images, labels, groups = batch
-        logits = self(images)
+        inputs, labels, groups = batch
+        logits = self(inputs)
         self._evaluated("test", logits, labels)
         self.worst_group.update(logits, labels, groups)
         self.log("test/worst_group_accuracy", self.worst_group, on_step=False, on_epoch=True)
+        correct = (logits.argmax(1) == labels).float()
+        for number, (key, metric) in enumerate(self.by_group.items()):
+            cast(MeanMetric, metric).update(correct[groups == number])
+            self.log(f"test/{key}", cast(Metric, metric), on_step=False, on_epoch=True)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
@@ -78,3 +85,7 @@ class Classifier(pl.LightningModule):
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True)
         self.log(f"{stage}/accuracy", cast(Metric, accuracy), on_step=False, on_epoch=True, prog_bar=stage != "test")
         return loss
+
+
+def _key(group: str) -> str:
+    return "accuracy_" + group.replace(" ", "_")

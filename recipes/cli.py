@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace) -> None:
     folder = run_folder.create(Path(config.out), Path(options.recipe).stem)
     print(f"Writing to {folder}")
     results = run(config, folder)
-    print(table({"test": [results]}))
+    print(table({"test": [results]}, config.shown))
     for strip in sorted(folder.rglob("film_strip.png")):
         print(f"Picture: {strip}")
     _point_out(folder, config)
@@ -99,7 +99,7 @@ def _compare(options: argparse.Namespace) -> None:
     folder = run_folder.create(Path(config.out), f"compare_{Path(options.recipe).stem}")
     print(f"Writing to {folder}")
     runs = compare(config, folder, options.seeds, options.arms)
-    print(f"\n{table(runs)}\n")
+    print(f"\n{table(runs, config.shown)}\n")
     if (folder / "comparison.png").is_file():
         print(f"Picture: {folder / 'comparison.png'}")
     _point_out(folder, config)

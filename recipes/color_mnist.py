@@ -56,7 +56,7 @@ def build(config: DictConfig) -> Experiment:
     test = colored(raw.test_images, reversed_colors), raw.test_labels
     order = torch.randperm(len(train[1]), generator=torch.Generator().manual_seed(2))
     held_out, kept = order[: config.data.validation], order[config.data.validation :]
-    module = Classifier(build_model(), groups=1, **config.optimizer)
+    module = Classifier(build_model(), groups=["all"], **config.optimizer)
     return Experiment(
         module,
         train=_loader(train[0][kept], train[1][kept], config.data, shuffle=True),

@@ -56,11 +56,17 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
     return runs
 
 
-def table(runs: dict[str, list[dict[str, Any]]]) -> str:
-    """The mean of each metric, and its standard deviation where there are several seeds."""
-    header = ["", *(name.removeprefix("test/").replace("_", " ") for name in SHOWN)]
+def table(runs: dict[str, list[dict[str, Any]]], shown: Sequence[str] = ()) -> str:
+    """The mean of each metric, and its standard deviation where there are several seeds.
+
+    Args:
+        runs: The results of each arm's runs.
+        shown: Metrics of ``results.json`` beside the usual ones: ``accuracy_black`` for ``test/accuracy_black``.
+    """
+    names = [SHOWN[0], *(f"test/{name}" for name in shown), *SHOWN[1:]]
+    header = ["", *(name.removeprefix("test/").replace("_", " ") for name in names)]
     rows = [
-        [arm, *(_cell([float(one.get(name, math.nan)) for one in results], 1 if name == "seconds" else 3) for name in SHOWN)]
+        [arm, *(_cell([float(one.get(name, math.nan)) for one in results], 1 if name == "seconds" else 3) for name in names)]
         for arm, results in runs.items()
     ]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]

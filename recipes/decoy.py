@@ -21,7 +21,7 @@ from salreg.recipes.experiment import Experiment
 
 PATCH = 4
 _HIDDEN = {"mlp": (50, 30), "deep_mlp": (100, 50, 25)}
-GROUPS = 2  # 0: the patch's grey is that of another class; 1: it agrees with the label
+GROUPS = ("patch lies", "patch agrees")
 
 
 class Decoys(NamedTuple):

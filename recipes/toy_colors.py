@@ -22,7 +22,7 @@ from salreg.recipes.experiment import Experiment
 SIDE = 5
 #: Red, green, blue and violet.
 COLORS = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 1.0], [0.5, 0.0, 0.5]])
-GROUPS = 2  # 0: both rules agree; 1: one of them holds alone
+GROUPS = ("rules agree", "one rule alone")
 _CORNERS = ([0, 0, -1, -1], [0, -1, 0, -1])
 _TOP_MIDDLE = ([0, 0, 0], [1, 2, 3])
 _MARKS = {"corners": (_CORNERS,), "top_middle": (_TOP_MIDDLE,), "both": (_CORNERS, _TOP_MIDDLE)}
