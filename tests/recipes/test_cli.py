@@ -29,7 +29,7 @@ def only(pattern):
 def test_ls_names_the_recipes(capsys):
     assert main(["ls"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {
-        "color_mnist", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "toy_colors",
+        "color_mnist", "compas", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "iris_cancer", "sst_decoy", "toy_colors",
     }  # fmt: skip
 
 
@@ -82,6 +82,13 @@ def test_compare_prints_a_table_and_writes_every_run(capsys):
 def test_recipes_on_idx_files(tmp_path, recipe):
     root = write_idx(tmp_path / "idx")
     assert main(["run", recipe, f"data.root={root}", "data.validation=4", "model=cnn", *FAST]) == 0
+
+
+@pytest.mark.parametrize("recipe", ["compas", "iris_cancer", "sst_decoy", "sst_decoy model=transformer"])
+def test_recipes_on_a_made_sample(recipe):
+    name, *overrides = recipe.split()
+    assert main(["run", name, *overrides, *FAST]) == 0
+    assert only(f"runs/{name}/*/snapshots/*/film_strip.png").stat().st_size > 10_000
 
 
 def test_grad_cam_from_the_command_line():
