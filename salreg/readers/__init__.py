@@ -1,0 +1,12 @@
+"""Annotations from the files of annotation tools: folders of masks, tables of boxes, COCO.
+
+Each reader gives the regions of every image by its name; ``FileAnnotations`` brings them to the samples of a dataset.
+"""
+
+from salreg.readers.boxes import read_boxes
+from salreg.readers.coco import read_coco
+from salreg.readers.file_annotations import FileAnnotations
+from salreg.readers.masks import read_masks
+from salreg.readers.regions import Regions, Side
+
+__all__ = ["FileAnnotations", "Regions", "Side", "read_boxes", "read_coco", "read_masks"]

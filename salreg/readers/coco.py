@@ -1,0 +1,101 @@
+"""COCO's JSON of instances: boxes, polygons and run-length encoded masks."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from salreg.annotations import from_mask
+from salreg.names import nearest
+from salreg.readers.regions import SIDES, Regions, Side, image_name
+
+
+@dataclass(slots=True)
+class _Instances:
+    where: str
+    size: tuple[int, int]
+    marks: dict[Side, list[Any]] = field(default_factory=dict)
+
+    def draw(self, size: tuple[int, int]) -> Tensor:
+        try:
+            return from_mask(**{side: self._mask(shapes) for side, shapes in self.marks.items()})
+        except ValueError as error:
+            raise ValueError(f"{self.where}: {error}") from error
+
+    def _mask(self, shapes: list[Any]) -> Tensor:
+        from pycocotools import mask as coco  # of an optional extra
+
+        height, width = self.size
+        encoded: list[Any] = []
+        for shape in shapes:
+            # A list holds polygons; a mapping is a run-length encoding, compressed if its counts are text.
+            if isinstance(shape, Mapping) and not isinstance(shape["counts"], list):
+                encoded.append(shape)
+            else:
+                parts = coco.frPyObjects(shape, height, width)
+                encoded += parts if isinstance(parts, list) else [parts]
+        return torch.from_numpy(np.asarray(coco.decode(coco.merge(encoded)))).bool()
+
+
+def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Regions]:
+    """Regions by the names of their images, from a COCO file of instances. Needs ``pycocotools``.
+
+    Args:
+        path: The JSON file.
+        categories: Which of its categories are ``spurious`` and which ``relevant``; others are passed over.
+
+    Returns:
+        The regions of each annotated image by name, in the size that the file states. The segmentation counts where there is
+        one, otherwise the box. Drawing raises a ``ValueError`` where a spurious region overlaps a relevant one.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: No COCO file, a category that it does not have, or an annotation of an image or category that it does not
+            list.
+
+    Example:
+        >>> import json, os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "coco.json")
+        >>> _ = open(path, "w").write(json.dumps({
+        ...     "images": [{"id": 1, "file_name": "003.jpg", "width": 3, "height": 2}],
+        ...     "categories": [{"id": 7, "name": "ruler"}],
+        ...     "annotations": [{"image_id": 1, "category_id": 7, "bbox": [0, 0, 2, 1]}]}))
+        >>> read_coco(path, {"ruler": "spurious"})["003"].draw((2, 3)).tolist()
+        [[[-1, -1, 0], [0, 0, 0]]]
+    """
+    try:
+        content = json.loads(Path(path).read_text("utf-8"))
+        names = {one["id"]: one["name"] for one in content["categories"]}
+        images = {one["id"]: _Instances(f"{path}, image {one['file_name']!r}", (one["height"], one["width"]))
+                  for one in content["images"]}  # fmt: skip
+        files = {one["id"]: image_name(one["file_name"], str(path)) for one in content["images"]}
+        annotations = content["annotations"]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no COCO file of instances: {type(error).__name__} {error}.") from error
+    for category, side in categories.items():
+        if category not in names.values():
+            known = ", ".join(names.values())
+            raise ValueError(f"{path} has no category {category!r}{nearest(category, names.values())}. It has: {known}.")
+        if side not in SIDES:
+            raise ValueError(f"The category {category!r} is spurious or relevant, not {side!r}.")
+    for number, one in enumerate(annotations):
+        image, category = one.get("image_id"), one.get("category_id")
+        for kind, value, known_ids in (("image", image, images), ("category", category, names)):
+            if value not in known_ids:
+                raise ValueError(f"{path}: annotation {one.get('id', number)} belongs to {kind} {value}, which is not listed.")
+        if names[category] in categories:
+            shape = one.get("segmentation") or _polygon_of(one.get("bbox"), f"{path}: annotation {one.get('id', number)}")
+            images[image].marks.setdefault(categories[names[category]], []).append(shape)
+    return {files[number]: image for number, image in images.items() if image.marks}
+
+
+def _polygon_of(box: Any, where: str) -> list[list[float]]:
+    if not isinstance(box, list) or len(box) != 4:
+        raise ValueError(f"{where} has neither a segmentation nor a bbox [x, y, width, height].")
+    x, y, width, height = (float(edge) for edge in box)
+    return [[x, y, x + width, y, x + width, y + height, x, y + height]]

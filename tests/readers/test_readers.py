@@ -1,0 +1,176 @@
+"""Files of annotation tools, read and brought to the samples of a dataset."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pycocotools import mask as coco_mask
+from torch.utils.data import TensorDataset
+
+from salreg import AnnotatedDataset
+from salreg.readers import FileAnnotations, read_boxes, read_coco, read_masks
+
+MASK = np.zeros((6, 8), dtype=np.uint8)
+MASK[1:3, 2:5] = 1
+
+
+def png(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def coco(path, **changes):
+    content = {
+        "images": [{"id": 1, "file_name": "mole/a.jpg", "height": 6, "width": 8}],
+        "categories": [{"id": 7, "name": "ruler"}, {"id": 8, "name": "lesion"}],
+        "annotations": [{"id": 3, "image_id": 1, "category_id": 7, "bbox": [2, 1, 3, 2]}],
+    }
+    path.write_text(json.dumps(content | changes))
+    return path
+
+
+def csv(path, *rows, header="image,x1,y1,x2,y2"):
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def test_masks_hold_0_and_1_or_255(tmp_path):
+    png(tmp_path / "s" / "mole" / "a.png", MASK)
+    png(tmp_path / "s" / "mole" / "b.png", 255 * MASK)
+    regions = read_masks(spurious=tmp_path / "s")
+    assert set(regions) == {"mole/a", "mole/b"}
+    for one in regions.values():
+        assert torch.equal(one.draw((0, 0)), -torch.from_numpy(MASK).to(torch.int8).unsqueeze(0))
+
+
+def test_two_folders_of_masks_mark_both_sides(tmp_path):
+    png(tmp_path / "s" / "a.png", MASK)
+    png(tmp_path / "r" / "a.png", MASK[::-1].copy())
+    drawn = read_masks(spurious=tmp_path / "s", relevant=tmp_path / "r")["a"].draw((0, 0))
+    assert sorted(drawn.unique().tolist()) == [-1, 0, 1]
+    png(tmp_path / "r" / "a.png", MASK)
+    with pytest.raises(ValueError, match=r"s/a.png: Some places are marked both"):
+        read_masks(spurious=tmp_path / "s", relevant=tmp_path / "r")["a"].draw((0, 0))
+
+
+def test_wrong_masks_and_folders_are_named(tmp_path):
+    png(tmp_path / "s" / "a.png", 128 * MASK)
+    with pytest.raises(ValueError, match=r"s/a.png has the value 128"):
+        read_masks(spurious=tmp_path / "s")["a"].draw((0, 0))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="holds no mask"):
+        read_masks(spurious=tmp_path / "empty")
+    with pytest.raises(ValueError, match="needs spurious"):
+        read_masks()
+
+
+def test_a_mask_that_is_a_link_out_of_its_folder_is_not_read(tmp_path):
+    png(tmp_path / "elsewhere.png", MASK)
+    png(tmp_path / "s" / "a.png", MASK)
+    (tmp_path / "s" / "b.png").symlink_to(tmp_path / "elsewhere.png")
+    assert set(read_masks(spurious=tmp_path / "s")) == {"a"}
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"bbox": [2, 1, 3, 2]},
+        {"segmentation": [[2, 1, 5, 1, 5, 3, 2, 3]]},
+        {"segmentation": {"size": [6, 8], "counts": [13, 2, 4, 2, 4, 2, 21]}},
+        {"segmentation": {"size": [6, 8], "counts": coco_mask.encode(np.asfortranarray(MASK))["counts"].decode()}},
+    ],
+    ids=["box", "polygon", "counts", "compressed"],
+)
+def test_coco_holds_boxes_polygons_and_runs(tmp_path, shape):
+    path = coco(tmp_path / "coco.json", annotations=[{"image_id": 1, "category_id": 7, **shape}])
+    drawn = read_coco(path, {"ruler": "spurious"})["mole/a"].draw((6, 8))
+    assert torch.equal(drawn, -torch.from_numpy(MASK).to(torch.int8).unsqueeze(0))
+
+
+def test_cocos_categories_choose_the_side(tmp_path):
+    path = coco(tmp_path / "coco.json")
+    assert read_coco(path, {"ruler": "relevant"})["mole/a"].draw((6, 8)).sum() == 6
+    assert read_coco(path, {"lesion": "relevant"}) == {}
+    with pytest.raises(ValueError, match="no category 'rular' .did you mean 'ruler'"):
+        read_coco(path, {"rular": "spurious"})
+
+
+def test_a_coco_file_whose_ids_do_not_match_is_refused(tmp_path):
+    stray = {"id": 3, "image_id": 2, "category_id": 7, "bbox": [0, 0, 1, 1]}
+    with pytest.raises(ValueError, match="annotation 3 belongs to image 2, which is not listed"):
+        read_coco(coco(tmp_path / "coco.json", annotations=[stray]), {"ruler": "spurious"})
+    with pytest.raises(ValueError, match="annotation 3 belongs to category 9"):
+        read_coco(coco(tmp_path / "c.json", annotations=[stray | {"image_id": 1, "category_id": 9}]), {"ruler": "spurious"})
+    shapeless = {"id": 3, "image_id": 1, "category_id": 7}
+    with pytest.raises(ValueError, match="annotation 3 has neither a segmentation nor a bbox"):
+        read_coco(coco(tmp_path / "e.json", annotations=[shapeless]), {"ruler": "spurious"})
+    (tmp_path / "d.json").write_text('{"images": []}')
+    with pytest.raises(ValueError, match="no COCO file"):
+        read_coco(tmp_path / "d.json", {"ruler": "spurious"})
+
+
+def test_a_table_of_boxes_may_say_the_side(tmp_path):
+    header = "image,x1,y1,x2,y2,mark"
+    path = csv(tmp_path / "b.csv", "a.jpg,2,1,5,3,", "a.jpg,0,4,1,5,relevant", header=header)
+    drawn = read_boxes(path)["a"].draw((6, 8))
+    assert (drawn == -1).sum() == 6
+    assert drawn[0, 4, 0] == 1
+    overlapping = csv(tmp_path / "c.csv", "a.jpg,2,1,5,3,", "a.jpg,4,1,6,3,relevant", header=header)
+    with pytest.raises(ValueError, match="a spurious and a relevant box overlap"):
+        read_boxes(overlapping)["a"].draw((6, 8))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a.jpg,2,1,x,3", "line 2: x1, y1, x2 and y2 must be numbers"),
+        ("../a.jpg,2,1,5,3", "no path below the images' folder"),
+        ("/etc/a.jpg,2,1,5,3", "no path below"),
+        ("C:\\a.jpg,2,1,5,3", "no path below"),
+    ],
+)
+def test_wrong_rows_are_named(tmp_path, row, message):
+    with pytest.raises(ValueError, match=message):
+        read_boxes(csv(tmp_path / "b.csv", row))
+
+
+def test_a_box_outside_the_image_and_a_missing_column_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"b.csv, image 'a': Box .* covers nothing"):
+        read_boxes(csv(tmp_path / "b.csv", "a.jpg,20,1,25,3"))["a"].draw((6, 8))
+    with pytest.raises(ValueError, match="no column 'x1' .did you mean 'x'"):
+        read_boxes(csv(tmp_path / "c.csv", header="image,x,y1,x2,y2"))
+
+
+def dataset(annotations, images=2):
+    return AnnotatedDataset(TensorDataset(torch.rand(images, 3, 6, 8), torch.arange(images)), annotations)
+
+
+def test_annotations_meet_their_samples_by_path_or_by_a_unique_bare_name(tmp_path):
+    regions = read_boxes(csv(tmp_path / "b.csv", "mole/a.jpg,2,1,5,3", "c.png,0,0,1,1", "z.jpg,0,0,1,1"))
+    annotations = FileAnnotations(["mole/a.jpg", "nevus/a.jpg", "nevus/c.jpg"], regions)
+    data = dataset(annotations, 3)
+    assert [int(data[index].annotation.sum()) for index in range(3)] == [-6, 0, -1]
+    assert annotations.without == ["nevus/a.jpg"]
+    assert annotations.unused == ["z"]
+
+
+def test_a_bare_name_that_several_images_have_belongs_to_none(tmp_path):
+    regions = read_boxes(csv(tmp_path / "b.csv", "a.jpg,2,1,5,3"))
+    with pytest.raises(ValueError, match="there is 'a', and the images are called like 'mole/a'"):
+        FileAnnotations(["mole/a.jpg", "nevus/a.jpg"], regions)
+    with pytest.raises(ValueError, match="Two images are called 'mole/a' but for the suffix"):
+        FileAnnotations(["mole/a.jpg", "mole/a.png"], regions)
+
+
+def test_another_size_is_an_error_or_resized_and_counted(tmp_path):
+    png(tmp_path / "s" / "a.png", MASK[::2, ::2].copy())
+    regions = read_masks(spurious=tmp_path / "s")
+    with pytest.raises(ValueError, match=r"'a.jpg' is of size .H, W. = .3, 4., its image of .6, 8."):
+        dataset(FileAnnotations(["a.jpg"], regions), 1)[0]
+    annotations = FileAnnotations(["a.jpg"], regions, resize=True)
+    drawn = dataset(annotations, 1)[0].annotation
+    assert drawn.dtype == torch.int8
+    assert torch.equal(drawn[0, ::2, ::2], -torch.from_numpy(MASK[::2, ::2]).to(torch.int8))
+    assert annotations.resized == 1
