@@ -100,7 +100,8 @@ def add_decoys(sentences: Sentences, decoy: str, seed: int) -> Decoys:
     if decoy == "absent":
         size = len(sentences.labels)
         return Decoys(sentences.words, sentences.labels, [GROUPS.index("no decoy")] * size, [None] * size)
-    words, groups, annotations = [], [], []
+    words, groups = [], []
+    annotations: list[Tensor | None] = []
     for sentence, label in zip(*sentences, strict=True):
         shown = label if decoy == "informative" else rng.randrange(2)
         place = rng.randrange(len(sentence) + 1)

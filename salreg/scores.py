@@ -2,14 +2,16 @@
 
 A score is any callable ``(logits (B, C), target (B,) or None) -> (B,)``, or the name of one of these functions.
 A model with a single logit per sample, ``(B,)`` or ``(B, 1)``, is read as two classes with logits ``-z/2`` and ``z/2``,
-whose softmax is the sigmoid of ``z``.
+whose softmax is the sigmoid of ``z``. A target ``(B, C)`` of zeros and ones makes the classes labels of their own, each with a
+sigmoid, of which a sample may have several. Logits for every place ``(B, C, ...)`` are scored by ``Dense``.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, logsigmoid
 
 from salreg.names import nearest
 
@@ -25,11 +27,20 @@ def log_prob_sum(logits: Tensor, target: Tensor | None = None) -> Tensor:
         >>> log_prob_sum(torch.zeros(1, 2)).item()  # 2 log(1/2)
         -1.3862943649291992
     """
+    if _is_multi_label(logits, target):
+        return (logsigmoid(logits) + logsigmoid(-logits)).sum(1)
     return log_softmax(logits, dim=1).sum(1)
 
 
 def target_logit(logits: Tensor, target: Tensor | None) -> Tensor:
-    """The logit of the true class."""
+    """The logit of the true class; the sum of those of all true labels.
+
+    Example:
+        >>> target_logit(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([[1, 0, 1]])).item()
+        3.0
+    """
+    if _is_multi_label(logits, target):
+        return (logits * _required(target, "target_logit")).sum(1)
     return logits.gather(1, _required(target, "target_logit").long().view(-1, 1)).squeeze(1)
 
 
@@ -50,8 +61,44 @@ def contrast(logits: Tensor, target: Tensor | None = None) -> Tensor:
 
 
 def task_loss(logits: Tensor, target: Tensor | None) -> Tensor:
-    """Cross-entropy of each sample; its gradient fades as the model becomes sure of the true class."""
+    """Cross-entropy of each sample, summed over the labels where there are several; its gradient fades as the model becomes
+    sure of the true class."""
+    if _is_multi_label(logits, target):
+        labels = _required(target, "task_loss").to(logits.dtype)
+        return binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(1)
     return cross_entropy(logits, _required(target, "task_loss").long().view(-1), reduction="none")
+
+
+class Dense:
+    """Scores logits that a model gives for every place: segmentation, detection, tagging.
+
+    Args:
+        score: What is explained at a place: a name or a callable.
+        reduction: How the places make one number per sample: their ``mean``, or ``max``, the place with the highest score.
+
+    Raises:
+        ValueError: An unknown name.
+
+    Example:
+        >>> logits = torch.zeros(2, 3, 4, 4)  # three classes on a grid of 4 x 4
+        >>> evaluate(Dense("target_logit"), logits, torch.zeros(2, 4, 4)).shape
+        torch.Size([2])
+    """
+
+    def __init__(self, score: "str | Score" = "log_prob_sum", reduction: Literal["mean", "max"] = "mean") -> None:
+        if reduction not in ("mean", "max"):
+            raise ValueError(f"reduction is mean or max, not {reduction!r}.")
+        self.score = resolve(score)
+        self.reduction = reduction
+
+    def __call__(self, logits: Tensor, target: Tensor | None = None) -> Tensor:
+        """From logits ``(B, C, ...)``, and a target ``(B, ...)`` or one class per sample ``(B,)``, to ``(B,)``."""
+        size, classes = logits.shape[:2]
+        rows = logits.flatten(2).transpose(1, 2).reshape(-1, classes)
+        if target is not None:
+            target = target.reshape(size, -1).expand(size, len(rows) // size).reshape(-1)
+        values = self.score(rows, target).view(size, -1)
+        return values.mean(1) if self.reduction == "mean" else values.amax(1)
 
 
 NAMED: dict[str, Score] = {
@@ -74,7 +121,7 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None) -> Tensor:
     Raises:
         ValueError: The logits are not one row per sample, or the score does not give one number per sample.
     """
-    values = score(one_row_per_sample(logits), target)
+    values = score(_in_single(logits) if isinstance(score, Dense) else one_row_per_sample(logits), target)
     if values.shape != logits.shape[:1]:
         raise ValueError(
             f"The score {getattr(score, '__name__', score)} gave shape {tuple(values.shape)} for {logits.shape[0]} "
@@ -84,16 +131,24 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None) -> Tensor:
 
 
 def one_row_per_sample(logits: Tensor) -> Tensor:
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
+    logits = _in_single(logits)
     if logits.ndim == 1 or (logits.ndim == 2 and logits.shape[1] == 1):
         half = logits.reshape(-1, 1) / 2
         return torch.cat([-half, half], dim=1)
     if logits.ndim != 2:
         raise ValueError(
-            f"The model's output has shape {tuple(logits.shape)}; logits are (B, classes), or (B,) for two classes."
+            f"The model's output has shape {tuple(logits.shape)}; logits are (B, classes), or (B,) for two classes. "
+            "Where there are some for every place, say score=Dense('target_logit') (salreg.scores.Dense)."
         )
     return logits
+
+
+def _in_single(logits: Tensor) -> Tensor:
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+def _is_multi_label(logits: Tensor, target: Tensor | None) -> bool:
+    return target is not None and target.ndim == 2 and target.shape == logits.shape and target.shape[1] > 1
 
 
 def _required(target: Tensor | None, name: str) -> Tensor:

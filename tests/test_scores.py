@@ -55,3 +55,33 @@ def test_a_score_that_is_no_number_per_sample_is_refused():
 def test_dense_logits_are_refused():
     with pytest.raises(ValueError, match=r"logits are \(B, classes\)"):
         scores.evaluate(scores.log_prob_sum, torch.zeros(2, 3, 4, 4), None)
+
+
+def test_several_labels_are_scored_by_their_sigmoids():
+    labels = torch.tensor([[1, 0, 1], [0, 0, 0]])
+    p = LOGITS.sigmoid()
+    assert torch.allclose(scores.log_prob_sum(LOGITS, labels), (p.log() + (1 - p).log()).sum(1))
+    assert scores.target_logit(LOGITS, labels).tolist() == [0.0, 0.0]
+    expected = -torch.where(labels > 0, p.log(), (1 - p).log()).sum(1)
+    assert torch.allclose(scores.evaluate(scores.task_loss, LOGITS, labels), expected)
+
+
+@pytest.mark.parametrize("name", list(scores.NAMED))
+def test_dense_logits_are_scored_place_by_place(name):
+    logits, target = torch.randn(2, 3, 4, 5), torch.randint(3, (2, 4, 5))
+    places = torch.stack([
+        torch.stack([
+            scores.NAMED[name](logits[b : b + 1, :, i, j], target[b, i, j].view(1))[0] for i in range(4) for j in range(5)
+        ])
+        for b in range(2)
+    ])  # fmt: skip
+    assert torch.allclose(scores.evaluate(scores.Dense(name), logits, target), places.mean(1), atol=1e-6)
+    assert torch.allclose(scores.evaluate(scores.Dense(name, "max"), logits, target), places.amax(1), atol=1e-6)
+
+
+def test_one_class_per_sample_is_meant_at_every_place():
+    logits = torch.randn(2, 3, 4)
+    expected = torch.stack([logits[0, 2].mean(), logits[1, 0].mean()])
+    assert torch.allclose(scores.evaluate(scores.Dense("target_logit"), logits, torch.tensor([2, 0])), expected)
+    with pytest.raises(ValueError, match="reduction is mean or max"):
+        scores.Dense(reduction="median")

@@ -73,5 +73,5 @@ def read_boxes(path: str | Path, inside: Side = "spurious") -> dict[str, Regions
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{where}: x1, y1, x2 and y2 must be numbers.") from error
             name = image_name(row["image"] or "", where)
-            found.setdefault(name, _Boxes(f"{path}, image {name!r}")).boxes.setdefault(side, []).append(box)  # type: ignore[arg-type]
+            found.setdefault(name, _Boxes(f"{path}, image {name!r}")).boxes.setdefault(side, []).append(box)
     return dict(found)

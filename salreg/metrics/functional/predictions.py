@@ -5,12 +5,15 @@ from torch import Tensor
 
 
 def predicted_classes(predictions: Tensor) -> Tensor:
-    """Classes ``(B,)`` from classes, logits ``(B, C)``, or one logit per sample, ``(B,)`` or ``(B, 1)``.
+    """Classes ``(B,)`` from classes, logits ``(B, C)``, or one logit per sample, ``(B,)`` or ``(B, 1)``. From logits for every
+    place ``(B, C, ...)`` the class with the highest mean.
 
     Example:
         >>> predicted_classes(torch.tensor([[-0.3], [2.0]])).tolist()
         [0, 1]
     """
+    if predictions.ndim > 2:
+        predictions = predictions.flatten(2).mean(2)
     if predictions.ndim == 2 and predictions.shape[1] > 1:
         return predictions.argmax(1)
     predictions = predictions.flatten()
@@ -18,7 +21,8 @@ def predicted_classes(predictions: Tensor) -> Tensor:
 
 
 def probabilities(logits: Tensor) -> Tensor:
-    """Of each class ``(B, C)``, from logits ``(B, C)``; one logit a sample is that of the second of two classes.
+    """Of each class ``(B, C)``, from logits ``(B, C)``; one logit a sample is that of the second of two classes, and those
+    of places ``(B, C, ...)`` give the mean probability.
 
     Example:
         >>> probabilities(torch.zeros(1)).tolist()
@@ -27,4 +31,5 @@ def probabilities(logits: Tensor) -> Tensor:
     if logits.ndim == 1 or logits.shape[1] == 1:
         second = logits.flatten().float().sigmoid()
         return torch.stack([1 - second, second], 1)
-    return logits.float().softmax(1)
+    probability = logits.float().softmax(1)
+    return probability if probability.ndim == 2 else probability.flatten(2).mean(2)
