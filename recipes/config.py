@@ -84,7 +84,8 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
     if isinstance(group, DictConfig) and "name" in group:
         key = f"{key}.name"
     known = keys(config)
-    if key not in known and not _is_open(key):
+    has_group = OmegaConf.select(config, key.rpartition(".")[0]) is not None
+    if key not in known and not (has_group and _is_open(key)):
         raise ConfigError(f"There is no key {key!r}{nearest(key, known)}. `salreg validate` lists all keys of a recipe.")
     try:
         OmegaConf.update(config, key, value)
@@ -126,8 +127,8 @@ def _original(config: DictConfig, path: Path) -> DictConfig:
 
 def _is_open(key: str) -> bool:
     """Whether a key may be new: an argument of the Trainer, an option of a preset (which refuses those it does not have), or
-    the name of a number to be alerted by."""
-    if key.startswith(("snapshots.alerts.", "preset.")):
+    the name of a number to be alerted by or of a category of annotations."""
+    if key.startswith(("snapshots.alerts.", "preset.", "data.categories.")):
         return True
     group, _, name = key.partition(".")
     return group == "trainer" and name in inspect.signature(pl.Trainer).parameters

@@ -29,7 +29,8 @@ def only(pattern):
 def test_ls_names_the_recipes(capsys):
     assert main(["ls"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {
-        "color_mnist", "compas", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "iris_cancer", "sst_decoy", "toy_colors",
+        "color_mnist", "compas", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "image_folder", "iris_cancer",
+        "sst_decoy", "toy_colors",
     }  # fmt: skip
 
 

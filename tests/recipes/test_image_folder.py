@@ -1,0 +1,130 @@
+"""A user's own images and annotations."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from salreg.recipes import image_folder
+from salreg.recipes.cli import main
+from salreg.recipes.config import ConfigError, load
+from salreg.recipes.image_folder import ImageFolder, build, made_folder
+
+FAST = [
+    "trainer.max_epochs=1",
+    "snapshots.panel=4",
+    "snapshots.sanity=false",
+    "logger=none",
+    "trainer.enable_progress_bar=false",
+]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    (tmp_path / "photos").mkdir()
+    return made_folder(tmp_path / "photos", 24)
+
+
+def built(photos, annotations, *overrides):
+    config = load("image_folder", [f"data.root={photos}", f"data.annotations={annotations}", *overrides])
+    return build(config)
+
+
+def masks_of(photos):
+    mask = np.zeros((48, 48), np.uint8)
+    mask[:6, :10] = 255
+    for path in photos.glob("*/*.png"):
+        target = photos.parent / "masks" / path.relative_to(photos)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(target)
+    return photos.parent / "masks"
+
+
+def coco_of(photos):
+    paths = sorted(photos.glob("*/*.png"))
+    content = {
+        "images": [
+            {"id": i, "file_name": path.relative_to(photos).as_posix(), "height": 48, "width": 48}
+            for i, path in enumerate(paths)
+        ],
+        "categories": [{"id": 0, "name": "tag"}],
+        "annotations": [{"id": i, "image_id": i, "category_id": 0, "bbox": [0, 0, 10, 6]} for i in range(len(paths))],
+    }
+    (photos.parent / "coco.json").write_text(json.dumps(content))
+    return photos.parent / "coco.json"
+
+
+def test_masks_boxes_and_coco_say_the_same(photos):
+    plain = ["data.size=48"]
+    batches = [
+        next(iter(built(photos, path, *plain, *more).test))
+        for path, more in (
+            (masks_of(photos), []),
+            (photos / "boxes.csv", []),
+            (coco_of(photos), ["data.categories={tag: spurious}"]),
+        )
+    ]
+    assert int(batches[0].annotation[0].sum()) == -60
+    for batch in batches[1:]:
+        assert torch.equal(batch.annotation, batches[0].annotation)
+        assert torch.equal(batch.sample[0], batches[0].sample[0])
+
+
+def test_categories_may_be_named_only_where_there_are_some():
+    with pytest.raises(ConfigError, match=r"no key 'data.categories.tag'"):
+        load("decoy_digits", ["data.categories={tag: spurious}"])
+
+
+def test_classes_are_folders_and_splits_do_not_overlap(photos):
+    experiment = built(photos, photos / "boxes.csv")
+    chosen = [set(getattr(experiment, split).dataset.indices) for split in ("train", "validation", "test")]
+    assert [len(one) for one in chosen] == [18, 3, 3]
+    assert set.union(*chosen) == set(range(24))
+    assert ImageFolder(photos).classes == ["disk", "square"]
+
+
+def test_an_unreadable_image_is_named_or_left_out(photos):
+    (photos / "disk" / "000.png").write_bytes(b"no image")
+    images = ImageFolder(photos)
+    with pytest.raises(ValueError, match=r"disk/000.png cannot be read.*data.unreadable=skip"):
+        images[0]
+    tolerant = ImageFolder(photos, skip_unreadable=True)
+    assert tolerant.skipped == [Path("disk/000.png")]
+    assert len(tolerant) == 23
+    assert tolerant[0][0].shape == (3, 48, 48)
+
+
+def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
+    (photos / "disk" / "999.png").symlink_to(photos.parent / "elsewhere.png")
+    Image.new("RGB", (4, 4)).save(photos.parent / "elsewhere.png")
+    assert len(ImageFolder(photos)) == 24
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.root=nowhere", "data.annotations=masks"], "no folder 'nowhere' of images"),
+        (["data.annotations=nowhere.csv"], "there is no 'nowhere.csv'"),
+        (["data.annotations=photos/disk/000.png"], "a folder of masks, a .csv of boxes or a COCO .json, not '000.png'"),
+        (["data.annotations=photos/boxes.csv", "data.unreadable=perhaps"], "fatal or skip, not 'perhaps'"),
+        (["data.annotations=photos/boxes.csv", "data.held_out=0.6"], "held_out is a share"),
+    ],
+)
+def test_mistakes_are_one_line(photos, capsys, overrides, message):
+    assert main(["run", "image_folder", f"data.root={photos}", *overrides, *FAST]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_it_runs_on_a_users_folder_and_on_a_made_one(photos, monkeypatch):
+    assert main(["run", "image_folder", f"data.root={photos}", f"data.annotations={masks_of(photos)}", *FAST]) == 0
+    monkeypatch.setattr(image_folder.made_folder, "__defaults__", (24,))
+    assert main(["run", "image_folder", *FAST]) == 0
+    assert len(list(Path("runs").rglob("film_strip.png"))) >= 2
