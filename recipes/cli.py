@@ -69,6 +69,17 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--port", type=int, default=0, help="a free one by default")
     watch.set_defaults(verb=_watch)
 
+    annotations = verbs.add_parser("annotations", help="check files of annotations")
+    check = annotations.add_subparsers(required=True, metavar="VERB").add_parser(
+        "check", help="do they fit the images, and what do they look like?"
+    )
+    check.add_argument("path", type=Path, help="a folder of mask PNGs, a CSV of boxes, or a COCO JSON")
+    check.add_argument("--data", type=Path, required=True, help="the folder of the images")
+    check.add_argument("--inside", choices=("spurious", "relevant"), default="spurious", help="what masks and boxes say")
+    check.add_argument("--category", action="append", default=[], metavar="NAME=SIDE", help="of a COCO JSON: ruler=spurious")
+    check.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="where to draw them")
+    check.set_defaults(verb=_check_annotations)
+
     cp = verbs.add_parser("cp", help="copy a recipe's YAML, to edit and run it")
     cp.add_argument("recipe")
     cp.add_argument("destination", type=Path)
@@ -123,6 +134,22 @@ def _validate(options: argparse.Namespace) -> None:
     config = configuration.load(options.recipe, options.overrides)
     penalty(config)
     print(OmegaConf.to_yaml(config, resolve=True), end="")
+
+
+def _check_annotations(options: argparse.Namespace) -> None:
+    from salreg.recipes.annotations_check import check, images_below
+    from salreg.recipes.image_folder import read_annotations
+
+    categories = dict(one.rsplit("=", 1) if "=" in one else (one, "spurious") for one in options.category)
+    images = images_below(options.data)
+    try:
+        regions = read_annotations(options.path, options.inside, categories)
+        found = check(options.data, images, regions, options.sheet)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    print(found)
+    if found.shares:
+        print(f"Picture: {options.sheet}")
 
 
 def _cp(options: argparse.Namespace) -> None:

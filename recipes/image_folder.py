@@ -2,6 +2,7 @@
 
 import csv
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from salreg.data import AnnotatedDataset, Augmented
-from salreg.readers import FileAnnotations, Regions, read_boxes, read_coco, read_masks
+from salreg.readers import FileAnnotations, Regions, Side, read_boxes, read_coco, read_masks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
 from salreg.recipes.image_networks import small_resnet
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class ImageFolder(Dataset[tuple[Tensor, int, int]]):
@@ -46,7 +47,7 @@ class ImageFolder(Dataset[tuple[Tensor, int, int]]):
         found = [
             path.relative_to(root)
             for path in sorted(root.glob("*/*"))
-            if path.suffix.lower() in _SUFFIXES and path.resolve().is_relative_to(root.resolve())
+            if path.suffix.lower() in SUFFIXES and path.resolve().is_relative_to(root.resolve())
         ]
         self.skipped = [path for path in found if not _is_readable(root / path)] if skip_unreadable else []
         self.paths = [path for path in found if path not in set(self.skipped)]
@@ -67,24 +68,24 @@ class ImageFolder(Dataset[tuple[Tensor, int, int]]):
         return pixels.permute(2, 0, 1).float() / 255, self.classes.index(path.parts[0]), 0
 
 
-def read_annotations(data: Any) -> dict[str, Regions]:
-    """The regions that the configuration's ``data`` points at: a folder is one of masks, a ``.csv`` one of boxes, and a
-    ``.json`` a COCO file.
+def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -> dict[str, Regions]:
+    """The regions in a folder of masks, a ``.csv`` of boxes or a COCO ``.json``.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        ValueError: It is none of these.
+        ValueError: It is none of these, or a COCO file without categories.
     """
-    path = Path(data.annotations)
     if not path.exists():
-        raise FileNotFoundError(f"data.annotations: there is no {str(path)!r}.")
+        raise FileNotFoundError(f"There are no annotations at {str(path)!r}.")
     if path.is_dir():
-        return read_masks(**{data.inside: path})
+        return read_masks(**{inside: path})
     if path.suffix == ".csv":
-        return read_boxes(path, inside=data.inside)
+        return read_boxes(path, inside=inside)
     if path.suffix == ".json":
-        return read_coco(path, dict(data.categories))
-    raise ValueError(f"data.annotations is a folder of masks, a .csv of boxes or a COCO .json, not {path.name!r}.")
+        if not categories:
+            raise ValueError(f"Say which categories of {path} are spurious or relevant: data.categories={{ruler: spurious}}.")
+        return read_coco(path, categories)
+    raise ValueError(f"Annotations are a folder of masks, a .csv of boxes or a COCO .json, not {path.name!r}.")
 
 
 def build(config: DictConfig) -> Experiment:
@@ -95,8 +96,11 @@ def build(config: DictConfig) -> Experiment:
         data.annotations = f"{data.root}/boxes.csv"
     if data.unreadable not in ("fatal", "skip"):
         raise ValueError(f"data.unreadable is fatal or skip, not {data.unreadable!r}.")
+    if data.annotations is None:
+        raise ValueError("data.annotations is missing: a folder of masks, a .csv of boxes or a COCO .json.")
+    regions = read_annotations(Path(data.annotations), data.inside, dict(data.categories))
     images = ImageFolder(Path(data.root), skip_unreadable=data.unreadable == "skip")
-    annotations = FileAnnotations(images.paths, read_annotations(data), resize=data.resize_annotations)
+    annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations)
     rank_zero_info(
         f"salreg: {len(images)} images of {len(images.classes)} classes; {len(annotations.without)} without annotation, "
         f"{len(annotations.unused)} annotations without image, {len(images.skipped)} unreadable images left out."

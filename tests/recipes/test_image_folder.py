@@ -111,14 +111,17 @@ def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data.root=nowhere", "data.annotations=masks"], "no folder 'nowhere' of images"),
-        (["data.annotations=nowhere.csv"], "there is no 'nowhere.csv'"),
+        (["data.annotations=null"], "data.annotations is missing"),
+        (["data.annotations=coco.json"], "Say which categories of coco.json"),
+        (["data.root=nowhere", "data.annotations=photos/boxes.csv"], "no folder 'nowhere' of images"),
+        (["data.annotations=nowhere.csv"], "no annotations at 'nowhere.csv'"),
         (["data.annotations=photos/disk/000.png"], "a folder of masks, a .csv of boxes or a COCO .json, not '000.png'"),
         (["data.annotations=photos/boxes.csv", "data.unreadable=perhaps"], "fatal or skip, not 'perhaps'"),
         (["data.annotations=photos/boxes.csv", "data.held_out=0.6"], "held_out is a share"),
     ],
 )
 def test_mistakes_are_one_line(photos, capsys, overrides, message):
+    coco_of(photos)
     assert main(["run", "image_folder", f"data.root={photos}", *overrides, *FAST]) == 2
     assert message in capsys.readouterr().err
 

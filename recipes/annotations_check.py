@@ -1,0 +1,138 @@
+"""``salreg annotations check``: do a file's regions fit the images, and what do they look like?"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+from tqdm import tqdm
+
+from salreg.plotting.overlay import outlined, picture, to_bytes
+from salreg.readers import FileAnnotations, Regions
+from salreg.recipes.image_folder import SUFFIXES
+
+_SHOWN, _COLUMNS, _SIDE = 24, 6, 160
+
+
+@dataclass
+class Findings:
+    """What a check found. Lists hold paths below the images' folder; ``wrong`` says what is wrong with a path.
+
+    Attributes:
+        images: How many there are.
+        shares: The marked share of each annotated image's pixels, in (0, 1].
+    """
+
+    images: int = 0
+    without: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    full: list[str] = field(default_factory=list)
+    other_size: list[str] = field(default_factory=list)
+    wrong: dict[str, str] = field(default_factory=dict)
+    shares: list[float] = field(default_factory=list)
+    spurious: int = 0
+    relevant: int = 0
+
+    def __str__(self) -> str:
+        annotated = len(self.shares)
+        lines = [f"{annotated} of {self.images} images are annotated: {self.spurious} spurious, {self.relevant} relevant."]
+        if self.shares:
+            low, middle, high = (f"{100 * share:.3g}%" for share in (min(self.shares), median(self.shares), max(self.shares)))
+            lines.append(f"Marked share of an image: {low} to {high}, median {middle}.")
+        for what, paths in (
+            ("images without annotation", self.without),
+            ("annotations without image", self.unused),
+            ("annotations that mark nothing", self.empty),
+            ("annotations that mark everything", self.full),
+            ("annotations of another size than their image", self.other_size),
+            ("images or annotations that cannot be read", [f"{path} ({why})" for path, why in self.wrong.items()]),
+        ):
+            if paths:
+                lines.append(f"{len(paths)} {what}: {', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}")
+        return "\n".join(lines)
+
+
+def images_below(root: Path) -> list[str]:
+    """The paths of all images below a folder.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no image in it.
+    """
+    found = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    if not found:
+        raise FileNotFoundError(f"There is no image below {str(root)!r}.")
+    return found
+
+
+def check(root: Path, images: list[str], regions: dict[str, Regions], sheet: Path) -> Findings:
+    """Draw every annotation, and the first of them into a contact sheet.
+
+    Args:
+        root: The images' folder.
+        images: Their paths below it.
+        regions: From a reader.
+        sheet: The PNG to write; nothing is written where no image has marks.
+
+    Raises:
+        FileExistsError: The sheet exists.
+        ValueError: No annotation matches an image.
+    """
+    if sheet.exists():
+        raise FileExistsError(f"{sheet} exists already; nothing was written. Name another one with --sheet.")
+    annotations = FileAnnotations(images, regions, resize=True)
+    found = Findings(len(images), without=annotations.without, unused=annotations.unused)
+    tiles: list[Image.Image] = []
+    missing = set(annotations.without)
+    for index, path in enumerate(tqdm(images, desc="Checking", disable=None)):
+        if path in missing:
+            continue
+        try:
+            with Image.open(root / path) as opened:
+                width, height = opened.size
+                drawn = annotations(index, torch.empty(1, height, width))
+                assert drawn is not None
+                if annotations.resized > len(found.other_size):
+                    found.other_size.append(path)
+                if _counted(found, path, drawn) and len(tiles) < _SHOWN:
+                    tiles.append(_tile(opened, drawn, path))
+        except (OSError, ValueError) as error:
+            found.wrong[path] = str(error)
+    if tiles:
+        _contact_sheet(tiles).save(sheet)
+    return found
+
+
+def _counted(found: Findings, path: str, drawn: Tensor) -> bool:
+    """Take one annotation into the findings; whether it marks anything."""
+    share = float((drawn != 0).float().mean())
+    if not share:
+        found.empty.append(path)
+        return False
+    if share == 1:
+        found.full.append(path)
+    found.shares.append(share)
+    found.spurious += bool((drawn < 0).any())
+    found.relevant += bool((drawn > 0).any())
+    return True
+
+
+def _tile(image: Image.Image, drawn: Tensor, path: str) -> Image.Image:
+    small = image.convert("RGB")
+    small.thumbnail((_SIDE, _SIDE))
+    pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
+    tile = Image.new("RGB", (_SIDE + 10, _SIDE + 26), "white")
+    tile.paste(Image.fromarray(to_bytes(outlined(picture(pixels), drawn))), (5, 5))
+    ImageDraw.Draw(tile).text((5, _SIDE + 9), path[-26:], fill="black")
+    return tile
+
+
+def _contact_sheet(tiles: list[Image.Image]) -> Image.Image:
+    width, height = tiles[0].size
+    sheet = Image.new("RGB", (width * min(_COLUMNS, len(tiles)), height * -(-len(tiles) // _COLUMNS)), "white")
+    for number, tile in enumerate(tiles):
+        sheet.paste(tile, (width * (number % _COLUMNS), height * (number // _COLUMNS)))
+    return sheet
