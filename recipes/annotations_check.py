@@ -69,7 +69,7 @@ def images_below(root: Path) -> list[str]:
 
 
 def check(root: Path, images: list[str], regions: dict[str, Regions], sheet: Path) -> Findings:
-    """Draw every annotation, and the first of them into a contact sheet.
+    """Draw every annotation, and some from all parts of the folder into a contact sheet.
 
     Args:
         root: The images' folder.
@@ -87,6 +87,7 @@ def check(root: Path, images: list[str], regions: dict[str, Regions], sheet: Pat
     found = Findings(len(images), without=annotations.without, unused=annotations.unused)
     tiles: list[Image.Image] = []
     missing = set(annotations.without)
+    every = max(1, (len(images) - len(missing)) // _SHOWN)  # of the images that have marks, one is shown
     for index, path in enumerate(tqdm(images, desc="Checking", disable=None)):
         if path in missing:
             continue
@@ -97,7 +98,7 @@ def check(root: Path, images: list[str], regions: dict[str, Regions], sheet: Pat
                 assert drawn is not None
                 if annotations.resized > len(found.other_size):
                     found.other_size.append(path)
-                if _counted(found, path, drawn) and len(tiles) < _SHOWN:
+                if _counted(found, path, drawn) and len(found.shares) % every == 0 and len(tiles) < _SHOWN:
                     tiles.append(_tile(opened, drawn, path))
         except (OSError, ValueError) as error:
             found.wrong[path] = str(error)

@@ -73,10 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     check = annotations.add_subparsers(required=True, metavar="VERB").add_parser(
         "check", help="do they fit the images, and what do they look like?"
     )
-    check.add_argument("path", type=Path, help="a folder of mask PNGs, a CSV of boxes, or a COCO JSON")
+    check.add_argument("path", type=Path, help="a folder of mask PNGs, a CSV of boxes, a COCO JSON or a CVAT XML")
     check.add_argument("--data", type=Path, required=True, help="the folder of the images")
     check.add_argument("--inside", choices=("spurious", "relevant"), default="spurious", help="what masks and boxes say")
-    check.add_argument("--category", action="append", default=[], metavar="NAME=SIDE", help="of a COCO JSON: ruler=spurious")
+    check.add_argument(
+        "--category", action="append", default=[], metavar="NAME=SIDE", help="of a COCO JSON or CVAT XML: ruler=spurious"
+    )
     check.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="where to draw them")
     check.set_defaults(verb=_check_annotations)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from salreg.data import AnnotatedDataset, Augmented
-from salreg.readers import FileAnnotations, Regions, Side, read_boxes, read_coco, read_masks
+from salreg.readers import FileAnnotations, Regions, Side, read_boxes, read_coco, read_cvat, read_masks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
 from salreg.recipes.image_networks import small_resnet
@@ -69,11 +69,11 @@ class ImageFolder(Dataset[tuple[Tensor, int, int]]):
 
 
 def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -> dict[str, Regions]:
-    """The regions in a folder of masks, a ``.csv`` of boxes or a COCO ``.json``.
+    """The regions in a folder of masks, a ``.csv`` of boxes, a COCO ``.json`` or an ``.xml`` of CVAT's.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        ValueError: It is none of these, or a COCO file without categories.
+        ValueError: It is none of these, or a file with categories of which none is given.
     """
     if not path.exists():
         raise FileNotFoundError(f"There are no annotations at {str(path)!r}.")
@@ -81,11 +81,11 @@ def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -
         return read_masks(**{inside: path})
     if path.suffix == ".csv":
         return read_boxes(path, inside=inside)
-    if path.suffix == ".json":
+    if path.suffix in (".json", ".xml"):
         if not categories:
             raise ValueError(f"Say which categories of {path} are spurious or relevant: data.categories={{ruler: spurious}}.")
-        return read_coco(path, categories)
-    raise ValueError(f"Annotations are a folder of masks, a .csv of boxes or a COCO .json, not {path.name!r}.")
+        return (read_coco if path.suffix == ".json" else read_cvat)(path, categories)
+    raise ValueError(f"Annotations are a folder of masks, a .csv of boxes, a COCO .json or a CVAT .xml, not {path.name!r}.")
 
 
 def build(config: DictConfig) -> Experiment:
@@ -97,7 +97,7 @@ def build(config: DictConfig) -> Experiment:
     if data.unreadable not in ("fatal", "skip"):
         raise ValueError(f"data.unreadable is fatal or skip, not {data.unreadable!r}.")
     if data.annotations is None:
-        raise ValueError("data.annotations is missing: a folder of masks, a .csv of boxes or a COCO .json.")
+        raise ValueError("data.annotations is missing: a folder of masks, a .csv of boxes, a COCO .json or a CVAT .xml.")
     regions = read_annotations(Path(data.annotations), data.inside, dict(data.categories))
     images = ImageFolder(Path(data.root), skip_unreadable=data.unreadable == "skip")
     annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations)

@@ -1,12 +1,13 @@
-"""Annotations from the files of annotation tools: folders of masks, tables of boxes, COCO.
+"""Annotations from the files of annotation tools: folders of masks, tables of boxes, COCO, CVAT.
 
 Each reader gives the regions of every image by its name; ``FileAnnotations`` brings them to the samples of a dataset.
 """
 
 from salreg.readers.boxes import read_boxes
 from salreg.readers.coco import read_coco
+from salreg.readers.cvat import read_cvat
 from salreg.readers.file_annotations import FileAnnotations
 from salreg.readers.masks import read_masks
 from salreg.readers.regions import Regions, Side
 
-__all__ = ["FileAnnotations", "Regions", "Side", "read_boxes", "read_coco", "read_masks"]
+__all__ = ["FileAnnotations", "Regions", "Side", "read_boxes", "read_coco", "read_cvat", "read_masks"]

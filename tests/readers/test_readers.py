@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 from torch.utils.data import TensorDataset
 
 from salreg import AnnotatedDataset
-from salreg.readers import FileAnnotations, read_boxes, read_coco, read_masks
+from salreg.readers import FileAnnotations, read_boxes, read_coco, read_cvat, read_masks
 
 MASK = np.zeros((6, 8), dtype=np.uint8)
 MASK[1:3, 2:5] = 1
@@ -174,3 +174,39 @@ def test_another_size_is_an_error_or_resized_and_counted(tmp_path):
     assert drawn.dtype == torch.int8
     assert torch.equal(drawn[0, ::2, ::2], -torch.from_numpy(MASK[::2, ::2]).to(torch.int8))
     assert annotations.resized == 1
+
+
+def cvat(path, shapes, name="mole/a.jpg", head=""):
+    path.write_text(f'{head}<annotations><image name="{name}" width="8" height="6">{shapes}</image></annotations>')
+    return path
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        '<box label="ruler" xtl="2.00" ytl="1.00" xbr="5.00" ybr="3.00"/>',
+        '<polygon label="ruler" points="2,1;4,1;4,2;2,2"/>',
+        '<mask label="ruler" rle="0,6" left="2" top="1" width="3" height="2"/>',
+        '<mask label="ruler" rle="1,3,1,3" left="1" top="1" width="4" height="2"/>',
+    ],
+    ids=["box", "polygon", "mask", "mask in a larger box"],
+)
+def test_cvat_holds_boxes_polygons_and_masks(tmp_path, shape):
+    drawn = read_cvat(cvat(tmp_path / "a.xml", shape), {"ruler": "spurious"})["mole/a"].draw((6, 8))
+    assert torch.equal(drawn, -torch.from_numpy(MASK).to(torch.int8).unsqueeze(0))
+
+
+def test_wrong_xml_is_refused(tmp_path):
+    box = '<box label="ruler" xtl="2" ytl="1" xbr="5" ybr="3"/>'
+    entity = '<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+    with pytest.raises(ValueError, match="no XML of CVAT for images: EntitiesForbidden"):
+        read_cvat(cvat(tmp_path / "a.xml", box, head=entity), {"ruler": "spurious"})
+    with pytest.raises(ValueError, match="no XML of CVAT for images: ParseError"):
+        read_cvat(cvat(tmp_path / "b.xml", "<box>"), {"ruler": "spurious"})
+    with pytest.raises(ValueError, match="no path below the images' folder"):
+        read_cvat(cvat(tmp_path / "c.xml", box, name="../a.jpg"), {"ruler": "spurious"})
+    with pytest.raises(ValueError, match="has the label 'rular' .did you mean 'ruler'"):
+        read_cvat(cvat(tmp_path / "d.xml", box), {"rular": "spurious"})
+    short = '<mask label="ruler" rle="0,5" left="2" top="1" width="3" height="2"/>'
+    with pytest.raises(ValueError, match="'mole/a.jpg': a mask's runs cover 5 places of a box of 2 x 3"):
+        read_cvat(cvat(tmp_path / "e.xml", short), {"ruler": "spurious"})["mole/a"].draw((6, 8))

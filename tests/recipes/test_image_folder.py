@@ -115,7 +115,10 @@ def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
         (["data.annotations=coco.json"], "Say which categories of coco.json"),
         (["data.root=nowhere", "data.annotations=photos/boxes.csv"], "no folder 'nowhere' of images"),
         (["data.annotations=nowhere.csv"], "no annotations at 'nowhere.csv'"),
-        (["data.annotations=photos/disk/000.png"], "a folder of masks, a .csv of boxes or a COCO .json, not '000.png'"),
+        (
+            ["data.annotations=photos/disk/000.png"],
+            "a folder of masks, a .csv of boxes, a COCO .json or a CVAT .xml, not '000.png'",
+        ),
         (["data.annotations=photos/boxes.csv", "data.unreadable=perhaps"], "fatal or skip, not 'perhaps'"),
         (["data.annotations=photos/boxes.csv", "data.held_out=0.6"], "held_out is a share"),
     ],

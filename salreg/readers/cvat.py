@@ -1,0 +1,108 @@
+"""CVAT's XML for images: boxes, polygons and masks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from salreg.annotations import from_mask
+from salreg.names import nearest
+from salreg.readers.regions import SIDES, Regions, Side, image_name
+
+_SHAPES = ("box", "polygon", "mask")
+
+
+@dataclass(slots=True)
+class _Shapes:
+    where: str
+    size: tuple[int, int]
+    marks: dict[Side, list[Mapping[str, str]]] = field(default_factory=dict)
+
+    def draw(self, size: tuple[int, int]) -> Tensor:
+        try:
+            return from_mask(**{side: torch.from_numpy(self._mask(shapes)) for side, shapes in self.marks.items()})
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{self.where}: {error}") from error
+
+    def _mask(self, shapes: list[Mapping[str, str]]) -> Any:
+        from PIL import Image, ImageDraw
+
+        height, width = self.size
+        image = Image.new("1", (width, height))
+        pen = ImageDraw.Draw(image)
+        for shape in shapes:
+            if "points" in shape:
+                pen.polygon([(float(x), float(y)) for x, y in (pair.split(",") for pair in shape["points"].split(";"))], fill=1)
+            elif "rle" in shape:
+                image.paste(1, (int(shape["left"]), int(shape["top"])), Image.fromarray(_runs(shape)))
+            else:
+                left, top, right, bottom = (float(shape[edge]) for edge in ("xtl", "ytl", "xbr", "ybr"))
+                # PIL includes the right and lower edges.
+                pen.rectangle((int(left), int(top), int(np.ceil(right)) - 1, int(np.ceil(bottom)) - 1), fill=1)
+        return np.array(image)
+
+
+def read_cvat(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions]:
+    """Regions by the names of their images, from "CVAT for images 1.1" XML. Needs ``defusedxml``: entities and references to
+    other files are refused.
+
+    Args:
+        path: The XML file.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
+
+    Returns:
+        The regions of each annotated image by name, in the size that the file states: boxes, polygons and masks. Drawing
+        raises a ``ValueError`` for a shape that is malformed, or where a spurious region overlaps a relevant one.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: No such XML, an entity in it, or a label that no shape has.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "annotations.xml")
+        >>> _ = open(path, "w").write(
+        ...     '<annotations><image name="003.jpg" width="3" height="2">'
+        ...     '<box label="ruler" xtl="0" ytl="0" xbr="2" ybr="1"/></image></annotations>')
+        >>> read_cvat(path, {"ruler": "spurious"})["003"].draw((2, 3)).tolist()
+        [[[-1, -1, 0], [0, 0, 0]]]
+    """
+    from defusedxml import DefusedXmlException, ElementTree  # of an optional extra
+
+    wrong = [side for side in labels.values() if side not in SIDES]
+    if wrong:
+        raise ValueError(f"A label is spurious or relevant, not {wrong[0]!r}.")
+    found: dict[str, Regions] = {}
+    seen: set[str] = set()
+    try:
+        for image in ElementTree.parse(path).getroot().iter("image"):
+            shapes = _Shapes(
+                f"{path}, image {image.attrib['name']!r}", (int(image.attrib["height"]), int(image.attrib["width"]))
+            )
+            for shape in image:
+                label = shape.attrib.get("label", "")
+                seen.add(label)
+                if shape.tag in _SHAPES and label in labels:
+                    shapes.marks.setdefault(labels[label], []).append(dict(shape.attrib))
+            if shapes.marks:
+                found[image_name(image.attrib["name"], str(path))] = shapes
+    except (ElementTree.ParseError, DefusedXmlException, KeyError) as error:
+        raise ValueError(f"{path} is no XML of CVAT for images: {type(error).__name__} {error}.") from error
+    for label in labels:
+        if label not in seen:
+            raise ValueError(f"No shape of {path} has the label {label!r}{nearest(label, seen)}. There are: {sorted(seen)}.")
+    return found
+
+
+def _runs(shape: Mapping[str, str]) -> Any:
+    """A mask within its own box: lengths of runs along the rows, which begin outside."""
+    height, width = int(shape["height"]), int(shape["width"])
+    lengths = [int(length) for length in shape["rle"].split(",")]
+    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    if flat.size != height * width:
+        raise ValueError(f"a mask's runs cover {flat.size} places of a box of {height} x {width}.")
+    return flat.reshape(height, width)
