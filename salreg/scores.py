@@ -27,7 +27,7 @@ def log_prob_sum(logits: Tensor, target: Tensor | None = None) -> Tensor:
         >>> log_prob_sum(torch.zeros(1, 2)).item()  # 2 log(1/2)
         -1.3862943649291992
     """
-    if _is_multi_label(logits, target):
+    if _labels(logits, target) is not None:
         return (logsigmoid(logits) + logsigmoid(-logits)).sum(1)
     return log_softmax(logits, dim=1).sum(1)
 
@@ -39,8 +39,9 @@ def target_logit(logits: Tensor, target: Tensor | None) -> Tensor:
         >>> target_logit(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([[1, 0, 1]])).item()
         3.0
     """
-    if _is_multi_label(logits, target):
-        return (logits * _required(target, "target_logit")).sum(1)
+    labels = _labels(logits, target)
+    if labels is not None:
+        return (logits * labels).sum(1)
     return logits.gather(1, _required(target, "target_logit").long().view(-1, 1)).squeeze(1)
 
 
@@ -63,8 +64,8 @@ def contrast(logits: Tensor, target: Tensor | None = None) -> Tensor:
 def task_loss(logits: Tensor, target: Tensor | None) -> Tensor:
     """Cross-entropy of each sample, summed over the labels where there are several; its gradient fades as the model becomes
     sure of the true class."""
-    if _is_multi_label(logits, target):
-        labels = _required(target, "task_loss").to(logits.dtype)
+    labels = _labels(logits, target)
+    if labels is not None:
         return binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(1)
     return cross_entropy(logits, _required(target, "task_loss").long().view(-1), reduction="none")
 
@@ -97,7 +98,7 @@ class Dense:
         rows = logits.flatten(2).transpose(1, 2).reshape(-1, classes)
         if target is not None:
             target = target.reshape(size, -1).expand(size, len(rows) // size).reshape(-1)
-        values = self.score(rows, target).view(size, -1)
+        values = self.score(one_row_per_sample(rows), target).view(size, -1)
         return values.mean(1) if self.reduction == "mean" else values.amax(1)
 
 
@@ -121,7 +122,7 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None) -> Tensor:
     Raises:
         ValueError: The logits are not one row per sample, or the score does not give one number per sample.
     """
-    values = score(_in_single(logits) if isinstance(score, Dense) else one_row_per_sample(logits), target)
+    values = score(logits if isinstance(score, Dense) else one_row_per_sample(logits), target)
     if values.shape != logits.shape[:1]:
         raise ValueError(
             f"The score {getattr(score, '__name__', score)} gave shape {tuple(values.shape)} for {logits.shape[0]} "
@@ -131,7 +132,8 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None) -> Tensor:
 
 
 def one_row_per_sample(logits: Tensor) -> Tensor:
-    logits = _in_single(logits)
+    if logits.dtype in (torch.float16, torch.bfloat16):
+        logits = logits.float()
     if logits.ndim == 1 or (logits.ndim == 2 and logits.shape[1] == 1):
         half = logits.reshape(-1, 1) / 2
         return torch.cat([-half, half], dim=1)
@@ -143,12 +145,11 @@ def one_row_per_sample(logits: Tensor) -> Tensor:
     return logits
 
 
-def _in_single(logits: Tensor) -> Tensor:
-    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
-
-
-def _is_multi_label(logits: Tensor, target: Tensor | None) -> bool:
-    return target is not None and target.ndim == 2 and target.shape == logits.shape and target.shape[1] > 1
+def _labels(logits: Tensor, target: Tensor | None) -> Tensor | None:
+    """The target as zeros and ones ``(B, C)``, where a sample may have several labels; otherwise None."""
+    if target is None or target.ndim != 2 or target.shape != logits.shape or target.shape[1] == 1:
+        return None
+    return target.to(logits)
 
 
 def _required(target: Tensor | None, name: str) -> Tensor:

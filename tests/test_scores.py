@@ -85,3 +85,9 @@ def test_one_class_per_sample_is_meant_at_every_place():
     assert torch.allclose(scores.evaluate(scores.Dense("target_logit"), logits, torch.tensor([2, 0])), expected)
     with pytest.raises(ValueError, match="reduction is mean or max"):
         scores.Dense(reduction="median")
+
+
+def test_one_dense_logit_is_read_as_two_classes():
+    z, target = torch.randn(2, 1, 3, 4), torch.randint(2, (2, 1, 3, 4)).float()
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(z, target, reduction="none").mean((1, 2, 3))
+    assert torch.allclose(scores.evaluate(scores.Dense("task_loss"), z, target), loss, atol=1e-6)

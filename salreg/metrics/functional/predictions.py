@@ -28,8 +28,8 @@ def probabilities(logits: Tensor) -> Tensor:
         >>> probabilities(torch.zeros(1)).tolist()
         [[0.5, 0.5]]
     """
-    if logits.ndim == 1 or logits.shape[1] == 1:
-        second = logits.flatten().float().sigmoid()
-        return torch.stack([1 - second, second], 1)
-    probability = logits.float().softmax(1)
+    logits = logits.float().unsqueeze(1) if logits.ndim == 1 else logits.float()
+    if logits.shape[1] == 1:
+        logits = torch.cat([torch.zeros_like(logits), logits], 1)  # whose softmax is the sigmoid
+    probability = logits.softmax(1)
     return probability if probability.ndim == 2 else probability.flatten(2).mean(2)
