@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from salreg.plotting.overlay import outlined, picture, to_bytes
 from salreg.readers import FileAnnotations, Regions
-from salreg.recipes.image_folder import SUFFIXES
+from salreg.recipes.image_folder import image_paths
 
 _SHOWN, _COLUMNS, _SIDE = 24, 6, 160
 
@@ -62,7 +62,7 @@ def images_below(root: Path) -> list[str]:
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
     """
-    found = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    found = [path.as_posix() for path in image_paths(root)]
     if not found:
         raise FileNotFoundError(f"There is no image below {str(root)!r}.")
     return found

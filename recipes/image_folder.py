@@ -15,12 +15,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from salreg.data import AnnotatedDataset, Augmented
-from salreg.readers import FileAnnotations, Regions, Side, read_boxes, read_coco, read_cvat, read_masks
+from salreg.readers import FileAnnotations, Regions, Side, files_below, read_boxes, read_coco, read_cvat, read_masks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
 from salreg.recipes.image_networks import small_resnet
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+def image_paths(root: Path) -> list[Path]:
+    """The paths of all images below a folder."""
+    return [path for path in files_below(root) if path.suffix.lower() in _SUFFIXES]
 
 
 class ImageFolder(Dataset[tuple[Tensor, int, int]]):
@@ -44,13 +49,10 @@ class ImageFolder(Dataset[tuple[Tensor, int, int]]):
         if not root.is_dir():
             raise FileNotFoundError(f"There is no folder {str(root)!r} of images.")
         self.root = root
-        found = [
-            path.relative_to(root)
-            for path in sorted(root.glob("*/*"))
-            if path.suffix.lower() in SUFFIXES and path.resolve().is_relative_to(root.resolve())
-        ]
+        found = [path for path in image_paths(root) if len(path.parts) == 2]
         self.skipped = [path for path in found if not _is_readable(root / path)] if skip_unreadable else []
-        self.paths = [path for path in found if path not in set(self.skipped)]
+        left_out = set(self.skipped)
+        self.paths = [path for path in found if path not in left_out]
         self.classes = sorted({path.parts[0] for path in self.paths})
         if len(self.classes) < 2:
             raise ValueError(f"{root} holds images of {self.classes or 'no class'}; it needs two folders of images or more.")

@@ -20,6 +20,7 @@ from salreg.annotations.signs import (
     is_annotated,
     marks,
     places,
+    resized,
 )
 from salreg.annotations.text import from_character_spans, from_lexicon, from_token_spans, on_subwords
 
@@ -45,4 +46,5 @@ __all__ = [
     "marks",
     "on_subwords",
     "places",
+    "resized",
 ]

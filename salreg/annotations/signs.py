@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 SPURIOUS, UNKNOWN, RELEVANT = -1, 0, 1
 #: Where a text has nothing to look at: padding, and special tokens. Never marked, never counted.
@@ -106,6 +106,11 @@ def coarsen(annotation: Tensor, size: tuple[int, int]) -> Tensor:
         raise ValueError(f"A layer's map needs image annotations (B, 1, H, W), not {tuple(annotation.shape)}.")
     spurious, relevant = (adaptive_avg_pool2d(side.float(), size) for side in marks(annotation))
     return relevant - spurious
+
+
+def resized(annotation: Tensor, size: tuple[int, int]) -> Tensor:
+    """An image annotation ``(1, H, W)`` brought to another size by the nearest neighbour: marks stay as strong as they are."""
+    return interpolate(annotation.unsqueeze(0).float(), size, mode="nearest-exact").squeeze(0).to(annotation.dtype)
 
 
 def _are_of_tokens(annotation: Tensor, saliency: Tensor) -> bool:

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 from torch.utils.data import Dataset
 
+from salreg.annotations import resized
 from salreg.data.annotated_dataset import AnnotatedDataset, AnnotatedSample
 from salreg.taps import replace_tensor, tensors_in
 
@@ -62,8 +63,7 @@ class Augmented(Dataset[AnnotatedSample]):
     def _moved(self, image: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
         if self.size is not None and tuple(image.shape[-2:]) != self.size:
             image = interpolate(image.unsqueeze(0), self.size, mode="bilinear", antialias=True).squeeze(0)
-            marks = interpolate(annotation.unsqueeze(0).float(), self.size, mode="nearest-exact").squeeze(0)
-            annotation = marks.to(annotation.dtype)
+            annotation = resized(annotation, self.size)
         if self.flip and torch.rand(()) < 0.5:
             image, annotation = image.flip(-1), annotation.flip(-1)
         if self.crop:

@@ -8,6 +8,6 @@ from salreg.readers.coco import read_coco
 from salreg.readers.cvat import read_cvat
 from salreg.readers.file_annotations import FileAnnotations
 from salreg.readers.masks import read_masks
-from salreg.readers.regions import Regions, Side
+from salreg.readers.regions import Regions, Side, files_below
 
-__all__ = ["FileAnnotations", "Regions", "Side", "read_boxes", "read_coco", "read_cvat", "read_masks"]
+__all__ = ["FileAnnotations", "Regions", "Side", "files_below", "read_boxes", "read_coco", "read_cvat", "read_masks"]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from salreg.annotations import from_mask
 from salreg.names import nearest
-from salreg.readers.regions import SIDES, Regions, Side, image_name
+from salreg.readers.regions import Regions, Shapes, Side, check_sides, image_name
 
 
-@dataclass(slots=True)
-class _Instances:
-    where: str
-    size: tuple[int, int]
-    marks: dict[Side, list[Any]] = field(default_factory=dict)
+class _Instances(Shapes):
+    __slots__ = ()
 
-    def draw(self, size: tuple[int, int]) -> Tensor:
-        try:
-            return from_mask(**{side: self._mask(shapes) for side, shapes in self.marks.items()})
-        except ValueError as error:
-            raise ValueError(f"{self.where}: {error}") from error
-
-    def _mask(self, shapes: list[Any]) -> Tensor:
+    def mask(self, shapes: list[Any]) -> Tensor:
         from pycocotools import mask as coco  # of an optional extra
 
         height, width = self.size
@@ -68,6 +57,7 @@ def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Reg
         >>> read_coco(path, {"ruler": "spurious"})["003"].draw((2, 3)).tolist()
         [[[-1, -1, 0], [0, 0, 0]]]
     """
+    check_sides(categories)
     try:
         content = json.loads(Path(path).read_text("utf-8"))
         names = {one["id"]: one["name"] for one in content["categories"]}
@@ -77,12 +67,10 @@ def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Reg
         annotations = content["annotations"]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is no COCO file of instances: {type(error).__name__} {error}.") from error
-    for category, side in categories.items():
+    for category in categories:
         if category not in names.values():
             known = ", ".join(names.values())
             raise ValueError(f"{path} has no category {category!r}{nearest(category, names.values())}. It has: {known}.")
-        if side not in SIDES:
-            raise ValueError(f"The category {category!r} is spurious or relevant, not {side!r}.")
     for number, one in enumerate(annotations):
         image, category = one.get("image_id"), one.get("category_id")
         for kind, value, known_ids in (("image", image, images), ("category", category, names)):

@@ -1,36 +1,22 @@
 """CVAT's XML for images: boxes, polygons and masks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from PIL import Image, ImageDraw
 
-from salreg.annotations import from_mask
 from salreg.names import nearest
-from salreg.readers.regions import SIDES, Regions, Side, image_name
+from salreg.readers.regions import Regions, Shapes, Side, check_sides, image_name
 
 _SHAPES = ("box", "polygon", "mask")
 
 
-@dataclass(slots=True)
-class _Shapes:
-    where: str
-    size: tuple[int, int]
-    marks: dict[Side, list[Mapping[str, str]]] = field(default_factory=dict)
+class _Drawing(Shapes):
+    __slots__ = ()
 
-    def draw(self, size: tuple[int, int]) -> Tensor:
-        try:
-            return from_mask(**{side: torch.from_numpy(self._mask(shapes)) for side, shapes in self.marks.items()})
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"{self.where}: {error}") from error
-
-    def _mask(self, shapes: list[Mapping[str, str]]) -> Any:
-        from PIL import Image, ImageDraw
-
+    def mask(self, shapes: list[Any]) -> Any:
         height, width = self.size
         image = Image.new("1", (width, height))
         pen = ImageDraw.Draw(image)
@@ -73,14 +59,12 @@ def read_cvat(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions
     """
     from defusedxml import DefusedXmlException, ElementTree  # of an optional extra
 
-    wrong = [side for side in labels.values() if side not in SIDES]
-    if wrong:
-        raise ValueError(f"A label is spurious or relevant, not {wrong[0]!r}.")
+    check_sides(labels)
     found: dict[str, Regions] = {}
     seen: set[str] = set()
     try:
         for image in ElementTree.parse(path).getroot().iter("image"):
-            shapes = _Shapes(
+            shapes = _Drawing(
                 f"{path}, image {image.attrib['name']!r}", (int(image.attrib["height"]), int(image.attrib["width"]))
             )
             for shape in image:

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
+from salreg.annotations import resized
 from salreg.readers.regions import Regions, image_name
 from salreg.taps import tensors_in
 
@@ -84,8 +84,7 @@ class FileAnnotations:
                 "both in the same way, or say resize=True."
             )
         self.resized += 1
-        resized = interpolate(annotation.unsqueeze(0).float(), (height, width), mode="nearest-exact")
-        return resized.squeeze(0).to(annotation.dtype)
+        return resized(annotation, (height, width))
 
 
 def _matches(names: Sequence[str], regions: Mapping[str, Regions]) -> list[str | None]:

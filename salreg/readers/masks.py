@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from salreg.annotations import from_mask
-from salreg.readers.regions import SIDES, Regions, image_name
+from salreg.readers.regions import SIDES, Regions, files_below, image_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +54,15 @@ def read_masks(*, spurious: str | Path | None = None, relevant: str | Path | Non
     for side, folder in folders.items():
         if not folder.is_dir():
             raise FileNotFoundError(f"There is no folder {str(folder)!r} of masks.")
-        root = folder.resolve()
-        masks = [path for path in sorted(folder.rglob("*.png")) if path.resolve().is_relative_to(root)]
+        masks = [path for path in files_below(folder) if path.suffix == ".png"]
         if not masks:
             raise FileNotFoundError(f"The folder {str(folder)!r} holds no mask (*.png).")
         for path in masks:
-            paths.setdefault(image_name(path.relative_to(folder).as_posix(), str(folder)), {})[side] = path
+            paths.setdefault(image_name(path.as_posix(), str(folder)), {})[side] = folder / path
     return {name: _Masks(**sides) for name, sides in paths.items()}
 
 
 def _read(path: Path) -> Tensor:
-    from PIL import Image  # of an optional extra
-
     with Image.open(path) as image:
         pixels = np.asarray(image if image.mode in ("1", "L", "P") else image.convert("L"))
     other = np.setdiff1d(pixels, (0, 1, 255))

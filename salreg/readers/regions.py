@@ -1,9 +1,14 @@
 """What a file says of one image, kept small until it is drawn."""
 
-from pathlib import PurePosixPath
-from typing import Literal, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
+
+from salreg.annotations import from_mask
 
 Side = Literal["spurious", "relevant"]
 SIDES: tuple[Side, ...] = ("spurious", "relevant")
@@ -14,6 +19,49 @@ class Regions(Protocol):
 
     def draw(self, size: tuple[int, int]) -> Tensor:
         """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) where it states none."""
+
+
+@dataclass(slots=True)
+class Shapes(ABC):
+    """Regions as a file describes them, by their side.
+
+    Attributes:
+        where: The file and the image, for errors.
+        size: ``(H, W)`` that the file states.
+        marks: What is marked, in the file's own terms.
+    """
+
+    where: str
+    size: tuple[int, int]
+    marks: dict[Side, list[Any]] = field(default_factory=dict)
+
+    def draw(self, size: tuple[int, int]) -> Tensor:
+        """See ``Regions``.
+
+        Raises:
+            ValueError: A malformed shape, or a spurious region that overlaps a relevant one.
+        """
+        try:
+            return from_mask(**{side: self.mask(shapes) for side, shapes in self.marks.items()})
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{self.where}: {error}") from error
+
+    @abstractmethod
+    def mask(self, shapes: list[Any]) -> Any:
+        """Where any of these shapes lies: booleans ``(H, W)``."""
+
+
+def check_sides(sides: Mapping[str, Side]) -> None:
+    """Raise a ``ValueError`` that names a category which is neither spurious nor relevant."""
+    for name, side in sides.items():
+        if side not in SIDES:
+            raise ValueError(f"{name!r} is spurious or relevant, not {side!r}.")
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The paths, below a folder, of everything in it, in order. Links that leave it are not followed."""
+    root = folder.resolve()
+    return [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.resolve().is_relative_to(root)]
 
 
 def image_name(written: str, where: str) -> str:
