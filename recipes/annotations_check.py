@@ -87,14 +87,12 @@ def check(root: Path, images: list[str], regions: dict[str, Regions], sheet: Pat
     found = Findings(len(images), without=annotations.without, unused=annotations.unused)
     tiles: list[Image.Image] = []
     missing = set(annotations.without)
-    every = max(1, (len(images) - len(missing)) // _SHOWN)  # of the images that have marks, one is shown
-    for index, path in enumerate(tqdm(images, desc="Checking", disable=None)):
-        if path in missing:
-            continue
+    annotated = [(index, path) for index, path in enumerate(images) if path not in missing]
+    every = max(1, len(annotated) // _SHOWN)  # of the images that have marks, one is shown
+    for index, path in tqdm(annotated, desc="Checking", disable=None):
         try:
             with Image.open(root / path) as opened:
-                width, height = opened.size
-                drawn = annotations(index, torch.empty(1, height, width))
+                drawn = annotations(index, torch.empty(1, opened.height, opened.width))
                 assert drawn is not None
                 if annotations.resized > len(found.other_size):
                     found.other_size.append(path)

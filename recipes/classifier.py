@@ -45,7 +45,6 @@ class Classifier(pl.LightningModule):
         self.accuracy = nn.ModuleDict(
             {f"{stage}_accuracy": MulticlassAccuracy(classes, average="micro") for stage in ("train", "val", "test")}
         )
-        self.groups = list(groups)
         self.worst_group = WorstGroupAccuracy(len(groups))
         self.by_group = nn.ModuleDict({_key(name): MeanMetric(nan_strategy="ignore") for name in groups})
 
@@ -64,6 +63,10 @@ class Classifier(pl.LightningModule):
         inputs, labels, groups = batch
         logits = self(inputs)
         self._evaluated("test", logits, labels)
+        self.test_groups(logits, labels, groups)
+
+    def test_groups(self, logits: Tensor, labels: Tensor, groups: Tensor) -> None:
+        """Log what is measured group by group."""
         self.worst_group.update(logits, labels, groups)
         self.log("test/worst_group_accuracy", self.worst_group, on_step=False, on_epoch=True)
         correct = (logits.argmax(1) == labels).float()

@@ -65,8 +65,7 @@ def read(path: Path) -> People:
     first = {name: position for position, name in reversed(list(enumerate(lines[0])))}  # two names stand there twice
     records = [{name: line[position] for name, position in first.items()} for line in lines[1:]]
     try:
-        kept = [record for record in records if _is_kept(record)]
-        return _people(kept)
+        return _people([record for record in records if _is_kept(record)])
     except KeyError as error:
         raise ValueError(f"{path} has no column {error}: it is not {FILE}.") from error
 
@@ -126,10 +125,9 @@ class FairnessClassifier(Classifier):
         super().__init__(*args, **options)
         self.false_positive_ratio = FalsePositiveRatio(GROUPS.index("black"), GROUPS.index("white"))
 
-    def test_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> None:
-        super().test_step(batch, batch_idx)
-        rows, labels, groups = batch
-        self.false_positive_ratio.update(self(rows).argmax(1), labels, groups)
+    def test_groups(self, logits: Tensor, labels: Tensor, groups: Tensor) -> None:
+        super().test_groups(logits, labels, groups)
+        self.false_positive_ratio.update(logits.argmax(1), labels, groups)
         self.log("test/false_positive_ratio", self.false_positive_ratio, on_step=False, on_epoch=True)
 
 

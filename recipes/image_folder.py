@@ -1,6 +1,8 @@
 """Your own images, one folder per class, with annotations from a folder of masks, a table of boxes or a COCO file."""
 
+import atexit
 import csv
+import functools
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,7 +87,10 @@ def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -
         return read_boxes(path, inside=inside)
     if path.suffix in (".json", ".xml"):
         if not categories:
-            raise ValueError(f"Say which categories of {path} are spurious or relevant: data.categories={{ruler: spurious}}.")
+            raise ValueError(
+                f"Say which categories of {path} are spurious or relevant: data.categories={{ruler: spurious}} in a recipe, "
+                "--category ruler=spurious in a check."
+            )
         return (read_coco if path.suffix == ".json" else read_cvat)(path, categories)
     raise ValueError(f"Annotations are a folder of masks, a .csv of boxes, a COCO .json or a CVAT .xml, not {path.name!r}.")
 
@@ -93,15 +98,14 @@ def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -
 def build(config: DictConfig) -> Experiment:
     """Data and module of the recipe; every seed draws the held out images anew."""
     data = config.data
-    if data.root is None:
-        data.root = str(made_folder(Path(tempfile.mkdtemp(prefix="salreg-image-folder-"))))
-        data.annotations = f"{data.root}/boxes.csv"
+    root = _made() if data.root is None else Path(data.root)
+    annotated = root / "boxes.csv" if data.root is None else data.annotations
     if data.unreadable not in ("fatal", "skip"):
         raise ValueError(f"data.unreadable is fatal or skip, not {data.unreadable!r}.")
-    if data.annotations is None:
+    if annotated is None:
         raise ValueError("data.annotations is missing: a folder of masks, a .csv of boxes, a COCO .json or a CVAT .xml.")
-    regions = read_annotations(Path(data.annotations), data.inside, dict(data.categories))
-    images = ImageFolder(Path(data.root), skip_unreadable=data.unreadable == "skip")
+    regions = read_annotations(Path(annotated), data.inside, dict(data.categories))
+    images = ImageFolder(root, skip_unreadable=data.unreadable == "skip")
     annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations)
     rank_zero_info(
         f"salreg: {len(images)} images of {len(images.classes)} classes; {len(annotations.without)} without annotation, "
@@ -147,6 +151,14 @@ def made_folder(root: Path, images: int = 120) -> Path:
     with (root / "boxes.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     return root
+
+
+@functools.cache
+def _made() -> Path:
+    """One made folder for all trainings of this process, gone with it."""
+    folder = tempfile.TemporaryDirectory(prefix="salreg-image-folder-")
+    atexit.register(folder.cleanup)
+    return made_folder(Path(folder.name))
 
 
 def _is_readable(path: Path) -> bool:

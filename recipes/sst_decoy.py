@@ -7,7 +7,6 @@ random one of the two. The annotation marks the word as spurious.
 
 import random
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,6 +129,5 @@ def build(config: DictConfig) -> Experiment:
 
 
 def _loader(decoys: Decoys, vocabulary: texts.Vocabulary, data: Any, shuffle: bool) -> DataLoader[Any]:
-    words: Sequence[Sequence[str]] = decoys.words
-    dataset = texts.Texts(words, decoys.labels, decoys.groups, vocabulary, CLASSES)
+    dataset = texts.Texts(decoys.words, decoys.labels, decoys.groups, vocabulary, CLASSES)
     return texts.loader(dataset, decoys.annotations, data.batch_size, data.workers, shuffle)

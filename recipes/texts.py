@@ -20,16 +20,15 @@ class Vocabulary:
     Args:
         texts: Word by word.
         least: How often a word has to occur.
-        largest: How many words at most, the most frequent ones.
 
     Example:
         >>> Vocabulary([["a", "film"], ["a"]], least=2).encode(["a", "film"]).tolist()
         [2, 1]
     """
 
-    def __init__(self, texts: Iterable[Sequence[str]], least: int = 1, largest: int | None = None) -> None:
+    def __init__(self, texts: Iterable[Sequence[str]], least: int = 1) -> None:
         counts = Counter(word for text in texts for word in text)
-        chosen = [word for word, count in counts.most_common(largest) if count >= least]
+        chosen = [word for word, count in counts.most_common() if count >= least]
         self.words = ["<pad>", "<unknown>", *chosen]
         self._numbers = {word: number for number, word in enumerate(self.words)}
 
