@@ -20,8 +20,8 @@ class FileAnnotations:
 
     Args:
         images: The path below the images' folder of each sample, in the dataset's order.
-        regions: From a reader. They are matched with the images by path without suffix, or by the bare name where that is
-            unique on both sides.
+        regions: From a reader. They are matched with the images by path without suffix, or where one path is the other's
+            end (``moles/003`` and ``photos/moles/003``, or ``003``) and that is unique on both sides.
         resize: Bring annotations of another size than the image to it, by the nearest neighbour.
 
     Attributes:
@@ -88,24 +88,30 @@ class FileAnnotations:
 
 
 def _matches(names: Sequence[str], regions: Mapping[str, Regions]) -> list[str | None]:
-    """The key of each image's regions: its path, or its bare name where only one image and one key have it."""
-    images = Counter(_bare(name) for name in names)
-    keys: dict[str, list[str]] = {}
+    """The key of each image's regions: its path, or the only one that is the path's end or ends with it."""
+    longer: dict[str, list[str]] = {}
     for key in regions:
-        keys.setdefault(_bare(key), []).append(key)
+        for end in _ends(key):
+            longer.setdefault(end, []).append(key)
+    images = Counter(end for name in names for end in {name, *_ends(name)})
+    known = set(names)
 
     def match(name: str) -> str | None:
         if name in regions:
             return name
-        bare = _bare(name)
-        candidates = keys.get(bare, [])
-        return candidates[0] if images[bare] == 1 and len(candidates) == 1 and "/" not in candidates[0] else None
+        keys = [*longer.get(name, ()), *(end for end in _ends(name) if end in regions)]
+        if len(keys) != 1:
+            return None
+        others = images[keys[0]] + sum(end in known for end in _ends(keys[0]))
+        return keys[0] if others == 1 else None
 
     return [match(name) for name in names]
 
 
-def _bare(name: str) -> str:
-    return name.rpartition("/")[2]
+def _ends(path: str) -> list[str]:
+    """A path without its first folder, its first two, ..., down to the bare name."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(1, len(parts))]
 
 
 def _first(names: Any) -> str:

@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 from torch.utils.data import TensorDataset
 
 from salreg import AnnotatedDataset
-from salreg.readers import FileAnnotations, read_boxes, read_coco, read_cvat, read_masks
+from salreg.readers import FileAnnotations, read_boxes, read_coco, read_cvat, read_label_studio, read_masks
 
 MASK = np.zeros((6, 8), dtype=np.uint8)
 MASK[1:3, 2:5] = 1
@@ -210,3 +210,106 @@ def test_wrong_xml_is_refused(tmp_path):
     short = '<mask label="ruler" rle="0,5" left="2" top="1" width="3" height="2"/>'
     with pytest.raises(ValueError, match="'mole/a.jpg': a mask's runs cover 5 places of a box of 2 x 3"):
         read_cvat(cvat(tmp_path / "e.xml", short), {"ruler": "spurious"})["mole/a"].draw((6, 8))
+
+
+#: What Label Studio makes of a stroke over MASK's places: encode_rle of label-studio-sdk 2.1.2.
+STROKE = [0, 0, 0, 192, 57, 27, 254, 39, 0, 183, 255, 132, 192, 45, 255, 230, 176, 0]
+
+
+def label_studio(path, kind="rectangle", image="/data/upload/1/0a1b2c3d-a.jpg", cancelled=False, **value):
+    value = {f"{kind}labels": ["ruler"], **value}
+    result = {"type": f"{kind}labels", "original_width": 8, "original_height": 6, "value": value}
+    task = {"id": 4, "data": {"note": "no image", "image": image}, "annotations": [{"result": [result]}]}
+    task["annotations"][0]["was_cancelled"] = cancelled
+    path.write_text(json.dumps([task]))
+    return path
+
+
+BOX = {"x": 25, "y": 100 / 6, "width": 37.5, "height": 200 / 6}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("rectangle", BOX),
+        ("rectangle", {"x": 62.5, "y": 100 / 6, "width": 25, "height": 50, "rotation": 90}),
+        ("polygon", {"points": [[25, 100 / 6], [50, 100 / 6], [50, 200 / 6], [25, 200 / 6]]}),
+        ("brush", {"format": "rle", "rle": STROKE}),
+    ],
+    ids=["box", "turned box", "polygon", "brush"],
+)
+def test_label_studio_holds_boxes_polygons_and_strokes(tmp_path, kind, value):
+    drawn = read_label_studio(label_studio(tmp_path / "s.json", kind, **value), {"ruler": "spurious"})["a"].draw((6, 8))
+    expected = -torch.from_numpy(MASK).to(torch.int8).unsqueeze(0)
+    if kind == "rectangle" and value.get("rotation"):  # as a polygon, edges included
+        assert (drawn[expected < 0] == -1).all()
+        assert (drawn < 0).sum() <= 12
+    else:
+        assert torch.equal(drawn, expected)
+
+
+def test_an_ellipse_of_label_studio_is_round(tmp_path):
+    path = tmp_path / "s.json"
+    value = {"x": 50, "y": 50, "radiusX": 40, "radiusY": 30, "rotation": 30, "ellipselabels": ["ruler"]}
+    result = {"type": "ellipselabels", "original_width": 200, "original_height": 200, "value": value}
+    path.write_text(json.dumps([{"data": {"image": "a.jpg"}, "annotations": [{"result": [result]}]}]))
+    drawn = read_label_studio(path, {"ruler": "relevant"})["a"].draw((0, 0))[0]
+    y, x = torch.meshgrid(torch.arange(200.0), torch.arange(200.0), indexing="ij")
+    turn = torch.tensor(torch.pi / 6)
+    along = (x - 100) * turn.cos() + (y - 100) * turn.sin()
+    across = (y - 100) * turn.cos() - (x - 100) * turn.sin()
+    inside = (along / 80) ** 2 + (across / 60) ** 2 <= 1
+    assert (inside != (drawn > 0)).float().mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("/data/upload/1/0a1b2c3d-a.jpg", "a"),
+        ("/data/upload/a.jpg", "a"),
+        ("/data/local-files/?d=photos/mole%20s/a.jpg", "photos/mole s/a"),
+        ("s3://bucket/mole/a.jpg", "mole/a"),
+        ("https://example.org/mole/a%20b.jpg?token=x.y", "mole/a b"),
+        ("mole/a.jpg", "mole/a"),
+    ],
+)
+def test_label_studios_addresses_are_names(tmp_path, address, name):
+    assert set(read_label_studio(label_studio(tmp_path / "s.json", image=address, **BOX), {"ruler": "spurious"})) == {name}
+
+
+def test_what_is_wrong_in_label_studios_file_is_named(tmp_path):
+    path, sides = tmp_path / "s.json", {"ruler": "spurious"}
+    with pytest.raises(ValueError, match=r"label 'rular' .did you mean 'ruler'"):
+        read_label_studio(label_studio(path, **BOX), {"rular": "spurious"})
+    with pytest.raises(ValueError, match=r"task 4 names the image '../a.jpg', which is no path below"):
+        read_label_studio(label_studio(path, image="/data/local-files/?d=../a.jpg", **BOX), sides)
+    with pytest.raises(ValueError, match="No shape of .* has the label 'ruler'"):
+        read_label_studio(label_studio(path, cancelled=True, **BOX), sides)
+    for broken in (STROKE[:-4], STROKE[:12], [0] * 30):
+        regions = read_label_studio(label_studio(path, "brush", rle=broken), sides)
+        with pytest.raises(ValueError, match=r"task 4 \('a'\): a brush stroke"):
+            regions["a"].draw((6, 8))
+    for content in ('{"a": 1}', "[1]", '[{"image": "a.jpg", "label": []}]', "no json"):
+        path.write_text(content)
+        with pytest.raises(ValueError, match="no JSON export of Label Studio"):
+            read_label_studio(path, sides)
+    content = json.loads(label_studio(path, **BOX).read_text())
+    content[0]["annotations"][0]["result"][0]["image_rotation"] = 90
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="its image was rotated by 90 degrees"):
+        read_label_studio(path, sides)
+
+
+def test_names_match_where_one_is_the_only_end_of_the_other():
+    class Nothing:
+        def draw(self, size):
+            raise AssertionError
+
+    def unmatched(images, names):
+        return FileAnnotations(images, {name: Nothing() for name in names}).without
+
+    assert unmatched(["mole/a.jpg", "mole/b.jpg"], ["photos/mole/a", "b"]) == []
+    assert unmatched(["x/a.jpg", "y/a.jpg", "y/b.jpg"], ["a", "b"]) == ["x/a.jpg", "y/a.jpg"]
+    assert unmatched(["a.jpg", "b.jpg"], ["x/a", "y/a", "y/b"]) == ["a.jpg"]
+    assert unmatched(["a.jpg", "mole/a.jpg", "c.jpg"], ["photos/mole/a", "c"]) == ["a.jpg", "mole/a.jpg"]
+    assert unmatched(["a.jpg", "mole/a.jpg", "c.jpg"], ["mole/a", "c"]) == ["a.jpg"]
