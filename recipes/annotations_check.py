@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from salreg.plotting.overlay import outlined, picture, to_bytes
 from salreg.readers import FileAnnotations, Regions
-from salreg.recipes.image_folder import image_paths
+from salreg.recipes.image_files import image_paths
 
 _SHOWN, _COLUMNS, _SIDE = 24, 6, 160
 

@@ -1,45 +1,43 @@
-"""Your own images, one folder per class, with annotations from a folder of masks, a table of boxes or a COCO file."""
+"""Your own images, one folder per class, with annotations from masks, a table of boxes or an annotation tool's file."""
 
-import atexit
 import csv
-import functools
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from omegaconf import DictConfig
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from salreg.data import AnnotatedDataset, Augmented
-from salreg.readers import FileAnnotations, Regions, Side, files_below, read_boxes, read_coco, read_cvat, read_masks
+from salreg.data import AnnotatedDataset
+from salreg.readers import (
+    SIDES,
+    FileAnnotations,
+    Regions,
+    Side,
+    read_boxes,
+    read_coco,
+    read_cvat,
+    read_label_studio,
+    read_masks,
+)
+from salreg.recipes import image_networks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
-from salreg.recipes.image_networks import small_resnet
-
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-
-
-def image_paths(root: Path) -> list[Path]:
-    """The paths of all images below a folder."""
-    return [path for path in files_below(root) if path.suffix.lower() in _SUFFIXES]
+from salreg.recipes.image_files import ImageFiles, image_paths, is_readable, loaders
+from salreg.recipes.made import made
 
 
-class ImageFolder(Dataset[tuple[Tensor, int, int]]):
-    """Samples ``(image (3, H, W) in [0, 1], label, group 0)`` of ``root/<class>/*.jpg``.
+class ImageFolder(ImageFiles):
+    """The images ``root/<class>/*.jpg``, all of group 0.
 
     Args:
         root: The folder of the classes' folders.
         skip_unreadable: Try every image now and leave out those that cannot be read, rather than stopping at the first.
 
     Attributes:
-        classes: The folders' names.
-        paths: Each image's path below the root.
         skipped: What was left out.
 
     Raises:
@@ -50,30 +48,26 @@ class ImageFolder(Dataset[tuple[Tensor, int, int]]):
     def __init__(self, root: Path, skip_unreadable: bool = False) -> None:
         if not root.is_dir():
             raise FileNotFoundError(f"There is no folder {str(root)!r} of images.")
-        self.root = root
         found = [path for path in image_paths(root) if len(path.parts) == 2]
-        self.skipped = [path for path in found if not _is_readable(root / path)] if skip_unreadable else []
-        left_out = set(self.skipped)
-        self.paths = [path for path in found if path not in left_out]
-        self.classes = sorted({path.parts[0] for path in self.paths})
-        if len(self.classes) < 2:
-            raise ValueError(f"{root} holds images of {self.classes or 'no class'}; it needs two folders of images or more.")
-
-    def __len__(self) -> int:
-        return len(self.paths)
+        self.skipped = [path for path in found if not is_readable(root / path)] if skip_unreadable else []
+        paths = sorted(set(found) - set(self.skipped))
+        classes = sorted({path.parts[0] for path in paths})
+        if len(classes) < 2:
+            raise ValueError(f"{root} holds images of {classes or 'no class'}; it needs two folders of images or more.")
+        super().__init__(root, paths, [classes.index(path.parts[0]) for path in paths], [0] * len(paths), classes)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        path = self.paths[index]
         try:
-            with Image.open(self.root / path) as image:
-                pixels = torch.from_numpy(np.array(image.convert("RGB")))
-        except (OSError, UnidentifiedImageError) as error:
-            raise ValueError(f"{self.root / path} cannot be read: {error}. data.unreadable=skip leaves it out.") from error
-        return pixels.permute(2, 0, 1).float() / 255, self.classes.index(path.parts[0]), 0
+            return super().__getitem__(index)
+        except ValueError as error:
+            raise ValueError(f"{error} data.unreadable=skip leaves it out.") from error
 
 
 def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -> dict[str, Regions]:
-    """The regions in a folder of masks, a ``.csv`` of boxes, a COCO ``.json`` or an ``.xml`` of CVAT's.
+    """The regions in a folder of masks, a ``.csv`` of boxes, a ``.json`` of COCO's or Label Studio's, or an ``.xml`` of CVAT's.
+
+    A folder that holds none but the folders ``spurious`` and ``relevant`` has the masks of both sides; otherwise ``inside``
+    says what its masks are.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -82,7 +76,9 @@ def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -
     if not path.exists():
         raise FileNotFoundError(f"There are no annotations at {str(path)!r}.")
     if path.is_dir():
-        return read_masks(**{inside: path})
+        names = {entry.name for entry in path.iterdir()}
+        by_side = names and names <= set(SIDES)
+        return read_masks(**{side: path / side for side in SIDES if side in names} if by_side else {inside: path})
     if path.suffix == ".csv":
         return read_boxes(path, inside=inside)
     if path.suffix in (".json", ".xml"):
@@ -91,19 +87,32 @@ def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -
                 f"Say which categories of {path} are spurious or relevant: data.categories={{ruler: spurious}} in a recipe, "
                 "--category ruler=spurious in a check."
             )
-        return (read_coco if path.suffix == ".json" else read_cvat)(path, categories)
-    raise ValueError(f"Annotations are a folder of masks, a .csv of boxes, a COCO .json or a CVAT .xml, not {path.name!r}.")
+        return _reader(path)(path, categories)
+    raise ValueError(
+        f"Annotations are a folder of masks, a .csv of boxes, a .json of COCO's or Label Studio's or a .xml of CVAT's, "
+        f"not {path.name!r}."
+    )
+
+
+def _reader(path: Path) -> Callable[[Path, Mapping[str, Side]], dict[str, Regions]]:
+    if path.suffix == ".xml":
+        return read_cvat
+    with path.open(encoding="utf-8") as file:
+        return read_label_studio if file.read(100).lstrip().startswith("[") else read_coco
 
 
 def build(config: DictConfig) -> Experiment:
     """Data and module of the recipe; every seed draws the held out images anew."""
     data = config.data
-    root = _made() if data.root is None else Path(data.root)
+    root = made(made_folder) if data.root is None else Path(data.root)
     annotated = root / "boxes.csv" if data.root is None else data.annotations
     if data.unreadable not in ("fatal", "skip"):
         raise ValueError(f"data.unreadable is fatal or skip, not {data.unreadable!r}.")
     if annotated is None:
-        raise ValueError("data.annotations is missing: a folder of masks, a .csv of boxes, a COCO .json or a CVAT .xml.")
+        raise ValueError(
+            "data.annotations is missing: a folder of masks, a .csv of boxes, a .json of COCO's or Label Studio's, or a .xml "
+            "of CVAT's."
+        )
     regions = read_annotations(Path(annotated), data.inside, dict(data.categories))
     images = ImageFolder(root, skip_unreadable=data.unreadable == "skip")
     annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations)
@@ -115,21 +124,10 @@ def build(config: DictConfig) -> Experiment:
     held_out = max(int(data.held_out * len(images)), 2)
     if not 0 < data.held_out < 0.5:
         raise ValueError(f"data.held_out is a share in (0, 0.5), of which there are two, not {data.held_out}.")
-    base = AnnotatedDataset(images, annotations)
-    size = (data.size, data.size)
-    plain, augmented = Augmented(base, size), Augmented(base, size, flip=data.flip, crop=data.crop)
-
-    def loader(dataset: Augmented, chosen: list[int], shuffle: bool = False) -> DataLoader[Any]:
-        subset = torch.utils.data.Subset(dataset, chosen)
-        return DataLoader(subset, data.batch_size, shuffle=shuffle, num_workers=data.workers)
-
-    module = Classifier(small_resnet(len(images.classes)), ["all"], len(images.classes), **config.optimizer)
-    return Experiment(
-        module,
-        train=loader(augmented, order[2 * held_out :], shuffle=True),
-        validation=loader(plain, order[held_out : 2 * held_out]),
-        test=loader(plain, order[:held_out]),
-    )
+    splits = order[2 * held_out :], order[held_out : 2 * held_out], order[:held_out]
+    net = image_networks.build(config.model, len(images.classes), data.size)
+    module = Classifier(net, ["all"], len(images.classes), **config.optimizer)
+    return Experiment(module, *loaders(AnnotatedDataset(images, annotations), splits, data))
 
 
 def made_folder(root: Path, images: int = 120) -> Path:
@@ -151,20 +149,3 @@ def made_folder(root: Path, images: int = 120) -> Path:
     with (root / "boxes.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     return root
-
-
-@functools.cache
-def _made() -> Path:
-    """One made folder for all trainings of this process, gone with it."""
-    folder = tempfile.TemporaryDirectory(prefix="salreg-image-folder-")
-    atexit.register(folder.cleanup)
-    return made_folder(Path(folder.name))
-
-
-def _is_readable(path: Path) -> bool:
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except (OSError, UnidentifiedImageError):
-        return False
-    return True

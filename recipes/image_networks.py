@@ -1,7 +1,11 @@
 """Small networks for images."""
 
+import torch
+from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.nn.functional import relu
+
+from salreg.recipes import backbones
 
 # Group rather than batch normalisation: a sample's saliency is then its own, and small data sets need no running statistics.
 _GROUPS = 4
@@ -26,3 +30,50 @@ def small_resnet(classes: int, width: int = 16, stages: int = 4) -> nn.Sequentia
     blocks = [ResidualBlock(width * 2 ** max(i - 1, 0), width * 2**i, stride=2) for i in range(stages)]
     stem = nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.GroupNorm(_GROUPS, width), nn.ReLU())
     return nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width * 2 ** (stages - 1), classes))
+
+
+class SmallViT(nn.Module):
+    """A transformer over square patches, with learned positions, averaged over the patches.
+
+    Args:
+        classes: How many classes there are.
+        side: Of the image, in pixels.
+        patch: Side of a patch, in pixels; divides that of the image.
+        size: Of a patch's embedding.
+        layers: How many.
+    """
+
+    def __init__(self, classes: int, side: int, patch: int = 4, size: int = 96, layers: int = 4) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, size, patch, patch)
+        self.positions = nn.Parameter(0.02 * torch.randn((side // patch) ** 2, size))
+        layer = nn.TransformerEncoderLayer(size, 4, 2 * size, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(size)
+        self.head = nn.Linear(size, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.positions
+        return self.head(self.norm(self.encoder(tokens)).mean(1))
+
+
+def build(model: DictConfig, classes: int, side: int) -> nn.Module:
+    """The network that a configuration's ``model`` describes, for images of ``side`` x ``side`` pixels.
+
+    Args:
+        model: ``name``: ``resnet``, ``vit``, or ``timm/NAME`` and ``transformers/NAME`` (``salreg.recipes.backbones``);
+            ``pretrained``, if at all: whether those come with their weights.
+        classes: How many there are.
+        side: Of the images, in pixels.
+
+    Raises:
+        ValueError: Another name.
+    """
+    if model.name == "resnet":
+        return small_resnet(classes)
+    if model.name == "vit":
+        return SmallViT(classes, side)
+    library, slash, name = str(model.name).partition("/")
+    if slash and library in backbones.LIBRARIES:
+        return backbones.load(library, name, classes, model.get("pretrained", True))
+    raise ValueError(f"model.name is resnet, vit, timm/NAME or transformers/NAME, not {model.name!r}.")

@@ -62,7 +62,21 @@ def coco_of(photos):
     return photos.parent / "coco.json"
 
 
-def test_masks_boxes_and_coco_say_the_same(photos):
+def label_studio_of(photos):
+    value = {"x": 0, "y": 0, "width": 1000 / 48, "height": 600 / 48, "rectanglelabels": ["tag"]}
+    result = {"type": "rectanglelabels", "original_width": 48, "original_height": 48, "value": value}
+    tasks = [
+        {
+            "data": {"image": f"/data/local-files/?d=photos/{path.relative_to(photos).as_posix()}"},
+            "annotations": [{"result": [result]}],
+        }
+        for path in sorted(photos.glob("*/*.png"))
+    ]
+    (photos.parent / "studio.json").write_text(json.dumps(tasks))
+    return photos.parent / "studio.json"
+
+
+def test_masks_boxes_and_annotation_tools_say_the_same(photos):
     plain = ["data.size=48"]
     batches = [
         next(iter(built(photos, path, *plain, *more).test))
@@ -70,12 +84,26 @@ def test_masks_boxes_and_coco_say_the_same(photos):
             (masks_of(photos), []),
             (photos / "boxes.csv", []),
             (coco_of(photos), ["data.categories={tag: spurious}"]),
+            (label_studio_of(photos), ["data.categories={tag: spurious}"]),
         )
     ]
     assert int(batches[0].annotation[0].sum()) == -60
     for batch in batches[1:]:
         assert torch.equal(batch.annotation, batches[0].annotation)
         assert torch.equal(batch.sample[0], batches[0].sample[0])
+
+
+def test_two_folders_of_masks_mark_both_sides(photos):
+    masks = photos.parent / "both"
+    for side, rows in (("spurious", slice(0, 6)), ("relevant", slice(20, 30))):
+        mask = np.zeros((48, 48), np.uint8)
+        mask[rows] = 255
+        for path in photos.glob("*/*.png"):
+            target = masks / side / path.relative_to(photos)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(target)
+    annotation = next(iter(built(photos, masks, "data.size=48").test)).annotation[0]
+    assert ((annotation < 0).sum(), (annotation > 0).sum()) == (6 * 48, 10 * 48)
 
 
 def test_categories_may_be_named_only_where_there_are_some():
@@ -117,7 +145,7 @@ def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
         (["data.annotations=nowhere.csv"], "no annotations at 'nowhere.csv'"),
         (
             ["data.annotations=photos/disk/000.png"],
-            "a folder of masks, a .csv of boxes, a COCO .json or a CVAT .xml, not '000.png'",
+            "a .json of COCO's or Label Studio's or a .xml of CVAT's, not '000.png'",
         ),
         (["data.annotations=photos/boxes.csv", "data.unreadable=perhaps"], "fatal or skip, not 'perhaps'"),
         (["data.annotations=photos/boxes.csv", "data.held_out=0.6"], "held_out is a share"),

@@ -1,0 +1,83 @@
+"""Images in files, read when they are needed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from salreg.data import AnnotatedDataset, AnnotatedSample, Augmented
+from salreg.readers import files_below
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+def image_paths(root: Path) -> list[Path]:
+    """The paths of all images below a folder."""
+    return [path for path in files_below(root) if path.suffix.lower() in _SUFFIXES]
+
+
+class ImageFiles(Dataset[tuple[Tensor, int, int]]):
+    """Samples ``(image (3, H, W) in [0, 1], label, group)``.
+
+    Args:
+        root: The folder of the images.
+        paths: Below it, one each.
+        labels: One each.
+        groups: One each.
+        classes: What the labels are called.
+
+    Raises:
+        ValueError: When a sample is read, an image that cannot be; names it.
+    """
+
+    def __init__(
+        self, root: Path, paths: Sequence[Path], labels: Sequence[int], groups: Sequence[int], classes: Sequence[str]
+    ) -> None:
+        self.root, self.paths = root, list(paths)
+        self.labels, self.groups = list(labels), list(groups)
+        self.classes = list(classes)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
+        path = self.root / self.paths[index]
+        try:
+            with Image.open(path) as image:
+                pixels = torch.from_numpy(np.array(image.convert("RGB")))
+        except (OSError, UnidentifiedImageError) as error:
+            raise ValueError(f"{path} cannot be read: {error}.") from error
+        return pixels.permute(2, 0, 1).float() / 255, self.labels[index], self.groups[index]
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file is a whole image."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except (OSError, UnidentifiedImageError):
+        return False
+    return True
+
+
+def loaders(base: AnnotatedDataset, splits: Sequence[Sequence[int]], data: Any) -> list[DataLoader[Any]]:
+    """Batches of the images of each split, all of one size; those of the first are shuffled, mirrored and shifted.
+
+    Args:
+        base: Images and annotations.
+        splits: Numbers of the samples for training, validation and testing.
+        data: ``size``, ``flip``, ``crop``, ``batch_size`` and ``workers``.
+    """
+    size = (data.size, data.size)
+    plain, augmented = Augmented(base, size), Augmented(base, size, flip=data.flip, crop=data.crop)
+
+    def loader(chosen: Sequence[int], training: bool) -> DataLoader[Any]:
+        subset: Subset[AnnotatedSample] = Subset(augmented if training else plain, chosen)
+        return DataLoader(subset, data.batch_size, shuffle=training, num_workers=data.workers)
+
+    return [loader(chosen, number == 0) for number, chosen in enumerate(splits)]
