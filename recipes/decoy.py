@@ -4,6 +4,7 @@ Ross, Hughes & Doshi-Velez 2017 (their ``decoy_mnist.py``): a 4 x 4 patch overwr
 255 - 25 y for class y; in testing 255 - 25 r for a random r. The annotation marks the patch as spurious.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -47,15 +48,21 @@ def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int, 
         ValueError: Another word for what is annotated.
     """
     rng = np.random.default_rng(seed)
-    bottom, right = torch.from_numpy(rng.integers(0, 2, (2, len(images)))).bool()
+    patch = corners(len(images), images.shape[1:], PATCH, rng)
     classes = labels if informative else torch.from_numpy(rng.integers(0, 10, len(images)))
-    rows, columns = torch.arange(images.shape[1]), torch.arange(images.shape[2])
-    in_rows = torch.where(bottom[:, None], rows >= images.shape[1] - PATCH, rows < PATCH)
-    in_columns = torch.where(right[:, None], columns >= images.shape[2] - PATCH, columns < PATCH)
-    patch = in_rows[:, :, None] & in_columns[:, None, :]
     grey = (255 - 25 * classes).to(torch.uint8)[:, None, None]
     pixels = torch.where(patch, grey, images).float().unsqueeze(1) / 255
     return Decoys(pixels, labels, (classes == labels).long(), _marks(patch, (images > 1) & ~patch, marked))
+
+
+def corners(count: int, size: Sequence[int], patch: int, rng: np.random.Generator) -> Tensor:
+    """Masks ``(N, H, W)``, of images of ``size`` (H, W), of a square of ``patch`` x ``patch`` pixels in a random corner."""
+    bottom, right = torch.from_numpy(rng.integers(0, 2, (2, count))).bool()
+    height, width = size
+    rows, columns = torch.arange(height), torch.arange(width)
+    in_rows = torch.where(bottom[:, None], rows >= height - patch, rows < patch)
+    in_columns = torch.where(right[:, None], columns >= width - patch, columns < patch)
+    return in_rows[:, :, None] & in_columns[:, None, :]
 
 
 def _marks(patch: Tensor, drawing: Tensor, marked: str) -> Tensor:

@@ -43,7 +43,7 @@ def run(config: DictConfig, folder: Path) -> dict[str, Any]:
     try:
         experiment = build(config)
         _check_layers(config, experiment.module)
-        callbacks, logger = _callbacks(config, folder), _logger(config, folder)
+        callbacks, logger = _callbacks(config, folder, experiment.rationale), _logger(config, folder)
     except ValueError as error:  # a name or number that some part refused
         raise ConfigError(str(error)) from error
     try:
@@ -113,7 +113,7 @@ def _check_layers(config: DictConfig, module: pl.LightningModule) -> None:
     check_layers(module, [*penalty(config).layers, *attribution(config.saliency).layers])
 
 
-def _callbacks(config: DictConfig, folder: Path) -> list[pl.Callback]:
+def _callbacks(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Callback]:
     regularizer = SaliencyRegularizer(
         preset=penalty(config),
         weight=config.saliency.weight,
@@ -122,7 +122,7 @@ def _callbacks(config: DictConfig, folder: Path) -> list[pl.Callback]:
     )
     return [
         regularizer,
-        SaliencyMetrics(attribution(config.saliency)),
+        SaliencyMetrics(attribution(config.saliency), rationale=rationale),
         SaliencySnapshots(**config.snapshots, dir=folder),
         ModelCheckpoint(folder / "checkpoints", save_last=True),
     ]

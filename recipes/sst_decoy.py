@@ -125,7 +125,7 @@ def build(config: DictConfig) -> Experiment:
     }
     vocabulary = texts.Vocabulary([*splits["train"].words, DECOYS, DECOYS], least=2)
     module = Classifier(text_networks.build(config.model.name, len(vocabulary)), GROUPS, len(CLASSES), **config.optimizer)
-    return Experiment(module, **{name: _loader(decoys, vocabulary, data, name == "train") for name, decoys in splits.items()})
+    return Experiment(module, *(_loader(decoys, vocabulary, data, name == "train") for name, decoys in splits.items()))
 
 
 def _loader(decoys: Decoys, vocabulary: texts.Vocabulary, data: Any, shuffle: bool) -> DataLoader[Any]:

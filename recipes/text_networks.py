@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import gelu
 
 from salreg.recipes.texts import PADDING
 
@@ -58,6 +59,31 @@ class TransformerReader(nn.Module):
         return self.head(mean_of_words(self.norm(states), tokens))
 
 
+class ConvolutionReader(nn.Module):
+    """What occurs anywhere in a text: convolutions over three words, and the largest response of each filter (Kim 2014).
+
+    Args:
+        words: How many words the vocabulary has.
+        classes: How many classes there are.
+        size: Of the embedding.
+        filters: How many.
+        dropout: On the embedded words and on the responses.
+    """
+
+    def __init__(self, words: int, classes: int = 2, size: int = 64, filters: int = 64, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(words, size, padding_idx=PADDING)
+        self.dropout = nn.Dropout(dropout)
+        self.convolution = nn.Conv1d(size, filters, 3, padding=1)
+        self.head = nn.Linear(filters, classes)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        embedded = self.dropout(self.embedding(tokens))
+        responses = gelu(self.convolution(embedded.transpose(1, 2)))
+        responses = responses.masked_fill((tokens == PADDING).unsqueeze(1), -torch.inf)
+        return self.head(self.dropout(responses.amax(2)))
+
+
 def mean_of_words(states: Tensor, tokens: Tensor) -> Tensor:
     """The mean of ``(B, T, E)`` over the places of ``(B, T)`` that are no padding."""
     words = (tokens != PADDING).unsqueeze(-1)
@@ -65,13 +91,13 @@ def mean_of_words(states: Tensor, tokens: Tensor) -> Tensor:
 
 
 def build(name: str, words: int, classes: int = 2) -> nn.Module:
-    """``lstm`` or ``transformer``.
+    """``lstm``, ``transformer`` or ``cnn``.
 
     Raises:
         ValueError: Another name.
     """
-    kinds = {"lstm": LSTMReader, "transformer": TransformerReader}
+    kinds = {"lstm": LSTMReader, "transformer": TransformerReader, "cnn": ConvolutionReader}
     if name not in kinds:
-        raise ValueError(f"model.name is {' or '.join(kinds)}, not {name!r}.")
+        raise ValueError(f"model.name is {', '.join(kinds)}, not {name!r}.")
     network: nn.Module = kinds[name](words, classes)
     return network
