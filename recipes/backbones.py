@@ -25,7 +25,7 @@ class Backbone(nn.Module):
 
     def __init__(self, net: nn.Module, mean: Any, deviation: Any) -> None:
         super().__init__()
-        self.net = net
+        self.net = net.train()  # transformers loads weights in eval mode
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
         self.register_buffer("deviation", torch.tensor(deviation).view(-1, 1, 1))
 
@@ -51,7 +51,7 @@ def load(library: str, name: str, classes: int, pretrained: bool = True) -> Back
         raise ValueError(f"model.name={library}/{name} needs {library}: pip install {library}.")
     try:
         return (_of_timm if library == "timm" else _of_transformers)(name, classes, pretrained)
-    except (OSError, RuntimeError, ImportError) as error:
+    except (OSError, RuntimeError, ImportError, ValueError) as error:
         raise ValueError(f"{library} cannot load {name!r}: {error}") from error
 
 

@@ -18,7 +18,7 @@ class _Masks:
     relevant: Path | None = None
 
     def draw(self, size: tuple[int, int]) -> Tensor:
-        found = {side: _read(path) for side in SIDES if (path := getattr(self, side)) is not None}
+        found = {side: read_mask(path) for side in SIDES if (path := getattr(self, side)) is not None}
         try:
             return from_mask(**found)
         except ValueError as error:
@@ -62,7 +62,12 @@ def read_masks(*, spurious: str | Path | None = None, relevant: str | Path | Non
     return {name: _Masks(**sides) for name, sides in paths.items()}
 
 
-def _read(path: Path) -> Tensor:
+def read_mask(path: Path) -> Tensor:
+    """Where a mask image is 1 or 255: booleans ``(H, W)``.
+
+    Raises:
+        ValueError: It has other values than these and 0; names the file.
+    """
     with Image.open(path) as image:
         pixels = np.asarray(image if image.mode in ("1", "L", "P") else image.convert("L"))
     other = np.setdiff1d(pixels, (0, 1, 255))

@@ -29,8 +29,8 @@ def only(pattern):
 def test_ls_names_the_recipes(capsys):
     assert main(["ls"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {
-        "color_mnist", "compas", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "image_folder", "iris_cancer",
-        "sst_decoy", "toy_colors",
+        "color_mnist", "compas", "decoy_cifar", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "image_folder",
+        "iris_cancer", "isic", "movies", "sst_decoy", "toy_colors", "waterbirds",
     }  # fmt: skip
 
 
@@ -85,7 +85,19 @@ def test_recipes_on_idx_files(tmp_path, recipe):
     assert main(["run", recipe, f"data.root={root}", "data.validation=4", "model=cnn", *FAST]) == 0
 
 
-@pytest.mark.parametrize("recipe", ["compas", "iris_cancer", "sst_decoy", "sst_decoy model=transformer"])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "compas",
+        "decoy_cifar",
+        "decoy_cifar model=vit",
+        "iris_cancer",
+        "movies",
+        "sst_decoy",
+        "sst_decoy model=transformer",
+        "waterbirds",
+    ],
+)
 def test_recipes_on_a_made_sample(recipe):
     name, *overrides = recipe.split()
     assert main(["run", name, *overrides, *FAST]) == 0
