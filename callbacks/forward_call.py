@@ -93,6 +93,7 @@ class ForwardCall:
             embedding=None if self.embedding is None else find_layer(module, self.embedding),
             tap_input=replaced is None and torch.is_grad_enabled(),
             replaced=replaced if of_tokens else None,
+            inputs=[tensors[self.input_index]],
         ) as recording:
             called(*args, **kwargs)
         return recording

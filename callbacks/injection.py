@@ -9,11 +9,13 @@ the module (EMA) is bound to the copy.
 import functools
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 
 from salreg.callbacks.forward_call import ForwardCall
@@ -74,6 +76,12 @@ class Injection:
         """Give the module its own methods again."""
         for replacement in self._replacements:
             replacement.put_back()
+
+    def call_on(self, input_index: int | None) -> ForwardCall | None:
+        """The learned call, with that one of the batch's tensors as the explained one if it is given."""
+        if self.forward_call is None or input_index is None:
+            return self.forward_call
+        return replace(self.forward_call, input_index=input_index)
 
     def learn(self, module: pl.LightningModule, recording: Recording, sample: Any) -> None:
         """Remember how the module calls its network."""
@@ -171,7 +179,7 @@ class SampleTransfer(Replacement):
             return self.method(batch, *args, **kwargs)
         annotation = batch.annotation
         if self.name == "transfer_batch_to_device":
-            annotation = annotation.to(kwargs.get("device", args[0] if args else None), non_blocking=True)
+            annotation = move_data_to_device(annotation, kwargs["device"] if "device" in kwargs else args[0])
         return AnnotatedBatch(self.method(batch.sample, *args, **kwargs), annotation)
 
 
@@ -193,16 +201,16 @@ class Step(Replacement):
         if penalising:
             return self._penalised(run, penalising, batch)
         if self.injection.forward_call is None and not _compiled(self.module):
-            return self._observed(run, batch.sample)
+            return self._observed(run, batch)
         return run()
 
     def _penalises_unannotated(self) -> bool:
         return any([regularizer.check_unannotated() for regularizer in self.injection.regularizers])  # noqa: C419  # ask all
 
-    def _observed(self, run: Callable[[], Any], sample: Any) -> Any:
-        with self._record([], sample, tap_input=False) as recording:
+    def _observed(self, run: Callable[[], Any], batch: AnnotatedBatch) -> Any:
+        with self._record([], batch, tap_input=False) as recording:
             output = run()
-        self.injection.learn(self.module, recording, sample)
+        self.injection.learn(self.module, recording, batch.sample)
         return output
 
     def _penalised(self, run: Callable[[], Any], regularizers: list[Regularizer], batch: AnnotatedBatch) -> Any:
@@ -211,7 +219,7 @@ class Step(Replacement):
             if _compiled(self.module):
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
             stack.enter_context(twice_differentiable(self.module))
-            recording = stack.enter_context(self._record(layers, batch.sample))
+            recording = stack.enter_context(self._record(layers, batch))
 
             def penalise(loss: Tensor) -> Tensor:
                 recording.close()
@@ -251,13 +259,19 @@ class Step(Replacement):
             )
         return output
 
-    def _record(self, layers: list[Layer], sample: Any, tap_input: bool = True) -> Any:
+    def _record(self, layers: list[Layer], batch: AnnotatedBatch, tap_input: bool = True) -> Any:
         forward_module, embedding = (
             None if name is None else find_layer(self.module, name)
             for name in (self.injection.forward_module, self.injection.embedding)
         )
         return record(
-            self.module, layers, batch=sample, forward_module=forward_module, embedding=embedding, tap_input=tap_input
+            self.module,
+            layers,
+            batch=batch.sample,
+            forward_module=forward_module,
+            embedding=embedding,
+            tap_input=tap_input,
+            inputs=list(batch.annotated_inputs.values()),
         )
 
 

@@ -10,8 +10,9 @@ from torchmetrics import Metric
 
 from salreg import annotations, attributions
 from salreg.attributions import Attribution
+from salreg.callbacks.forward_call import ForwardCall
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, chunks, explain, undisturbed
+from salreg.callbacks.monitoring import Chunk, chunks, explain, one_input, undisturbed
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch
 from salreg.distributed import sum_over_ranks
@@ -47,6 +48,7 @@ class SaliencyMetrics(pl.Callback):
         groups: How many groups there are.
         rationale: Whether to measure how well the most salient places agree with the relevant marks, and how much the model
             depends on them, which takes 12 more forward passes.
+        input: Of several annotated inputs, the name of the one that is measured; by default the first.
         forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
 
     Example:
@@ -62,6 +64,7 @@ class SaliencyMetrics(pl.Callback):
         group: Target = None,
         groups: int = 2,
         rationale: bool = False,
+        input: str | None = None,
         forward_module: str | None = None,
         embedding: str | None = None,
         target: Target = None,
@@ -72,6 +75,7 @@ class SaliencyMetrics(pl.Callback):
         self.chunk_size = chunk_size
         self.max_batches = max_batches
         self.group = group
+        self.input = input
         self.forward_module = forward_module
         self.embedding = embedding
         self.target = target
@@ -134,12 +138,13 @@ class SaliencyMetrics(pl.Callback):
         self._log(trainer, pl_module, "test")
 
     def _update(self, module: pl.LightningModule, batch: AnnotatedBatch, seed: int) -> None:
-        call = self._injection.forward_call
+        annotations_of_input, input_index = one_input(batch, self.input)
+        call = self._injection.call_on(input_index)
         assert call is not None
         generator = torch.Generator().manual_seed(seed)
         target = find_target(batch.sample, self.target)
         predictions = []
-        for chunk in chunks(batch, target, self.chunk_size):
+        for chunk in chunks(batch.sample, annotations_of_input, target, self.chunk_size):
             saliency, recording = explain(module, call, self.attribution, chunk)
             annotation = recording.without_padding(chunk.annotation.to(saliency.device))
             self._spurious.update(saliency, annotation)
@@ -148,7 +153,7 @@ class SaliencyMetrics(pl.Callback):
             predictions.append(predicted_classes(before))
             self._f1.update(saliency, annotation)
             inputs = recording.floating_input()
-            self._depend(module, chunk, inputs, saliency, annotation)
+            self._depend(module, call, chunk, inputs, saliency, annotation)
             if len(inputs) > 1 and annotations.fits(annotation, inputs):
                 for by, metric in self._reliance.items():
                     replaced = replace_spurious(inputs, annotation, generator, by)
@@ -160,10 +165,16 @@ class SaliencyMetrics(pl.Callback):
             assert group is not None
             self._worst.update(torch.cat(predictions), target, group)
 
-    def _depend(self, module: pl.LightningModule, chunk: Chunk, inputs: Tensor, saliency: Tensor, annotation: Tensor) -> None:
+    def _depend(
+        self,
+        module: pl.LightningModule,
+        call: ForwardCall,
+        chunk: Chunk,
+        inputs: Tensor,
+        saliency: Tensor,
+        annotation: Tensor,
+    ) -> None:
         """Measure how much the model depends on the most salient places, where they are places of the input."""
-        call = self._injection.forward_call
-        assert call is not None
 
         def predict(replaced: Tensor) -> Tensor:
             return call.run(module, chunk.tensors, replaced=replaced).require_logits()

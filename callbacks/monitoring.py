@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -12,7 +13,7 @@ from salreg import annotations
 from salreg.attributions import Attribution
 from salreg.attributions.cam import upsample
 from salreg.callbacks.forward_call import ForwardCall
-from salreg.data import AnnotatedBatch
+from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.differentiation import twice_differentiable
 from salreg.taps import Recording, tensors_in
 
@@ -25,29 +26,41 @@ class Chunk:
         tensors: The batch's tensors in their fixed order, each cut to the samples.
         annotation: ``(b, ...)``.
         target: ``(b,)``, where there is one.
+        input_index: Which of the tensors is annotated, where several are.
     """
 
     tensors: list[Tensor]
     annotation: Tensor
     target: Tensor | None
+    input_index: int | None = None
 
     def __getitem__(self, chosen: slice | list[int]) -> "Chunk":
         size = len(self.annotation)
         tensors = [t[chosen] if t.ndim and len(t) == size else t for t in self.tensors]
-        return Chunk(tensors, self.annotation[chosen], None if self.target is None else self.target[chosen])
+        target = None if self.target is None else self.target[chosen]
+        return Chunk(tensors, self.annotation[chosen], target, self.input_index)
 
 
-def chunks(batch: AnnotatedBatch, target: Tensor | None, size: int) -> Iterator[Chunk]:
+def one_input(batch: AnnotatedBatch, name: str | None) -> tuple[Tensor, int | None]:
+    """One input's annotation, and its index among the batch's tensors where several are annotated: the first, or that named.
+
+    Raises:
+        KeyError: No input of that name is annotated.
+    """
+    chosen, annotation = next(iter(annotations_by_input(batch.annotation, name).items()))
+    if chosen is None:
+        return annotation, None
+    given = input_named(batch.sample, chosen)
+    return annotation, next(index for index, tensor in enumerate(tensors_in(batch.sample)) if tensor is given)
+
+
+def chunks(sample: Any, annotation: Tensor, target: Tensor | None, size: int) -> Iterator[Chunk]:
     """Cut a batch into pieces of at most ``size`` samples, none of them of a single sample if it can be helped."""
     # Tensors made in inference mode cannot carry a gradient; copies made outside of it can.
-    whole = Chunk(
-        [_ordinary(t) for t in tensors_in(batch.sample)],
-        batch.annotation,
-        target if target is None else _ordinary(target),
-    )
-    pieces = max(1, -(-len(batch.annotation) // size))
-    step = -(-len(batch.annotation) // pieces)
-    for start in range(0, len(batch.annotation), max(step, 1)):
+    whole = Chunk([_ordinary(t) for t in tensors_in(sample)], annotation, target if target is None else _ordinary(target))
+    pieces = max(1, -(-len(annotation) // size))
+    step = -(-len(annotation) // pieces)
+    for start in range(0, len(annotation), max(step, 1)):
         yield whole[start : start + step]
 
 

@@ -71,4 +71,4 @@ def _pieces(panel: Chunk, device: torch.device) -> Iterator[Chunk]:
     for start in range(0, len(panel.annotation), _CHUNK):
         piece = panel[start : start + _CHUNK]
         target = None if piece.target is None else piece.target.to(device)
-        yield Chunk([tensor.to(device) for tensor in piece.tensors], piece.annotation.to(device), target)
+        yield Chunk([tensor.to(device) for tensor in piece.tensors], piece.annotation.to(device), target, panel.input_index)

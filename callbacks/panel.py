@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from salreg.annotations import is_annotated
-from salreg.callbacks.monitoring import Chunk
+from salreg.callbacks.monitoring import Chunk, one_input
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, AnnotatedSample
 from salreg.taps import tensors_in
@@ -20,17 +20,26 @@ from salreg.taps import tensors_in
 _CANDIDATES_PER_SAMPLE = 16
 
 
-def choose_panel(trainer: pl.Trainer, module: pl.LightningModule, size: int, target: Target) -> Chunk | None:
+def choose_panel(
+    trainer: pl.Trainer, module: pl.LightningModule, size: int, target: Target, input: str | None = None
+) -> Chunk | None:
     """A panel of at most ``size`` samples: annotated ones first, spread over the classes.
 
     Taken from the validation data where they are annotated, otherwise from the training data, and passed through the
     module's batch hooks. None if neither comes from an ``AnnotatedDataset``.
+
+    Args:
+        trainer: Holds the data.
+        module: Holds the hooks.
+        size: How many samples, at most.
+        target: Where the true classes are, see ``find_target``.
+        input: The name of the annotated input, where there are several.
     """
     for loaders in (trainer.val_dataloaders, trainer.train_dataloader):
         for loader in loaders.values() if isinstance(loaders, dict) else loaders if isinstance(loaders, list) else [loaders]:
             with _random_state_kept():
                 if isinstance(loader, DataLoader) and _is_annotated(loader.dataset):
-                    return _chosen(loader.dataset, loader.collate_fn, module, size, target)
+                    return _chosen(loader.dataset, loader.collate_fn, module, size, target, input)
     return None
 
 
@@ -51,14 +60,15 @@ def _is_annotated(dataset: Any) -> bool:
     return not isinstance(dataset, IterableDataset) and len(dataset) > 0 and isinstance(dataset[0], AnnotatedSample)
 
 
-def _chosen(dataset: Any, collate: Any, module: pl.LightningModule, size: int, target: Target) -> Chunk:
+def _chosen(dataset: Any, collate: Any, module: pl.LightningModule, size: int, target: Target, input: str | None) -> Chunk:
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))[: size * _CANDIDATES_PER_SAMPLE]
     batch = collate([dataset[int(index)] for index in order])
     batch = module._apply_batch_transfer_handler(module._on_before_batch_transfer(batch))
     assert isinstance(batch, AnnotatedBatch)
     classes = find_target(batch.sample, target)
-    candidates = Chunk(tensors_in(batch.sample), batch.annotation, classes)
-    return candidates[spread(is_annotated(batch.annotation), classes, size)]
+    annotation, input_index = one_input(batch, input)
+    candidates = Chunk(tensors_in(batch.sample), annotation, classes, input_index)
+    return candidates[spread(is_annotated(annotation), classes, size)]
 
 
 def spread(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:

@@ -1,6 +1,9 @@
 """The callback that makes a module right for the right reasons."""
 
 import math
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -14,7 +17,7 @@ from salreg.annotations import is_annotated
 from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.targets import Target, find_target
-from salreg.data import AnnotatedBatch
+from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.distributed import sum_over_ranks
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
@@ -23,6 +26,22 @@ from salreg.taps import Layer, Recording, check_layers
 
 _SKIPS_BEFORE_ERROR = 10
 _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
+
+
+@dataclass
+class _PenalisedInput:
+    """One input's penalty, and what happened to it."""
+
+    penalty: Penalty
+    alive: bool = False
+    skipped_in_a_row: int = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"penalty": self.penalty.state_dict(), "alive": self.alive, "skipped_in_a_row": self.skipped_in_a_row}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.penalty.load_state_dict(state["penalty"])
+        self.alive, self.skipped_in_a_row = state["alive"], state["skipped_in_a_row"]
 
 
 class SaliencyRegularizer(pl.Callback):
@@ -47,6 +66,8 @@ class SaliencyRegularizer(pl.Callback):
             sensible start for data of any scale. 0 trains exactly as without the callback.
         every_n_steps: Penalise every n-th step only, with n times the weight.
         warmup_steps: Raise the weight from 0 linearly over so many steps.
+        input: Of several annotated inputs, the name of the one that is penalised; by default each is, in units of its own, and
+            logged as ``salreg/<input>/penalty`` and so on.
         forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only
             where the call that receives the batch's tensor does not return them, as in ``head(features(x))``.
         embedding: Name of the module that embeds token numbers ``(B, T)``. Needed only where that is no ``nn.Embedding`` which
@@ -77,6 +98,7 @@ class SaliencyRegularizer(pl.Callback):
         preset: str | Penalty | dict[str, Any] | None = None,
         every_n_steps: int = 1,
         warmup_steps: int = 0,
+        input: str | None = None,
         forward_module: str | None = None,
         embedding: str | None = None,
         target: Target = None,
@@ -92,13 +114,13 @@ class SaliencyRegularizer(pl.Callback):
         self.weight = weight
         self.every_n_steps = every_n_steps
         self.warmup_steps = warmup_steps
+        self.input = input
         self.forward_module = forward_module
         self.embedding = embedding
         self.target = target
         self.name = name
         self._steps = 0
-        self._alive = False
-        self._skipped_in_a_row = 0
+        self._of_input: dict[str | None, _PenalisedInput] = {None: _PenalisedInput(self.penalty)}
         self._counts = {"unannotated_batches": 0, "undefined_maps": 0, "skipped_penalties": 0}
 
     # What Lightning calls
@@ -126,7 +148,8 @@ class SaliencyRegularizer(pl.Callback):
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.penalty.check_marks()
+        for one in self._of_input.values():
+            one.penalty.check_marks()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         detach(pl_module, self)
@@ -136,19 +159,16 @@ class SaliencyRegularizer(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "penalty": self.penalty.state_dict(),
             "steps": self._steps,
-            "alive": self._alive,
-            "skipped_in_a_row": self._skipped_in_a_row,
             "counts": dict(self._counts),
+            "inputs": {name: one.state_dict() for name, one in self._of_input.items()},
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.penalty.load_state_dict(state_dict["penalty"])
         self._steps = state_dict["steps"]
-        self._alive = state_dict["alive"]
-        self._skipped_in_a_row = state_dict["skipped_in_a_row"]
         self._counts.update(state_dict["counts"])
+        for name, state in state_dict["inputs"].items():
+            self._penalised_input(name).load_state_dict(state)
 
     # What the injected training step calls
 
@@ -169,63 +189,87 @@ class SaliencyRegularizer(pl.Callback):
 
     def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
         target = find_target(batch.sample, self.target)
-        penalty = self.penalty.measure(recording, target, batch.annotation)
+        for name, annotation in annotations_by_input(batch.annotation, self.input).items():
+            seen = recording if name is None else recording.of(input_named(batch.sample, name))
+            loss = self._penalised(loss, name, seen, target, annotation, module)
+        return loss
+
+    def _penalised(
+        self,
+        loss: Tensor,
+        name: str | None,
+        recording: Recording,
+        target: Tensor | None,
+        annotation: Tensor,
+        module: pl.LightningModule,
+    ) -> Tensor:
+        """The loss with the penalty of one input added."""
+        of_input, log = self._penalised_input(name), partial(self._log, module, name)
+        penalty = of_input.penalty.measure(recording, target, annotation)
         weight = self._current_weight()
-        self._log(module, {"penalty": penalty.value.detach(), "weight": weight}, prog_bar=True)
+        log({"penalty": penalty.value.detach(), "weight": weight}, prog_bar=True)
         if not penalty.scored and not penalty.undefined and not is_annotated(penalty.annotation).any():
-            return self._counted(module, "unannotated_batches", loss)
+            log(self._counted("unannotated_batches"))
+            return loss
         if penalty.saliency is not None:
-            self._log(module, {"spurious_saliency": _mean_spurious(penalty.saliency, penalty.annotation)})
+            log({"spurious_saliency": _mean_spurious(penalty.saliency, penalty.annotation)})
         if penalty.undefined:
-            self._counted(module, "undefined_maps", loss, penalty.undefined)
+            log(self._counted("undefined_maps", penalty.undefined))
         if not penalty.scored or not penalty.value.requires_grad:
             return loss
         if sum_over_ranks((~penalty.value.isfinite()).float()):
-            return self._skipped(module, loss)
-        self._skipped_in_a_row = 0
-        if not self._alive and penalty.value > 0:
-            self._check_alive(loss, penalty.value, recording, module)
+            of_input.skipped_in_a_row += 1
+            self._check_skipped(of_input)
+            log(self._counted("skipped_penalties"))
+            return loss
+        of_input.skipped_in_a_row = 0
+        if not of_input.alive and penalty.value > 0:
+            _check_alive(loss, penalty.value, recording, module)
+            of_input.alive = True
         return loss + weight * penalty.value
+
+    def _penalised_input(self, name: str | None) -> "_PenalisedInput":
+        if name not in self._of_input:  # what a penalty learns of its input, such as its spread, is of that input alone
+            self._of_input[name] = _PenalisedInput(deepcopy(self.penalty))
+        return self._of_input[name]
 
     def _current_weight(self) -> float:
         ramp = min(1.0, self._steps / self.warmup_steps) if self.warmup_steps else 1.0
         return self.weight * ramp * self.every_n_steps
 
-    def _check_alive(self, loss: Tensor, penalty: Tensor, recording: Recording, module: pl.LightningModule) -> None:
-        """Once: the penalty's gradient must reach parameters, and the loss must depend on the logits that were explained."""
-        if loss.requires_grad:
-            logits = recording.require_logits()
-            if torch.autograd.grad(loss, logits, retain_graph=True, allow_unused=True)[0] is None:
-                raise RuntimeError(
-                    "The training loss does not depend on the logits that were explained, so another forward pass trains "
-                    "the model. Name the module whose output is the logits with forward_module='...'."
-                )
-        norms = gradient_norms(penalty, _parts(module))
-        reached = ", ".join(f"{name} {norm:.3g}" for name, norm in norms.items() if norm)
-        rank_zero_info(f"salreg: gradient norm of the first penalty ({float(penalty.detach()):.3g}): {reached}")
-        missed = [name for name, norm in norms.items() if not norm]
-        if missed:
-            rank_zero_warn(f"The saliency penalty's gradient does not reach: {', '.join(missed)}.")
-        self._alive = True
-
-    def _skipped(self, module: pl.LightningModule, loss: Tensor) -> Tensor:
-        self._skipped_in_a_row += 1
-        if self._skipped_in_a_row >= _SKIPS_BEFORE_ERROR:
+    def _check_skipped(self, of_input: "_PenalisedInput") -> None:
+        if of_input.skipped_in_a_row >= _SKIPS_BEFORE_ERROR:
             raise RuntimeError(
                 f"The saliency penalty was NaN or infinite for {_SKIPS_BEFORE_ERROR} penalised steps in a row. Lower the "
                 f"weight ({self.weight:g}) or the learning rate, look for NaN in the inputs, or train in bf16 rather than fp16."
             )
-        return self._counted(module, "skipped_penalties", loss)
 
-    def _counted(self, module: pl.LightningModule, what: str, loss: Tensor, by: int = 1) -> Tensor:
+    def _counted(self, what: str, by: int = 1) -> dict[str, Any]:
         self._counts[what] += by
-        self._log(module, {what: float(self._counts[what])})
-        return loss
+        return {what: float(self._counts[what])}
 
-    def _log(self, module: pl.LightningModule, values: dict[str, Any], prog_bar: bool = False) -> None:
+    def _log(self, module: pl.LightningModule, input: str | None, values: dict[str, Any], prog_bar: bool = False) -> None:
+        prefix = self.name if input is None else f"{self.name}/{input}"
         for key, value in values.items():
             if value is not None:
-                module.log(f"{self.name}/{key}", value, prog_bar=prog_bar and key == "penalty", batch_size=1)
+                module.log(f"{prefix}/{key}", value, prog_bar=prog_bar and key == "penalty", batch_size=1)
+
+
+def _check_alive(loss: Tensor, penalty: Tensor, recording: Recording, module: pl.LightningModule) -> None:
+    """Once: the penalty's gradient must reach parameters, and the loss must depend on the logits that were explained."""
+    if loss.requires_grad:
+        logits = recording.require_logits()
+        if torch.autograd.grad(loss, logits, retain_graph=True, allow_unused=True)[0] is None:
+            raise RuntimeError(
+                "The training loss does not depend on the logits that were explained, so another forward pass trains "
+                "the model. Name the module whose output is the logits with forward_module='...'."
+            )
+    norms = gradient_norms(penalty, _parts(module))
+    reached = ", ".join(f"{name} {norm:.3g}" for name, norm in norms.items() if norm)
+    rank_zero_info(f"salreg: gradient norm of the first penalty ({float(penalty.detach()):.3g}): {reached}")
+    missed = [name for name, norm in norms.items() if not norm]
+    if missed:
+        rank_zero_warn(f"The saliency penalty's gradient does not reach: {', '.join(missed)}.")
 
 
 def _mean_spurious(saliency: Tensor, annotation: Tensor) -> Tensor | None:

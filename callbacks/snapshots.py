@@ -1,6 +1,7 @@
 """The callback that draws a fixed panel of samples again and again, so that one sees attention shift."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class SaliencySnapshots(pl.Callback):
         alerts: Limits by name, for example ``{"reliance": 0.2, "spurious_saliency": 0.1}``. A number that rises above its
             limit costs one warning, and an alert in W&B and trackio, until it has fallen below again.
         sanity: Whether to check the maps at the end, which takes some ten snapshots' time.
+        input: Of several annotated inputs, the name of the one that is drawn; by default the first.
         forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
 
     Attributes:
@@ -90,6 +92,7 @@ class SaliencySnapshots(pl.Callback):
         names: Names | None = None,
         alerts: Mapping[str, float] | None = None,
         sanity: bool = True,
+        input: str | None = None,
         forward_module: str | None = None,
         embedding: str | None = None,
         target: Target = None,
@@ -104,6 +107,7 @@ class SaliencySnapshots(pl.Callback):
         self.class_names = None if class_names is None else list(class_names)
         self.names = names
         self.sanity = sanity
+        self.input = input
         self.forward_module = forward_module
         self.embedding = embedding
         self.target = target
@@ -132,7 +136,7 @@ class SaliencySnapshots(pl.Callback):
         if not trainer.is_global_zero:
             return
         if self._panel is None:
-            self._panel = choose_panel(trainer, pl_module, self.panel_size, self.target)
+            self._panel = choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
         if self._panel is None:
             rank_zero_warn(
                 "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset."
@@ -171,7 +175,7 @@ class SaliencySnapshots(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         panel = self._panel
         return {
-            "panel": panel and {"tensors": panel.tensors, "annotation": panel.annotation, "target": panel.target},
+            "panel": panel and {field.name: getattr(panel, field.name) for field in fields(panel)},
             "history": self.history.state_dict(),
             "epochs_drawn": list(self._epochs_drawn),
             "files": self._files and {"root": str(self._files.root), "number": self._files.number},
@@ -189,6 +193,10 @@ class SaliencySnapshots(pl.Callback):
 
     # One snapshot
 
+    @property
+    def _call(self) -> ForwardCall | None:
+        return self._injection.call_on(None if self._panel is None else self._panel.input_index)
+
     def _first(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self._epochs_drawn and trainer.global_step == 0 and self._injection.forward_call is not None:
             self._snapshot(trainer, module, 0)
@@ -198,7 +206,7 @@ class SaliencySnapshots(pl.Callback):
             return
         self._epochs_drawn.append(epoch)
         try:
-            if self._injection.forward_call is None:
+            if self._call is None:
                 raise RuntimeError(self._injection.problem)
             with undisturbed(trainer, module):
                 snapshot = self._observe(module, epoch)
@@ -214,7 +222,7 @@ class SaliencySnapshots(pl.Callback):
 
     def _observe(self, module: pl.LightningModule, epoch: int) -> Snapshot:
         """Look at the panel, and remember what was seen."""
-        call, panel = self._injection.forward_call, self._panel
+        call, panel = self._call, self._panel
         assert call is not None
         assert panel is not None
         if not self.history.images:
@@ -235,7 +243,7 @@ class SaliencySnapshots(pl.Callback):
 
     def _probe(self, module: pl.LightningModule, epoch: int) -> dict[str, float]:
         """Measure the probes. One that does not fit the model is left out from then on."""
-        call, panel = self._injection.forward_call, self._panel
+        call, panel = self._call, self._panel
         assert call is not None
         assert panel is not None
         if self._probes is None:
@@ -263,7 +271,7 @@ class SaliencySnapshots(pl.Callback):
 
     def _conclude(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Check the maps, and say what happened."""
-        call = self._injection.forward_call
+        call = self._call
         if self._files is None or self._panel is None or call is None or not trainer.is_global_zero:
             return
         try:

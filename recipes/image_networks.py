@@ -43,7 +43,7 @@ class SmallViT(nn.Module):
         layers: How many.
     """
 
-    def __init__(self, classes: int, side: int, patch: int = 4, size: int = 96, layers: int = 4) -> None:
+    def __init__(self, classes: int, side: int, patch: int = 4, size: int = 64, layers: int = 3) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, size, patch, patch)
         self.positions = nn.Parameter(0.02 * torch.randn((side // patch) ** 2, size))

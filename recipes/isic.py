@@ -109,7 +109,7 @@ def make(root: Path) -> None:
         images, outlines = (root / f"ISIC-2017_{split}_{part}" for part in ("Data", "Part1_GroundTruth"))
         images.mkdir()
         outlines.mkdir()
-        rows = []
+        rows: list[tuple[str, float, float]] = []
         for number in range(size):
             label = number % 3
             row, column = generator.integers(26, 38, 2)

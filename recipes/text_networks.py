@@ -59,29 +59,29 @@ class TransformerReader(nn.Module):
         return self.head(mean_of_words(self.norm(states), tokens))
 
 
-class ConvolutionReader(nn.Module):
-    """What occurs anywhere in a text: convolutions over three words, and the largest response of each filter (Kim 2014).
+class AttentionReader(nn.Module):
+    """Three words at a time, averaged over the text by learned weights: it may read a few places only.
 
     Args:
         words: How many words the vocabulary has.
         classes: How many classes there are.
         size: Of the embedding.
-        filters: How many.
-        dropout: On the embedded words and on the responses.
+        dropout: On the embedded words and on the mean.
     """
 
-    def __init__(self, words: int, classes: int = 2, size: int = 64, filters: int = 64, dropout: float = 0.5) -> None:
+    def __init__(self, words: int, classes: int = 2, size: int = 64, dropout: float = 0.5) -> None:
         super().__init__()
         self.embedding = nn.Embedding(words, size, padding_idx=PADDING)
         self.dropout = nn.Dropout(dropout)
-        self.convolution = nn.Conv1d(size, filters, 3, padding=1)
-        self.head = nn.Linear(filters, classes)
+        self.convolution = nn.Conv1d(size, size, 3, padding=1)
+        self.weight = nn.Linear(size, 1)
+        self.head = nn.Linear(size, classes)
 
     def forward(self, tokens: Tensor) -> Tensor:
         embedded = self.dropout(self.embedding(tokens))
-        responses = gelu(self.convolution(embedded.transpose(1, 2)))
-        responses = responses.masked_fill((tokens == PADDING).unsqueeze(1), -torch.inf)
-        return self.head(self.dropout(responses.amax(2)))
+        states = gelu(self.convolution(embedded.transpose(1, 2))).transpose(1, 2)
+        weights = self.weight(states).masked_fill((tokens == PADDING).unsqueeze(-1), -torch.inf).softmax(1)
+        return self.head(self.dropout((weights * states).sum(1)))
 
 
 def mean_of_words(states: Tensor, tokens: Tensor) -> Tensor:
@@ -91,12 +91,12 @@ def mean_of_words(states: Tensor, tokens: Tensor) -> Tensor:
 
 
 def build(name: str, words: int, classes: int = 2) -> nn.Module:
-    """``lstm``, ``transformer`` or ``cnn``.
+    """``lstm``, ``transformer`` or ``attention``.
 
     Raises:
         ValueError: Another name.
     """
-    kinds = {"lstm": LSTMReader, "transformer": TransformerReader, "cnn": ConvolutionReader}
+    kinds = {"lstm": LSTMReader, "transformer": TransformerReader, "attention": AttentionReader}
     if name not in kinds:
         raise ValueError(f"model.name is {', '.join(kinds)}, not {name!r}.")
     network: nn.Module = kinds[name](words, classes)

@@ -5,6 +5,7 @@ becomes a leaf that requires grad inside that call only, so that the caller's ow
 no gradient: in their place the output of their embedding is the tap (``salreg.token_tap``).
 """
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, is_dataclass
@@ -51,6 +52,7 @@ class Recording:
         embedding: nn.Module | None = None,
         tap_input: bool = True,
         replaced: Tensor | None = None,
+        inputs: Sequence[Tensor] = (),
     ) -> None:
         self.logits: Tensor | None = None
         self.module: nn.Module | None = None
@@ -65,6 +67,8 @@ class Recording:
         self._embedding = embedding
         self._tap_input = tap_input
         self._replaced = replaced
+        self._wanted = list(inputs)
+        self._taps_of: dict[int, tuple[Tensor, Tensor | None, TokenTap | None]] = {}
         self._tokens: TokenTap | None = None
         self._embedded: set[int] = set()
         self._input: Tensor | None = None
@@ -92,6 +96,26 @@ class Recording:
         if self._input is None:
             raise self._no_input()
         return self._input
+
+    def of(self, given: Tensor) -> "Recording":
+        """The same pass with one of its inputs as the one that ``activation(None)``, ``repeat`` and the like are about.
+
+        Args:
+            given: One of ``inputs``, as the caller has it.
+
+        Raises:
+            RuntimeError: The observed call did not receive it, or it carries no gradient.
+        """
+        self.require_logits()
+        if id(given) not in self._taps_of:
+            raise RuntimeError(
+                f"{type(self.module).__name__} did not receive the input of shape {tuple(given.shape)} as it lies in the "
+                "batch, or does not embed it, so that it has no saliency."
+            )
+        one = copy.copy(self)
+        one._wanted = [given]
+        one._given, one._input, one._tokens = self._taps_of[id(given)]
+        return one
 
     def floating_input(self) -> Tensor:
         """The input of the observed call as it was given, whether it is a tap or not; detached. Embedded tokens for a text.
@@ -148,12 +172,16 @@ class Recording:
         assert self.module is not None
         copies = len(inputs) // size
         arguments = (self.args, self.kwargs)
+        wanted = self._wanted
         if self._tokens is None:
             assert self._given is not None
             arguments = replace_tensor(arguments, self._given, inputs)
+            wanted = replace_tensor(wanted, self._given, inputs)
         for tensor in tensors_in(arguments):
             if tensor is not inputs and tensor.ndim and len(tensor) == size and copies > 1:
-                arguments = replace_tensor(arguments, tensor, tensor.repeat(copies, *[1] * (tensor.ndim - 1)))
+                repeated = tensor.repeat(copies, *[1] * (tensor.ndim - 1))
+                arguments = replace_tensor(arguments, tensor, repeated)
+                wanted = replace_tensor(wanted, tensor, repeated)
         args, kwargs = arguments
         logits_from = self._forward_module or self.module
         with (
@@ -166,6 +194,7 @@ class Recording:
                 embedding=self._embedding,
                 tap_input=torch.is_grad_enabled(),
                 replaced=None if self._tokens is None else inputs,
+                inputs=wanted,
             ) as again,
         ):
             self.module(*args, **kwargs)
@@ -242,15 +271,18 @@ class Recording:
         if not given and module is not self._forward_module:
             return None
         self.module, self.args, self.kwargs, self._depth_of_input = module, args, kwargs, self._depth
-        candidates = [t for t in given or every if t.is_floating_point()]
-        numbers = token_numbers(given or every, kwargs)
-        if numbers and (not candidates or "input_ids" in kwargs):
+        wanted = [tensor for tensor in every if any(tensor is one for one in self._wanted)]
+        candidates = [t for t in wanted or given or every if t.is_floating_point()]
+        numbers = token_numbers(wanted or given or every, {} if wanted else kwargs)
+        if numbers and (wanted or not candidates or "input_ids" in kwargs):
             self._tokens = TokenTap(numbers, kwargs)
-            return None
-        if not candidates:
-            return None
-        tapped = self._tapped(candidates[0], kwargs)
-        return None if tapped is candidates[0] else replace_tensor((args, kwargs), candidates[0], tapped)
+            candidates = candidates if wanted else []
+        arguments: Any = None
+        for candidate in candidates if wanted else candidates[:1]:
+            tapped = self._tapped(candidate, kwargs)
+            if tapped is not candidate:
+                arguments = replace_tensor(arguments or (args, kwargs), candidate, tapped)
+        return arguments
 
     def _tapped(self, given: Tensor, kwargs: dict[str, Any]) -> Tensor:
         """What the observed call gets in place of its floating point input."""
@@ -262,6 +294,7 @@ class Recording:
         if not self._tap_input:
             return given
         self._input = given if given.requires_grad else _leaf(given)
+        self._taps_of[id(given)] = (given, self._input, None)
         return self._input.clone()  # so that an in-place operation of the model finds no leaf and spoils no tap
 
     def _tapped_tokens(self, embedded: Tensor) -> Tensor:
@@ -272,6 +305,8 @@ class Recording:
         if not self._tap_input:
             return embedded if self._replaced is None else self._tokens.as_the_model_has_it(tokens)
         self._input = tokens if tokens.requires_grad else _leaf(tokens)
+        if self._tokens.ids is not None:
+            self._taps_of[id(self._tokens.ids)] = (tokens, self._input, self._tokens)
         return self._tokens.as_the_model_has_it(self._input).clone()
 
     def _on_embedding(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
@@ -333,6 +368,7 @@ def record(
     embedding: nn.Module | None = None,
     tap_input: bool = True,
     replaced: Tensor | None = None,
+    inputs: Sequence[Tensor] = (),
 ) -> Iterator[Recording]:
     """Observe the forward pass that runs inside the ``with`` block.
 
@@ -344,6 +380,8 @@ def record(
         embedding: The module that embeds token numbers, where it is not the ``nn.Embedding`` that receives them as they are.
         tap_input: Whether the input becomes a tap. False observes without touching anything.
         replaced: Embedded tokens ``(B, E, T)`` to stand for those of the call.
+        inputs: Which of the call's tensors are explained (``Recording.of`` chooses among them). By default it is the first
+            floating point one, or token numbers.
 
     Raises:
         RuntimeError: Another module with trainable parameters runs after the observed call returned.
@@ -357,6 +395,7 @@ def record(
         embedding=embedding,
         tap_input=tap_input,
         replaced=replaced,
+        inputs=inputs,
     )
     with recording._hooked():
         yield recording

@@ -23,22 +23,25 @@ class TokenTap:
     Attributes:
         order: The permutation that brings the embedding's output to ``(B, E, T)``; None until it was seen.
         length: T, once it was seen.
+        ids: The token numbers themselves, likewise.
     """
 
     def __init__(self, ids: Sequence[Tensor], kwargs: Mapping[str, Any]) -> None:
         self.order: tuple[int, int, int] | None = None
-        self._ids = list(ids)
+        self._candidates = list(ids)
         self._masks = {name: kwargs[name] for name in _MASKS if isinstance(kwargs.get(name), Tensor)}
         self._padding: Tensor | None = None
         self.length = 0
+        self.ids: Tensor | None = None
 
     def found(self, embedding: nn.Module, given: Any, output: Any, named: bool) -> bool:
         """Whether this is the embedding of the tokens; ``named`` if the user says so."""
         if not isinstance(output, Tensor) or output.ndim != 3 or not output.is_floating_point() or self.order is not None:
             return False
-        ids = next((ids for ids in self._ids if _same(given, ids) or _same(given, ids.t())), None)
+        ids = next((ids for ids in self._candidates if _same(given, ids) or _same(given, ids.t())), None)
         if ids is None and not named:
             return False
+        self.ids = ids if ids is not None or len(self._candidates) != 1 else self._candidates[0]
         self.order = (1, 2, 0) if ids is not None and not _same(given, ids) else (0, 2, 1)
         padding_idx = getattr(embedding, "padding_idx", None)
         if ids is not None and isinstance(padding_idx, int):

@@ -3,5 +3,15 @@
 from salreg.data.annotated_dataset import AnnotatedBatch, AnnotatedDataset, AnnotatedSample, Collate
 from salreg.data.augmented import Augmented
 from salreg.data.counterexamples import Counterexamples
+from salreg.data.several_inputs import annotations_by_input, input_named
 
-__all__ = ["AnnotatedBatch", "AnnotatedDataset", "AnnotatedSample", "Augmented", "Collate", "Counterexamples"]
+__all__ = [
+    "AnnotatedBatch",
+    "AnnotatedDataset",
+    "AnnotatedSample",
+    "Augmented",
+    "Collate",
+    "Counterexamples",
+    "annotations_by_input",
+    "input_named",
+]

@@ -6,7 +6,7 @@ annotation for something else.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import Tensor
@@ -16,25 +16,38 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from salreg.annotations import NO_PLACE, check
+from salreg.data.several_inputs import annotations_by_input, input_named
 from salreg.taps import tensors_in
 
-Annotations = Sequence[Tensor | None] | Mapping[int, Tensor] | Callable[[int, Any], Tensor | None] | Tensor
+OfOneInput = Sequence[Tensor | None] | Mapping[int, Tensor] | Callable[[int, Any], Tensor | None] | Tensor
+Annotations = OfOneInput | Mapping[str, OfOneInput]
 
 
 @dataclass
 class AnnotatedSample:
-    """What the base dataset gave, and its annotation (see ``salreg.annotations``)."""
+    """What the base dataset gave, and its annotation (see ``salreg.annotations``), by input where several are annotated."""
 
     sample: Any
-    annotation: Tensor
+    annotation: Tensor | dict[str, Tensor]
+
+    @property
+    def only_annotation(self) -> Tensor:
+        """The annotation, of the only input that has one.
+
+        Raises:
+            TypeError: Several inputs are annotated.
+        """
+        if not isinstance(self.annotation, Tensor):
+            raise TypeError(f"This works on one annotated input; here are {', '.join(self.annotation)}.")
+        return self.annotation
 
 
 @dataclass
 class AnnotatedBatch:
-    """A collated batch and its annotations ``(B, ...)``."""
+    """A collated batch and its annotations ``(B, ...)``, by input where several are annotated."""
 
     sample: Any
-    annotation: Tensor
+    annotation: Tensor | dict[str, Tensor]
 
     @classmethod
     def unannotated(cls, batch: Any) -> "AnnotatedBatch":
@@ -45,7 +58,12 @@ class AnnotatedBatch:
         return cls(batch, like.new_zeros((len(like), *_layout(like.shape[1:])), dtype=torch.int8))
 
     def pin_memory(self) -> "AnnotatedBatch":
-        return AnnotatedBatch(pin_memory(self.sample), self.annotation.pin_memory())
+        return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation))
+
+    @property
+    def annotated_inputs(self) -> dict[str, Tensor]:
+        """The annotated inputs by their names; none where there is just one that is not named."""
+        return {} if isinstance(self.annotation, Tensor) else {one: input_named(self.sample, one) for one in self.annotation}
 
     def __getitem__(self, index: object) -> NoReturn:
         raise TypeError(
@@ -64,7 +82,9 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
     Args:
         base: Any map-style dataset.
         annotations: One annotation per sample (a sequence or a tensor), a mapping from index to annotation, or a function
-            of ``(index, sample)``. A missing one (absent from the mapping, or None) is all zeros: not annotated.
+            of ``(index, sample)``. A missing one (absent from the mapping, or None) is all zeros: not annotated. Where several
+            inputs of a sample are annotated, one of these for each by its name: ``{"image": masks, "row": row_annotations}``;
+            each is penalised for itself.
 
     Raises:
         TypeError: ``base`` is iterable only.
@@ -84,14 +104,10 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
         if isinstance(base, IterableDataset):
             raise TypeError("Annotations belong to indices, so the base must be a map-style dataset.")
         size = len(base)  # type: ignore[arg-type]
-        if isinstance(annotations, Mapping):
-            beyond = [index for index in annotations if not 0 <= index < size]
-            if beyond:
-                raise ValueError(f"The dataset has {size} samples, but sample {beyond[0]} is annotated too.")
-        elif not callable(annotations) and len(annotations) != size:
-            raise ValueError(f"The dataset has {size} samples, but there are {len(annotations)} annotations.")
         self.base = base
         self.annotations = annotations
+        for one in self._by_input().values():
+            _check_length(one, size)
 
     def __len__(self) -> int:
         return len(self.base)  # type: ignore[arg-type]
@@ -99,19 +115,15 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
     def __getitem__(self, index: int) -> AnnotatedSample:
         index = range(len(self))[index]  # negative indices count from the end; others out of range raise IndexError
         sample = self.base[index]
-        annotation = self._annotation_of(index, sample)
-        if annotation is None:
-            return AnnotatedSample(sample, _unknown(sample))
-        annotation = torch.as_tensor(annotation)
-        check(annotation, f"The annotation of sample {index}")
-        return AnnotatedSample(sample, annotation)
+        found = {
+            name: _annotation(annotations, index, sample if name is None else input_named(sample, name), sample, name)
+            for name, annotations in self._by_input().items()
+        }
+        return AnnotatedSample(sample, _named(found))
 
-    def _annotation_of(self, index: int, sample: Any) -> Tensor | None:
-        if isinstance(self.annotations, Mapping):
-            return self.annotations.get(index)
-        if callable(self.annotations):
-            return self.annotations(index, sample)
-        return self.annotations[index]
+    def _by_input(self) -> Mapping[str | None, OfOneInput]:
+        names = isinstance(self.annotations, Mapping) and any(isinstance(key, str) for key in self.annotations)
+        return cast(Any, self.annotations if names else {None: self.annotations})
 
 
 class Collate:
@@ -128,17 +140,9 @@ class Collate:
         self.collate_fn = collate_fn
 
     def __call__(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
-        shapes = {tuple(s.annotation.shape) for s in samples}
-        of_texts = all(len(shape) == 1 for shape in shapes)
-        if len(shapes) > 1 and not of_texts:
-            raise ValueError(
-                f"The annotations of one batch differ in shape: {sorted(shapes)}. Each is laid out like its sample's "
-                "map: (1, H, W) for an image of H x W pixels, (F,) for a table's row."
-            )
-        kind = {s.annotation.dtype for s in samples}
-        annotations = [s.annotation if len(kind) == 1 else s.annotation.float() for s in samples]
-        stacked = pad_sequence(annotations, batch_first=True, padding_value=NO_PLACE) if of_texts else torch.stack(annotations)
-        return AnnotatedBatch(self.collate_fn([s.sample for s in samples]), stacked)
+        by_input = [annotations_by_input(one.annotation) for one in samples]
+        stacked = {name: _stacked([one[name] for one in by_input]) for name in by_input[0]}
+        return AnnotatedBatch(self.collate_fn([one.sample for one in samples]), _named(stacked))
 
 
 def _collate_annotated(batch: list[AnnotatedSample], *, collate_fn_map: object = None) -> AnnotatedBatch:
@@ -146,6 +150,45 @@ def _collate_annotated(batch: list[AnnotatedSample], *, collate_fn_map: object =
 
 
 default_collate_fn_map[AnnotatedSample] = _collate_annotated
+
+
+def _check_length(annotations: OfOneInput, size: int) -> None:
+    if isinstance(annotations, Mapping):
+        beyond = [index for index in annotations if not 0 <= index < size]
+        if beyond:
+            raise ValueError(f"The dataset has {size} samples, but sample {beyond[0]} is annotated too.")
+    elif not callable(annotations) and len(annotations) != size:
+        raise ValueError(f"The dataset has {size} samples, but there are {len(annotations)} annotations.")
+
+
+def _annotation(annotations: OfOneInput, index: int, given: Any, sample: Any, name: str | None) -> Tensor:
+    """One sample's annotation of one input."""
+    if isinstance(annotations, Mapping):
+        found = annotations.get(index)
+    else:
+        found = annotations(index, sample) if callable(annotations) else annotations[index]
+    if found is None:
+        return _unknown(given)
+    annotation = torch.as_tensor(found)
+    check(annotation, f"The annotation of sample {index}" + ("" if name is None else f", input {name!r},"))
+    return annotation
+
+
+def _named(by_input: dict[str | None, Tensor]) -> Tensor | dict[str, Tensor]:
+    return by_input[None] if None in by_input else {str(name): one for name, one in by_input.items()}
+
+
+def _stacked(annotations: list[Tensor]) -> Tensor:
+    shapes = {tuple(one.shape) for one in annotations}
+    of_texts = all(len(shape) == 1 for shape in shapes)
+    if len(shapes) > 1 and not of_texts:
+        raise ValueError(
+            f"The annotations of one batch differ in shape: {sorted(shapes)}. Each is laid out like its sample's "
+            "map: (1, H, W) for an image of H x W pixels, (F,) for a table's row."
+        )
+    same = len({one.dtype for one in annotations}) == 1
+    alike = annotations if same else [one.float() for one in annotations]
+    return pad_sequence(alike, batch_first=True, padding_value=NO_PLACE) if of_texts else torch.stack(alike)
 
 
 def _unknown(sample: Any) -> Tensor:

@@ -53,11 +53,12 @@ class Augmented(Dataset[AnnotatedSample]):
 
     def __getitem__(self, index: int) -> AnnotatedSample:
         original = self.base[index]
+        marks = original.only_annotation
         given = next(tensor for tensor in tensors_in(original.sample) if tensor.ndim == 3)
-        if original.annotation.shape[-2:] != given.shape[-2:]:
-            sizes = tuple(original.annotation.shape[-2:]), tuple(given.shape[-2:])
+        if marks.shape[-2:] != given.shape[-2:]:
+            sizes = tuple(marks.shape[-2:]), tuple(given.shape[-2:])
             raise ValueError(f"The annotation of sample {index} is of size (H, W) = {sizes[0]}, its image of {sizes[1]}.")
-        image, annotation = self._moved(given, original.annotation)
+        image, annotation = self._moved(given, marks)
         return AnnotatedSample(replace_tensor(original.sample, given, image), annotation)
 
     def _moved(self, image: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:

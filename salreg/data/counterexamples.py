@@ -45,7 +45,7 @@ class Counterexamples(Dataset[AnnotatedSample]):
         self.base = base
         self.copies = copies
         self.replacement = replacement
-        self.annotated = [index for index in range(len(base)) if bool((base[index].annotation < 0).any())]
+        self.annotated = [index for index in range(len(base)) if bool((base[index].only_annotation < 0).any())]
         if not self.annotated:
             raise ValueError("No sample carries a spurious mark, so there is nothing to make counterexamples of.")
 
@@ -65,5 +65,5 @@ class Counterexamples(Dataset[AnnotatedSample]):
     def _changed(self, given: Tensor, original: AnnotatedSample) -> Tensor:
         # Seeded from the worker's own random state, which the DataLoader makes another one in every worker and epoch.
         draws = Draws(int(torch.randint(2**31, ())))
-        region: Any = marks(original.annotation.float()).spurious
+        region: Any = marks(original.only_annotation.float()).spurious
         return replace(given.unsqueeze(0), region.unsqueeze(0), self.replacement, draws).squeeze(0)

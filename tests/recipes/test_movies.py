@@ -69,7 +69,7 @@ def test_a_share_of_the_rationales_is_kept_and_always_the_same():
     assert keep_rationales(reviews, 1).annotations == reviews.annotations
 
 
-@pytest.mark.parametrize("network", ["cnn", "transformer"])
+@pytest.mark.parametrize("network", ["attention", "transformer"])
 def test_padding_does_not_change_the_logits(network):
     module = build(load("movies", [f"model={network}"])).module.eval()
     tokens = torch.randint(1, 50, (2, 30))

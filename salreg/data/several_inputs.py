@@ -1,0 +1,56 @@
+"""Batches of which several inputs are annotated, each by its name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from salreg.names import nearest
+
+
+def input_named(sample: Any, name: str) -> Any:
+    """What a sample or batch holds under a name, at any depth of its mappings.
+
+    Raises:
+        KeyError: There is nothing of that name; the nearest one is suggested.
+
+    Example:
+        >>> input_named(({"image": 1, "row": 2}, 0), "row")
+        2
+    """
+    found = _fields(sample)
+    if name not in found:
+        raise KeyError(f"{name!r} is annotated, but no mapping of the sample has it{nearest(name, found)}.")
+    return found[name]
+
+
+def annotations_by_input(annotation: Tensor | Mapping[str, Tensor], only: str | None = None) -> dict[str | None, Tensor]:
+    """The annotations by the inputs' names; by None where there is just one that is not named.
+
+    Args:
+        annotation: Of a sample or a batch.
+        only: The one that is wanted.
+
+    Raises:
+        KeyError: There is none of that name.
+    """
+    if isinstance(annotation, Tensor):
+        if only is not None:
+            raise KeyError(
+                f"input={only!r} is for batches with annotations by name: AnnotatedDataset(base, {{{only!r}: ...}})."
+            )
+        return {None: annotation}
+    if only is None:
+        return dict(annotation.items())
+    if only not in annotation:
+        raise KeyError(f"No input called {only!r} is annotated{nearest(only, annotation)}.")
+    return {only: annotation[only]}
+
+
+def _fields(sample: Any) -> dict[str, Any]:
+    if isinstance(sample, Mapping):
+        inner = [_fields(value) for value in sample.values()]
+        return {key: value for one in (*inner, sample) for key, value in one.items()}
+    if isinstance(sample, Sequence) and not isinstance(sample, str | bytes):
+        return {key: value for one in sample for key, value in _fields(one).items()}
+    return {}
