@@ -10,17 +10,16 @@ import functools
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.apply_func import move_data_to_device
 from torch import Tensor
 
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.data import AnnotatedBatch
-from salreg.differentiation import twice_differentiable
+from salreg.differentiation import is_compiled, twice_differentiable
 from salreg.taps import Layer, Recording, find_layer, record
 
 _STEPS = ("training_step", "validation_step", "test_step", "predict_step")
@@ -42,8 +41,25 @@ class Regularizer(Protocol):
     def layers(self) -> list[Layer]:
         """The layers whose outputs are taps."""
 
+    def needs(self, batch: AnnotatedBatch, module: pl.LightningModule) -> "Needs":
+        """What the coming forward pass has to provide."""
+
     def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
         """The loss with the penalty added."""
+
+
+class Needs(NamedTuple):
+    """What regularizers need of a training step's forward pass.
+
+    Attributes:
+        taps: Whether its input and layers are taps, or samples get a pass of their own later.
+        exact: Whether it runs on kernels that have a second derivative.
+        late_terms: Whether terms of the loss may run it again when its graph is gone.
+    """
+
+    taps: bool
+    exact: bool
+    late_terms: bool
 
 
 class Injection:
@@ -200,7 +216,7 @@ class Step(Replacement):
         run = functools.partial(self.method, batch.sample, *args, **kwargs)
         if penalising:
             return self._penalised(run, penalising, batch)
-        if self.injection.forward_call is None and not _compiled(self.module):
+        if self.injection.forward_call is None and not is_compiled(self.module):
             return self._observed(run, batch)
         return run()
 
@@ -215,11 +231,15 @@ class Step(Replacement):
 
     def _penalised(self, run: Callable[[], Any], regularizers: list[Regularizer], batch: AnnotatedBatch) -> Any:
         layers = [layer for regularizer in regularizers for layer in regularizer.layers()]
+        needs = Needs(*map(any, zip(*(regularizer.needs(batch, self.module) for regularizer in regularizers), strict=True)))
         with ExitStack() as stack:
-            if _compiled(self.module):
-                stack.enter_context(torch.compiler.set_stance("force_eager"))
-            stack.enter_context(twice_differentiable(self.module))
-            recording = stack.enter_context(self._record(layers, batch))
+            eager = needs.exact or self.module._compiler_ctx is not None  # nothing is seen of a step that is compiled itself
+            if needs.taps and eager:
+                stack.enter_context(twice_differentiable(self.module))
+            observed = self._record(
+                layers, batch, needs.taps, in_training=True, late_terms=needs.late_terms, stays_compiled=not eager
+            )
+            recording = stack.enter_context(observed)
 
             def penalise(loss: Tensor) -> Tensor:
                 recording.close()
@@ -259,7 +279,7 @@ class Step(Replacement):
             )
         return output
 
-    def _record(self, layers: list[Layer], batch: AnnotatedBatch, tap_input: bool = True) -> Any:
+    def _record(self, layers: list[Layer], batch: AnnotatedBatch, tap_input: bool, **options: Any) -> Any:
         forward_module, embedding = (
             None if name is None else find_layer(self.module, name)
             for name in (self.injection.forward_module, self.injection.embedding)
@@ -272,6 +292,7 @@ class Step(Replacement):
             embedding=embedding,
             tap_input=tap_input,
             inputs=list(batch.annotated_inputs.values()),
+            **options,
         )
 
 
@@ -286,10 +307,3 @@ def _with_loss(output: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(output, Mapping):
         return {**output, "loss": change(output["loss"])}
     return change(output)
-
-
-def _compiled(module: pl.LightningModule) -> bool:
-    """Whether the module, its steps or a submodule are compiled: no second derivative, and no hooks inside."""
-    return getattr(module, "_compiler_ctx", None) is not None or any(
-        getattr(part, "_compiled_call_impl", None) is not None or hasattr(part, "_orig_mod") for part in module.modules()
-    )

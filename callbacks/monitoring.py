@@ -15,6 +15,7 @@ from salreg.attributions.cam import upsample
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.differentiation import twice_differentiable
+from salreg.random_state import cuda_devices
 from salreg.taps import Recording, tensors_in
 
 
@@ -87,7 +88,7 @@ def undisturbed(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
     """
     modes = {part: part.training for part in module.modules()}
     with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(module)))
+        stack.enter_context(torch.random.fork_rng(devices=cuda_devices(module)))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(trainer.precision_plugin.forward_context())
@@ -101,7 +102,3 @@ def undisturbed(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
 
 def _ordinary(tensor: Tensor) -> Tensor:
     return tensor.clone() if tensor.is_inference() else tensor
-
-
-def _cuda_devices(module: nn.Module) -> list[int]:
-    return sorted({p.device.index for p in module.parameters() if p.device.type == "cuda" and p.device.index is not None})

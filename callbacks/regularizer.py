@@ -15,13 +15,15 @@ from torch import Tensor
 from salreg import presets
 from salreg.annotations import is_annotated
 from salreg.attributions import Attribution, MapFunction
-from salreg.callbacks.injection import attach, detach
+from salreg.callbacks.injection import Needs, attach, detach
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
+from salreg.differentiation import is_compiled
 from salreg.distributed import sum_over_ranks
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
 from salreg.penalties import Penalty, SaliencyPenalty, gradient_norms
+from salreg.penalties.saliency import Differentiation
 from salreg.taps import Layer, Recording, check_layers
 
 _SKIPS_BEFORE_ERROR = 10
@@ -34,6 +36,7 @@ class _PenalisedInput:
 
     penalty: Penalty
     alive: bool = False
+    told: bool = False
     skipped_in_a_row: int = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -66,6 +69,9 @@ class SaliencyRegularizer(pl.Callback):
             sensible start for data of any scale. 0 trains exactly as without the callback.
         every_n_steps: Penalise every n-th step only, with n times the weight.
         warmup_steps: Raise the weight from 0 linearly over so many steps.
+        differentiation: How the gradient of the saliency is taken: ``"exact"``, ``"finite_difference"``, or ``"auto"``, which
+            is exact wherever that is possible; see ``SaliencyPenalty``.
+        max_rows: Make the penalty from at most so many annotated samples of a batch.
         input: Of several annotated inputs, the name of the one that is penalised; by default each is, in units of its own, and
             logged as ``salreg/<input>/penalty`` and so on.
         forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only
@@ -98,6 +104,8 @@ class SaliencyRegularizer(pl.Callback):
         preset: str | Penalty | dict[str, Any] | None = None,
         every_n_steps: int = 1,
         warmup_steps: int = 0,
+        differentiation: Differentiation = "auto",
+        max_rows: int | None = None,
         input: str | None = None,
         forward_module: str | None = None,
         embedding: str | None = None,
@@ -111,6 +119,10 @@ class SaliencyRegularizer(pl.Callback):
         if preset is not None and (attribution, loss) != ("input_gradient", "rrr"):
             raise ValueError("A preset brings its own attribution and loss: give preset=... or attribution=... and loss=...")
         self.penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
+        if isinstance(self.penalty, SaliencyPenalty):
+            self.penalty.differentiate(differentiation, max_rows)
+        elif (differentiation, max_rows) != ("auto", None):
+            raise ValueError(f"differentiation and max_rows are for penalties made of a saliency map, not for {self.penalty}.")
         self.weight = weight
         self.every_n_steps = every_n_steps
         self.warmup_steps = warmup_steps
@@ -141,10 +153,11 @@ class SaliencyRegularizer(pl.Callback):
         check_layers(pl_module, [*self.layers(), *(name for name in (self.forward_module, self.embedding) if name is not None)])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if any(hasattr(part, "_orig_mod") for part in pl_module.modules()) or pl_module._compiler_ctx is not None:
+        if is_compiled(pl_module) and (self.penalty.exact or pl_module._compiler_ctx is not None):
             rank_zero_warn(
                 "Compiled modules have no second derivative, so penalised steps run them uncompiled; all other steps stay "
-                "compiled. every_n_steps > 1 keeps more of the speed."
+                "compiled. every_n_steps > 1 keeps more of the speed; differentiation='finite_difference' keeps all of it "
+                "where the network is smooth and the network rather than the LightningModule is compiled."
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -187,6 +200,15 @@ class SaliencyRegularizer(pl.Callback):
     def layers(self) -> list[Layer]:
         return self.penalty.layers
 
+    def needs(self, batch: AnnotatedBatch, module: pl.LightningModule) -> Needs:
+        annotated = annotations_by_input(batch.annotation, self.input)
+        penalties = {name: self._penalised_input(name).penalty for name in annotated}
+        return Needs(
+            taps=not all(penalties[name].apart(annotation, module) for name, annotation in annotated.items()),
+            exact=any(penalty.exact for penalty in penalties.values()),
+            late_terms=any(penalty.late_terms for penalty in penalties.values()),
+        )
+
     def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
         target = find_target(batch.sample, self.target)
         for name, annotation in annotations_by_input(batch.annotation, self.input).items():
@@ -206,6 +228,9 @@ class SaliencyRegularizer(pl.Callback):
         """The loss with the penalty of one input added."""
         of_input, log = self._penalised_input(name), partial(self._log, module, name)
         penalty = of_input.penalty.measure(recording, target, annotation)
+        if of_input.penalty.way and not of_input.told:
+            rank_zero_info(f"salreg: the penalty is differentiated by {of_input.penalty.way}.")
+            of_input.told = True
         weight = self._current_weight()
         log({"penalty": penalty.value.detach(), "weight": weight}, prog_bar=True)
         if not penalty.scored and not penalty.undefined and not is_annotated(penalty.annotation).any():
@@ -213,6 +238,8 @@ class SaliencyRegularizer(pl.Callback):
             return loss
         if penalty.saliency is not None:
             log({"spurious_saliency": _mean_spurious(penalty.saliency, penalty.annotation)})
+        if penalty.error is not None:
+            log({"fd_error": penalty.error})
         if penalty.undefined:
             log(self._counted("undefined_maps", penalty.undefined))
         if not penalty.scored or not penalty.value.requires_grad:

@@ -40,8 +40,9 @@ class Draws:
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.state_dict()
+        # Bytes, because a tensor that is made for pickling is gone before a spawned process opens it.
+        return {"generator": bytes(self._generator.get_state().tolist())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._generator = torch.Generator()
-        self.load_state_dict(state)
+        self._generator.set_state(torch.tensor(list(state["generator"]), dtype=torch.uint8))

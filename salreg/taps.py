@@ -6,8 +6,8 @@ no gradient: in their place the output of their embedding is the tap (``salreg.t
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -15,7 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from salreg.attention_weights import AttentionWeights
+from salreg.differentiation.exact import is_compiled_itself
+from salreg.differentiation.late_terms import LateTerms
 from salreg.names import nearest
+from salreg.precision import Precision
+from salreg.random_state import RandomState, cuda_devices
 from salreg.token_tap import TokenTap, token_numbers
 
 Layer = str | nn.Module
@@ -39,6 +43,7 @@ class Recording:
         module: The module that received the input; None until it was called.
         args: Its positional arguments, as the caller gave them.
         kwargs: Its keyword arguments, likewise.
+        late: Room for terms of the loss that run the call again; None unless asked for.
         problem: Why an observation without taps failed, where it did; with taps the same is raised.
     """
 
@@ -53,6 +58,10 @@ class Recording:
         tap_input: bool = True,
         replaced: Tensor | None = None,
         inputs: Sequence[Tensor] = (),
+        shift: Mapping[Layer | None, Tensor] | None = None,
+        late_terms: bool = False,
+        in_training: bool | None = None,
+        stays_compiled: bool = False,
     ) -> None:
         self.logits: Tensor | None = None
         self.module: nn.Module | None = None
@@ -66,8 +75,16 @@ class Recording:
         self._forward_module = forward_module
         self._embedding = embedding
         self._tap_input = tap_input
+        self._in_training = tap_input if in_training is None else in_training
         self._replaced = replaced
         self._wanted = list(inputs)
+        self._shift = shift or {}
+        self._late_terms = late_terms
+        self._stays_compiled = stays_compiled
+        self.late: LateTerms | None = None
+        self._draws: RandomState | None = None
+        self._drew = False
+        self._precision: Precision | None = None
         self._taps_of: dict[int, tuple[Tensor, Tensor | None, TokenTap | None]] = {}
         self._tokens: TokenTap | None = None
         self._embedded: set[int] = set()
@@ -168,35 +185,103 @@ class Recording:
         Raises:
             RuntimeError: The recorded input is no tap, or the logits came from another call.
         """
-        size = len(self.floating_input())
+        copies = len(inputs) // len(self.floating_input())
+        return self._again(lambda tensor: tensor.repeat(copies, *[1] * (tensor.ndim - 1)), inputs, tap=torch.is_grad_enabled())
+
+    @property
+    def model(self) -> nn.Module:
+        """The module that owns the pass."""
+        return self._model
+
+    @property
+    def is_tapped(self) -> bool:
+        """Whether the input is a tap."""
+        return self._tap_input
+
+    def parameters(self) -> list[Tensor]:
+        """All parameters that are trained."""
+        return _parameters(self._model)
+
+    def rows(self, chosen: Tensor | None = None) -> "Recording":
+        """Make the observed call again on some of its samples, given by their indices, and leave no trace of it; without
+        indices on all of them, with the same random numbers if these were kept."""
+        if self.problem is not None:
+            raise RuntimeError(self.problem)
+        if chosen is None:
+            again = self._again(lambda tensor: tensor, draws=self._draws, tap=True)
+        else:
+            again = self._again(lambda tensor: tensor[chosen], tap=True)
+        return again.of(again._wanted[0]) if self._wanted else again
+
+    def shifted(
+        self, layer: Layer | None, shift: Tensor, rows: Tensor | None = None, stand_ins: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
+        """The logits of the same call with the same random numbers, the activation at a tap being moved.
+
+        Args:
+            layer: The tap; None is the input.
+            shift: What is added to the activation, one row per sample.
+            rows: The samples' indices; all by default. Only a call that draws no random numbers is the same for some of them.
+            stand_ins: Take these in place of the call's tensors with those ids.
+        """
+        change = (lambda tensor: tensor) if rows is None else (lambda tensor: tensor[rows])
+        again = self._again(change, shift={layer: shift}, stand_ins=stand_ins or {}, draws=self._draws, tap=False)
+        return again.require_logits()
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The number format of the pass: autocast's, or that of its floating point input."""
+        assert self._precision is not None
+        kept = self._precision.dtype
+        return kept if kept.is_floating_point else self.floating_input().dtype
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the call drew random numbers."""
+        return self._drew
+
+    def _again(
+        self,
+        change: Callable[[Tensor], Tensor],
+        inputs: Tensor | None = None,
+        *,
+        tap: bool,
+        shift: Mapping[Layer | None, Tensor] | None = None,
+        stand_ins: Mapping[int, Tensor] | None = None,
+        draws: RandomState | None = None,
+    ) -> "Recording":
+        """The observed call with every tensor that has one entry per sample changed, and the explained input given anew."""
+        size = len(self.require_logits() if self._given is None else self._given)
         assert self.module is not None
-        copies = len(inputs) // size
-        arguments = (self.args, self.kwargs)
-        wanted = self._wanted
-        if self._tokens is None:
-            assert self._given is not None
-            arguments = replace_tensor(arguments, self._given, inputs)
-            wanted = replace_tensor(wanted, self._given, inputs)
+        arguments, wanted = (self.args, self.kwargs), self._wanted
         for tensor in tensors_in(arguments):
-            if tensor is not inputs and tensor.ndim and len(tensor) == size and copies > 1:
-                repeated = tensor.repeat(copies, *[1] * (tensor.ndim - 1))
-                arguments = replace_tensor(arguments, tensor, repeated)
-                wanted = replace_tensor(wanted, tensor, repeated)
+            new = (stand_ins or {}).get(id(tensor), tensor)
+            if inputs is not None and self._tokens is None and tensor is self._given:
+                new = inputs
+            elif tensor.ndim and len(tensor) == size:
+                new = change(new)
+            if new is not tensor:
+                arguments, wanted = (replace_tensor(one, tensor, new) for one in (arguments, wanted))
         args, kwargs = arguments
-        logits_from = self._forward_module or self.module
+        logits_from = self.module if self._forward_module is None else self._forward_module
         with (
             traceless(self._model),
+            nullcontext() if self._precision is None else self._precision.again(),
             record(
                 self._model,
                 self._taps(),
                 batch=None if logits_from is self.module else tensors_in(arguments),
                 forward_module=logits_from,
                 embedding=self._embedding,
-                tap_input=torch.is_grad_enabled(),
+                tap_input=tap,
                 replaced=None if self._tokens is None else inputs,
                 inputs=wanted,
+                shift=shift,
+                stays_compiled=self._stays_compiled and shift is not None,
             ) as again,
         ):
+            if draws is not None:
+                draws.restore()
             self.module(*args, **kwargs)
         return again
 
@@ -226,12 +311,15 @@ class Recording:
     def _hooked(self) -> Iterator["Recording"]:
         with ExitStack() as hooks:
             for module in self._observed_modules():
+                if self._stays_compiled and getattr(module, "_compiled_call_impl", None) is not None:
+                    hooks.enter_context(self._around_compiled(module))
+                    continue
                 for handle in (
                     module.register_forward_pre_hook(self._on_call, with_kwargs=True),
                     module.register_forward_hook(self._on_return),
                 ):
                     hooks.callback(handle.remove)
-            for module in self._embeddings():
+            for module in [one for one in self._embeddings() if one not in self._hidden()]:
                 hooks.callback(module.register_forward_hook(self._on_embedding).remove)
             for layer, module in self._layers.items():
                 handle = module.register_forward_hook(lambda _m, _a, out, layer=layer: self._on_layer(layer, out))
@@ -243,10 +331,34 @@ class Recording:
     def _observed_modules(self) -> list[nn.Module]:
         if self._forward_module is not None and not self._batch:
             return [self._forward_module]
-        trainable = [m for m in _everywhere(self._model) if any(p.requires_grad for p in m.parameters())]
+        hidden = self._hidden()
+        trainable = [m for m in _everywhere(self._model) if m not in hidden and any(p.requires_grad for p in m.parameters())]
         if self._forward_module is not None and self._forward_module not in trainable:
             trainable.append(self._forward_module)
         return trainable
+
+    def _hidden(self) -> set[nn.Module]:
+        """The modules inside compiled ones, where those stay compiled."""
+        compiled = [module for module in _everywhere(self._model) if self._stays_compiled and is_compiled_itself(module)]
+        return {inner for module in compiled for inner in module.modules() if inner is not module}
+
+    @contextmanager
+    def _around_compiled(self, module: nn.Module) -> Iterator[None]:
+        """What hooks do, around a module that was compiled in place, which does not call any."""
+        compiled = module._compiled_call_impl
+        assert compiled is not None
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            args, kwargs = self._on_call(module, args, kwargs) or (args, kwargs)
+            output = compiled(*args, **kwargs)
+            self._on_return(module, args, output)
+            return output
+
+        module._compiled_call_impl = call
+        try:
+            yield
+        finally:
+            module._compiled_call_impl = compiled
 
     def _embeddings(self) -> list[nn.Module]:
         if self._embedding is not None:
@@ -271,6 +383,11 @@ class Recording:
         if not given and module is not self._forward_module:
             return None
         self.module, self.args, self.kwargs, self._depth_of_input = module, args, kwargs, self._depth
+        self._precision = next((Precision(tensor) for tensor in every if tensor.ndim), None)
+        if self._late_terms:
+            self._draws = RandomState(self._model)
+            grown = [tensor for tensor in every if tensor.requires_grad and not tensor.is_leaf]
+            self.late = LateTerms([*_parameters(self._model), *grown])
         wanted = [tensor for tensor in every if any(tensor is one for one in self._wanted)]
         candidates = [t for t in wanted or given or every if t.is_floating_point()]
         numbers = token_numbers(wanted or given or every, {} if wanted else kwargs)
@@ -291,6 +408,8 @@ class Recording:
             self._tokens.taken_as_embedded()
             return self._tapped_tokens(given)
         self._given = given
+        if None in self._shift:
+            return given + self._shift[None]
         if not self._tap_input:
             return given
         self._input = given if given.requires_grad else _leaf(given)
@@ -301,6 +420,9 @@ class Recording:
         """What the model gets in place of embedded tokens."""
         assert self._tokens is not None
         tokens = self._tokens.channels_first(embedded) if self._replaced is None else self._replaced
+        if None in self._shift:
+            tokens = tokens + self._shift[None]
+            self._replaced = tokens
         self._given = tokens
         if not self._tap_input:
             return embedded if self._replaced is None else self._tokens.as_the_model_has_it(tokens)
@@ -326,8 +448,10 @@ class Recording:
         depth, self._depth = self._depth, self._depth - 1
         if self.module is None or self.logits is not None or self._ignored():
             return
-        wanted = self._forward_module or self.module
+        wanted = self.module if self._forward_module is None else self._forward_module
         if module is wanted and (self._forward_module is not None or depth == self._depth_of_input):
+            if self._draws is not None:
+                self._drew = self._draws.has_moved()
             if self._attention is not None:
                 self._attention.take_from(output)
             try:
@@ -345,13 +469,15 @@ class Recording:
             return None
         if not isinstance(output, Tensor) or not output.is_floating_point():
             raise ValueError(f"The layer {layer!r} returns {type(output).__name__}, not a tensor of activations.")
+        if layer in self._shift:
+            return output + self._shift[layer]
         self._activations[layer] = output if output.requires_grad else _leaf(output)
         # A clone, because an in-place ReLU behind the layer would otherwise overwrite the activation.
         return self._activations[layer].clone()
 
     def _ignored(self) -> bool:
         # Without gradients it is a teacher's or a momentum encoder's pass.
-        return self._closed or (self._tap_input and not torch.is_grad_enabled())
+        return self._closed or (self._in_training and not torch.is_grad_enabled())
 
     def _name_of(self, module: nn.Module | None) -> str:
         names = {id(m): name for name, m in self._model.named_modules()}
@@ -369,6 +495,10 @@ def record(
     tap_input: bool = True,
     replaced: Tensor | None = None,
     inputs: Sequence[Tensor] = (),
+    shift: Mapping[Layer | None, Tensor] | None = None,
+    late_terms: bool = False,
+    in_training: bool | None = None,
+    stays_compiled: bool = False,
 ) -> Iterator[Recording]:
     """Observe the forward pass that runs inside the ``with`` block.
 
@@ -382,6 +512,11 @@ def record(
         replaced: Embedded tokens ``(B, E, T)`` to stand for those of the call.
         inputs: Which of the call's tensors are explained (``Recording.of`` chooses among them). By default it is the first
             floating point one, or token numbers.
+        shift: What is added to the activations at taps.
+        late_terms: Whether to make room for terms of the loss that run the call again (``Recording.late``).
+        stays_compiled: Whether compiled modules are only observed from outside, as hooks inside are not called. By default they
+            have to run uncompiled.
+        in_training: Whether calls without gradients are another network's, and passed over; by default where there are taps.
 
     Raises:
         RuntimeError: Another module with trainable parameters runs after the observed call returned.
@@ -396,6 +531,10 @@ def record(
         tap_input=tap_input,
         replaced=replaced,
         inputs=inputs,
+        shift=shift,
+        late_terms=late_terms,
+        in_training=in_training,
+        stays_compiled=stays_compiled,
     )
     with recording._hooked():
         yield recording
@@ -408,11 +547,10 @@ def traceless(model: nn.Module) -> Iterator[None]:
     The buffers are exchanged for copies, not overwritten afterwards: a graph of the training may have saved them.
     """
     owned = [(module, name, buffer) for module in _everywhere(model) for name, buffer in module._buffers.items()]
-    devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda" and p.device.index is not None})
     for module, name, buffer in owned:
         module._buffers[name] = None if buffer is None else buffer.clone()
     try:
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=cuda_devices(model)):
             yield
     finally:
         for module, name, buffer in owned:
@@ -486,6 +624,12 @@ def replace_tensor(collection: Any, old: Tensor, new: Any) -> Any:
 def _leaf(tensor: Tensor) -> Tensor:
     # A copy: the caller may change its tensor after the forward pass.
     return tensor.detach().clone().requires_grad_()
+
+
+def _parameters(model: nn.Module) -> list[Tensor]:
+    """All parameters that are trained."""
+    found = [parameter for module in _everywhere(model) for parameter in module.parameters(recurse=False)]
+    return [one for one in {id(parameter): parameter for parameter in found}.values() if one.requires_grad]
 
 
 def _everywhere(model: nn.Module) -> list[nn.Module]:

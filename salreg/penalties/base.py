@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from salreg import annotations
 from salreg.attributions import Attribution
-from salreg.differentiation import explained, twice_differentiable
+from salreg.differentiation import Differences, explained, twice_differentiable
 from salreg.distributed import sum_over_ranks
 from salreg.losses.base import Needs, PerSample, mean_over_scored
 from salreg.taps import Layer, Recording, record
@@ -32,11 +32,13 @@ class Evaluated(NamedTuple):
         losses: The value of each sample.
         saliency: The maps ``(B, ...)`` it was made from; None where a penalty needs none.
         annotation: The annotations on the maps' grid.
+        differences: What its gradient is taken by, where that is not the graph.
     """
 
     losses: PerSample
     saliency: Tensor | None
     annotation: Tensor
+    differences: Differences | None = None
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Measured:
         annotation: The annotations on the maps' grid ``(B, ...)``.
         scored: Number of samples the loss applied to, over all processes.
         undefined: Number of samples of this process to which it would apply, but whose map gave no value.
+        error: How far its gradient by differences is from the exact one, relatively; None where that was not looked at.
     """
 
     value: Tensor
@@ -56,6 +59,7 @@ class Measured:
     annotation: Tensor
     scored: int
     undefined: int
+    error: float | None = None
 
 
 class Penalty(ABC):
@@ -68,6 +72,8 @@ class Penalty(ABC):
     needs: Needs = "either"
     #: The attribution that the penalty is made from, where it is made from one.
     attribution: Attribution | None = None
+    #: How the gradient is taken and why, once that was decided.
+    way: str = ""
 
     def __init__(self) -> None:
         self._annotated_seen = 0
@@ -78,6 +84,20 @@ class Penalty(ABC):
         """The layers whose activations the penalty needs."""
         return []
 
+    @property
+    def exact(self) -> bool:
+        """Whether the forward pass has to run on kernels that have a second derivative."""
+        return True
+
+    @property
+    def late_terms(self) -> bool:
+        """Whether the penalty may run the call again when the training's graph is gone."""
+        return False
+
+    def apart(self, annotation: Tensor, model: nn.Module) -> bool:
+        """Whether the samples that are differentiated get a forward pass of their own, so that the training's needs no taps."""
+        return False
+
     @abstractmethod
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
         """The penalty of each sample of a recorded forward pass; called only if a sample of some process is annotated, or if
@@ -86,7 +106,9 @@ class Penalty(ABC):
     @contextmanager
     def watch(self, model: nn.Module) -> Iterator["Watch"]:
         """Observe the first call of ``model`` inside the ``with`` block."""
-        with twice_differentiable(model), record(model, self.layers, forward_module=model) as recording:
+        kernels = twice_differentiable(model) if self.exact else nullcontext()
+        observed = record(model, self.layers, forward_module=model, late_terms=self.late_terms, stays_compiled=not self.exact)
+        with kernels, observed as recording:
             yield Watch(self, recording)
 
     def measure(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Measured:
@@ -108,8 +130,11 @@ class Penalty(ABC):
             if not sum_over_ranks(annotations.is_annotated(annotation).sum()):
                 return Measured(logits.new_zeros(()), None, annotation, scored=0, undefined=0)
             self._notice_marks(annotation)
-        losses, saliency, annotation = self.evaluate(recording, target, annotation)
+        recording, target, annotation = self.on_rows(recording, target, annotation)
+        losses, saliency, annotation, differences = self.evaluate(recording, target, annotation)
         value = mean_over_scored(losses)
+        if differences is not None and value.requires_grad:
+            value = differences.differentiable(value)
         scored = int(sum_over_ranks(losses.scored.sum()))
         if scored and not value.requires_grad:
             raise DeadPenaltyError(
@@ -118,7 +143,19 @@ class Penalty(ABC):
                 "logit)."
             )
         saliency = None if saliency is None else saliency.detach()
-        return Measured(value if scored else value.detach(), saliency, annotation, scored, int(losses.undefined.sum()))
+        error = None if differences is None or not scored else self.error_of(value, recording, target, annotation)
+        undefined = int(losses.undefined.sum())
+        return Measured(value if scored else value.detach(), saliency, annotation, scored, undefined, error)
+
+    def on_rows(
+        self, recording: Recording, target: Tensor | None, annotation: Tensor
+    ) -> tuple[Recording, Tensor | None, Tensor]:
+        """The samples that the penalty is made from: by default all."""
+        return recording, target, annotation
+
+    def error_of(self, value: Tensor, recording: Recording, target: Tensor | None, annotation: Tensor) -> float | None:
+        """How far the gradient of a value by differences is from the exact one, if that is to be looked at now."""
+        return None
 
     def check_marks(self) -> None:
         """Raise a ``ValueError`` if there were annotated samples, but none with the marks that the penalty works on."""

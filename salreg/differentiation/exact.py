@@ -1,6 +1,6 @@
 """The gradient of a score at a tap, exact, with the remedy where PyTorch has no second derivative."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -18,6 +18,16 @@ _REMEDIES = {
     "hardsigmoid": "Replace nn.Hardsigmoid / nn.Hardswish squeeze-excite gates by nn.Sigmoid.",
     "not appear to have been used": "The score does not depend on the tap: are the logits detached?",
     "appears to not have been used": "The score does not depend on the tap: are the logits detached?",
+}
+
+
+# By the start of an operator's name in autograd's graph.
+_OPERATORS = {
+    "CompiledFunction": "does not currently support double backward",
+    "CudnnRnn": "CuDNN RNN",
+    "ScaledDotProduct": "scaled_dot_product",
+    "CheckpointFunction": "use_reentrant=True",
+    "Hardsigmoid": "hardsigmoid",
 }
 
 
@@ -51,11 +61,35 @@ def explained(error: RuntimeError) -> RuntimeError:
     return RuntimeError(f"{error}\n{remedy}") if remedy else error
 
 
+def remedy(operators: Sequence[str]) -> str:
+    """What helps against operators without a second derivative, named as in autograd's graph."""
+    known = [_REMEDIES[key] for start, key in _OPERATORS.items() if any(name.startswith(start) for name in operators)]
+    return " ".join(known) or "Replace it, or read the saliency at a layer behind it."
+
+
 @contextmanager
 def twice_differentiable(model: nn.Module) -> Iterator[None]:
-    """Run a forward pass on kernels that have a second derivative: unfused attention, recurrence without cuDNN."""
+    """Run a forward pass on kernels that have a second derivative: unfused attention, recurrence without cuDNN, nothing
+    compiled."""
     with ExitStack() as stack:
+        if is_compiled(model):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if torch.cuda.is_available() and any(isinstance(module, nn.RNNBase) for module in model.modules()):
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
         yield
+
+
+def couples_samples(model: nn.Module) -> bool:
+    """Whether a sample's logits depend on the rest of the batch: BatchNorm in train mode."""
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) and part.training for part in model.modules())
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """Whether a module, a LightningModule's steps or a submodule are compiled: no second derivative, and no hooks inside."""
+    return getattr(model, "_compiler_ctx", None) is not None or any(map(is_compiled_itself, model.modules()))
+
+
+def is_compiled_itself(module: nn.Module) -> bool:
+    """Whether this very module is compiled, in place or as what ``torch.compile`` returned."""
+    return getattr(module, "_compiled_call_impl", None) is not None or hasattr(module, "_orig_mod")
