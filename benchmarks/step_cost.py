@@ -1,124 +1,151 @@
 """What a penalised training step costs, relative to the plain step on the same machine in the same run.
 
-Run:  python -m benchmarks.step_cost [--rounds 15] [--threads 2] [--presets]
+Run:  python -m benchmarks.step_cost [--models mlp,cnn,...] [--rounds 9] [--threads 2] [--device cuda] [--precision bf16] ...
+      python -m benchmarks.step_cost --growth       the ratio against batch size, depth and image size
+      python -m benchmarks.step_cost --presets      every preset
+      python -m benchmarks.step_cost --trainer      the step as a user runs it
 
-Ways: ``shared forward`` is salreg's (the forward pass that trains the model serves the penalty); ``second forward`` is what
-most published code does, written here as a plain function from the formula; ``Grad-CAM`` reads at the last convolution.
-``--presets`` times every preset instead. All samples are annotated. The ways are timed in turn, so that a slow moment of the
-machine falls on all of them; the ratio is the median over the rounds, its spread the 10% and 90% quantiles.
+Ways: ``exact`` and ``differences`` are salreg's; ``second forward`` is what most published code does, written from the formula.
+Shares are of the samples that are annotated. Time is the median ratio over the rounds (its 10% and 90% quantiles); memory the
+peak of what autograd saves, or of what CUDA allocates; error that of the penalty's gradient against double precision.
 """
 
 import argparse
+import copy
 import logging
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax
 from torch.utils.data import DataLoader, TensorDataset
 
-from salreg import AnnotatedDataset, SaliencyPenalty, presets
-from salreg.attributions import ClassActivationMap, GradCAM
+from benchmarks import ways
+from benchmarks.measures import gradient_of_penalty, peak_memory, ratios, step_of
+from benchmarks.models import CASES, LARGE, Batch, Case, images, resnet
+from benchmarks.ways import Loss
+from salreg import AnnotatedDataset, presets
+from salreg.attributions import ClassActivationMap
 from salreg.callbacks import SaliencyRegularizer
-from salreg.penalties import Penalty
+from salreg.differentiation import relative_error
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.decoy import build_model
+from salreg.recipes.image_networks import SmallViT
 
-BATCH = 256
-Loss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
-
-
-def plain(model: nn.Module, x: Tensor, y: Tensor, annotation: Tensor) -> Tensor:
-    return cross_entropy(model(x), y)
+SHARES = (1.0, 0.25, 0.05)
+EXACT, FOURTH, CAM, SECOND = "exact", "exact, every 4th step", "Grad-CAM", "second forward"
 
 
-def second_forward(model: nn.Module, x: Tensor, y: Tensor, annotation: Tensor) -> Tensor:
-    """Ross et al.'s penalty with a forward pass of its own."""
-    loss = cross_entropy(model(x), y)
-    leaf = x.clone().requires_grad_()
-    log_p = log_softmax(model(leaf), dim=1)
-    (gradient,) = torch.autograd.grad(log_p.sum(), leaf, create_graph=True)
-    return loss + ((annotation < 0) * gradient).square().flatten(1).sum(1).mean()
+def ways_of(name: str, share: float) -> dict[str, Callable[[], Loss]]:
+    """What is compared on a model."""
+    chosen: dict[str, Callable[[], Loss]] = {EXACT: ways.exact, "differences, one side": ways.differences}
+    if share == 1:
+        chosen["differences, two sides"] = lambda: ways.differences(2)
+        chosen[FOURTH] = ways.every_fourth
+        if name in ("cnn", "resnet", "resnet50"):
+            chosen[CAM] = ways.grad_cam
+    if name != "lstm":  # token numbers carry no gradient
+        chosen[SECOND] = lambda: ways.second_forward
+    return chosen
 
 
-def shared(penalty: Penalty) -> Loss:
-    def loss(model: nn.Module, x: Tensor, y: Tensor, annotation: Tensor) -> Tensor:
-        with penalty.watch(model) as watch:
-            logits = model(x)
-        return cross_entropy(logits, y) + watch.penalty(y, annotation)
-
-    return loss
-
-
-def cases() -> dict[str, dict[str, Loss]]:
-    """The ways to train each model."""
-    return {
-        "mlp": {"plain": plain, "shared forward": shared(SaliencyPenalty()), "second forward": second_forward},
-        "cnn": {
-            "plain": plain,
-            "shared forward": shared(SaliencyPenalty()),
-            "second forward": second_forward,
-            "Grad-CAM": shared(SaliencyPenalty(GradCAM("3"), "energy")),
-        },
-    }
-
-
-def preset_cases() -> dict[str, dict[str, Loss]]:
-    """Every preset; on the mlp, which has no convolution, without those that read Grad-CAM."""
-    on_layers = {"actdiff": {"layer": "2"}, "rr_clarc": {"layer": "2"}}
-    flat = {
-        name: presets.resolve({"name": name, **on_layers.get(name, {})})
-        for name in presets.NAMED
-        if not isinstance(presets.resolve(name).attribution, ClassActivationMap)
-    }
-    return {
-        "mlp": {"plain": plain, **{name: shared(penalty) for name, penalty in flat.items()}},
-        "cnn": {"plain": plain, **{name: shared(presets.resolve(name)) for name in presets.NAMED}},
-    }
-
-
-def seconds(step: Callable[[], None], repeats: int) -> float:
-    start = time.perf_counter()
-    for _ in range(repeats):
-        step()
-    return (time.perf_counter() - start) / repeats
-
-
-def measure(name: str, ways: dict[str, Loss], rounds: int) -> None:
+def measure(name: str, case: Case, options: argparse.Namespace) -> None:
+    """Print the table of one model."""
     torch.manual_seed(0)
-    x, y = torch.rand(BATCH, 1, 28, 28), torch.randint(0, 10, (BATCH,))
-    annotation = torch.zeros(BATCH, 1, 28, 28, dtype=torch.int8)
-    annotation[:, :, :4, :4] = -1
-    annotation[:, :, 8:20, 8:20] = 1
+    model, whole = case.model().to(options.device), case.batch().to(options.device)
+    net = torch.compile(copy.deepcopy(model)) if options.compile else model
 
-    def step_of(loss: Loss) -> Callable[[], None]:
-        model = build_model(name)
-        optimizer = torch.optim.Adam(model.parameters())
+    def cast(loss: Loss) -> Loss:
+        return loss if options.precision == "fp32" else _in_bf16(loss, options.device)
 
-        def step() -> None:
-            optimizer.zero_grad()
-            loss(model, x, y, annotation).backward()
-            optimizer.step()
+    memory = peak_memory(copy.deepcopy(model), cast(ways.plain), whole, options.device)
+    print(f"{name}, batch {len(whole.x)}:")
+    for share in SHARES:
+        batch, makers = whole.annotated(share), ways_of(name, share)
+        losses = {way: cast(make()) for way, make in makers.items()}
+        losses = {way: loss for way, loss in losses.items() if _is_possible(net, loss, batch, way)}
+        steps = {way: step_of(net, loss, batch) for way, loss in {"plain": cast(ways.plain), **losses}.items()}
+        plain, found = ratios(steps, options.rounds, options.device)
+        print(f"  {share:4.0%} annotated, plain step {1000 * plain:6.1f} ms        time           memory   error", flush=True)
+        for way, times in found.items():
+            low, *_, high = statistics.quantiles(times, n=10)
+            cells = [f"{statistics.median(times):5.2f}x ({low:.2f} to {high:.2f})"]
+            held = peak_memory(copy.deepcopy(model), losses[EXACT if way == FOURTH else way], batch, options.device)
+            cells.append(f"{held / memory:5.2f}x")
+            if way not in (FOURTH, CAM, SECOND) and options.device == "cpu":
+                cells.append(f"{_error(model, batch, makers[way]()):.0e}")
+            print(f"    {way:24} {'   '.join(cells)}", flush=True)
 
-        return step
 
-    steps = {way: step_of(loss) for way, loss in ways.items()}
-    repeats = max(2, int(0.2 / seconds(steps["plain"], 5)))
-    times: dict[str, list[float]] = {way: [] for way in steps}
-    for _ in range(rounds + 1):
-        for way, step in steps.items():
-            times[way].append(seconds(step, repeats))
-    base = times["plain"][1:]  # the first round warms up
-    print(f"{name}: plain step {1000 * statistics.median(base):.2f} ms")
-    for way in list(steps)[1:]:
-        ratios = [a / b for a, b in zip(times[way][1:], base, strict=True)]
-        low, *_, high = statistics.quantiles(ratios, n=10)
-        print(f"  {way:24} {statistics.median(ratios):5.2f}x   ({low:.2f} to {high:.2f})")
+def _in_bf16(loss: Loss, device: str) -> Loss:
+    def cast(model: nn.Module, batch: Batch) -> Tensor:
+        with torch.autocast(device, torch.bfloat16):
+            return loss(model, batch)
+
+    return cast
+
+
+def _is_possible(net: nn.Module, loss: Loss, batch: Batch, way: str) -> bool:
+    try:
+        loss(net, batch).backward()
+    except RuntimeError as error:
+        print(f"    {way}: not possible: {str(error).splitlines()[0][:100]}")
+        return False
+    return True
+
+
+def _error(model: nn.Module, batch: Batch, loss: Loss) -> float:
+    """Of the penalty's gradient, against exact second derivatives in double precision."""
+    x = batch.x.double() if batch.x.is_floating_point() else batch.x
+    exact = gradient_of_penalty(copy.deepcopy(model).double(), ways.exact(), Batch(x, batch.y, batch.annotation))
+    return relative_error(gradient_of_penalty(copy.deepcopy(model), loss, batch), exact)
+
+
+def preset_ways(name: str) -> Mapping[str, Loss]:
+    """Every preset; on the mlp, which has no convolution, without those that read Grad-CAM."""
+    on_layers = {"actdiff": {"layer": "2"}, "rr_clarc": {"layer": "2"}} if name == "mlp" else {}
+    resolved = {one: presets.resolve({"name": one, **on_layers.get(one, {})}) for one in presets.NAMED}
+    if name == "mlp":
+        resolved = {
+            one: penalty for one, penalty in resolved.items() if not isinstance(penalty.attribution, ClassActivationMap)
+        }
+    return {one: ways.with_penalty(penalty) for one, penalty in resolved.items()}
+
+
+def measure_presets(name: str, rounds: int) -> None:
+    torch.manual_seed(0)
+    batch = CASES[name].batch()
+    batch.annotation[:, :, 8:20, 8:20] = 1
+    losses = {"plain": ways.plain, **preset_ways(name)}
+    plain, found = ratios({way: step_of(build_model(name), loss, batch) for way, loss in losses.items()}, rounds)
+    print(f"{name}: plain step {1000 * plain:.2f} ms")
+    for way, times in found.items():
+        low, *_, high = statistics.quantiles(times, n=10)
+        print(f"  {way:24} {statistics.median(times):5.2f}x ({low:.2f} to {high:.2f})")
+
+
+def measure_growth(rounds: int) -> None:
+    """The ratio of an exact step to the plain one, over 8x in batch size, depth and image size."""
+    series: dict[str, list[tuple[int, Callable[[], nn.Module], Batch]]] = {
+        "vit, batch": [(size, lambda: SmallViT(10, 32), images(size)) for size in (8, 16, 32, 64)],
+        "vit, layers": [(n, lambda n=n: SmallViT(10, 32, layers=n), images(16)) for n in (1, 2, 4, 8)],  # type: ignore[misc]
+        "resnet, batch": [(size, lambda: resnet(8), images(size)) for size in (8, 16, 32, 64)],
+        "resnet, blocks a stage": [(n, lambda n=n: resnet(8, n), images(16)) for n in (1, 2, 4, 8)],  # type: ignore[misc]
+        "resnet, pixels": [(side**2, lambda: resnet(8), images(8, 3, side)) for side in (32, 45, 64, 90)],
+    }
+    for what, members in series.items():
+        values = []
+        for _, make, batch in members:
+            torch.manual_seed(0)
+            model = make()
+            steps = {way: step_of(model, loss, batch) for way, loss in (("plain", ways.plain), (EXACT, ways.exact()))}
+            values.append(statistics.median(ratios(steps, rounds)[1][EXACT]))
+        cells = [f"{size}: {value:.2f}x" for (size, _, _), value in zip(members, values, strict=True)]
+        print(f"{what:24} {'  '.join(cells)}   spread {max(values) / min(values) - 1:.0%}", flush=True)
 
 
 class StepTimes(pl.Callback):
@@ -136,11 +163,11 @@ class StepTimes(pl.Callback):
 
 def measure_in_trainer(name: str, rounds: int) -> None:
     """The step as a user runs it: loading the batch, the callback, the optimizer, logging."""
-    size = 40 * BATCH
+    size = 40 * 256
     images, labels = torch.rand(size, 1, 28, 28), torch.randint(0, 10, (size,))
     annotations = torch.zeros(size, 1, 28, 28, dtype=torch.int8)
     annotations[:, :, :4, :4] = -1
-    data = DataLoader(AnnotatedDataset(TensorDataset(images, labels, labels), annotations), BATCH)
+    data = DataLoader(AnnotatedDataset(TensorDataset(images, labels, labels), annotations), 256)
 
     def step_time(weight: float) -> float:
         times = StepTimes()
@@ -158,18 +185,29 @@ def measure_in_trainer(name: str, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--models", default=",".join(CASES), help=f"of {', '.join([*CASES, *LARGE])}")
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the network")
     parser.add_argument("--presets", action="store_true", help="time every preset")
+    parser.add_argument("--growth", action="store_true", help="against batch size, depth and image size")
+    parser.add_argument("--trainer", action="store_true", help="the step as a user runs it, in a Trainer")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    print(f"torch {torch.__version__}, {options.threads} CPU threads, batch {BATCH}, float32")
+    where = torch.cuda.get_device_name() if options.device == "cuda" else f"{options.threads} CPU threads"
+    print(f"torch {torch.__version__}, {where}, {options.precision}{', compiled' if options.compile else ''}", flush=True)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
-    for name, ways in (preset_cases() if options.presets else cases()).items():
-        measure(name, ways, options.rounds)
-        if not options.presets:
-            measure_in_trainer(name, max(2, options.rounds // 4))
+    if options.growth:
+        measure_growth(options.rounds)
+    elif options.presets or options.trainer:
+        for name in ("mlp", "cnn"):
+            (measure_presets if options.presets else measure_in_trainer)(name, options.rounds)
+    else:
+        for name in options.models.split(","):
+            measure(name, {**CASES, **LARGE}[name], options)
 
 
 if __name__ == "__main__":

@@ -202,15 +202,15 @@ class Recording:
         """All parameters that are trained."""
         return _parameters(self._model)
 
-    def rows(self, chosen: Tensor | None = None) -> "Recording":
+    def rows(self, chosen: Tensor | None = None, *, late_terms: bool = False) -> "Recording":
         """Make the observed call again on some of its samples, given by their indices, and leave no trace of it; without
-        indices on all of them, with the same random numbers if these were kept."""
+        indices on all of them, with the same random numbers if these were kept. ``late_terms`` as in ``record``."""
         if self.problem is not None:
             raise RuntimeError(self.problem)
         if chosen is None:
             again = self._again(lambda tensor: tensor, draws=self._draws, tap=True)
         else:
-            again = self._again(lambda tensor: tensor[chosen], tap=True)
+            again = self._again(lambda tensor: tensor[chosen], tap=True, late_terms=late_terms)
         return again.of(again._wanted[0]) if self._wanted else again
 
     def shifted(
@@ -249,6 +249,7 @@ class Recording:
         shift: Mapping[Layer | None, Tensor] | None = None,
         stand_ins: Mapping[int, Tensor] | None = None,
         draws: RandomState | None = None,
+        late_terms: bool = False,
     ) -> "Recording":
         """The observed call with every tensor that has one entry per sample changed, and the explained input given anew."""
         size = len(self.require_logits() if self._given is None else self._given)
@@ -277,7 +278,8 @@ class Recording:
                 replaced=None if self._tokens is None else inputs,
                 inputs=wanted,
                 shift=shift,
-                stays_compiled=self._stays_compiled and shift is not None,
+                late_terms=late_terms,
+                stays_compiled=self._stays_compiled and (late_terms or shift is not None),
             ) as again,
         ):
             if draws is not None:

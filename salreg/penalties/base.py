@@ -104,10 +104,24 @@ class Penalty(ABC):
         the penalty needs no annotation."""
 
     @contextmanager
-    def watch(self, model: nn.Module) -> Iterator["Watch"]:
-        """Observe the first call of ``model`` inside the ``with`` block."""
-        kernels = twice_differentiable(model) if self.exact else nullcontext()
-        observed = record(model, self.layers, forward_module=model, late_terms=self.late_terms, stays_compiled=not self.exact)
+    def watch(self, model: nn.Module, annotation: Tensor | None = None) -> Iterator["Watch"]:
+        """Observe the first call of ``model`` inside the ``with`` block.
+
+        Args:
+            model: What is called.
+            annotation: The batch's, if it is known already: where few samples are annotated, only these are differentiated.
+        """
+        taps = annotation is None or not self.apart(annotation, model)
+        kernels = twice_differentiable(model) if taps and self.exact else nullcontext()
+        observed = record(
+            model,
+            self.layers,
+            forward_module=model,
+            tap_input=taps,
+            in_training=True,
+            late_terms=self.late_terms,
+            stays_compiled=not self.exact,
+        )
         with kernels, observed as recording:
             yield Watch(self, recording)
 

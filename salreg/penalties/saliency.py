@@ -1,5 +1,6 @@
 """The main penalty: an attribution and a loss, composed."""
 
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
@@ -121,9 +122,9 @@ class SaliencyPenalty(Penalty):
         return not self.exact or not self.way
 
     def apart(self, annotation: Tensor, model: nn.Module) -> bool:
-        if not self.exact or self._settled is not None or self.needs == "nothing" or annotation.ndim == 0:
+        if self.needs == "nothing" or not isinstance(self.attribution, TapAttribution):
             return False
-        if not isinstance(self.attribution, TapAttribution) or couples_samples(model) or is_compiled(model):
+        if couples_samples(model) or (self.exact and is_compiled(model)):
             return False
         count = int(annotations.is_annotated(annotation).sum())
         return min(count, self.max_rows or count) <= _FEW * len(annotation)
@@ -138,13 +139,10 @@ class SaliencyPenalty(Penalty):
         if capped:
             order = self._draws.uniform((len(chosen),), like=recording.require_logits().detach()).argsort()
             chosen = chosen[order[: self.max_rows]].sort().values
-        if not self.exact:  # differences need no more of the others than that they are not annotated
-            others = torch.ones(len(annotation), dtype=torch.bool, device=annotation.device).index_fill(0, chosen, False)
-            return recording, target, annotation.masked_fill(others.view(-1, *[1] * (annotation.ndim - 1)), 0)
         if not len(chosen):  # other processes have some
             chosen = torch.zeros(1, dtype=torch.long, device=annotation.device)
-        with twice_differentiable(recording.model):
-            rows = recording.rows(chosen)
+        with twice_differentiable(recording.model) if self.exact else nullcontext():
+            rows = recording.rows(chosen, late_terms=self.late_terms)
         return rows, None if target is None else target[chosen], annotation[chosen]
 
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:

@@ -1,0 +1,67 @@
+"""Ways to train a step: plainly, with salreg's penalty, and with the penalty as it is usually published."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, log_softmax
+
+from benchmarks.models import Batch
+from salreg import SaliencyPenalty
+from salreg.attributions import GradCAM
+from salreg.differentiation import FiniteDifference
+from salreg.penalties import Penalty
+
+#: The loss of a step.
+Loss = Callable[[nn.Module, Batch], Tensor]
+
+
+def plain(model: nn.Module, batch: Batch) -> Tensor:
+    return cross_entropy(logits_of(model(batch.x)), batch.y)
+
+
+def second_forward(model: nn.Module, batch: Batch) -> Tensor:
+    """Ross et al.'s penalty with a forward pass of its own, written from the formula."""
+    loss = plain(model, batch)
+    leaf = batch.x.clone().requires_grad_()
+    log_p = log_softmax(logits_of(model(leaf)), dim=1)
+    (gradient,) = torch.autograd.grad(log_p.sum(), leaf, create_graph=True)
+    return loss + ((batch.annotation < 0) * gradient).square().flatten(1).sum(1).mean()
+
+
+def with_penalty(penalty: Penalty) -> Loss:
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        with penalty.watch(model, batch.annotation) as watch:
+            logits = logits_of(model(batch.x))
+        return cross_entropy(logits, batch.y) + watch.penalty(batch.y, batch.annotation)
+
+    return loss
+
+
+def exact() -> Loss:
+    return with_penalty(SaliencyPenalty(differentiation="exact"))
+
+
+def differences(sides: int = 1) -> Loss:
+    return with_penalty(SaliencyPenalty(differentiation=FiniteDifference(sides=sides, allow_kinks=True, check_every=0)))
+
+
+def every_fourth() -> Loss:
+    """``SaliencyRegularizer(every_n_steps=4)``."""
+    penalised, steps = exact(), iter(range(10**9))
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        return (plain if next(steps) % 4 else penalised)(model, batch)
+
+    return loss
+
+
+def grad_cam() -> Loss:
+    """At the last convolution: only the head is differentiated twice."""
+    return with_penalty(SaliencyPenalty(GradCAM(), "energy"))
+
+
+def logits_of(output: Any) -> Tensor:
+    logits: Tensor = getattr(output, "logits", output)
+    return logits
