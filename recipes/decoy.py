@@ -19,9 +19,10 @@ from salreg.data import AnnotatedDataset
 from salreg.recipes import datasets
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
+from salreg.recipes.image_networks import SmallViT
 
 PATCH = 4
-_HIDDEN = {"mlp": (50, 30), "deep_mlp": (100, 50, 25)}
+_HIDDEN = {"mlp": (50, 30), "deep_mlp": (100, 50, 25), "gelu_mlp": (50, 30)}
 GROUPS = ("patch lies", "patch agrees")
 
 
@@ -99,11 +100,15 @@ def build(config: DictConfig) -> Experiment:
     )
 
 
-def build_model(name: str) -> nn.Sequential:
-    """``mlp``: 784-50-30-10 (Ross et al.). ``deep_mlp``: 784-100-50-25-10. ``cnn``: 20 and 50 channels, 256 units (XIL)."""
+def build_model(name: str) -> nn.Module:
+    """The network of that name.
+
+    ``mlp``: 784-50-30-10 (Ross et al.); ``gelu_mlp``: the same with GELUs. ``deep_mlp``: 784-100-50-25-10. ``cnn``: 20 and 50
+    channels, 256 units (XIL). ``vit``: a small transformer over patches.
+    """
     if name in _HIDDEN:
-        sizes = (784, *_HIDDEN[name])
-        hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
+        sizes, act = (784, *_HIDDEN[name]), nn.GELU if name == "gelu_mlp" else nn.ReLU
+        hidden = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), act())]
         return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], 10))
     if name == "cnn":
         return nn.Sequential(
@@ -111,7 +116,9 @@ def build_model(name: str) -> nn.Sequential:
             nn.Conv2d(20, 50, 5), nn.ReLU(), nn.MaxPool2d(2),
             nn.Flatten(), nn.Linear(800, 256), nn.ReLU(), nn.Linear(256, 10),
         )  # fmt: skip
-    raise ValueError(f"model.name is mlp, deep_mlp or cnn, not {name!r}.")
+    if name == "vit":
+        return SmallViT(10, 28, channels=1)
+    raise ValueError(f"model.name is mlp, gelu_mlp, deep_mlp, cnn or vit, not {name!r}.")
 
 
 def _loader(decoys: Decoys, chosen: Tensor, data: Any, shuffle: bool = False) -> DataLoader[Any]:

@@ -41,11 +41,12 @@ class SmallViT(nn.Module):
         patch: Side of a patch, in pixels; divides that of the image.
         size: Of a patch's embedding.
         layers: How many.
+        channels: Of the image.
     """
 
-    def __init__(self, classes: int, side: int, patch: int = 4, size: int = 64, layers: int = 3) -> None:
+    def __init__(self, classes: int, side: int, patch: int = 4, size: int = 64, layers: int = 3, channels: int = 3) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(3, size, patch, patch)
+        self.patches = nn.Conv2d(channels, size, patch, patch)
         self.positions = nn.Parameter(0.02 * torch.randn((side // patch) ** 2, size))
         layer = nn.TransformerEncoderLayer(size, 4, 2 * size, 0.0, "gelu", batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)

@@ -119,6 +119,8 @@ def _callbacks(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Cal
         weight=config.saliency.weight,
         every_n_steps=config.saliency.every_n_steps,
         warmup_steps=config.saliency.warmup_steps,
+        differentiation=config.saliency.differentiation,
+        max_rows=config.saliency.max_rows,
     )
     return [
         regularizer,

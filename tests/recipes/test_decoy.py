@@ -49,7 +49,7 @@ def test_without_decoys_nothing_is_marked():
     assert not plain.annotations.any()
 
 
-@pytest.mark.parametrize("name", ["mlp", "deep_mlp", "cnn"])
+@pytest.mark.parametrize("name", ["mlp", "gelu_mlp", "deep_mlp", "cnn", "vit"])
 def test_models_give_ten_logits(name):
     assert decoy.build_model(name)(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
