@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check benchmark clean
+.PHONY: demo test check compatibility benchmark clean
 
 demo: .venv/installed  ## train the digits with a decoy, plainly and regularised, and draw where the model looks
 	$(BIN)/salreg compare decoy_digits out=demo --arms plain,regularised
@@ -17,6 +17,9 @@ check: .venv/installed  ## style and types
 	rm -rf build && $(BIN)/pip install -q --no-deps --target build/typecheck .
 	MYPYPATH=build/typecheck $(BIN)/mypy -p salreg
 	rm -rf build
+
+compatibility: .venv/installed  ## the table of what the regulariser works with, whose cells the tests train
+	PYTHONPATH=tests $(BIN)/python -m compatibility.matrix > docs/compatibility.md
 
 benchmark: .venv/installed  ## what a penalised step costs, and post-hoc maps and metrics beside other libraries'
 	$(BIN)/pip install -q -c constraints.txt -e ".[benchmark]"

@@ -5,7 +5,7 @@ import warnings
 import pytest
 import pytorch_lightning as pl
 import torch
-from support import Gloo, Interleaved, Lit, conv_net, distance, fit, fresh, images, plain_loader, regularizer, same, trainer
+from support import Lit, conv_net, distance, fit, fresh, images, plain_loader, regularizer, same
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
@@ -63,16 +63,6 @@ def test_differences_train_as_second_derivatives_do(make, options, bound, times)
     plain = fresh(make)
     fit(plain, regularizer(weight=0), **options)
     assert distance(exact, plain) > times * distance(exact, nearly)  # bf16 rounds much of a small penalty away
-
-
-@pytest.mark.parametrize("options", [{}, {"static_graph": True}, {"find_unused_parameters": True}], ids=str)
-def test_differences_under_ddp_train_as_one_process_does(options):
-    one, two = fresh(smooth), fresh(smooth)
-    for module, how in ((one, {}), (two, {"strategy": Gloo(**options), "devices": 2})):
-        torch.manual_seed(1)
-        used = trainer(regularizer(differentiation="finite_difference"), use_distributed_sampler=False, **how)
-        used.fit(module, datamodule=Interleaved())
-    assert distance(one, two) < 1e-5
 
 
 def test_the_way_is_told_and_its_error_is_logged(caplog):

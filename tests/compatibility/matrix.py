@@ -1,0 +1,178 @@
+"""What the regulariser works with, as a table: each cell is what ``test_matrix.py`` checks.
+
+Run:  PYTHONPATH=tests python -m compatibility.matrix > docs/compatibility.md
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
+from pytorch_lightning.strategies import ModelParallelStrategy
+from support import Gloo, Lit, conv_net
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
+
+WAYS = ("exact", "finite_difference")
+
+
+@dataclass
+class Feature:
+    """A way to train.
+
+    Attributes:
+        make: The module.
+        options: Of the Trainer; made anew each time, as strategies are used once.
+        refused: What the message of an error says, by the way to differentiate that cannot be.
+        note: What the table says beside "yes".
+        loose: How far from a second derivative written by hand a training may end, as a share of what the penalty changes.
+        processes: How many.
+    """
+
+    make: Callable[[], Lit] = lambda: Lit(conv_net(smooth=True))
+    options: Callable[[], dict[str, Any]] = dict
+    refused: dict[str, str] = field(default_factory=dict)
+    note: dict[str, str] = field(default_factory=dict)
+    loose: dict[str, float] = field(default_factory=lambda: {"exact": 0.01, "finite_difference": 0.1})
+    processes: int = 1
+
+
+class Manual(Lit):
+    def __init__(self) -> None:
+        super().__init__(conv_net(smooth=True))
+        self.automatic_optimization = False
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        x, y = batch
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(cross_entropy(self(x), y))
+        optimizer.step()
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        self.inner, self.reentrant = conv_net(smooth=True), reentrant
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = checkpoint(self.inner[:4], x, use_reentrant=self.reentrant)
+        return self.inner[4:](hidden)
+
+
+class Attention(nn.Module):
+    """On the kernel that PyTorch takes by default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(1, 16, 2, 2)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.encoder, self.head = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder(self.patches(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+class Rows(nn.Module):
+    """Reads an image row by row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(8, 16, batch_first=True), nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.lstm(x.squeeze(1))[0][:, -1])
+
+
+def compiled_network() -> Lit:
+    module = Lit(conv_net(smooth=True))
+    module.net = torch.compile(module.net, backend="aot_eager")
+    return module
+
+
+def compiled_in_place() -> Lit:
+    module = Lit(Attention())
+    module.net.compile(backend="aot_eager")
+    return module
+
+
+def compiled_module() -> Lit:
+    return torch.compile(Lit(conv_net(smooth=True)), backend="aot_eager")  # type: ignore[no-any-return]
+
+
+def _scaled() -> dict[str, Any]:
+    return {"plugins": [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=1024.0))]}
+
+
+_EAGER = {"exact": "penalised steps run uncompiled"}
+_SHARDED = "sharded parameters are gone"
+_ROUNDED = {"exact": 0.05, "finite_difference": 0.7}
+
+FEATURES = {
+    "32-true": Feature(),
+    "64-true": Feature(options=lambda: {"precision": "64-true"}),
+    "bf16-mixed": Feature(options=lambda: {"precision": "bf16-mixed"}, loose=_ROUNDED),
+    "bf16-true": Feature(options=lambda: {"precision": "bf16-true"}, loose=_ROUNDED),
+    "16-mixed, with a GradScaler": Feature(options=_scaled, loose=_ROUNDED),
+    "accumulate_grad_batches": Feature(options=lambda: {"accumulate_grad_batches": 2}),
+    "gradient clipping": Feature(options=lambda: {"gradient_clip_val": 0.05}),
+    "manual optimization": Feature(Manual),
+    "fused attention": Feature(
+        lambda: Lit(Attention()), note={"exact": "penalised passes run on the math kernel", "finite_difference": "stays fused"}
+    ),
+    "LSTM, GRU": Feature(lambda: Lit(Rows()), note={"exact": "on CUDA, penalised passes run without cuDNN"}),
+    "torch.compile(network)": Feature(compiled_network, note=_EAGER | {"finite_difference": "stays compiled"}),
+    "network.compile()": Feature(compiled_in_place, note=_EAGER | {"finite_difference": "stays compiled"}),
+    "torch.compile(LightningModule)": Feature(compiled_module, note=dict.fromkeys(WAYS, _EAGER["exact"])),
+    "checkpoint(use_reentrant=False)": Feature(lambda: Lit(Checkpointed(False))),
+    "checkpoint(use_reentrant=True)": Feature(
+        lambda: Lit(Checkpointed(True)), refused=dict.fromkeys(WAYS, "use_reentrant=False")
+    ),
+    "DDP": Feature(options=lambda: {"strategy": Gloo(), "devices": 2}, processes=2),
+    "DDP, static graph": Feature(options=lambda: {"strategy": Gloo(static_graph=True), "devices": 2}, processes=2),
+    "DDP, find_unused_parameters": Feature(
+        options=lambda: {"strategy": Gloo(find_unused_parameters=True), "devices": 2}, processes=2
+    ),
+    "FSDP2 (ModelParallelStrategy)": Feature(
+        options=lambda: {"strategy": ModelParallelStrategy()}, refused=dict.fromkeys(WAYS, _SHARDED)
+    ),
+}
+
+
+def table() -> str:
+    """The page in the documentation."""
+    rows = [
+        f"| {name} | {' | '.join(_cell(feature, way) for way in WAYS)} |"
+        for name, feature in FEATURES.items()
+    ]  # fmt: skip
+    return "\n".join(
+        [
+            "# What it works with",
+            "",
+            "Generated from `tests/compatibility/matrix.py` (`make compatibility`). `tests/compatibility/test_matrix.py`",
+            "trains every cell, on a CPU, beside a step in which the same second derivative is written by hand. What is",
+            "refused raises an error that says what to change.",
+            "",
+            "| | `differentiation=\"exact\"` (and `\"auto\"`) | `differentiation=\"finite_difference\"` |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+            "- Finite differences need a network without kinks (ReLU, max-pooling) between the tap and the logits.",
+            "- In half precision finite differences take two sides and are rough: see docs/performance.md.",
+            "- FSDP1 (`FSDPStrategy`), which runs on GPUs only, and DeepSpeed are refused in the same way as FSDP2.",
+            "- GPUs, fp16 on them, and more than one machine were not at hand.",
+            "",
+        ]
+    )  # fmt: skip
+
+
+def _cell(feature: Feature, way: str) -> str:
+    if way in feature.refused:
+        return f"refused: {feature.refused[way]}"
+    return "yes" + (f"; {feature.note[way]}" if way in feature.note else "")
+
+
+if __name__ == "__main__":
+    print(table(), end="")
