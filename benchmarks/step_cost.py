@@ -57,7 +57,7 @@ def measure(name: str, case: Case, options: argparse.Namespace) -> None:
     """Print the table of one model."""
     torch.manual_seed(0)
     model, whole = case.model().to(options.device), case.batch().to(options.device)
-    net = torch.compile(copy.deepcopy(model)) if options.compile else model
+    net = torch.compile(copy.deepcopy(model)) if options.compile else copy.deepcopy(model)
 
     def cast(loss: Loss) -> Loss:
         return loss if options.precision == "fp32" else _in_bf16(loss, options.device)
