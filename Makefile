@@ -24,6 +24,7 @@ compatibility: .venv/installed  ## the table of what the regulariser works with,
 benchmark: .venv/installed  ## what a penalised step costs, and post-hoc maps and metrics beside other libraries'
 	$(BIN)/pip install -q -c constraints.txt -e ".[benchmark]"
 	$(BIN)/python -m benchmarks.step_cost
+	$(BIN)/python -m benchmarks.step_cost --trainer
 	$(BIN)/python -m benchmarks.step_cost --presets
 	$(BIN)/python -m benchmarks.attributions
 	@echo "With MNIST at hand: $(BIN)/python -m benchmarks.snapshot_cost --data path/to/mnist"

@@ -36,6 +36,7 @@ from salreg.recipes.classifier import Classifier
 from salreg.recipes.decoy import build_model
 from salreg.recipes.image_networks import SmallViT
 
+BATCH = 256  # in a Trainer
 SHARES = (1.0, 0.25, 0.05)
 EXACT, FOURTH, CAM, SECOND = "exact", "exact, every 4th step", "Grad-CAM", "second forward"
 
@@ -72,13 +73,17 @@ def measure(name: str, case: Case, options: argparse.Namespace) -> None:
         plain, found = ratios(steps, options.rounds, options.device)
         print(f"  {share:4.0%} annotated, plain step {1000 * plain:6.1f} ms        time           memory   error", flush=True)
         for way, times in found.items():
-            low, *_, high = statistics.quantiles(times, n=10)
-            cells = [f"{statistics.median(times):5.2f}x ({low:.2f} to {high:.2f})"]
+            cells = [_with_spread(times)]
             held = peak_memory(copy.deepcopy(model), losses[EXACT if way == FOURTH else way], batch, options.device)
             cells.append(f"{held / memory:5.2f}x")
             if way not in (FOURTH, CAM, SECOND) and options.device == "cpu":
                 cells.append(f"{_error(model, batch, makers[way]()):.0e}")
             print(f"    {way:24} {'   '.join(cells)}", flush=True)
+
+
+def _with_spread(times: list[float]) -> str:
+    low, *_, high = statistics.quantiles(times, n=10)
+    return f"{statistics.median(times):5.2f}x ({low:.2f} to {high:.2f})"
 
 
 def _in_bf16(loss: Loss, device: str) -> Loss:
@@ -124,8 +129,7 @@ def measure_presets(name: str, rounds: int) -> None:
     plain, found = ratios({way: step_of(build_model(name), loss, batch) for way, loss in losses.items()}, rounds)
     print(f"{name}: plain step {1000 * plain:.2f} ms")
     for way, times in found.items():
-        low, *_, high = statistics.quantiles(times, n=10)
-        print(f"  {way:24} {statistics.median(times):5.2f}x ({low:.2f} to {high:.2f})")
+        print(f"  {way:24} {_with_spread(times)}")
 
 
 def measure_growth(rounds: int) -> None:
@@ -163,11 +167,11 @@ class StepTimes(pl.Callback):
 
 def measure_in_trainer(name: str, rounds: int) -> None:
     """The step as a user runs it: loading the batch, the callback, the optimizer, logging."""
-    size = 40 * 256
+    size = 40 * BATCH
     images, labels = torch.rand(size, 1, 28, 28), torch.randint(0, 10, (size,))
     annotations = torch.zeros(size, 1, 28, 28, dtype=torch.int8)
     annotations[:, :, :4, :4] = -1
-    data = DataLoader(AnnotatedDataset(TensorDataset(images, labels, labels), annotations), 256)
+    data = DataLoader(AnnotatedDataset(TensorDataset(images, labels, labels), annotations), BATCH)
 
     def step_time(weight: float) -> float:
         times = StepTimes()

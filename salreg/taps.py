@@ -311,8 +311,9 @@ class Recording:
 
     @contextmanager
     def _hooked(self) -> Iterator["Recording"]:
+        hidden = self._hidden() if self._stays_compiled else set()
         with ExitStack() as hooks:
-            for module in self._observed_modules():
+            for module in self._observed_modules(hidden):
                 if self._stays_compiled and getattr(module, "_compiled_call_impl", None) is not None:
                     hooks.enter_context(self._around_compiled(module))
                     continue
@@ -321,7 +322,7 @@ class Recording:
                     module.register_forward_hook(self._on_return),
                 ):
                     hooks.callback(handle.remove)
-            for module in [one for one in self._embeddings() if one not in self._hidden()]:
+            for module in [one for one in self._embeddings() if one not in hidden]:
                 hooks.callback(module.register_forward_hook(self._on_embedding).remove)
             for layer, module in self._layers.items():
                 handle = module.register_forward_hook(lambda _m, _a, out, layer=layer: self._on_layer(layer, out))
@@ -330,18 +331,17 @@ class Recording:
                 hooks.enter_context(self._attention.recorded(lambda: self.logits is None and not self._ignored()))
             yield self
 
-    def _observed_modules(self) -> list[nn.Module]:
+    def _observed_modules(self, hidden: set[nn.Module]) -> list[nn.Module]:
         if self._forward_module is not None and not self._batch:
             return [self._forward_module]
-        hidden = self._hidden()
         trainable = [m for m in _everywhere(self._model) if m not in hidden and any(p.requires_grad for p in m.parameters())]
         if self._forward_module is not None and self._forward_module not in trainable:
             trainable.append(self._forward_module)
         return trainable
 
     def _hidden(self) -> set[nn.Module]:
-        """The modules inside compiled ones, where those stay compiled."""
-        compiled = [module for module in _everywhere(self._model) if self._stays_compiled and is_compiled_itself(module)]
+        """The modules inside compiled ones."""
+        compiled = [module for module in _everywhere(self._model) if is_compiled_itself(module)]
         return {inner for module in compiled for inner in module.modules() if inner is not module}
 
     @contextmanager

@@ -19,8 +19,6 @@ _REMEDIES = {
     "not appear to have been used": "The score does not depend on the tap: are the logits detached?",
     "appears to not have been used": "The score does not depend on the tap: are the logits detached?",
 }
-
-
 # By the start of an operator's name in autograd's graph.
 _OPERATORS = {
     "CompiledFunction": "does not currently support double backward",
@@ -57,8 +55,8 @@ def gradient(score: Tensor, activation: Tensor, *, create_graph: bool = False) -
 
 def explained(error: RuntimeError) -> RuntimeError:
     """The same error with the remedy appended, where one is known."""
-    remedy = next((remedy for symptom, remedy in _REMEDIES.items() if symptom in str(error)), None)
-    return RuntimeError(f"{error}\n{remedy}") if remedy else error
+    known = next((helps for symptom, helps in _REMEDIES.items() if symptom in str(error)), None)
+    return RuntimeError(f"{error}\n{known}") if known else error
 
 
 def remedy(operators: Sequence[str]) -> str:

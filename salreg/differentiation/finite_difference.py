@@ -128,10 +128,12 @@ class Differences:
 
 def relative_error(estimated: list[Tensor | None], exact: list[Tensor | None]) -> float:
     """The length of the difference of two gradients over the length of the second; None counts as zeros."""
-    pairs = [(one, other) for one, other in zip(estimated, exact, strict=True) if one is not None or other is not None]
-    zeros = [(other if one is None else one, one, other) for one, other in pairs]
-    off = sum(float((_or_zero(one, like) - _or_zero(other, like)).double().square().sum()) for like, one, other in zeros)
-    size = sum(float(other.double().square().sum()) for _, _, other in zeros if other is not None)
+    pairs = [
+        (0 if one is None else one, 0 if other is None else other)
+        for one, other in zip(estimated, exact, strict=True)
+        if one is not None or other is not None
+    ]
+    off, size = (sum(_squares(one) for one in many) for many in ([a - b for a, b in pairs], [b for _, b in pairs]))
     return float((off / size) ** 0.5) if size else float("nan")
 
 
@@ -147,8 +149,8 @@ def parameter_gradients(value: Tensor, parameters: list[Tensor]) -> list[Tensor 
         raise explained(error) from error
 
 
-def _or_zero(gradient: Tensor | None, like: Any) -> Tensor:
-    return torch.zeros_like(like) if gradient is None else gradient
+def _squares(gradient: Any) -> float:
+    return float(torch.as_tensor(gradient).double().square().sum())
 
 
 def _per_sample(values: Tensor, like: Tensor) -> Tensor:

@@ -5,31 +5,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from salreg.names import nearest
-from salreg.readers.regions import Regions, Shapes, Side, check_sides, image_name
+from salreg.readers.drawing import Painted, check_labels, polygon, rectangle
+from salreg.readers.regions import Regions, Side, check_sides, image_name
 
 _SHAPES = ("box", "polygon", "mask")
 
 
-class _Drawing(Shapes):
+class _Drawing(Painted):
     __slots__ = ()
 
-    def mask(self, shapes: list[Any]) -> Any:
-        height, width = self.size
-        image = Image.new("1", (width, height))
-        pen = ImageDraw.Draw(image)
-        for shape in shapes:
-            if "points" in shape:
-                pen.polygon([(float(x), float(y)) for x, y in (pair.split(",") for pair in shape["points"].split(";"))], fill=1)
-            elif "rle" in shape:
-                image.paste(1, (int(shape["left"]), int(shape["top"])), Image.fromarray(_runs(shape)))
-            else:
-                left, top, right, bottom = (float(shape[edge]) for edge in ("xtl", "ytl", "xbr", "ybr"))
-                # PIL includes the right and lower edges.
-                pen.rectangle((int(left), int(top), int(np.ceil(right)) - 1, int(np.ceil(bottom)) - 1), fill=1)
-        return np.array(image)
+    def paint(self, canvas: Image.Image, shape: Any) -> None:
+        if "points" in shape:
+            polygon(canvas, [(float(x), float(y)) for x, y in (pair.split(",") for pair in shape["points"].split(";"))])
+        elif "rle" in shape:
+            canvas.paste(1, (int(shape["left"]), int(shape["top"])), Image.fromarray(_runs(shape)))
+        else:
+            left, top, right, bottom = (float(shape[edge]) for edge in ("xtl", "ytl", "xbr", "ybr"))
+            rectangle(canvas, left, top, right, bottom)
 
 
 def read_cvat(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions]:
@@ -76,9 +70,7 @@ def read_cvat(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions
                 found[image_name(image.attrib["name"], str(path))] = shapes
     except (ElementTree.ParseError, DefusedXmlException, KeyError) as error:
         raise ValueError(f"{path} is no XML of CVAT for images: {type(error).__name__} {error}.") from error
-    for label in labels:
-        if label not in seen:
-            raise ValueError(f"No shape of {path} has the label {label!r}{nearest(label, seen)}. There are: {sorted(seen)}.")
+    check_labels(labels, seen, path)
     return found
 
 

@@ -9,35 +9,31 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from salreg.names import nearest
-from salreg.readers.regions import Regions, Shapes, Side, check_sides, image_name
+from salreg.readers.drawing import Painted, check_labels, polygon, rectangle
+from salreg.readers.regions import Regions, Side, check_sides, image_name
 
 _SHAPES = ("rectangle", "ellipse", "polygon", "brush")
 _CORNERS = 64  # of the polygon that an ellipse is drawn as
 
 
-class _Strokes(Shapes):
+class _Strokes(Painted):
+    """Coordinates are percentages of the image's width and height; rotations, in degrees, go clockwise."""
+
     __slots__ = ()
 
-    def mask(self, shapes: list[Any]) -> Any:
-        """Coordinates are percentages of the image's width and height; rotations, in degrees, go clockwise."""
+    def paint(self, canvas: Image.Image, shape: Any) -> None:
         height, width = self.size
-        image = Image.new("1", (width, height))
-        pen = ImageDraw.Draw(image)
-        for shape in shapes:
-            if "rle" in shape:
-                image.paste(1, mask=Image.fromarray(_stroke(shape["rle"], height, width)))
-            elif "width" in shape and not shape.get("rotation"):
-                left, top = shape["x"] * width / 100, shape["y"] * height / 100
-                right, bottom = left + shape["width"] * width / 100, top + shape["height"] * height / 100
-                # PIL includes the right and lower edges; what is a hair over a pixel's edge is rounding.
-                edges = (left + 1e-6, top + 1e-6, math.ceil(right - 1e-6) - 1, math.ceil(bottom - 1e-6) - 1)
-                pen.rectangle(tuple(int(edge) for edge in edges), fill=1)
-            else:
-                pen.polygon([tuple(point) for point in _outline(shape, width, height)], fill=1)
-        return np.array(image)
+        if "rle" in shape:
+            canvas.paste(1, mask=Image.fromarray(_stroke(shape["rle"], height, width)))
+        elif "width" in shape and not shape.get("rotation"):
+            left, top = shape["x"] * width / 100, shape["y"] * height / 100
+            right, bottom = left + shape["width"] * width / 100, top + shape["height"] * height / 100
+            # What is a hair over a pixel's edge is rounding.
+            rectangle(canvas, left + 1e-6, top + 1e-6, right - 1e-6, bottom - 1e-6)
+        else:
+            polygon(canvas, [(x, y) for x, y in _outline(shape, width, height)])
 
 
 def read_label_studio(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions]:
@@ -93,9 +89,7 @@ def read_label_studio(path: str | Path, labels: Mapping[str, Side]) -> dict[str,
         raise ValueError(
             f"{path} is no JSON export of Label Studio (JSON-MIN is another one): {type(error).__name__} {error}."
         ) from error
-    for label in labels:
-        if label not in seen:
-            raise ValueError(f"No shape of {path} has the label {label!r}{nearest(label, seen)}. There are: {sorted(seen)}.")
+    check_labels(labels, seen, path)
     return found
 
 
