@@ -7,8 +7,8 @@ from torch import Tensor
 
 from salreg.draws import Draws
 
-Replacement = Literal["noise", "uniform", "shuffle", "swap"]
-REPLACEMENTS: tuple[Replacement, ...] = ("noise", "uniform", "shuffle", "swap")
+Replacement = Literal["noise", "uniform", "shuffle", "swap", "transplant"]
+REPLACEMENTS: tuple[Replacement, ...] = ("noise", "uniform", "shuffle", "swap", "transplant")
 
 
 def replace(inputs: Tensor, region: Tensor, how: Replacement, draws: Draws, deviation: Tensor | float = 1.0) -> Tensor:
@@ -17,11 +17,11 @@ def replace(inputs: Tensor, region: Tensor, how: Replacement, draws: Draws, devi
     Args:
         inputs: ``(B, ...)``.
         region: In [0, 1], laid out like the inputs, one channel is enough. Soft values mix old and new.
-        how: ``noise`` adds normal noise of the given deviation. ``uniform`` draws between the channel's least and largest
-        value in
-            the batch. ``shuffle`` exchanges the places of the region within the sample, all channels together. ``swap``
-            takes the
-            same place of another sample of the batch; a batch of one stays as it is.
+        how: ``noise`` adds normal noise of the given deviation. ``uniform`` draws between the channel's least and largest value
+            in the batch. ``shuffle`` exchanges the places of the region within the sample, all channels together. ``swap``
+            takes the same places of another sample of the batch, ``transplant`` the places of another sample's own region,
+            wherever they lie: its first one for the first one here, and so on, from the start again where it has fewer.
+            Without another sample to take from, nothing changes.
         draws: Where the random numbers come from.
         deviation: Of the noise; broadcasts to the inputs.
 
@@ -42,6 +42,8 @@ def replace(inputs: Tensor, region: Tensor, how: Replacement, draws: Draws, devi
         return torch.lerp(inputs, _shuffled(inputs, region, draws), region.expand_as(inputs))
     if how == "swap":
         return torch.lerp(inputs, _others(inputs, draws), region.expand_as(inputs))
+    if how == "transplant":
+        return torch.lerp(inputs, _transplants(inputs, region, draws), region.expand_as(inputs))
     raise ValueError(f"A region is replaced by {', '.join(REPLACEMENTS)}, not by {how!r}.")
 
 
@@ -52,18 +54,39 @@ def _uniform(inputs: Tensor, draws: Draws) -> Tensor:
 
 
 def _others(inputs: Tensor, draws: Draws) -> Tensor:
-    size = len(inputs)
-    if size < 2:
-        return inputs
-    return inputs[(torch.arange(size, device=inputs.device) + 1 + draws.integers(size - 1, (size,), inputs.device)) % size]
+    return inputs[_another(len(inputs), draws, inputs.device)]
+
+
+def _another(size: int, draws: Draws, device: torch.device) -> Tensor:
+    """For each of so many samples the number of another one; its own if it is alone."""
+    own = torch.arange(size, device=device)
+    return own if size < 2 else (own + 1 + draws.integers(size - 1, (size,), device)) % size
+
+
+def _transplants(inputs: Tensor, region: Tensor, draws: Draws) -> Tensor:
+    """At the k-th place of each sample's region, the k-th of another sample's region."""
+    places = _places(inputs, region)
+    owners = places.any(1).nonzero().flatten()
+    donors = owners[_another(len(owners), draws, inputs.device)]
+    order = places[donors].int().argsort(dim=1, descending=True, stable=True)  # the places of a region first
+    count = places[donors].sum(1, keepdim=True)
+    source = order.gather(1, (places[owners].cumsum(1) - 1).clamp(min=0) % count)
+    flat = inputs.flatten(2) if inputs.ndim > 2 else inputs.unsqueeze(1)
+    taken = flat[donors].gather(2, source.unsqueeze(1).expand(-1, flat.shape[1], -1))
+    return flat.index_copy(0, owners, taken).view_as(inputs)
 
 
 def _shuffled(inputs: Tensor, region: Tensor, draws: Draws) -> Tensor:
     """Each sample's places of the region in another order, the others where they are."""
-    places = (region[:, :1] if inputs.ndim > 2 else region).flatten(1) > 0
+    places = _places(inputs, region)
     position = torch.arange(places.shape[1], device=inputs.device, dtype=torch.float32) + 1
     # Two random orders of the region's places, in front; behind, all other places in their own order, twice the same.
     one, other = (torch.where(places, draws.uniform(tuple(places.shape), like=position), position).argsort(1) for _ in range(2))
     flat = inputs.flatten(2) if inputs.ndim > 2 else inputs.unsqueeze(1)
     source, goal = (order.unsqueeze(1).expand_as(flat) for order in (one, other))
     return torch.empty_like(flat).scatter_(2, goal, flat.gather(2, source)).view_as(inputs)
+
+
+def _places(inputs: Tensor, region: Tensor) -> Tensor:
+    """Where the region lies ``(B, places)``, all channels being one."""
+    return (region[:, :1] if inputs.ndim > 2 else region).flatten(1) > 0

@@ -296,7 +296,8 @@ def counterexamples(replacement: Replacement = "uniform") -> ConsistencyPenalty:
     data set instead, as published.
 
     Args:
-        replacement: ``uniform`` noise, ``shuffle``, ``swap`` with another sample, or added ``noise``.
+        replacement: ``uniform`` noise, ``shuffle``, ``swap`` with the same places of another sample, ``transplant`` of the
+            other sample's own spurious region (which may show another class's shortcut), or added ``noise``.
 
     Example:
         >>> print(counterexamples())

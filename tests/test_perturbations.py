@@ -50,6 +50,28 @@ def test_noise_has_the_deviation_asked_for():
     assert noise.std((0, 2, 3)).tolist() == pytest.approx([1, 3], rel=0.02)
 
 
+def test_a_transplant_brings_another_samples_own_region_wherever_it_lies():
+    words = torch.tensor([[1.0, 2, 3, 4], [11, 12, 13, 14], [21, 22, 23, 24]])
+    region = torch.tensor([[0, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]])
+    assert replace(words, region, "transplant", Draws(0)).tolist() == [[1, 14, 14, 4], [11, 12, 13, 2], [21, 22, 23, 24]]
+
+
+def test_a_transplant_keeps_the_order_and_the_channels_of_what_it_brings():
+    transplanted = replace(X, REGION, "transplant", Draws(0))
+    for i in range(3):
+        brought = transplanted[i][:, REGION[i, 0].bool()]
+        sources = [X[j][:, REGION[j, 0].bool()] for j in range(3) if j != i]
+        length = min(brought.shape[1], *(one.shape[1] for one in sources))
+        assert any(torch.equal(brought[:, :length], one[:, :length]) for one in sources)
+
+
+def test_without_another_region_there_is_nothing_to_transplant():
+    alone = torch.zeros(4, 1, 6, 6)
+    alone[2] = 1
+    for region in (alone, torch.zeros(4, 1, 6, 6)):
+        assert torch.equal(replace(X, region, "transplant", Draws(0)), X)
+
+
 def test_a_swap_takes_another_samples_place():
     swapped = replace(X, REGION, "swap", Draws(0))
     floors = swapped[:3].floor()[REGION[:3].bool().expand(3, 2, 6, 6)]
@@ -67,5 +89,5 @@ def test_soft_regions_mix():
 def test_tables_and_unknown_words():
     table = torch.rand(5, 4)
     assert replace(table, torch.tensor([[1.0, 1, 0, 0]]), "uniform", Draws(0)).shape == (5, 4)
-    with pytest.raises(ValueError, match="noise, uniform, shuffle, swap, not by 'blur'"):
+    with pytest.raises(ValueError, match="noise, uniform, shuffle, swap, transplant, not by 'blur'"):
         replace(table, table, "blur", Draws(0))

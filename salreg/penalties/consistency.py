@@ -24,15 +24,14 @@ class ConsistencyPenalty(Penalty):
 
     The region is everything outside the relevant marks of a sample that has any, otherwise its spurious marks. It is changed by
     normal ``noise`` (CoRM), projected gradient ascent on the loss (``pgd``, PGD-Ex), both of Heo et al. 2023's family; by
-    ``uniform``
-    noise in place of what is there (CE, Teso & Kersting 2019), by ``shuffle``-ing its places, or a ``swap`` with another
-    sample's.
+    ``uniform`` noise in place of what is there (CE, Teso & Kersting 2019), by ``shuffle``-ing its places, a ``swap`` with the
+    same places of another sample, or a ``transplant`` of the other sample's own region.
     IBP-Ex's bound propagation is left out: it needs a propagator for every kind of layer.
 
     Costs one more forward pass and its first-order backward pass; ``pgd`` as many more as it takes steps.
 
     Args:
-        perturbation: ``noise``, ``uniform``, ``shuffle``, ``swap`` or ``pgd``.
+        perturbation: ``noise``, ``uniform``, ``shuffle``, ``swap``, ``transplant`` or ``pgd``.
         strength: Standard deviation of the noise, or the largest change by ``pgd``, in standard deviations of the input.
         steps: Gradient steps of ``pgd``.
         seed: Of the random numbers; each step goes on drawing from the same sequence.

@@ -31,7 +31,7 @@ def test_an_attributions_gradient_does_under_every_loss(attribution):
     assert not dead
 
 
-@pytest.mark.parametrize("perturbation", ["noise", "uniform", "shuffle", "swap", "pgd"])
+@pytest.mark.parametrize("perturbation", ["noise", "uniform", "shuffle", "swap", "transplant", "pgd"])
 def test_every_kind_of_consistency_is_alive(perturbation):
     assert check(ConsistencyPenalty(perturbation), network()).alive
 

@@ -23,7 +23,7 @@ def value(penalty, model, x=X, marks=MARKS):
     return watch.penalty(Y, marks)
 
 
-@pytest.mark.parametrize("perturbation", ["noise", "uniform", "shuffle", "swap"])
+@pytest.mark.parametrize("perturbation", ["noise", "uniform", "shuffle", "swap", "transplant"])
 def test_it_is_the_task_loss_of_the_annotated_samples_changed(perturbation):
     model, penalty = conv_net(), ConsistencyPenalty(perturbation, strength=2.0)
     spread = InputSpread()
