@@ -41,10 +41,12 @@ SHARES = (1.0, 0.25, 0.05)
 EXACT, FOURTH, CAM, SECOND = "exact", "exact, every 4th step", "Grad-CAM", "second forward"
 
 
-def ways_of(name: str, share: float) -> dict[str, Callable[[], Loss]]:
+def ways_of(name: str, share: float, compile: bool = False) -> dict[str, Callable[[], Loss]]:
     """What is compared on a model."""
     chosen: dict[str, Callable[[], Loss]] = {EXACT: ways.exact, "differences, one side": ways.differences}
     if share == 1:
+        if compile and name != "lstm":  # token numbers do not compile
+            chosen["exact, one graph"] = ways.one_graph
         chosen["differences, two sides"] = lambda: ways.differences(2)
         chosen[FOURTH] = ways.every_fourth
         if name in ("cnn", "resnet", "resnet50"):
@@ -66,7 +68,7 @@ def measure(name: str, case: Case, options: argparse.Namespace) -> None:
     memory = peak_memory(copy.deepcopy(model), cast(ways.plain), whole, options.device)
     print(f"{name}, batch {len(whole.x)}:")
     for share in SHARES:
-        batch, makers = whole.annotated(share), ways_of(name, share)
+        batch, makers = whole.annotated(share), ways_of(name, share, options.compile)
         losses = {way: cast(make()) for way, make in makers.items()}
         losses = {way: loss for way, loss in losses.items() if _is_possible(net, loss, batch, way)}
         steps = {way: step_of(net, loss, batch) for way, loss in {"plain": cast(ways.plain), **losses}.items()}

@@ -32,7 +32,7 @@ def second_forward(model: nn.Module, batch: Batch) -> Tensor:
 
 def with_penalty(penalty: Penalty) -> Loss:
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        with penalty.watch(model, batch.annotation) as watch:
+        with penalty.watch(model, batch.annotation, batch.y) as watch:
             logits = logits_of(model(batch.x))
         return cross_entropy(logits, batch.y) + watch.penalty(batch.y, batch.annotation)
 
@@ -41,6 +41,11 @@ def with_penalty(penalty: Penalty) -> Loss:
 
 def exact() -> Loss:
     return with_penalty(SaliencyPenalty(differentiation="exact"))
+
+
+def one_graph() -> Loss:
+    """Compiled together with the forward pass."""
+    return with_penalty(SaliencyPenalty(compile=True))
 
 
 def differences(sides: int = 1) -> Loss:

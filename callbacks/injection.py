@@ -15,12 +15,12 @@ from weakref import WeakKeyDictionary
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.apply_func import move_data_to_device
-from torch import Tensor
+from torch import Tensor, nn
 
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.data import AnnotatedBatch
 from salreg.differentiation import is_compiled, twice_differentiable
-from salreg.taps import Layer, Recording, find_layer, record
+from salreg.taps import Layer, Recording, WithSlope, find_layer, record
 
 _STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 _BATCH_HOOKS = tuple(
@@ -43,6 +43,9 @@ class Regularizer(Protocol):
 
     def needs(self, batch: AnnotatedBatch, module: pl.LightningModule) -> "Needs":
         """What the coming forward pass has to provide."""
+
+    def with_slope(self, batch: AnnotatedBatch, alone: bool) -> WithSlope | None:
+        """What makes the forward pass and takes its gradient in one go, where that is wanted and nobody else needs the pass."""
 
     def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
         """The loss with the penalty added."""
@@ -234,10 +237,17 @@ class Step(Replacement):
         needs = Needs(*map(any, zip(*(regularizer.needs(batch, self.module) for regularizer in regularizers), strict=True)))
         with ExitStack() as stack:
             eager = needs.exact or self.module._compiler_ctx is not None  # nothing is seen of a step that is compiled itself
+            together = self._with_slope(regularizers, batch) if needs.taps else None
             if needs.taps and eager:
-                stack.enter_context(twice_differentiable(self.module))
+                stack.enter_context(twice_differentiable(self.module, compiled=together is not None))
             observed = self._record(
-                layers, batch, needs.taps, in_training=True, late_terms=needs.late_terms, stays_compiled=not eager
+                layers,
+                batch,
+                needs.taps,
+                in_training=True,
+                late_terms=needs.late_terms,
+                stays_compiled=not eager,
+                with_slope=together,
             )
             recording = stack.enter_context(observed)
 
@@ -254,6 +264,14 @@ class Step(Replacement):
         if self.injection.forward_call is None:
             self.injection.learn(self.module, recording, batch.sample)
         return output
+
+    def _with_slope(self, regularizers: list[Regularizer], batch: AnnotatedBatch) -> tuple[nn.Module, WithSlope] | None:
+        """The module that makes the observed call, and what makes it together with its gradient."""
+        call = self.injection.forward_call
+        if call is None or self.module._compiler_ctx is not None:
+            return None
+        slopes = [regularizer.with_slope(batch, alone=len(regularizers) == 1) for regularizer in regularizers]
+        return None if slopes[0] is None else (find_layer(self.module, call.module), slopes[0])
 
     def _with_manual_backward(self, run: Callable[[], Any], penalise: Callable[[Tensor], Tensor], recording: Recording) -> Any:
         """Add the penalty to the first ``manual_backward`` after the forward pass; the returned loss is left alone."""

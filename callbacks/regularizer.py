@@ -24,7 +24,7 @@ from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
 from salreg.penalties import Penalty, SaliencyPenalty, gradient_norms
 from salreg.penalties.saliency import Differentiation
-from salreg.taps import Layer, Recording, check_layers
+from salreg.taps import Layer, Recording, WithSlope, check_layers
 
 _SKIPS_BEFORE_ERROR = 10
 _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
@@ -72,6 +72,9 @@ class SaliencyRegularizer(pl.Callback):
         differentiation: How the gradient of the saliency is taken: ``"exact"``, ``"finite_difference"``, or ``"auto"``, which
             is exact wherever that is possible; see ``SaliencyPenalty``.
         max_rows: Make the penalty from at most so many annotated samples of a batch.
+        compile: Compile the network's forward pass and the gradient at its input as one graph. The first penalised step runs
+            uncompiled, the second compiles, which takes up to minutes. A network that cannot be one graph, that reads token
+            numbers, or whose pass several regularizers share, runs uncompiled after a warning that says why.
         input: Of several annotated inputs, the name of the one that is penalised; by default each is, in units of its own, and
             logged as ``salreg/<input>/penalty`` and so on.
         forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only
@@ -106,6 +109,7 @@ class SaliencyRegularizer(pl.Callback):
         warmup_steps: int = 0,
         differentiation: Differentiation = "auto",
         max_rows: int | None = None,
+        compile: bool = False,
         input: str | None = None,
         forward_module: str | None = None,
         embedding: str | None = None,
@@ -120,9 +124,11 @@ class SaliencyRegularizer(pl.Callback):
             raise ValueError("A preset brings its own attribution and loss: give preset=... or attribution=... and loss=...")
         self.penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
         if isinstance(self.penalty, SaliencyPenalty):
-            self.penalty.differentiate(differentiation, max_rows)
-        elif (differentiation, max_rows) != ("auto", None):
-            raise ValueError(f"differentiation and max_rows are for penalties made of a saliency map, not for {self.penalty}.")
+            self.penalty.differentiate(differentiation, max_rows, compile)
+        elif (differentiation, max_rows, compile) != ("auto", None, False):
+            raise ValueError(
+                f"differentiation, max_rows and compile are for penalties made of a saliency map, not for {self.penalty}."
+            )
         self.weight = weight
         self.every_n_steps = every_n_steps
         self.warmup_steps = warmup_steps
@@ -153,11 +159,13 @@ class SaliencyRegularizer(pl.Callback):
         check_layers(pl_module, [*self.layers(), *(name for name in (self.forward_module, self.embedding) if name is not None)])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if is_compiled(pl_module) and (self.penalty.exact or pl_module._compiler_ctx is not None):
+        by_salreg = self.penalty.compiled is not None
+        if is_compiled(pl_module) and ((self.penalty.exact and not by_salreg) or pl_module._compiler_ctx is not None):
             rank_zero_warn(
                 "Compiled modules have no second derivative, so penalised steps run them uncompiled; all other steps stay "
                 "compiled. every_n_steps > 1 keeps more of the speed; differentiation='finite_difference' keeps all of it "
-                "where the network is smooth and the network rather than the LightningModule is compiled."
+                "where the network is smooth, and compile=True compiles penalised steps, too, if the network rather than the "
+                "LightningModule is compiled."
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -208,6 +216,14 @@ class SaliencyRegularizer(pl.Callback):
             exact=any(penalty.exact for penalty in penalties.values()),
             late_terms=any(penalty.late_terms for penalty in penalties.values()),
         )
+
+    def with_slope(self, batch: AnnotatedBatch, alone: bool) -> WithSlope | None:
+        together = self.penalty.with_slope(find_target(batch.sample, self.target))
+        shared = not alone or list(annotations_by_input(batch.annotation, self.input)) != [None]
+        if together is not None and shared and self.penalty.compiled is not None:
+            self.penalty.compiled.give_up("several regularizers, or several annotated inputs, share the forward pass")
+            return None
+        return together
 
     def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
         target = find_target(batch.sample, self.target)

@@ -121,6 +121,7 @@ def _callbacks(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Cal
         warmup_steps=config.saliency.warmup_steps,
         differentiation=config.saliency.differentiation,
         max_rows=config.saliency.max_rows,
+        compile=config.saliency.compile,
     )
     return [
         regularizer,

@@ -23,6 +23,8 @@ from salreg.random_state import RandomState, cuda_devices
 from salreg.token_tap import TokenTap, token_numbers
 
 Layer = str | nn.Module
+#: From a module, its arguments and the tap among these to the output and, where it can be had, the gradient at the tap.
+WithSlope = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], tuple[Any, Tensor | None]]
 
 #: In place of a layer's name: the last convolution that the model holds.
 LAST_CONV = "last_conv"
@@ -44,6 +46,7 @@ class Recording:
         args: Its positional arguments, as the caller gave them.
         kwargs: Its keyword arguments, likewise.
         late: Room for terms of the loss that run the call again; None unless asked for.
+        slope: The gradient at the input, where it was taken together with the call.
         problem: Why an observation without taps failed, where it did; with taps the same is raised.
     """
 
@@ -62,6 +65,7 @@ class Recording:
         late_terms: bool = False,
         in_training: bool | None = None,
         stays_compiled: bool = False,
+        with_slope: tuple[nn.Module, WithSlope] | None = None,
     ) -> None:
         self.logits: Tensor | None = None
         self.module: nn.Module | None = None
@@ -81,6 +85,11 @@ class Recording:
         self._shift = shift or {}
         self._late_terms = late_terms
         self._stays_compiled = stays_compiled
+        self._graph_of: nn.Module | None = None
+        self._with_slope: WithSlope | None = None
+        if with_slope is not None:
+            self._graph_of, self._with_slope = with_slope
+        self.slope: Tensor | None = None
         self.late: LateTerms | None = None
         self._draws: RandomState | None = None
         self._drew = False
@@ -192,6 +201,11 @@ class Recording:
     def model(self) -> nn.Module:
         """The module that owns the pass."""
         return self._model
+
+    @property
+    def is_one_call(self) -> bool:
+        """Whether the module that received a floating point input also returned the logits."""
+        return self._input is not None and self._tokens is None and self._forward_module in (None, self.module)
 
     @property
     def is_tapped(self) -> bool:
@@ -311,11 +325,16 @@ class Recording:
 
     @contextmanager
     def _hooked(self) -> Iterator["Recording"]:
-        hidden = self._hidden() if self._stays_compiled else set()
+        hidden = {
+            inner
+            for closed in filter(self._is_closed, _everywhere(self._model))
+            for inner in closed.modules()
+            if inner is not closed
+        }
         with ExitStack() as hooks:
             for module in self._observed_modules(hidden):
-                if self._stays_compiled and getattr(module, "_compiled_call_impl", None) is not None:
-                    hooks.enter_context(self._around_compiled(module))
+                if module is self._graph_of or (self._is_closed(module) and module._compiled_call_impl is not None):
+                    hooks.enter_context(self._around(module))
                     continue
                 for handle in (
                     module.register_forward_pre_hook(self._on_call, with_kwargs=True),
@@ -339,28 +358,31 @@ class Recording:
             trainable.append(self._forward_module)
         return trainable
 
-    def _hidden(self) -> set[nn.Module]:
-        """The modules inside compiled ones."""
-        compiled = [module for module in _everywhere(self._model) if is_compiled_itself(module)]
-        return {inner for module in compiled for inner in module.modules() if inner is not module}
+    def _is_closed(self, module: nn.Module) -> bool:
+        """Whether hooks inside the module would not be called: it is compiled, or becomes one graph with its gradient."""
+        return module is self._graph_of or (self._stays_compiled and is_compiled_itself(module))
 
     @contextmanager
-    def _around_compiled(self, module: nn.Module) -> Iterator[None]:
-        """What hooks do, around a module that was compiled in place, which does not call any."""
-        compiled = module._compiled_call_impl
-        assert compiled is not None
+    def _around(self, module: nn.Module) -> Iterator[None]:
+        """What hooks do, around a module that does not call any, or that is called in another way."""
+        own = module._compiled_call_impl
 
         def call(*args: Any, **kwargs: Any) -> Any:
             args, kwargs = self._on_call(module, args, kwargs) or (args, kwargs)
-            output = compiled(*args, **kwargs)
+            tap = self._input if module is self._graph_of and self.logits is None and not self._ignored() else None
+            if tap is not None and self._with_slope is not None:
+                output, self.slope = self._with_slope(module, args, kwargs, tap)
+            else:
+                run: Callable[..., Any] = own or module._call_impl
+                output = run(*args, **kwargs)
             self._on_return(module, args, output)
             return output
 
-        module._compiled_call_impl = call
+        vars(module)["_compiled_call_impl"] = call  # past what torch.compile returned, which hands attributes on
         try:
             yield
         finally:
-            module._compiled_call_impl = compiled
+            vars(module)["_compiled_call_impl"] = own
 
     def _embeddings(self) -> list[nn.Module]:
         if self._embedding is not None:
@@ -416,7 +438,8 @@ class Recording:
             return given
         self._input = given if given.requires_grad else _leaf(given)
         self._taps_of[id(given)] = (given, self._input, None)
-        return self._input.clone()  # so that an in-place operation of the model finds no leaf and spoils no tap
+        # A clone, so that an in-place operation of the model finds no leaf and spoils no tap.
+        return self._input if self._graph_of is not None else self._input.clone()
 
     def _tapped_tokens(self, embedded: Tensor) -> Tensor:
         """What the model gets in place of embedded tokens."""
@@ -501,6 +524,7 @@ def record(
     late_terms: bool = False,
     in_training: bool | None = None,
     stays_compiled: bool = False,
+    with_slope: tuple[nn.Module, WithSlope] | None = None,
 ) -> Iterator[Recording]:
     """Observe the forward pass that runs inside the ``with`` block.
 
@@ -518,6 +542,8 @@ def record(
         late_terms: Whether to make room for terms of the loss that run the call again (``Recording.late``).
         stays_compiled: Whether compiled modules are only observed from outside, as hooks inside are not called. By default they
             have to run uncompiled.
+        with_slope: The module that makes the observed call, and what makes this call and takes the gradient at its input in one
+            go (``Recording.slope``); modules inside are not seen.
         in_training: Whether calls without gradients are another network's, and passed over; by default where there are taps.
 
     Raises:
@@ -537,6 +563,7 @@ def record(
         late_terms=late_terms,
         in_training=in_training,
         stays_compiled=stays_compiled,
+        with_slope=with_slope,
     )
     with recording._hooked():
         yield recording

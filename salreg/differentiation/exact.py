@@ -66,11 +66,11 @@ def remedy(operators: Sequence[str]) -> str:
 
 
 @contextmanager
-def twice_differentiable(model: nn.Module) -> Iterator[None]:
-    """Run a forward pass on kernels that have a second derivative: unfused attention, recurrence without cuDNN, nothing
-    compiled."""
+def twice_differentiable(model: nn.Module, *, compiled: bool = False) -> Iterator[None]:
+    """Run a forward pass on kernels that have a second derivative: unfused attention, recurrence without cuDNN, and nothing
+    compiled unless it is with its gradient."""
     with ExitStack() as stack:
-        if is_compiled(model):
+        if is_compiled(model) and not compiled:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if torch.cuda.is_available() and any(isinstance(module, nn.RNNBase) for module in model.modules()):

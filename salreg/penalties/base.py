@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -12,10 +13,11 @@ from torch import Tensor, nn
 
 from salreg import annotations
 from salreg.attributions import Attribution
+from salreg.compiled_slope import CompiledSlope
 from salreg.differentiation import Differences, explained, twice_differentiable
 from salreg.distributed import sum_over_ranks
 from salreg.losses.base import Needs, PerSample, mean_over_scored
-from salreg.taps import Layer, Recording, record
+from salreg.taps import Layer, Recording, WithSlope, record
 
 # Annotated samples that may pass before it is an error that none carries the marks a penalty works on.
 _PATIENCE = 32
@@ -72,6 +74,8 @@ class Penalty(ABC):
     needs: Needs = "either"
     #: The attribution that the penalty is made from, where it is made from one.
     attribution: Attribution | None = None
+    #: What compiles the forward pass together with its gradient, where that is wanted.
+    compiled: CompiledSlope | None = None
     #: How the gradient is taken and why, once that was decided.
     way: str = ""
 
@@ -98,21 +102,29 @@ class Penalty(ABC):
         """Whether the samples that are differentiated get a forward pass of their own, so that the training's needs no taps."""
         return False
 
+    def with_slope(self, target: Tensor | None) -> WithSlope | None:
+        """What makes the forward pass and takes its gradient in one go, where that is wanted and possible."""
+        if self.compiled is None or self.compiled.problem or not self.way:
+            return None
+        return partial(self.compiled, target=target)
+
     @abstractmethod
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
         """The penalty of each sample of a recorded forward pass; called only if a sample of some process is annotated, or if
         the penalty needs no annotation."""
 
     @contextmanager
-    def watch(self, model: nn.Module, annotation: Tensor | None = None) -> Iterator["Watch"]:
+    def watch(self, model: nn.Module, annotation: Tensor | None = None, target: Tensor | None = None) -> Iterator["Watch"]:
         """Observe the first call of ``model`` inside the ``with`` block.
 
         Args:
             model: What is called.
             annotation: The batch's, if it is known already: where few samples are annotated, only these are differentiated.
+            target: True classes ``(B,)``, which a compiled step needs now if its score does.
         """
         taps = annotation is None or not self.apart(annotation, model)
-        kernels = twice_differentiable(model) if taps and self.exact else nullcontext()
+        together = self.with_slope(target) if taps else None
+        kernels = twice_differentiable(model, compiled=together is not None) if taps and self.exact else nullcontext()
         observed = record(
             model,
             self.layers,
@@ -121,6 +133,7 @@ class Penalty(ABC):
             in_training=True,
             late_terms=self.late_terms,
             stays_compiled=not self.exact,
+            with_slope=None if together is None else (model, together),
         )
         with kernels, observed as recording:
             yield Watch(self, recording)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from salreg import annotations, attributions, losses, scores
 from salreg.attributions import Attribution
 from salreg.attributions.base import TapAttribution
+from salreg.compiled_slope import CompiledSlope
 from salreg.differentiation import (
     Differences,
     FiniteDifference,
@@ -53,9 +54,12 @@ class SaliencyPenalty(Penalty):
             no second derivative.
         max_rows: Make the penalty from at most so many annotated samples of a batch, chosen at random; not with BatchNorm in
             train mode.
+        compile: Compile the forward pass and the gradient at its floating point input as one graph, from the second penalised
+            pass on; see ``salreg.compiled_slope``.
 
     Raises:
-        ValueError: Another word, fewer than one row, or differences of a map that is not made of one gradient.
+        ValueError: Another word, fewer than one row, differences of a map that is not made of one gradient, or ``compile``
+            beside differences, ``max_rows``, or a map that is not made of one gradient at the input.
 
     Example:
         >>> import torch
@@ -80,15 +84,16 @@ class SaliencyPenalty(Penalty):
         *,
         differentiation: Differentiation = "auto",
         max_rows: int | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.attribution = attributions.resolve(attribution)
         self.loss = losses.resolve(loss)
         self.needs = self.loss.needs
         self.spread = InputSpread()
-        self.differentiate(differentiation, max_rows)
+        self.differentiate(differentiation, max_rows, compile)
 
-    def differentiate(self, differentiation: Differentiation, max_rows: int | None = None) -> None:
+    def differentiate(self, differentiation: Differentiation, max_rows: int | None = None, compile: bool = False) -> None:
         """Choose how the gradient is taken; see the class."""
         if isinstance(differentiation, str) and differentiation not in ("auto", "exact", "finite_difference"):
             raise ValueError(f"differentiation is auto, exact or finite_difference, not {differentiation!r}.")
@@ -100,6 +105,17 @@ class SaliencyPenalty(Penalty):
                 f"Differences are for maps made of one gradient at one tap, which {type(self.attribution).__name__} is not. "
                 "Take differentiation='exact'."
             )
+        if compile and (
+            by_differences not in ("auto", "exact")
+            or max_rows is not None
+            or not isinstance(self.attribution, TapAttribution)
+            or self.attribution.layer is not None
+        ):
+            raise ValueError(
+                "compile=True is for exact gradients at the input, of all samples: not with differentiation="
+                f"{differentiation!r}, max_rows={max_rows} or {type(self.attribution).__name__}."
+            )
+        self.compiled = CompiledSlope(self.attribution.score) if compile else None
         self.differentiation = by_differences
         self.max_rows = max_rows
         self.way = ""
@@ -252,4 +268,15 @@ class SaliencyPenalty(Penalty):
             self._settled, self.way = FiniteDifference(), f"finite differences: there is no second derivative of {operators}"
         else:
             self.way = "a second derivative"
+        if self.compiled is not None:
+            self._see_whether_it_compiles(recording)
         return self._settled
+
+    def _see_whether_it_compiles(self, recording: Recording) -> None:
+        assert self.compiled is not None
+        if self._settled is not None:
+            self.compiled.give_up(f"the gradient is taken by {self.way}")
+        elif not recording.is_one_call:
+            self.compiled.give_up("the network reads token numbers, or its logits come from another module than gets the input")
+        else:
+            self.way += ", compiled as one graph with the forward pass from the next step on (compiling takes up to minutes)"
