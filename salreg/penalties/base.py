@@ -155,6 +155,7 @@ class Penalty(ABC):
         annotation = recording.without_padding(annotation.to(logits.device))
         if self.needs != "nothing":
             if not sum_over_ranks(annotations.is_annotated(annotation).sum()):
+                self.look_at(recording)
                 return Measured(logits.new_zeros(()), None, annotation, scored=0, undefined=0)
             self._notice_marks(annotation)
         recording, target, annotation = self.on_rows(recording, target, annotation)
@@ -179,6 +180,9 @@ class Penalty(ABC):
     ) -> tuple[Recording, Tensor | None, Tensor]:
         """The samples that the penalty is made from: by default all."""
         return recording, target, annotation
+
+    def look_at(self, recording: Recording) -> None:  # noqa: B027  # nothing to find out by default
+        """Find out whether the network can be penalised from a pass in which no sample is annotated."""
 
     def error_of(self, value: Tensor, recording: Recording, target: Tensor | None, annotation: Tensor) -> float | None:
         """How far the gradient of a value by differences is from the exact one, if that is to be looked at now."""

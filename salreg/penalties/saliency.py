@@ -143,6 +143,8 @@ class SaliencyPenalty(Penalty):
         if couples_samples(model) or (self.exact and is_compiled(model)):
             return False
         count = int(annotations.is_annotated(annotation).sum())
+        if not count and not self.way:
+            return False  # what the network allows is looked up in the first pass, annotated or not
         return min(count, self.max_rows or count) <= _FEW * len(annotation)
 
     def on_rows(
@@ -168,6 +170,9 @@ class SaliencyPenalty(Penalty):
         self._measured += 1
         how = self._how(recording)
         return self._exactly(recording, target, annotation) if how is None else self._nearly(how, recording, target, annotation)
+
+    def look_at(self, recording: Recording) -> None:
+        self._how(recording)
 
     def error_of(self, value: Tensor, recording: Recording, target: Tensor | None, annotation: Tensor) -> float | None:
         how = self._settled

@@ -83,6 +83,17 @@ def test_kinks_are_found_out_before_a_parameter_changes():
     assert same(module, initial)
 
 
+def test_what_cannot_be_differentiated_twice_is_found_out_long_before_the_first_annotated_batch():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Hardsigmoid(), nn.Linear(8, 3))
+    x, y, annotations = images(24)
+    annotations[:16] = 0
+    module, seen = fresh(lambda: Lit(net)), []
+    module.on_before_zero_grad = seen.append
+    with pytest.raises(RuntimeError, match="no second derivative of Hardsigmoid.*Replace nn.Hardsigmoid"):
+        fit(module, regularizer(), data=DataLoader(AnnotatedDataset(TensorDataset(x, y), annotations), 8))
+    assert not seen
+
+
 def test_a_compiled_network_stays_compiled_and_trains_the_same():
     exact, nearly = fresh(smooth), fresh(smooth)
     fit(exact, regularizer(differentiation="exact"))
