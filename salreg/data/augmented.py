@@ -1,4 +1,7 @@
-"""Images and their annotations, resized, flipped and cropped together."""
+"""Images and their annotations, moved together."""
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -7,6 +10,7 @@ from torch.utils.data import Dataset
 
 from salreg.annotations import resized
 from salreg.data.annotated_dataset import AnnotatedDataset, AnnotatedSample
+from salreg.data.joint_transform import joint_transform
 from salreg.taps import replace_tensor, tensors_in
 
 
@@ -21,10 +25,13 @@ class Augmented(Dataset[AnnotatedSample]):
         size: ``(H, W)`` to bring image (bilinear, antialiased) and annotation (nearest neighbour) to; None keeps the size.
         flip: Mirror every other image, left to right.
         crop: Shift images by up to so many pixels in each direction; what comes in is black and unknown.
+        transform: Of ``torchvision.transforms.v2`` or ``kornia.augmentation``, or a function of an image and its annotation
+            (``salreg.data.joint_transform``), applied last.
 
     Raises:
         TypeError: ``base`` is no ``AnnotatedDataset``.
-        ValueError: A negative crop or, when a sample is read, an annotation of another size than its image.
+        ValueError: A negative crop or, when a sample is read, an annotation of another size than its image, before or after
+            the transform.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -37,7 +44,13 @@ class Augmented(Dataset[AnnotatedSample]):
     """
 
     def __init__(
-        self, base: AnnotatedDataset, size: tuple[int, int] | None = None, *, flip: bool = False, crop: int = 0
+        self,
+        base: AnnotatedDataset,
+        size: tuple[int, int] | None = None,
+        *,
+        flip: bool = False,
+        crop: int = 0,
+        transform: Callable[..., Any] | None = None,
     ) -> None:
         if not isinstance(base, AnnotatedDataset):
             raise TypeError(f"Marks move with the images of an AnnotatedDataset, not of {type(base).__name__}.")
@@ -47,6 +60,7 @@ class Augmented(Dataset[AnnotatedSample]):
         self.size = size
         self.flip = flip
         self.crop = crop
+        self.transform = None if transform is None else joint_transform(transform)
 
     def __len__(self) -> int:
         return len(self.base)
@@ -55,10 +69,11 @@ class Augmented(Dataset[AnnotatedSample]):
         original = self.base[index]
         marks = original.only_annotation
         given = next(tensor for tensor in tensors_in(original.sample) if tensor.ndim == 3)
-        if marks.shape[-2:] != given.shape[-2:]:
-            sizes = tuple(marks.shape[-2:]), tuple(given.shape[-2:])
-            raise ValueError(f"The annotation of sample {index} is of size (H, W) = {sizes[0]}, its image of {sizes[1]}.")
+        _check_sizes(index, given, marks)
         image, annotation = self._moved(given, marks)
+        if self.transform is not None:
+            image, annotation = self.transform(image, annotation)
+            _check_sizes(index, image, annotation, " after the transform")
         return AnnotatedSample(replace_tensor(original.sample, given, image), annotation)
 
     def _moved(self, image: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,3 +89,9 @@ class Augmented(Dataset[AnnotatedSample]):
                 pad(one, [self.crop] * 4)[..., top : top + height, left : left + width] for one in (image, annotation)
             )
         return image, annotation
+
+
+def _check_sizes(index: int, image: Tensor, annotation: Tensor, when: str = "") -> None:
+    sizes = tuple(annotation.shape[-2:]), tuple(image.shape[-2:])
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"The annotation of sample {index} is of size (H, W) = {sizes[0]}, its image of {sizes[1]}{when}.")

@@ -28,7 +28,8 @@ class Census(pl.Callback):
             tensors = sum(issubclass(type(one), torch.Tensor) for one in alive)
             nodes = sum(issubclass(type(one), torch.autograd.graph.Node) for one in alive)
             self.counts.append({"tensors": tensors, "nodes": nodes, "hooks": hooks_of(module)})
-            pages = int(Path("/proc/self/statm").read_text().split()[1]) if os.path.exists("/proc/self/statm") else 0
+            memory = Path("/proc/self/statm")  # Linux's
+            pages = int(memory.read_text().split()[1]) if memory.exists() else 0
             self.megabytes.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
 
