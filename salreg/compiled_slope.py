@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._dynamo.exc import TorchDynamoException
 
 from salreg import scores
 from salreg.taps import find_logits, replace_tensor
@@ -56,13 +55,15 @@ class CompiledSlope:
         """The output of ``module(*args, **kwargs)``, and the gradient of the score at ``tap``, one of the arguments; None
         where there is no such graph."""
         if not self.problem:
+            import torch._dynamo as dynamo  # takes a second, which only those who compile should wait
+
             try:
                 with (
-                    torch._dynamo.config.patch(_ONE_GRAPH),
+                    dynamo.config.patch(_ONE_GRAPH),
                     torch._functorch.config.patch(donated_buffer=False),  # so that users may keep the graph
                 ):
                     return self._compiled()(module, args, kwargs, tap, target)
-            except (TorchDynamoException, AttributeError, TypeError) as error:  # the latter two: an older PyTorch
+            except (dynamo.exc.TorchDynamoException, AttributeError, TypeError) as error:  # the latter two: an older PyTorch
                 self.give_up(f"{type(module).__name__} cannot be one graph: {_what_broke(error)}")
         return _call(module, args, kwargs, tap), None
 
