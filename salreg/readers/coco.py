@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from salreg.names import nearest
+from salreg.readers.optional import optional
 from salreg.readers.regions import Regions, Shapes, Side, check_sides, image_name
 
 
@@ -17,8 +18,7 @@ class _Instances(Shapes):
     __slots__ = ()
 
     def mask(self, shapes: list[Any]) -> Tensor:
-        from pycocotools import mask as coco  # of an optional extra
-
+        coco = optional("pycocotools.mask", "coco")
         height, width = self.size
         encoded: list[Any] = []
         for shape in shapes:
@@ -44,6 +44,7 @@ def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Reg
 
     Raises:
         FileNotFoundError: There is no such file.
+        ModuleNotFoundError: pycocotools is not installed.
         ValueError: No COCO file, a category that it does not have, or an annotation of an image or category that it does not
             list.
 
@@ -58,6 +59,7 @@ def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Reg
         [[[-1, -1, 0], [0, 0, 0]]]
     """
     check_sides(categories)
+    optional("pycocotools.mask", "coco")  # now, rather than when the first region is drawn
     try:
         content = json.loads(Path(path).read_text("utf-8"))
         names = {one["id"]: one["name"] for one in content["categories"]}

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from salreg.readers.drawing import Painted, check_labels, polygon, rectangle
+from salreg.readers.optional import optional
 from salreg.readers.regions import Regions, Side, check_sides, image_name
 
 _SHAPES = ("box", "polygon", "mask")
@@ -40,6 +41,7 @@ def read_cvat(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions
 
     Raises:
         FileNotFoundError: There is no such file.
+        ModuleNotFoundError: defusedxml is not installed.
         ValueError: No such XML, an entity in it, or a label that no shape has.
 
     Example:
@@ -51,13 +53,12 @@ def read_cvat(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions
         >>> read_cvat(path, {"ruler": "spurious"})["003"].draw((2, 3)).tolist()
         [[[-1, -1, 0], [0, 0, 0]]]
     """
-    from defusedxml import DefusedXmlException, ElementTree  # of an optional extra
-
+    defusedxml, tree = optional("defusedxml", "cvat"), optional("defusedxml.ElementTree", "cvat")
     check_sides(labels)
     found: dict[str, Regions] = {}
     seen: set[str] = set()
     try:
-        for image in ElementTree.parse(path).getroot().iter("image"):
+        for image in tree.parse(path).getroot().iter("image"):
             shapes = _Drawing(
                 f"{path}, image {image.attrib['name']!r}", (int(image.attrib["height"]), int(image.attrib["width"]))
             )
@@ -68,7 +69,7 @@ def read_cvat(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions
                     shapes.marks.setdefault(labels[label], []).append(dict(shape.attrib))
             if shapes.marks:
                 found[image_name(image.attrib["name"], str(path))] = shapes
-    except (ElementTree.ParseError, DefusedXmlException, KeyError) as error:
+    except (tree.ParseError, defusedxml.DefusedXmlException, KeyError) as error:
         raise ValueError(f"{path} is no XML of CVAT for images: {type(error).__name__} {error}.") from error
     check_labels(labels, seen, path)
     return found

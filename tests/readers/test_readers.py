@@ -1,6 +1,7 @@
 """Files of annotation tools, read and brought to the samples of a dataset."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -313,3 +314,12 @@ def test_names_match_where_one_is_the_only_end_of_the_other():
     assert unmatched(["a.jpg", "b.jpg"], ["x/a", "y/a", "y/b"]) == ["a.jpg"]
     assert unmatched(["a.jpg", "mole/a.jpg", "c.jpg"], ["photos/mole/a", "c"]) == ["a.jpg", "mole/a.jpg"]
     assert unmatched(["a.jpg", "mole/a.jpg", "c.jpg"], ["mole/a", "c"]) == ["a.jpg"]
+
+
+@pytest.mark.parametrize(("read", "library", "extra"), [(read_coco, "pycocotools", "coco"), (read_cvat, "defusedxml", "cvat")])
+def test_a_library_that_is_missing_is_named_with_what_to_install(tmp_path, monkeypatch, read, library, extra):
+    for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ModuleNotFoundError, match=rf"{library} is needed .* pip install 'salreg\[{extra}\]'"):
+        read(tmp_path / "marks", {"ruler": "spurious"})
