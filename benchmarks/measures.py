@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.models import Batch
-from benchmarks.ways import Loss, plain
+from benchmarks.ways import Loss
 
 
 def seconds(step: Callable[[], None], repeats: int, device: str = "cpu") -> float:
@@ -95,16 +95,9 @@ class _Kept:
         self.of.change(self.where, self.size, -1)
 
 
-def gradient_of_penalty(model: nn.Module, loss: Loss, batch: Batch) -> list[Tensor | None]:
-    """What the penalty adds to the gradient of the plain step; buffers stay as they are."""
-    buffers = [buffer.clone() for buffer in model.buffers()]
-    found = []
-    for one in (loss, plain):
-        value = one(model, batch)
-        found.append(torch.autograd.grad(value, list(model.parameters()), materialize_grads=True))
-        for buffer, kept in zip(model.buffers(), buffers, strict=True):
-            buffer.data.copy_(kept)
-    return [with_it - without for with_it, without in zip(*found, strict=True)]
+def gradient_of(model: nn.Module, loss: Loss, batch: Batch) -> list[Tensor | None]:
+    """The gradient of a loss in every parameter, zeros where there is none."""
+    return list(torch.autograd.grad(loss(model, batch), list(model.parameters()), materialize_grads=True))
 
 
 def _wait(device: str) -> None:

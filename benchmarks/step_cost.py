@@ -17,6 +17,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 
 import pytorch_lightning as pl
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks import ways
-from benchmarks.measures import gradient_of_penalty, peak_memory, ratios, step_of
+from benchmarks.measures import gradient_of, peak_memory, ratios, step_of
 from benchmarks.models import CASES, LARGE, Batch, Case, images, resnet
 from benchmarks.ways import Loss
 from salreg import AnnotatedDataset, presets
@@ -41,13 +42,13 @@ SHARES = (1.0, 0.25, 0.05)
 EXACT, FOURTH, CAM, SECOND = "exact", "exact, every 4th step", "Grad-CAM", "second forward"
 
 
-def ways_of(name: str, share: float, compile: bool = False) -> dict[str, Callable[[], Loss]]:
+def ways_of(name: str, share: float, compile: bool = False) -> dict[str, Callable[..., Loss]]:
     """What is compared on a model."""
-    chosen: dict[str, Callable[[], Loss]] = {EXACT: ways.exact, "differences, one side": ways.differences}
+    chosen: dict[str, Callable[..., Loss]] = {EXACT: ways.exact, "differences, one side": ways.differences}
     if share == 1:
         if compile and name != "lstm":  # token numbers do not compile
             chosen["exact, one graph"] = ways.one_graph
-        chosen["differences, two sides"] = lambda: ways.differences(2)
+        chosen["differences, two sides"] = partial(ways.differences, 2)
         chosen[FOURTH] = ways.every_fourth
         if name in ("cnn", "resnet", "resnet50"):
             chosen[CAM] = ways.grad_cam
@@ -79,7 +80,7 @@ def measure(name: str, case: Case, options: argparse.Namespace) -> None:
             held = peak_memory(copy.deepcopy(model), losses[EXACT if way == FOURTH else way], batch, options.device)
             cells.append(f"{held / memory:5.2f}x")
             if way not in (FOURTH, CAM, SECOND) and options.device == "cpu":
-                cells.append(f"{_error(model, batch, makers[way]()):.0e}")
+                cells.append(f"{_error(model, batch, makers[way](alone=True)):.0e}")
             print(f"    {way:24} {'   '.join(cells)}", flush=True)
 
 
@@ -108,8 +109,8 @@ def _is_possible(net: nn.Module, loss: Loss, batch: Batch, way: str) -> bool:
 def _error(model: nn.Module, batch: Batch, loss: Loss) -> float:
     """Of the penalty's gradient, against exact second derivatives in double precision."""
     x = batch.x.double() if batch.x.is_floating_point() else batch.x
-    exact = gradient_of_penalty(copy.deepcopy(model).double(), ways.exact(), Batch(x, batch.y, batch.annotation))
-    return relative_error(gradient_of_penalty(copy.deepcopy(model), loss, batch), exact)
+    exact = gradient_of(copy.deepcopy(model).double(), ways.exact(alone=True), Batch(x, batch.y, batch.annotation))
+    return relative_error(gradient_of(copy.deepcopy(model), loss, batch), exact)
 
 
 def preset_ways(name: str) -> Mapping[str, Loss]:

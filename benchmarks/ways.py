@@ -30,26 +30,30 @@ def second_forward(model: nn.Module, batch: Batch) -> Tensor:
     return loss + ((batch.annotation < 0) * gradient).square().flatten(1).sum(1).mean()
 
 
-def with_penalty(penalty: Penalty) -> Loss:
+def with_penalty(penalty: Penalty, alone: bool = False) -> Loss:
+    """The plain loss and the penalty, or the penalty alone."""
+
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         with penalty.watch(model, batch.annotation, batch.y) as watch:
             logits = logits_of(model(batch.x))
-        return cross_entropy(logits, batch.y) + watch.penalty(batch.y, batch.annotation)
+        added = watch.penalty(batch.y, batch.annotation)
+        return added if alone else cross_entropy(logits, batch.y) + added
 
     return loss
 
 
-def exact() -> Loss:
-    return with_penalty(SaliencyPenalty(differentiation="exact"))
+def exact(alone: bool = False) -> Loss:
+    return with_penalty(SaliencyPenalty(differentiation="exact"), alone)
 
 
-def one_graph() -> Loss:
+def one_graph(alone: bool = False) -> Loss:
     """Compiled together with the forward pass."""
-    return with_penalty(SaliencyPenalty(compile=True))
+    return with_penalty(SaliencyPenalty(compile=True), alone)
 
 
-def differences(sides: int = 1) -> Loss:
-    return with_penalty(SaliencyPenalty(differentiation=FiniteDifference(sides=sides, allow_kinks=True, check_every=0)))
+def differences(sides: int = 1, alone: bool = False) -> Loss:
+    how = FiniteDifference(sides=sides, allow_kinks=True, check_every=0)
+    return with_penalty(SaliencyPenalty(differentiation=how), alone)
 
 
 def every_fourth() -> Loss:
