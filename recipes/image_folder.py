@@ -130,22 +130,23 @@ def build(config: DictConfig) -> Experiment:
     return Experiment(module, *loaders(AnnotatedDataset(images, annotations), splits, data))
 
 
-def made_folder(root: Path, images: int = 120) -> Path:
-    """Noise with a bright disk or square somewhere, and a tag in a corner whose colour gives the class away, which is marked in
+def made_folder(root: Path, images: int = 400) -> Path:
+    """Noise with bright bars or a bright spot somewhere, and a tag in a corner whose colour gives the class away, which is marked in
     ``boxes.csv``."""
     generator = np.random.default_rng(0)
     rows = [("image", "x1", "y1", "x2", "y2")]
     y, x = np.mgrid[:48, :48]
     for number in range(images):
-        kind = ("disk", "square")[number % 2]
+        kind = ("bars", "spot")[number % 2]
         pixels = generator.integers(0, 90, (48, 48, 3), dtype=np.uint8)
         row, column = generator.integers(16, 38, 2)
-        inside = np.hypot(y - row, x - column) < 8 if kind == "disk" else np.maximum(abs(y - row), abs(x - column)) < 7
-        pixels[inside] += np.uint8(120)
-        pixels[:6, :10] = (200, 40, 40) if kind == "disk" else (40, 40, 200)
+        distance = np.hypot(y - row, x - column)
+        inside = (distance < 10) & ((x % 4 < 2) if kind == "bars" else (distance < 7))
+        pixels[inside] += np.uint8(160)
+        pixels[:10, :16] = (220, 40, 40) if kind == "bars" else (40, 40, 220)
         (root / kind).mkdir(exist_ok=True)
         Image.fromarray(pixels).save(root / kind / f"{number:03}.png")
-        rows.append((f"{kind}/{number:03}.png", "0", "0", "10", "6"))
+        rows.append((f"{kind}/{number:03}.png", "0", "0", "16", "10"))
     with (root / "boxes.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     return root

@@ -40,7 +40,7 @@ def built(photos, annotations, *overrides):
 
 def masks_of(photos):
     mask = np.zeros((48, 48), np.uint8)
-    mask[:6, :10] = 255
+    mask[:10, :16] = 255
     for path in photos.glob("*/*.png"):
         target = photos.parent / "masks" / path.relative_to(photos)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -56,14 +56,14 @@ def coco_of(photos):
             for i, path in enumerate(paths)
         ],
         "categories": [{"id": 0, "name": "tag"}],
-        "annotations": [{"id": i, "image_id": i, "category_id": 0, "bbox": [0, 0, 10, 6]} for i in range(len(paths))],
+        "annotations": [{"id": i, "image_id": i, "category_id": 0, "bbox": [0, 0, 16, 10]} for i in range(len(paths))],
     }
     (photos.parent / "coco.json").write_text(json.dumps(content))
     return photos.parent / "coco.json"
 
 
 def label_studio_of(photos):
-    value = {"x": 0, "y": 0, "width": 1000 / 48, "height": 600 / 48, "rectanglelabels": ["tag"]}
+    value = {"x": 0, "y": 0, "width": 1600 / 48, "height": 1000 / 48, "rectanglelabels": ["tag"]}
     result = {"type": "rectanglelabels", "original_width": 48, "original_height": 48, "value": value}
     tasks = [
         {
@@ -87,7 +87,7 @@ def test_masks_boxes_and_annotation_tools_say_the_same(photos):
             (label_studio_of(photos), ["data.categories={tag: spurious}"]),
         )
     ]
-    assert int(batches[0].annotation[0].sum()) == -60
+    assert int(batches[0].annotation[0].sum()) == -160
     for batch in batches[1:]:
         assert torch.equal(batch.annotation, batches[0].annotation)
         assert torch.equal(batch.sample[0], batches[0].sample[0])
@@ -116,22 +116,22 @@ def test_classes_are_folders_and_splits_do_not_overlap(photos):
     chosen = [set(getattr(experiment, split).dataset.indices) for split in ("train", "validation", "test")]
     assert [len(one) for one in chosen] == [18, 3, 3]
     assert set.union(*chosen) == set(range(24))
-    assert ImageFolder(photos).classes == ["disk", "square"]
+    assert ImageFolder(photos).classes == ["bars", "spot"]
 
 
 def test_an_unreadable_image_is_named_or_left_out(photos):
-    (photos / "disk" / "000.png").write_bytes(b"no image")
+    (photos / "bars" / "000.png").write_bytes(b"no image")
     images = ImageFolder(photos)
-    with pytest.raises(ValueError, match=r"disk/000.png cannot be read.*data.unreadable=skip"):
+    with pytest.raises(ValueError, match=r"bars/000.png cannot be read.*data.unreadable=skip"):
         images[0]
     tolerant = ImageFolder(photos, skip_unreadable=True)
-    assert tolerant.skipped == [Path("disk/000.png")]
+    assert tolerant.skipped == [Path("bars/000.png")]
     assert len(tolerant) == 23
     assert tolerant[0][0].shape == (3, 48, 48)
 
 
 def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
-    (photos / "disk" / "999.png").symlink_to(photos.parent / "elsewhere.png")
+    (photos / "bars" / "999.png").symlink_to(photos.parent / "elsewhere.png")
     Image.new("RGB", (4, 4)).save(photos.parent / "elsewhere.png")
     assert len(ImageFolder(photos)) == 24
 
@@ -144,7 +144,7 @@ def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
         (["data.root=nowhere", "data.annotations=photos/boxes.csv"], "no folder 'nowhere' of images"),
         (["data.annotations=nowhere.csv"], "no annotations at 'nowhere.csv'"),
         (
-            ["data.annotations=photos/disk/000.png"],
+            ["data.annotations=photos/bars/000.png"],
             "a .json of COCO's or Label Studio's or a .xml of CVAT's, not '000.png'",
         ),
         (["data.annotations=photos/boxes.csv", "data.unreadable=perhaps"], "fatal or skip, not 'perhaps'"),
