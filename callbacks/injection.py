@@ -73,6 +73,7 @@ class Injection:
         forward_module: Name of the module whose output is the logits, where a callback gives one.
         embedding: Name of the module that embeds token numbers, likewise.
         forward_call: How the module calls its network, once a step was seen.
+        called: Name of the module that received the input in the first penalised step.
         problem: Why that could not be learned from the last step seen.
     """
 
@@ -82,6 +83,7 @@ class Injection:
         self.forward_module: str | None = None
         self.embedding: str | None = None
         self.forward_call: ForwardCall | None = None
+        self.called: str | None = None
         self.problem = "No step of the module has been seen with an annotated batch yet."
         self._replacements: list[Replacement] = [
             *(Step(module, name, self) for name in _STEPS if callable(getattr(module, name))),
@@ -263,15 +265,17 @@ class Step(Replacement):
                 output = self._with_manual_backward(run, penalise, recording)
         if self.injection.forward_call is None:
             self.injection.learn(self.module, recording, batch.sample)
+        if self.injection.called is None:
+            self.injection.called = {id(one): name for name, one in self.module.named_modules()}.get(id(recording.module))
         return output
 
     def _with_slope(self, regularizers: list[Regularizer], batch: AnnotatedBatch) -> tuple[nn.Module, WithSlope] | None:
         """The module that makes the observed call, and what makes it together with its gradient."""
-        call = self.injection.forward_call
-        if call is None or self.module._compiler_ctx is not None:
+        called = self.injection.called
+        if called is None or self.module._compiler_ctx is not None:
             return None
         slopes = [regularizer.with_slope(batch, alone=len(regularizers) == 1) for regularizer in regularizers]
-        return None if slopes[0] is None else (find_layer(self.module, call.module), slopes[0])
+        return None if slopes[0] is None else (self.module.get_submodule(called), slopes[0])
 
     def _with_manual_backward(self, run: Callable[[], Any], penalise: Callable[[Tensor], Tensor], recording: Recording) -> Any:
         """Add the penalty to the first ``manual_backward`` after the forward pass; the returned loss is left alone."""

@@ -131,8 +131,8 @@ def build(config: DictConfig) -> Experiment:
 
 
 def made_folder(root: Path, images: int = 400) -> Path:
-    """Noise with bright bars or a bright spot somewhere, and a tag in a corner whose colour gives the class away, which is marked in
-    ``boxes.csv``."""
+    """Noise with bright bars or a bright spot somewhere, and a tag in a corner whose colour gives the class away and which
+    ``boxes.csv`` marks."""
     generator = np.random.default_rng(0)
     rows = [("image", "x1", "y1", "x2", "y2")]
     y, x = np.mgrid[:48, :48]

@@ -204,8 +204,9 @@ class Recording:
 
     @property
     def is_one_call(self) -> bool:
-        """Whether the module that received a floating point input also returned the logits."""
-        return self._input is not None and self._tokens is None and self._forward_module in (None, self.module)
+        """Whether a module of the model received a floating point input and returned the logits."""
+        own = any(module is self.module for module in self._model.modules())
+        return own and self._input is not None and self._tokens is None and self._forward_module in (None, self.module)
 
     @property
     def is_tapped(self) -> bool:

@@ -282,6 +282,6 @@ class SaliencyPenalty(Penalty):
         if self._settled is not None:
             self.compiled.give_up(f"the gradient is taken by {self.way}")
         elif not recording.is_one_call:
-            self.compiled.give_up("the network reads token numbers, or its logits come from another module than gets the input")
+            self.compiled.give_up("the network reads token numbers, lies in a plain list, or another module returns the logits")
         else:
             self.way += ", compiled as one graph with the forward pass from the next step on (compiling takes up to minutes)"

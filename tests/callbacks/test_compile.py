@@ -89,6 +89,51 @@ def test_a_network_that_the_user_compiled_becomes_part_of_the_graph(in_place):
     assert ours.net(images(2)[0]).shape == (2, 3)
 
 
+class Scales(Lit):
+    """Its network does not get the batch's own tensor."""
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        return cross_entropy(self.net(2 * x), y)
+
+
+class InAList(Lit):
+    def __init__(self):
+        super().__init__(nn.Identity())
+        self.nets = [conv_net()]
+
+    def forward(self, x):
+        return self.nets[0](x)
+
+    def training_step(self, batch, batch_idx):
+        return cross_entropy(self.nets[0](batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.nets[0].parameters(), lr=0.1)
+
+
+def test_a_network_that_was_named_compiles():
+    ours, expected = fresh(Scales), fresh(Scales)
+    callback = compiling(forward_module="net")
+    fit(ours, callback)
+    fit(expected, regularizer(forward_module="net"))
+    assert callback.penalty.compiled._graph is not None
+    assert not callback.penalty.compiled.problem
+    assert distance(ours, expected) < 1e-5
+
+
+def test_a_network_in_a_plain_list_runs_uncompiled():
+    with pytest.warns(UserWarning, match="compile=True has no effect: the network .* lies in a plain list"):
+        fit(fresh(InAList), compiling())
+
+
+def test_without_a_compiler_it_runs_uncompiled(monkeypatch):
+    callback = compiling()
+    callback.penalty.compiled.backend = "no such backend"
+    with pytest.warns(UserWarning, match="compile=True has no effect: .*no such backend"):
+        fit(fresh(Lit), callback)
+
+
 def test_a_step_that_calls_its_network_twice_compiles_the_first():
     class Twice(Lit):
         def training_step(self, batch, batch_idx):
