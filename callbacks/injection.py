@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.data import AnnotatedBatch
-from salreg.differentiation import is_compiled, twice_differentiable
+from salreg.differentiation import is_compiled, kept_whole, sharded_parts, twice_differentiable
 from salreg.taps import Layer, Recording, WithSlope, find_layer, record
 
 _STEPS = ("training_step", "validation_step", "test_step", "predict_step")
@@ -252,11 +252,14 @@ class Step(Replacement):
                 with_slope=together,
             )
             recording = stack.enter_context(observed)
+            until_penalised = stack.enter_context(ExitStack())
+            until_penalised.enter_context(kept_whole(self.module))
 
             def penalise(loss: Tensor) -> Tensor:
                 recording.close()
                 for regularizer in regularizers:
                     loss = regularizer.penalise(loss, recording, batch, self.module)
+                until_penalised.close()
                 return loss
 
             if self.module.automatic_optimization:
@@ -272,7 +275,7 @@ class Step(Replacement):
     def _with_slope(self, regularizers: list[Regularizer], batch: AnnotatedBatch) -> tuple[nn.Module, WithSlope] | None:
         """The module that makes the observed call, and what makes it together with its gradient."""
         called = self.injection.called
-        if called is None or self.module._compiler_ctx is not None:
+        if called is None or self.module._compiler_ctx is not None or sharded_parts(self.module):
             return None
         slopes = [regularizer.with_slope(batch, alone=len(regularizers) == 1) for regularizer in regularizers]
         return None if slopes[0] is None else (self.module.get_submodule(called), slopes[0])

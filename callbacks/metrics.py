@@ -12,7 +12,7 @@ from salreg import annotations, attributions
 from salreg.attributions import Attribution
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, chunks, explain, one_input, undisturbed
+from salreg.callbacks.monitoring import Chunk, chunks, explain, one_input, refuse_sharded, undisturbed
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch
 from salreg.distributed import sum_over_ranks
@@ -96,6 +96,9 @@ class SaliencyMetrics(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        refuse_sharded(pl_module, self)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         detach(pl_module, self)

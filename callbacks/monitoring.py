@@ -14,7 +14,7 @@ from salreg.attributions import Attribution
 from salreg.attributions.cam import upsample
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
-from salreg.differentiation import twice_differentiable
+from salreg.differentiation import sharded_parts, twice_differentiable
 from salreg.random_state import cuda_devices
 from salreg.taps import Recording, tensors_in
 
@@ -102,3 +102,12 @@ def undisturbed(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
 
 def _ordinary(tensor: Tensor) -> Tensor:
     return tensor.clone() if tensor.is_inference() else tensor
+
+
+def refuse_sharded(module: pl.LightningModule, callback: pl.Callback) -> None:
+    """Raise a ``RuntimeError`` if FSDP2 shards the module: a pass that one process makes alone would wait for the others."""
+    if sharded_parts(module):
+        raise RuntimeError(
+            f"{type(callback).__name__} runs the network on one process at a time, which parameters that FSDP2 shards do not "
+            "allow. Leave it out of the training, and look at the trained model on one device."
+        )

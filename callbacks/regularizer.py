@@ -18,7 +18,7 @@ from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.injection import Needs, attach, detach
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
-from salreg.differentiation import is_compiled
+from salreg.differentiation import is_compiled, sharded_parts
 from salreg.distributed import sum_over_ranks
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
@@ -27,7 +27,7 @@ from salreg.penalties.saliency import Differentiation
 from salreg.taps import Layer, Recording, WithSlope, check_layers
 
 _SKIPS_BEFORE_ERROR = 10
-_UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy")
+_UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
 
 
 @dataclass
@@ -151,7 +151,7 @@ class SaliencyRegularizer(pl.Callback):
         if stage == "fit" and type(trainer.strategy).__name__ in _UNSUPPORTED:
             raise RuntimeError(
                 f"SaliencyRegularizer does not support {type(trainer.strategy).__name__}: sharded parameters are gone when "
-                "the saliency is differentiated a second time. Use DDP or one device."
+                "the saliency is differentiated a second time. Use ModelParallelStrategy (FSDP2), DDP or one device."
             )
         attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding, regularizer=self)
 
@@ -159,6 +159,11 @@ class SaliencyRegularizer(pl.Callback):
         check_layers(pl_module, [*self.layers(), *(name for name in (self.forward_module, self.embedding) if name is not None)])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if sharded_parts(pl_module) and (not self.penalty.exact or self.penalty.compiled is not None):
+            raise RuntimeError(
+                "On parameters that FSDP2 shards neither finite differences nor compile=True work: both run the network "
+                "outside of its own forward and backward pass. Take differentiation='exact'."
+            )
         by_salreg = self.penalty.compiled is not None
         if is_compiled(pl_module) and ((self.penalty.exact and not by_salreg) or pl_module._compiler_ctx is not None):
             rank_zero_warn(
@@ -333,4 +338,6 @@ def _parts(module: pl.LightningModule) -> dict[str, list[Tensor]]:
         parts.setdefault(".".join(path[: common + 1]), []).append(parameter)
     optimized = [p for optimizer in module.trainer.optimizers for group in optimizer.param_groups for p in group["params"]]
     hidden = [p for p in optimized if id(p) not in known and p.requires_grad]  # of a module kept in a plain list
+    if sharded_parts(module):  # the optimizer has shards of what the module holds now
+        hidden = []
     return {**parts, **({"parameters that only the optimizer knows": hidden} if hidden else {})}

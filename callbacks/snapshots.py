@@ -17,7 +17,7 @@ from salreg.attributions import Attribution
 from salreg.callbacks.alerts import Alerts
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, undisturbed
+from salreg.callbacks.monitoring import Chunk, refuse_sharded, undisturbed
 from salreg.callbacks.observation import panel_maps, panel_reliance, panel_sanity
 from salreg.callbacks.panel import choose_panel, of_dataset
 from salreg.callbacks.panel_statistics import PanelStatistics
@@ -127,6 +127,7 @@ class SaliencySnapshots(pl.Callback):
         self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        refuse_sharded(pl_module, self)
         self._drawn = _named(self.attributions or _regularised(trainer))
         for attribution in [*self._drawn.values(), *(self.probes or [])]:
             check_layers(pl_module, attribution.layers)

@@ -4,6 +4,7 @@ from salreg.differentiation.exact import couples_samples, explained, gradient, i
 from salreg.differentiation.finite_difference import Differences, FiniteDifference, parameter_gradients, relative_error
 from salreg.differentiation.graph import kinks, without_second_derivative
 from salreg.differentiation.late_terms import LateTerms
+from salreg.differentiation.sharded import kept_whole, sharded_parts
 
 __all__ = [
     "Differences",
@@ -13,10 +14,12 @@ __all__ = [
     "explained",
     "gradient",
     "is_compiled",
+    "kept_whole",
     "kinks",
     "parameter_gradients",
     "relative_error",
     "remedy",
+    "sharded_parts",
     "twice_differentiable",
     "without_second_derivative",
 ]
