@@ -1,6 +1,7 @@
 """The callback that makes a module right for the right reasons."""
 
 import math
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.injection import Needs, attach, detach
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
-from salreg.differentiation import is_compiled, sharded_parts
+from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
 from salreg.distributed import sum_over_ranks
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
@@ -137,6 +138,7 @@ class SaliencyRegularizer(pl.Callback):
         self.embedding = embedding
         self.target = target
         self.name = name
+        self._while_fitting = ExitStack()
         self._steps = 0
         self._of_input: dict[str | None, _PenalisedInput] = {None: _PenalisedInput(self.penalty)}
         self._counts = {"unannotated_batches": 0, "undefined_maps": 0, "skipped_penalties": 0}
@@ -158,6 +160,9 @@ class SaliencyRegularizer(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         check_layers(pl_module, [*self.layers(), *(name for name in (self.forward_module, self.embedding) if name is not None)])
 
+        if is_compiled(pl_module):  # it may be compiled for a plain step first
+            self._while_fitting.enter_context(reusable_graphs())
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if sharded_parts(pl_module) and (not self.penalty.exact or self.penalty.compiled is not None):
             raise RuntimeError(
@@ -178,9 +183,11 @@ class SaliencyRegularizer(pl.Callback):
             one.penalty.check_marks()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._while_fitting.close()
         detach(pl_module, self)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._while_fitting.close()
         detach(pl_module, self)
 
     def state_dict(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from salreg import scores
+from salreg.differentiation import reusable_graphs
 from salreg.taps import find_logits, replace_tensor
 
 # Differentiating inside the graph, recurrent layers, DDP without cuts of its own, and noticing hooks that come or go.
@@ -58,10 +59,7 @@ class CompiledSlope:
             import torch._dynamo as dynamo  # takes a second, which only those who compile should wait
 
             try:
-                with (
-                    dynamo.config.patch(_ONE_GRAPH),
-                    torch._functorch.config.patch(donated_buffer=False),  # so that users may keep the graph
-                ):
+                with dynamo.config.patch(_ONE_GRAPH), reusable_graphs():
                     return self._compiled()(module, args, kwargs, tap, target)
             except (dynamo.exc.TorchDynamoException, AttributeError, TypeError) as error:  # the latter two: an older PyTorch
                 self.give_up(f"{type(module).__name__} cannot be one graph: {_what_broke(error)}")

@@ -1,6 +1,14 @@
 """How the gradient of a map, which is a gradient itself, is taken: exactly, or by finite differences."""
 
-from salreg.differentiation.exact import couples_samples, explained, gradient, is_compiled, remedy, twice_differentiable
+from salreg.differentiation.exact import (
+    couples_samples,
+    explained,
+    gradient,
+    is_compiled,
+    remedy,
+    reusable_graphs,
+    twice_differentiable,
+)
 from salreg.differentiation.finite_difference import Differences, FiniteDifference, parameter_gradients, relative_error
 from salreg.differentiation.graph import kinks, without_second_derivative
 from salreg.differentiation.late_terms import LateTerms
@@ -19,6 +27,7 @@ __all__ = [
     "parameter_gradients",
     "relative_error",
     "remedy",
+    "reusable_graphs",
     "sharded_parts",
     "twice_differentiable",
     "without_second_derivative",

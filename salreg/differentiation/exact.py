@@ -1,7 +1,7 @@
 """The gradient of a score at a tap, exact, with the remedy where PyTorch has no second derivative."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,14 @@ def twice_differentiable(model: nn.Module, *, compiled: bool = False) -> Iterato
         if torch.cuda.is_available() and any(isinstance(module, nn.RNNBase) for module in model.modules()):
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
         yield
+
+
+def reusable_graphs() -> AbstractContextManager[None]:
+    """What is compiled inside keeps what its backward pass needs, so that this can run more than once."""
+    from torch._functorch import config
+
+    patched: AbstractContextManager[None] = config.patch(donated_buffer=False)
+    return patched
 
 
 def couples_samples(model: nn.Module) -> bool:

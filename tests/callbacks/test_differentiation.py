@@ -104,6 +104,20 @@ def test_a_compiled_network_stays_compiled_and_trains_the_same():
     assert distance(exact, nearly) < 1e-4
 
 
+def test_a_compiled_network_whose_first_steps_are_plain_can_be_penalised_later():
+    """What is compiled for a plain step may overwrite what a second backward pass needs."""
+    x, y, annotations = images(24)
+    annotations[:8] = 0
+    data = DataLoader(AnnotatedDataset(TensorDataset(x, y), annotations), 8)
+    expected, ours = fresh(smooth), fresh(smooth)
+    fit(expected, regularizer(differentiation="exact"), data=data)
+    torch._dynamo.reset()
+    ours.net = torch.compile(ours.net, backend="aot_eager")
+    fit(ours, regularizer(differentiation="finite_difference"), data=data)
+    assert distance(expected, ours) < 1e-4
+    assert torch._functorch.config.donated_buffer
+
+
 class HandWritten(Lit):
     """The penalty of the annotated samples alone, as a formula."""
 
