@@ -32,7 +32,7 @@ from benchmarks.ways import Loss
 from salreg import AnnotatedDataset, presets
 from salreg.attributions import ClassActivationMap
 from salreg.callbacks import SaliencyRegularizer
-from salreg.differentiation import relative_error
+from salreg.differentiation import relative_error, reusable_graphs
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.decoy import build_model
 from salreg.recipes.image_networks import SmallViT
@@ -213,8 +213,9 @@ def main() -> None:
         for name in ("mlp", "cnn"):
             (measure_presets if options.presets else measure_in_trainer)(name, options.rounds)
     else:
-        for name in options.models.split(","):
-            measure(name, {**CASES, **LARGE}[name], options)
+        with reusable_graphs():
+            for name in options.models.split(","):
+                measure(name, {**CASES, **LARGE}[name], options)
 
 
 if __name__ == "__main__":

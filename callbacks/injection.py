@@ -238,7 +238,8 @@ class Step(Replacement):
         layers = [layer for regularizer in regularizers for layer in regularizer.layers()]
         needs = Needs(*map(any, zip(*(regularizer.needs(batch, self.module) for regularizer in regularizers), strict=True)))
         with ExitStack() as stack:
-            eager = needs.exact or self.module._compiler_ctx is not None  # nothing is seen of a step that is compiled itself
+            # Nothing is seen of a step that is compiled itself.
+            eager = (needs.taps and needs.exact) or self.module._compiler_ctx is not None
             together = self._with_slope(regularizers, batch) if needs.taps else None
             if needs.taps and eager:
                 stack.enter_context(twice_differentiable(self.module, compiled=together is not None))

@@ -12,6 +12,10 @@ _REMEDIES = {
         "A compiled module has no second derivative. Run it uncompiled on penalised steps: torch.compiler.set_stance("
         "'force_eager') around the step (SaliencyRegularizer does this by itself)."
     ),
+    "donated buffers": (
+        "The network was compiled for a plain step first. Compile and call it under "
+        "salreg.differentiation.reusable_graphs() (SaliencyRegularizer does this by itself)."
+    ),
     "CuDNN RNN": "Run the forward pass under torch.backends.cudnn.flags(enabled=False).",
     "scaled_dot_product": "Run the forward pass under sdpa_kernel(SDPBackend.MATH) from torch.nn.attention.",
     "use_reentrant=True": "Call torch.utils.checkpoint.checkpoint with use_reentrant=False.",

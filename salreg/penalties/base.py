@@ -132,7 +132,7 @@ class Penalty(ABC):
             tap_input=taps,
             in_training=True,
             late_terms=self.late_terms,
-            stays_compiled=not self.exact,
+            stays_compiled=not (taps and self.exact),
             with_slope=None if together is None else (model, together),
         )
         with kernels, observed as recording:

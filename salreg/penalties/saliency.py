@@ -15,7 +15,6 @@ from salreg.differentiation import (
     FiniteDifference,
     couples_samples,
     gradient,
-    is_compiled,
     kinks,
     parameter_gradients,
     relative_error,
@@ -140,8 +139,8 @@ class SaliencyPenalty(Penalty):
     def apart(self, annotation: Tensor, model: nn.Module) -> bool:
         if self.needs == "nothing" or not isinstance(self.attribution, TapAttribution):
             return False
-        if couples_samples(model) or (self.exact and is_compiled(model)):
-            return False
+        if couples_samples(model) or getattr(model, "_compiler_ctx", None) is not None:
+            return False  # of a LightningModule whose steps are compiled nothing is seen but eagerly
         count = int(annotations.is_annotated(annotation).sum())
         if not count and not self.way:
             return False  # what the network allows is looked up in the first pass, annotated or not

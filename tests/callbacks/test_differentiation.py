@@ -155,6 +155,25 @@ class Counts(nn.Module):
         return self.inner(x)
 
 
+def test_a_compiled_network_stays_compiled_where_few_samples_are_annotated():
+    """Only their own pass runs uncompiled."""
+    expected, ours, compiled_passes = fresh(smooth), fresh(smooth), []
+    fit(expected, regularizer(differentiation="exact"), data=sparse())
+    torch._dynamo.reset()
+
+    def counting(graph, inputs):
+        def run(*args):
+            compiled_passes.append(len(args[-1]))
+            return graph(*args)
+
+        return run
+
+    ours.net = torch.compile(ours.net, backend=counting)
+    fit(ours, regularizer(differentiation="exact"), data=sparse())
+    assert len(compiled_passes) == 6  # each training pass once, no annotated samples' pass
+    assert distance(expected, ours) < 1e-5
+
+
 def test_only_the_annotated_samples_are_differentiated_twice():
     few, many = Counts(), Counts()
     fit(Lit(few), regularizer(), data=sparse(annotated=2), epochs=1)
