@@ -159,7 +159,6 @@ class SaliencyRegularizer(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         check_layers(pl_module, [*self.layers(), *(name for name in (self.forward_module, self.embedding) if name is not None)])
-
         if is_compiled(pl_module):  # it may be compiled for a plain step first
             self._while_fitting.enter_context(reusable_graphs())
 
@@ -172,10 +171,10 @@ class SaliencyRegularizer(pl.Callback):
         by_salreg = self.penalty.compiled is not None
         if is_compiled(pl_module) and ((self.penalty.exact and not by_salreg) or pl_module._compiler_ctx is not None):
             rank_zero_warn(
-                "Compiled modules have no second derivative, so penalised steps run them uncompiled; all other steps stay "
-                "compiled. every_n_steps > 1 keeps more of the speed; differentiation='finite_difference' keeps all of it "
-                "where the network is smooth, and compile=True compiles penalised steps, too, if the network rather than the "
-                "LightningModule is compiled."
+                "Compiled modules have no second derivative, so penalised steps run them uncompiled (where half of the samples "
+                "or fewer are annotated, only these); all other steps stay compiled. every_n_steps > 1 keeps more of the speed; "
+                "differentiation='finite_difference' keeps all of it where the network is smooth, and compile=True compiles "
+                "penalised steps, too, if the network rather than the LightningModule is compiled."
             )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
