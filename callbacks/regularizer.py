@@ -172,7 +172,7 @@ class SaliencyRegularizer(pl.Callback):
         if is_compiled(pl_module) and ((self.penalty.exact and not by_salreg) or pl_module._compiler_ctx is not None):
             rank_zero_warn(
                 "Compiled modules have no second derivative, so penalised steps run them uncompiled (where half of the samples "
-                "or fewer are annotated, only these); all other steps stay compiled. every_n_steps > 1 keeps more of the speed; "
+                "or fewer are annotated, only these); all others stay compiled. every_n_steps > 1 keeps more of the speed; "
                 "differentiation='finite_difference' keeps all of it where the network is smooth, and compile=True compiles "
                 "penalised steps, too, if the network rather than the LightningModule is compiled."
             )
