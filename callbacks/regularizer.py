@@ -159,15 +159,15 @@ class SaliencyRegularizer(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         check_layers(pl_module, [*self.layers(), *(name for name in (self.forward_module, self.embedding) if name is not None)])
-        if is_compiled(pl_module):  # it may be compiled for a plain step first
-            self._while_fitting.enter_context(reusable_graphs())
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if sharded_parts(pl_module) and (not self.penalty.exact or self.penalty.compiled is not None):
             raise RuntimeError(
                 "On parameters that FSDP2 shards neither finite differences nor compile=True work: both run the network "
                 "outside of its own forward and backward pass. Take differentiation='exact'."
             )
+        if is_compiled(pl_module):  # it may be compiled for a plain step first
+            self._while_fitting.enter_context(reusable_graphs())
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         by_salreg = self.penalty.compiled is not None
         if is_compiled(pl_module) and ((self.penalty.exact and not by_salreg) or pl_module._compiler_ctx is not None):
             rank_zero_warn(
@@ -229,12 +229,13 @@ class SaliencyRegularizer(pl.Callback):
         )
 
     def with_slope(self, batch: AnnotatedBatch, alone: bool) -> WithSlope | None:
-        together = self.penalty.with_slope(find_target(batch.sample, self.target))
-        shared = not alone or list(annotations_by_input(batch.annotation, self.input)) != [None]
-        if together is not None and shared and self.penalty.compiled is not None:
-            self.penalty.compiled.give_up("several regularizers, or several annotated inputs, share the forward pass")
+        compiled = self.penalty.compiled
+        if compiled is None or compiled.problem:
             return None
-        return together
+        if not alone or list(annotations_by_input(batch.annotation, self.input)) != [None]:
+            compiled.give_up("several regularizers, or several annotated inputs, share the forward pass")
+            return None
+        return self.penalty.with_slope(find_target(batch.sample, self.target))
 
     def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
         target = find_target(batch.sample, self.target)

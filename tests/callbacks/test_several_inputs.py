@@ -190,3 +190,8 @@ def test_mistakes_name_the_input():
 def test_workers_and_pinning_keep_the_names():
     batch = next(iter(data("image", "row", num_workers=2)))
     assert {name: tuple(one.shape) for name, one in batch.annotation.items()} == {"image": (8, 1, 8, 8), "row": (8, 5)}
+
+
+def test_several_penalised_inputs_run_uncompiled_and_it_says_so():
+    with pytest.warns(UserWarning, match="compile=True has no effect: .*several annotated inputs"):
+        fitted(Lit(), data("image", "row"), SaliencyRegularizer(compile=True))
