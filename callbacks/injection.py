@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.data import AnnotatedBatch
-from salreg.differentiation import is_compiled, kept_whole, sharded_parts, twice_differentiable
+from salreg.differentiation import is_compiled, kept_whole, twice_differentiable
 from salreg.taps import Layer, Recording, WithSlope, find_layer, record
 
 _STEPS = ("training_step", "validation_step", "test_step", "predict_step")
@@ -276,7 +276,7 @@ class Step(Replacement):
     def _with_slope(self, regularizers: list[Regularizer], batch: AnnotatedBatch) -> tuple[nn.Module, WithSlope] | None:
         """The module that makes the observed call, and what makes it together with its gradient."""
         called = self.injection.called
-        if called is None or self.module._compiler_ctx is not None or sharded_parts(self.module):
+        if called is None or self.module._compiler_ctx is not None:
             return None
         slopes = [regularizer.with_slope(batch, alone=len(regularizers) == 1) for regularizer in regularizers]
         return None if slopes[0] is None else (self.module.get_submodule(called), slopes[0])

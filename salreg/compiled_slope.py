@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from salreg import scores
-from salreg.differentiation import reusable_graphs
+from salreg.differentiation import gradient, reusable_graphs
 from salreg.taps import find_logits, replace_tensor
 
 # Differentiating inside the graph, recurrent layers, DDP without cuts of its own, and noticing hooks that come or go.
@@ -86,7 +86,7 @@ class CompiledSlope:
     ) -> tuple[Any, Tensor]:
         output = _call(module, args, kwargs, tap)
         values = scores.evaluate(self._score, find_logits(output), target)
-        return output, torch.autograd.grad(values.sum(), tap, create_graph=True)[0]
+        return output, gradient(values, tap, create_graph=True)
 
 
 def _call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], tap: Tensor) -> Any:

@@ -37,14 +37,16 @@ def replace(inputs: Tensor, region: Tensor, how: Replacement, draws: Draws, devi
     if how == "noise":
         return inputs + region * deviation * draws.normal(inputs.shape, like=inputs)
     if how == "uniform":
-        return torch.lerp(inputs, _uniform(inputs, draws), region.expand_as(inputs))
-    if how == "shuffle":
-        return torch.lerp(inputs, _shuffled(inputs, region, draws), region.expand_as(inputs))
-    if how == "swap":
-        return torch.lerp(inputs, _others(inputs, draws), region.expand_as(inputs))
-    if how == "transplant":
-        return torch.lerp(inputs, _transplants(inputs, region, draws), region.expand_as(inputs))
-    raise ValueError(f"A region is replaced by {', '.join(REPLACEMENTS)}, not by {how!r}.")
+        other = _uniform(inputs, draws)
+    elif how == "shuffle":
+        other = _shuffled(inputs, region, draws)
+    elif how == "swap":
+        other = _others(inputs, draws)
+    elif how == "transplant":
+        other = _transplants(inputs, region, draws)
+    else:
+        raise ValueError(f"A region is replaced by {', '.join(REPLACEMENTS)}, not by {how!r}.")
+    return torch.lerp(inputs, other, region.expand_as(inputs))
 
 
 def _uniform(inputs: Tensor, draws: Draws) -> Tensor:
@@ -71,7 +73,7 @@ def _transplants(inputs: Tensor, region: Tensor, draws: Draws) -> Tensor:
     order = places[donors].int().argsort(dim=1, descending=True, stable=True)  # the places of a region first
     count = places[donors].sum(1, keepdim=True)
     source = order.gather(1, (places[owners].cumsum(1) - 1).clamp(min=0) % count)
-    flat = inputs.flatten(2) if inputs.ndim > 2 else inputs.unsqueeze(1)
+    flat = _flat(inputs)
     taken = flat[donors].gather(2, source.unsqueeze(1).expand(-1, flat.shape[1], -1))
     return flat.index_copy(0, owners, taken).view_as(inputs)
 
@@ -82,7 +84,7 @@ def _shuffled(inputs: Tensor, region: Tensor, draws: Draws) -> Tensor:
     position = torch.arange(places.shape[1], device=inputs.device, dtype=torch.float32) + 1
     # Two random orders of the region's places, in front; behind, all other places in their own order, twice the same.
     one, other = (torch.where(places, draws.uniform(tuple(places.shape), like=position), position).argsort(1) for _ in range(2))
-    flat = inputs.flatten(2) if inputs.ndim > 2 else inputs.unsqueeze(1)
+    flat = _flat(inputs)
     source, goal = (order.unsqueeze(1).expand_as(flat) for order in (one, other))
     return torch.empty_like(flat).scatter_(2, goal, flat.gather(2, source)).view_as(inputs)
 
@@ -90,3 +92,8 @@ def _shuffled(inputs: Tensor, region: Tensor, draws: Draws) -> Tensor:
 def _places(inputs: Tensor, region: Tensor) -> Tensor:
     """Where the region lies ``(B, places)``, all channels being one."""
     return (region[:, :1] if inputs.ndim > 2 else region).flatten(1) > 0
+
+
+def _flat(inputs: Tensor) -> Tensor:
+    """``(B, channels, places)``."""
+    return inputs.flatten(2) if inputs.ndim > 2 else inputs.unsqueeze(1)

@@ -326,15 +326,13 @@ class Recording:
 
     @contextmanager
     def _hooked(self) -> Iterator["Recording"]:
-        hidden = {
-            inner
-            for closed in filter(self._is_closed, _everywhere(self._model))
-            for inner in closed.modules()
-            if inner is not closed
-        }
+        every = _everywhere(self._model)
+        closed = [module for module in every if self._is_closed(module)]
+        hidden = {inner for module in closed for inner in module.modules() if inner is not module}
+        seen = [module for module in every if module not in hidden]
         with ExitStack() as hooks:
-            for module in self._observed_modules(hidden):
-                if module is self._graph_of or (self._is_closed(module) and module._compiled_call_impl is not None):
+            for module in self._observed_modules(seen):
+                if module is self._graph_of or (module in closed and module._compiled_call_impl is not None):
                     hooks.enter_context(self._around(module))
                     continue
                 for handle in (
@@ -342,7 +340,7 @@ class Recording:
                     module.register_forward_hook(self._on_return),
                 ):
                     hooks.callback(handle.remove)
-            for module in [one for one in self._embeddings() if one not in hidden]:
+            for module in self._embeddings(seen):
                 hooks.callback(module.register_forward_hook(self._on_embedding).remove)
             for layer, module in self._layers.items():
                 handle = module.register_forward_hook(lambda _m, _a, out, layer=layer: self._on_layer(layer, out))
@@ -351,10 +349,10 @@ class Recording:
                 hooks.enter_context(self._attention.recorded(lambda: self.logits is None and not self._ignored()))
             yield self
 
-    def _observed_modules(self, hidden: set[nn.Module]) -> list[nn.Module]:
+    def _observed_modules(self, seen: list[nn.Module]) -> list[nn.Module]:
         if self._forward_module is not None and not self._batch:
             return [self._forward_module]
-        trainable = [m for m in _everywhere(self._model) if m not in hidden and any(p.requires_grad for p in m.parameters())]
+        trainable = [module for module in seen if any(p.requires_grad for p in module.parameters())]
         if self._forward_module is not None and self._forward_module not in trainable:
             trainable.append(self._forward_module)
         return trainable
@@ -385,10 +383,10 @@ class Recording:
         finally:
             vars(module)["_compiled_call_impl"] = own
 
-    def _embeddings(self) -> list[nn.Module]:
+    def _embeddings(self, seen: list[nn.Module]) -> list[nn.Module]:
         if self._embedding is not None:
-            return [self._embedding]
-        return [module for module in _everywhere(self._model) if isinstance(module, nn.Embedding)]
+            return [self._embedding] if self._embedding in seen else []
+        return [module for module in seen if isinstance(module, nn.Embedding)]
 
     def _on_call(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._depth += 1

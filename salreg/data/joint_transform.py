@@ -32,8 +32,7 @@ def joint_transform(transform: Any) -> JointTransform:
 
         both = transform if isinstance(transform, AugmentationSequential) else AugmentationSequential(transform)
         return partial(_by_kornia, both)
-    unchanged: JointTransform = transform
-    return unchanged
+    return transform
 
 
 def _by_torchvision(transform: Callable[..., Any], image: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:

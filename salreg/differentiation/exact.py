@@ -86,8 +86,7 @@ def reusable_graphs() -> AbstractContextManager[None]:
     """What is compiled inside keeps what its backward pass needs, so that this can run more than once."""
     from torch._functorch import config
 
-    patched: AbstractContextManager[None] = config.patch(donated_buffer=False)
-    return patched
+    return config.patch(donated_buffer=False)
 
 
 def couples_samples(model: nn.Module) -> bool:

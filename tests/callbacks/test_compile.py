@@ -127,7 +127,7 @@ def test_a_network_in_a_plain_list_runs_uncompiled():
         fit(fresh(InAList), compiling())
 
 
-def test_without_a_compiler_it_runs_uncompiled(monkeypatch):
+def test_without_a_compiler_it_runs_uncompiled():
     callback = compiling()
     callback.penalty.compiled.backend = "no such backend"
     with pytest.warns(UserWarning, match="compile=True has no effect: .*no such backend"):

@@ -16,7 +16,7 @@ def hooks_of(module):
 
 
 class Census(pl.Callback):
-    """What is alive after so many steps: tensors, autograd nodes, all objects, hooks; and the process's memory."""
+    """What is alive after so many steps: tensors, autograd nodes, hooks; and the process's memory."""
 
     def __init__(self, *steps):
         self.steps, self.counts, self.megabytes = steps, [], []
