@@ -198,10 +198,10 @@ class SampleTransfer(Replacement):
     def __call__(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(batch, AnnotatedBatch):
             return self.method(batch, *args, **kwargs)
-        annotation = batch.annotation
+        marks = batch.annotation, batch.looked_at
         if self.name == "transfer_batch_to_device":
-            annotation = move_data_to_device(annotation, kwargs["device"] if "device" in kwargs else args[0])
-        return AnnotatedBatch(self.method(batch.sample, *args, **kwargs), annotation)
+            marks = move_data_to_device(marks, kwargs["device"] if "device" in kwargs else args[0])
+        return AnnotatedBatch(self.method(batch.sample, *args, **kwargs), *marks)
 
 
 class Step(Replacement):

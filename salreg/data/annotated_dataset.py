@@ -6,7 +6,7 @@ annotation for something else.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, IterableDataset, default_collate
 from torch.utils.data._utils.collate import default_collate_fn_map
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from salreg.annotations import NO_PLACE, check
+from salreg.annotations import NO_PLACE, check, is_annotated
 from salreg.data.several_inputs import annotations_by_input, input_named
 from salreg.taps import tensors_in
 
@@ -25,10 +25,22 @@ Annotations = OfOneInput | Mapping[str, OfOneInput]
 
 @dataclass
 class AnnotatedSample:
-    """What the base dataset gave, and its annotation (see ``salreg.annotations``), by input where several are annotated."""
+    """What the base dataset gave, and its annotation (see ``salreg.annotations``), by input where several are annotated.
+
+    Attributes:
+        sample: What the base dataset gave.
+        annotation: Laid out like the input.
+        looked_at: Whether somebody looked at the sample, so that no mark means that nothing spurious is there. By default it is
+            what carries a mark.
+    """
 
     sample: Any
     annotation: Tensor | dict[str, Tensor]
+    looked_at: bool | dict[str, bool] | None = None
+
+    def __post_init__(self) -> None:
+        if self.looked_at is None:
+            self.looked_at = _named({name: _is_marked(one) for name, one in annotations_by_input(self.annotation).items()})
 
     @property
     def only_annotation(self) -> Tensor:
@@ -44,10 +56,21 @@ class AnnotatedSample:
 
 @dataclass
 class AnnotatedBatch:
-    """A collated batch and its annotations ``(B, ...)``, by input where several are annotated."""
+    """A collated batch and its annotations ``(B, ...)``, by input where several are annotated.
+
+    Attributes:
+        sample: The collated batch.
+        annotation: Of each sample.
+        looked_at: Booleans ``(B,)``: the samples that somebody looked at; by default those that carry a mark.
+    """
 
     sample: Any
     annotation: Tensor | dict[str, Tensor]
+    looked_at: Tensor | dict[str, Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if self.looked_at is None:
+            self.looked_at = _named({name: is_annotated(one) for name, one in annotations_by_input(self.annotation).items()})
 
     @classmethod
     def unannotated(cls, batch: Any) -> "AnnotatedBatch":
@@ -58,7 +81,7 @@ class AnnotatedBatch:
         return cls(batch, like.new_zeros((len(like), *_layout(like.shape[1:])), dtype=torch.int8))
 
     def pin_memory(self) -> "AnnotatedBatch":
-        return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation))
+        return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation), pin_memory(self.looked_at))
 
     @property
     def annotated_inputs(self) -> dict[str, Tensor]:
@@ -82,13 +105,16 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
     Args:
         base: Any map-style dataset.
         annotations: One annotation per sample (a sequence or a tensor), a mapping from index to annotation, or a function
-            of ``(index, sample)``. A missing one (absent from the mapping, or None) is all zeros: not annotated. Where several
+            of ``(index, sample)``. A missing one (absent from the mapping, or None) is all zeros: nobody looked. Where several
             inputs of a sample are annotated, one of these for each by its name: ``{"image": masks, "row": row_annotations}``;
             each is penalised for itself.
+        empty: What an annotation that is there and marks nothing says: somebody ``"looked at"`` the sample and found nothing
+            spurious, or it is ``"unknown"``, as if it were missing.
 
     Raises:
         TypeError: ``base`` is iterable only.
-        ValueError: Lengths that differ or, when a sample is read, values outside [-1, 1] or NaN; the sample is named.
+        ValueError: Another word for ``empty``, lengths that differ or, when a sample is read, values outside [-1, 1] or NaN;
+            the sample is named.
 
     Example:
         >>> from torch.utils.data import DataLoader, TensorDataset
@@ -98,14 +124,21 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
         >>> batch = next(iter(DataLoader(AnnotatedDataset(base, {2: mark}), batch_size=4)))
         >>> batch.annotation.flatten(1).any(1).tolist()
         [False, False, True, False]
+        >>> batch.looked_at.tolist()
+        [False, False, True, False]
     """
 
-    def __init__(self, base: Dataset[Any], annotations: Annotations) -> None:
+    def __init__(
+        self, base: Dataset[Any], annotations: Annotations, *, empty: Literal["looked at", "unknown"] = "looked at"
+    ) -> None:
+        if empty not in ("looked at", "unknown"):
+            raise ValueError(f"empty is 'looked at' or 'unknown', not {empty!r}.")
         if isinstance(base, IterableDataset):
             raise TypeError("Annotations belong to indices, so the base must be a map-style dataset.")
         size = len(base)  # type: ignore[arg-type]
         self.base = base
         self.annotations = annotations
+        self.empty = empty
         for one in self._by_input().values():
             _check_length(one, size)
 
@@ -115,11 +148,13 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
     def __getitem__(self, index: int) -> AnnotatedSample:
         index = range(len(self))[index]  # negative indices count from the end; others out of range raise IndexError
         sample = self.base[index]
-        found = {
-            name: _annotation(annotations, index, sample if name is None else input_named(sample, name), sample, name)
-            for name, annotations in self._by_input().items()
+        found = {name: _annotation(annotations, index, sample, name) for name, annotations in self._by_input().items()}
+        looked_at = {name: one is not None and (self.empty == "looked at" or _is_marked(one)) for name, one in found.items()}
+        known = {
+            name: _unknown(sample if name is None else input_named(sample, name)) if one is None else one
+            for name, one in found.items()
         }
-        return AnnotatedSample(sample, _named(found))
+        return AnnotatedSample(sample, _named(known), _named(looked_at))
 
     def _by_input(self) -> Mapping[str | None, OfOneInput]:
         names = isinstance(self.annotations, Mapping) and any(isinstance(key, str) for key in self.annotations)
@@ -142,7 +177,11 @@ class Collate:
     def __call__(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
         by_input = [annotations_by_input(one.annotation) for one in samples]
         stacked = {name: _stacked([one[name] for one in by_input]) for name in by_input[0]}
-        return AnnotatedBatch(self.collate_fn([one.sample for one in samples]), _named(stacked))
+        looked = [one.looked_at for one in samples]
+        looked_at = {
+            name: torch.tensor([bool(one[name] if isinstance(one, dict) else one) for one in looked]) for name in stacked
+        }
+        return AnnotatedBatch(self.collate_fn([one.sample for one in samples]), _named(stacked), _named(looked_at))
 
 
 def _collate_annotated(batch: list[AnnotatedSample], *, collate_fn_map: object = None) -> AnnotatedBatch:
@@ -161,20 +200,25 @@ def _check_length(annotations: OfOneInput, size: int) -> None:
         raise ValueError(f"The dataset has {size} samples, but there are {len(annotations)} annotations.")
 
 
-def _annotation(annotations: OfOneInput, index: int, given: Any, sample: Any, name: str | None) -> Tensor:
-    """One sample's annotation of one input."""
+def _annotation(annotations: OfOneInput, index: int, sample: Any, name: str | None) -> Tensor | None:
+    """One sample's annotation of one input; None where nobody looked."""
     if isinstance(annotations, Mapping):
         found = annotations.get(index)
     else:
         found = annotations(index, sample) if callable(annotations) else annotations[index]
     if found is None:
-        return _unknown(given)
+        return None
     annotation = torch.as_tensor(found)
     check(annotation, f"The annotation of sample {index}" + ("" if name is None else f", input {name!r},"))
     return annotation
 
 
-def _named(by_input: dict[str | None, Tensor]) -> Tensor | dict[str, Tensor]:
+def _is_marked(annotation: Tensor) -> bool:
+    return bool(is_annotated(annotation.unsqueeze(0)))
+
+
+def _named(by_input: dict[str | None, Any]) -> Any:
+    """What belongs to each input, by its name; the thing itself where there is just one input that is not named."""
     return by_input[None] if None in by_input else {str(name): one for name, one in by_input.items()}
 
 

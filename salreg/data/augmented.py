@@ -74,7 +74,7 @@ class Augmented(Dataset[AnnotatedSample]):
         if self.transform is not None:
             image, annotation = self.transform(image, annotation)
             _check_sizes(index, image, annotation, " after the transform")
-        return AnnotatedSample(replace_tensor(original.sample, given, image), annotation)
+        return AnnotatedSample(replace_tensor(original.sample, given, image), annotation, original.looked_at)
 
     def _moved(self, image: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
         if self.size is not None and tuple(image.shape[-2:]) != self.size:

@@ -60,7 +60,8 @@ class Counterexamples(Dataset[AnnotatedSample]):
         given = next((tensor for tensor in tensors_in(original.sample) if tensor.is_floating_point()), None)
         if given is None:
             raise ValueError("The sample holds no floating point tensor whose spurious region could be replaced.")
-        return AnnotatedSample(replace_tensor(original.sample, given, self._changed(given, original)), original.annotation)
+        changed = replace_tensor(original.sample, given, self._changed(given, original))
+        return AnnotatedSample(changed, original.annotation, original.looked_at)
 
     def _changed(self, given: Tensor, original: AnnotatedSample) -> Tensor:
         # Seeded from the worker's own random state, which the DataLoader makes another one in every worker and epoch.

@@ -119,3 +119,26 @@ def test_unpacking_a_batch_says_what_is_missing():
     batch = next(iter(DataLoader(annotated(4), batch_size=4)))
     with pytest.raises(TypeError, match="comes from an AnnotatedDataset"):
         _x, _y = batch
+
+
+def test_an_empty_annotation_says_that_somebody_looked_and_a_missing_one_that_nobody_did() -> None:
+    marks = {0: torch.zeros(1, 4, 4), 2: -torch.ones(1, 4, 4)}
+    base = TensorDataset(torch.randn(4, 3, 4, 4), torch.arange(4))
+
+    batch = next(iter(DataLoader(AnnotatedDataset(base, marks), batch_size=4)))
+    careless = next(iter(DataLoader(AnnotatedDataset(base, marks, empty="unknown"), batch_size=4)))
+
+    assert batch.looked_at.tolist() == [True, False, True, False]
+    assert careless.looked_at.tolist() == [False, False, True, False]
+    with pytest.raises(ValueError, match="empty is 'looked at' or 'unknown', not 'clean'"):
+        AnnotatedDataset(base, marks, empty="clean")  # type: ignore[arg-type]
+
+
+def test_each_of_several_inputs_is_looked_at_for_itself() -> None:
+    base = [{"image": torch.randn(3, 4, 4), "row": torch.randn(5), "y": 0} for _ in range(2)]
+    annotations = {"image": {0: torch.zeros(1, 4, 4)}, "row": {1: torch.tensor([-1, 0, 0, 0, 0])}}
+
+    batch = next(iter(DataLoader(AnnotatedDataset(base, annotations), batch_size=2)))  # type: ignore[arg-type]
+
+    assert batch.looked_at["image"].tolist() == [True, False]
+    assert batch.looked_at["row"].tolist() == [False, True]
