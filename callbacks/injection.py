@@ -30,7 +30,14 @@ _TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_
 
 
 class Regularizer(Protocol):
-    """A callback that adds a penalty to the training loss."""
+    """A callback that changes training batches, or adds a penalty to the training loss."""
+
+    @property
+    def intervenes(self) -> bool:
+        """Whether it changes training batches."""
+
+    def intervene(self, batch: AnnotatedBatch, module: pl.LightningModule) -> AnnotatedBatch:
+        """The batch to train on in place of another."""
 
     def wants(self) -> bool:
         """Whether the coming step is penalised. Asked once per step."""
@@ -217,6 +224,8 @@ class Step(Replacement):
             if self.name != "training_step" or not self.module.trainer.training or not self._penalises_unannotated():
                 return self.method(batch, *args, **kwargs)
             batch = AnnotatedBatch.unannotated(batch)
+        if self.name == "training_step":
+            batch = self._intervened(batch)
         penalising = self.name == "training_step" and [r for r in self.injection.regularizers if r.wants()]
         run = functools.partial(self.method, batch.sample, *args, **kwargs)
         if penalising:
@@ -224,6 +233,11 @@ class Step(Replacement):
         if self.injection.forward_call is None and not is_compiled(self.module):
             return self._observed(run, batch)
         return run()
+
+    def _intervened(self, batch: AnnotatedBatch) -> AnnotatedBatch:
+        """The batch that the first regularizer that changes any makes of it."""
+        first = next((one for one in self.injection.regularizers if one.intervenes), None)
+        return batch if first is None else first.intervene(batch, self.module)
 
     def _penalises_unannotated(self) -> bool:
         return any([regularizer.check_unannotated() for regularizer in self.injection.regularizers])  # noqa: C419  # ask all

@@ -1,12 +1,13 @@
 """The callback that makes a module right for the right reasons."""
 
 import math
+from collections.abc import Mapping
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -14,13 +15,15 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from salreg import presets
-from salreg.annotations import is_annotated
+from salreg.annotations import is_annotated, marks
 from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.injection import Needs, attach, detach
+from salreg.callbacks.map_watch import MapWatch
 from salreg.callbacks.targets import Target, find_target
-from salreg.data import AnnotatedBatch, annotations_by_input, input_named
+from salreg.data import AnnotatedBatch, annotations_by_input, by_name, input_named
 from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
 from salreg.distributed import sum_over_ranks
+from salreg.interventions import Intervention
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
 from salreg.penalties import Penalty, SaliencyPenalty, gradient_norms
@@ -32,19 +35,28 @@ _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
 
 
 @dataclass
-class _PenalisedInput:
-    """One input's penalty, and what happened to it."""
+class _RegularisedInput:
+    """One input's intervention and penalty, and what happened to them."""
 
     penalty: Penalty
+    intervention: Intervention | None
+    introduced: bool = False
     alive: bool = False
     told: bool = False
     skipped_in_a_row: int = 0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"penalty": self.penalty.state_dict(), "alive": self.alive, "skipped_in_a_row": self.skipped_in_a_row}
+        return {
+            "penalty": self.penalty.state_dict(),
+            "intervention": None if self.intervention is None else self.intervention.state_dict(),
+            "alive": self.alive,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.penalty.load_state_dict(state["penalty"])
+        if self.intervention is not None and state["intervention"] is not None:
+            self.intervention.load_state_dict(state["intervention"])
         self.alive, self.skipped_in_a_row = state["alive"], state["skipped_in_a_row"]
 
 
@@ -103,8 +115,9 @@ class SaliencyRegularizer(pl.Callback):
         self,
         attribution: str | MapFunction | Attribution = "input_gradient",
         loss: str | AttributionLoss = "rrr",
-        weight: float = 1.0,
+        weight: float | None = None,
         *,
+        intervene: bool | Intervention | dict[str, Any] | None = None,
         preset: str | Penalty | dict[str, Any] | None = None,
         every_n_steps: int = 1,
         warmup_steps: int = 0,
@@ -117,6 +130,9 @@ class SaliencyRegularizer(pl.Callback):
         target: Target = None,
         name: str = "salreg",
     ) -> None:
+        composed = preset is not None or (attribution, loss) != ("input_gradient", "rrr")
+        self.intervention = _intervention(preset is None if intervene is None else intervene)
+        weight = float(composed or self.intervention is None) if weight is None else weight
         if not (math.isfinite(weight) and weight >= 0):
             raise ValueError(f"weight is a finite number of at least 0, not {weight}.")
         if every_n_steps < 1 or warmup_steps < 0:
@@ -140,7 +156,8 @@ class SaliencyRegularizer(pl.Callback):
         self.name = name
         self._while_fitting = ExitStack()
         self._steps = 0
-        self._of_input: dict[str | None, _PenalisedInput] = {None: _PenalisedInput(self.penalty)}
+        self._of_input = {None: _RegularisedInput(self.penalty, self.intervention)}
+        self._map_watch = MapWatch(self.penalty, target, input) if isinstance(self.penalty, SaliencyPenalty) else None
         self._counts = {"unannotated_batches": 0, "undefined_maps": 0, "skipped_penalties": 0}
 
     # What Lightning calls
@@ -155,7 +172,9 @@ class SaliencyRegularizer(pl.Callback):
                 f"SaliencyRegularizer does not support {type(trainer.strategy).__name__}: sharded parameters are gone when "
                 "the saliency is differentiated a second time. Use ModelParallelStrategy (FSDP2), DDP or one device."
             )
-        attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding, regularizer=self)
+        self._injection = attach(
+            pl_module, self, forward_module=self.forward_module, embedding=self.embedding, regularizer=self
+        )
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         check_layers(pl_module, [*self.layers(), *(name for name in (self.forward_module, self.embedding) if name is not None)])
@@ -176,6 +195,13 @@ class SaliencyRegularizer(pl.Callback):
                 "differentiation='finite_difference' keeps all of it where the network is smooth, and compile=True compiles "
                 "penalised steps, too, if the network rather than the LightningModule is compiled."
             )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Where no penalty needs maps, look at some as often as numbers are logged."""
+        if self.intervenes and not self.weight and self._map_watch is not None and batch_idx % trainer.log_every_n_steps == 0:
+            self._log(pl_module, self.input, self._map_watch.measure(trainer, pl_module, self._injection, batch))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for one in self._of_input.values():
@@ -200,7 +226,7 @@ class SaliencyRegularizer(pl.Callback):
         self._steps = state_dict["steps"]
         self._counts.update(state_dict["counts"])
         for name, state in state_dict["inputs"].items():
-            self._penalised_input(name).load_state_dict(state)
+            self._regularised_input(name).load_state_dict(state)
 
     # What the injected training step calls
 
@@ -208,10 +234,31 @@ class SaliencyRegularizer(pl.Callback):
         self._steps += 1
         return self.weight > 0 and (self._steps - 1) % self.every_n_steps == 0
 
+    @property
+    def intervenes(self) -> bool:
+        return self.intervention is not None
+
+    def intervene(self, batch: AnnotatedBatch, module: pl.LightningModule) -> AnnotatedBatch:
+        annotated = annotations_by_input(batch.annotation, self.input)
+        looked_at = annotations_by_input(cast(Any, batch.looked_at), self.input)
+        sample, changed = batch.sample, dict(annotations_by_input(batch.annotation))
+        for name, annotation in annotated.items():
+            of_input = self._regularised_input(name)
+            assert of_input.intervention is not None
+            if self.penalty.needs == "spurious":
+                of_input.penalty.notice_marks(annotation)
+            given = None if name is None else input_named(sample, name)
+            done = of_input.intervention(sample, annotation, looked_at[name], given)
+            sample, changed[name] = done.sample, done.annotation
+            self._tell(of_input, name, annotation, looked_at[name])
+            self._log(module, name, {"intervened": done.changed.float().mean()})
+        return AnnotatedBatch(sample, by_name(changed), batch.looked_at)
+
     def check_unannotated(self) -> bool:
-        if self.weight > 0 and self.penalty.needs != "nothing":
+        if (self.weight > 0 or self.intervenes) and self.penalty.needs != "nothing":
+            needing = f"penalty ({self.penalty})" if self.weight else "intervention"
             raise RuntimeError(
-                f"The penalty ({self.penalty}) needs annotations, but a training batch carries none. Wrap the training set: "
+                f"The {needing} needs annotations, but a training batch carries none. Wrap the training set: "
                 "AnnotatedDataset(train_set, annotations); samples that nobody looked at may stay without (annotations={})."
             )
         return self.weight > 0
@@ -221,7 +268,7 @@ class SaliencyRegularizer(pl.Callback):
 
     def needs(self, batch: AnnotatedBatch, module: pl.LightningModule) -> Needs:
         annotated = annotations_by_input(batch.annotation, self.input)
-        penalties = {name: self._penalised_input(name).penalty for name in annotated}
+        penalties = {name: self._regularised_input(name).penalty for name in annotated}
         return Needs(
             taps=not all(penalties[name].apart(annotation, module) for name, annotation in annotated.items()),
             exact=any(penalty.exact for penalty in penalties.values()),
@@ -254,7 +301,7 @@ class SaliencyRegularizer(pl.Callback):
         module: pl.LightningModule,
     ) -> Tensor:
         """The loss with the penalty of one input added."""
-        of_input, log = self._penalised_input(name), partial(self._log, module, name)
+        of_input, log = self._regularised_input(name), partial(self._log, module, name)
         penalty = of_input.penalty.measure(recording, target, annotation)
         if of_input.penalty.way and not of_input.told:
             rank_zero_info(f"salreg: the penalty is differentiated by {of_input.penalty.way}.")
@@ -283,16 +330,29 @@ class SaliencyRegularizer(pl.Callback):
             of_input.alive = True
         return loss + weight * penalty.value
 
-    def _penalised_input(self, name: str | None) -> "_PenalisedInput":
+    def _regularised_input(self, name: str | None) -> "_RegularisedInput":
         if name not in self._of_input:  # what a penalty learns of its input, such as its spread, is of that input alone
-            self._of_input[name] = _PenalisedInput(deepcopy(self.penalty))
+            self._of_input[name] = _RegularisedInput(deepcopy(self.penalty), deepcopy(self.intervention))
         return self._of_input[name]
+
+    def _tell(self, of_input: "_RegularisedInput", name: str | None, annotation: Tensor, looked_at: Tensor) -> None:
+        """Say once what the intervention does, as soon as it does something."""
+        marked = int(is_annotated(marks(annotation).spurious).sum())
+        if of_input.introduced or of_input.intervention is None or not marked:
+            return
+        of_input.introduced = True
+        presence = of_input.intervention.presence
+        rank_zero_info(
+            f"salreg: of the first {len(annotation)} samples{'' if name is None else f' of {name!r}'}, "
+            f"{int(looked_at.sum())} were looked at and {marked} are marked. From now on a marked region shows another sample's"
+            + (f", and whether it is there at all is drawn with probability {presence:.2f}." if presence < 1 else ".")
+        )
 
     def _current_weight(self) -> float:
         ramp = min(1.0, self._steps / self.warmup_steps) if self.warmup_steps else 1.0
         return self.weight * ramp * self.every_n_steps
 
-    def _check_skipped(self, of_input: "_PenalisedInput") -> None:
+    def _check_skipped(self, of_input: "_RegularisedInput") -> None:
         if of_input.skipped_in_a_row >= _SKIPS_BEFORE_ERROR:
             raise RuntimeError(
                 f"The saliency penalty was NaN or infinite for {_SKIPS_BEFORE_ERROR} penalised steps in a row. Lower the "
@@ -308,6 +368,16 @@ class SaliencyRegularizer(pl.Callback):
         for key, value in values.items():
             if value is not None:
                 module.log(f"{prefix}/{key}", value, prog_bar=prog_bar and key == "penalty", batch_size=1)
+
+
+def _intervention(given: bool | Intervention | dict[str, Any]) -> Intervention | None:
+    if isinstance(given, Intervention):
+        return given
+    if isinstance(given, Mapping):
+        return Intervention(**given)
+    if not isinstance(given, bool):
+        raise TypeError(f"intervene is True, False, an Intervention or its arguments by name, not {given!r}.")
+    return Intervention() if given else None
 
 
 def _check_alive(loss: Tensor, penalty: Tensor, recording: Recording, module: pl.LightningModule) -> None:

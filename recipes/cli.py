@@ -14,7 +14,7 @@ from salreg.recipes import config as configuration
 from salreg.recipes import run_folder
 from salreg.recipes.compare import compare, table
 from salreg.recipes.config import ConfigError
-from salreg.recipes.run import penalty, run
+from salreg.recipes.run import intervention, penalty, run
 from salreg.recipes.watch import server
 
 
@@ -135,6 +135,7 @@ def _watch(options: argparse.Namespace) -> None:
 def _validate(options: argparse.Namespace) -> None:
     config = configuration.load(options.recipe, options.overrides)
     penalty(config)
+    intervention(config)
     print(OmegaConf.to_yaml(config, resolve=True), end="")
 
 

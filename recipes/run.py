@@ -20,6 +20,7 @@ import salreg
 from salreg import attributions, presets
 from salreg.attributions import Attribution
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots, TrackioLogger
+from salreg.interventions import Intervention
 from salreg.names import nearest
 from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.recipes.config import ConfigError
@@ -108,6 +109,32 @@ def penalty(config: DictConfig) -> Penalty:
         raise ConfigError(str(error)) from error
 
 
+def intervention(config: DictConfig) -> Intervention | None:
+    """What happens to the training batches: by default something unless there is a preset.
+
+    Raises:
+        ConfigError: An unknown fill, or a presence that is no probability.
+    """
+    saliency = config.saliency
+    wanted = saliency.intervene
+    if wanted not in (None, True, False):
+        raise ConfigError(f"saliency.intervene is true, false or null, not {wanted!r}.")
+    if not (config.preset.name is None if wanted is None else wanted):
+        return None
+    try:
+        return Intervention(saliency.presence, saliency.fill, seed=config.seed)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"saliency: {error}") from error
+
+
+def weight(config: DictConfig) -> float:
+    """The penalty's weight: by default 1 where a penalty is chosen, and 0 where the intervention is all."""
+    if config.saliency.weight is not None:
+        return config.saliency.weight
+    chosen = config.preset.name, config.saliency.attribution, config.saliency.loss
+    return float(chosen != (None, "input_gradient", "rrr") or intervention(config) is None)
+
+
 def _check_layers(config: DictConfig, module: pl.LightningModule) -> None:
     """Refuse layers that the module does not have before anything is trained."""
     check_layers(module, [*penalty(config).layers, *attribution(config.saliency).layers])
@@ -116,7 +143,8 @@ def _check_layers(config: DictConfig, module: pl.LightningModule) -> None:
 def _callbacks(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Callback]:
     regularizer = SaliencyRegularizer(
         preset=penalty(config),
-        weight=config.saliency.weight,
+        intervene=intervention(config) or False,
+        weight=weight(config),
         every_n_steps=config.saliency.every_n_steps,
         warmup_steps=config.saliency.warmup_steps,
         differentiation=config.saliency.differentiation,

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from salreg.attributions import ExpectedGradients, GradCAM, InfluenceGradient, InputGradient, InputTimesGradient
+from salreg.interventions.replacements import Replacement
 from salreg.losses import (
     BinaryCrossEntropy,
     EnergyLoss,
@@ -35,7 +36,6 @@ from salreg.penalties import (
     SaliencyGuided,
     SaliencyPenalty,
 )
-from salreg.perturbations import Replacement
 from salreg.taps import LAST_CONV, Layer
 
 

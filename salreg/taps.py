@@ -6,6 +6,7 @@ no gradient: in their place the output of their embedding is the tap (``salreg.t
 """
 
 import copy
+from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
@@ -639,13 +640,25 @@ def tensors_in(collection: Any) -> list[Tensor]:
 
 
 def replace_tensor(collection: Any, old: Tensor, new: Any) -> Any:
-    """A copy of nested tuples, lists and dicts in which ``new`` stands for ``old``."""
+    """A copy of nested tuples, lists, mappings and dataclasses in which ``new`` stands for ``old``."""
     if collection is old:
         return new
     if isinstance(collection, dict):
         return {key: replace_tensor(value, old, new) for key, value in collection.items()}
     if type(collection) in (tuple, list):
         return type(collection)(replace_tensor(value, old, new) for value in collection)
+    if isinstance(collection, tuple) and hasattr(collection, "_make"):  # a named one
+        return collection._make(replace_tensor(value, old, new) for value in collection)
+    if is_dataclass(collection) and not isinstance(collection, type):
+        changed = copy.copy(collection)
+        for field in fields(collection):
+            object.__setattr__(changed, field.name, replace_tensor(getattr(collection, field.name), old, new))
+        return changed
+    if isinstance(collection, UserDict):  # Hugging Face's batches
+        mapping = copy.copy(collection)
+        for key, value in collection.items():
+            mapping[key] = replace_tensor(value, old, new)
+        return mapping
     return collection
 
 

@@ -123,7 +123,7 @@ def distance(a: nn.Module, b: nn.Module) -> float:
 
 
 def regularizer(**options: Any) -> SaliencyRegularizer:
-    return SaliencyRegularizer(**{"weight": 3.0, **options})
+    return SaliencyRegularizer(**{"weight": 3.0, **options}, intervene=False)
 
 
 class Interleaved(pl.LightningDataModule):

@@ -3,7 +3,7 @@
 from salreg.data.annotated_dataset import AnnotatedBatch, AnnotatedDataset, AnnotatedSample, Collate
 from salreg.data.augmented import Augmented
 from salreg.data.counterexamples import Counterexamples
-from salreg.data.several_inputs import annotations_by_input, input_named
+from salreg.data.several_inputs import annotations_by_input, by_name, input_named
 
 __all__ = [
     "AnnotatedBatch",
@@ -13,5 +13,6 @@ __all__ = [
     "Collate",
     "Counterexamples",
     "annotations_by_input",
+    "by_name",
     "input_named",
 ]

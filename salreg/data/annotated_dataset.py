@@ -16,7 +16,7 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from salreg.annotations import NO_PLACE, check, is_annotated
-from salreg.data.several_inputs import annotations_by_input, input_named
+from salreg.data.several_inputs import annotations_by_input, by_name, input_named
 from salreg.taps import tensors_in
 
 OfOneInput = Sequence[Tensor | None] | Mapping[int, Tensor] | Callable[[int, Any], Tensor | None] | Tensor
@@ -40,7 +40,7 @@ class AnnotatedSample:
 
     def __post_init__(self) -> None:
         if self.looked_at is None:
-            self.looked_at = _named({name: _is_marked(one) for name, one in annotations_by_input(self.annotation).items()})
+            self.looked_at = by_name({name: _is_marked(one) for name, one in annotations_by_input(self.annotation).items()})
 
     @property
     def only_annotation(self) -> Tensor:
@@ -70,7 +70,7 @@ class AnnotatedBatch:
 
     def __post_init__(self) -> None:
         if self.looked_at is None:
-            self.looked_at = _named({name: is_annotated(one) for name, one in annotations_by_input(self.annotation).items()})
+            self.looked_at = by_name({name: is_annotated(one) for name, one in annotations_by_input(self.annotation).items()})
 
     @classmethod
     def unannotated(cls, batch: Any) -> "AnnotatedBatch":
@@ -154,7 +154,7 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
             name: _unknown(sample if name is None else input_named(sample, name)) if one is None else one
             for name, one in found.items()
         }
-        return AnnotatedSample(sample, _named(known), _named(looked_at))
+        return AnnotatedSample(sample, by_name(known), by_name(looked_at))
 
     def _by_input(self) -> Mapping[str | None, OfOneInput]:
         names = isinstance(self.annotations, Mapping) and any(isinstance(key, str) for key in self.annotations)
@@ -181,7 +181,7 @@ class Collate:
         looked_at = {
             name: torch.tensor([bool(one[name] if isinstance(one, dict) else one) for one in looked]) for name in stacked
         }
-        return AnnotatedBatch(self.collate_fn([one.sample for one in samples]), _named(stacked), _named(looked_at))
+        return AnnotatedBatch(self.collate_fn([one.sample for one in samples]), by_name(stacked), by_name(looked_at))
 
 
 def _collate_annotated(batch: list[AnnotatedSample], *, collate_fn_map: object = None) -> AnnotatedBatch:
@@ -215,11 +215,6 @@ def _annotation(annotations: OfOneInput, index: int, sample: Any, name: str | No
 
 def _is_marked(annotation: Tensor) -> bool:
     return bool(is_annotated(annotation.unsqueeze(0)))
-
-
-def _named(by_input: dict[str | None, Any]) -> Any:
-    """What belongs to each input, by its name; the thing itself where there is just one input that is not named."""
-    return by_input[None] if None in by_input else {str(name): one for name, one in by_input.items()}
 
 
 def _stacked(annotations: list[Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from salreg.annotations import marks
 from salreg.data.annotated_dataset import AnnotatedDataset, AnnotatedSample
 from salreg.draws import Draws
-from salreg.perturbations import replace
+from salreg.interventions.replacements import replace
 from salreg.taps import replace_tensor, tensors_in
 
 

@@ -47,6 +47,11 @@ def annotations_by_input(annotation: Tensor | Mapping[str, Tensor], only: str | 
     return {only: annotation[only]}
 
 
+def by_name(by_input: Mapping[str | None, Any]) -> Any:
+    """What belongs to each input, by its name; the thing itself where there is just one input that is not named."""
+    return by_input[None] if None in by_input else {str(name): one for name, one in by_input.items()}
+
+
 def _fields(sample: Any) -> dict[str, Any]:
     if isinstance(sample, Mapping):
         inner = [_fields(value) for value in sample.values()]

@@ -157,7 +157,7 @@ class Penalty(ABC):
             if not sum_over_ranks(annotations.is_annotated(annotation).sum()):
                 self.look_at(recording)
                 return Measured(logits.new_zeros(()), None, annotation, scored=0, undefined=0)
-            self._notice_marks(annotation)
+            self.notice_marks(annotation)
         recording, target, annotation = self.on_rows(recording, target, annotation)
         losses, saliency, annotation, differences = self.evaluate(recording, target, annotation)
         value = mean_over_scored(losses)
@@ -208,7 +208,8 @@ class Penalty(ABC):
     def __str__(self) -> str:
         return type(self).__name__
 
-    def _notice_marks(self, annotation: Tensor) -> None:
+    def notice_marks(self, annotation: Tensor) -> None:
+        """Take in which marks a batch carries, and ``check_marks`` once there were enough."""
         if self._needed_seen:
             return
         self._needed_seen = self.needs == "either" or bool(getattr(annotations.marks(annotation), self.needs).any())

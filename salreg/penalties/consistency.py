@@ -11,9 +11,9 @@ from salreg.attributions import Attribution
 from salreg.attributions.passes import slopes_at
 from salreg.draws import Draws
 from salreg.input_spread import InputSpread
+from salreg.interventions.replacements import REPLACEMENTS, Replacement, replace
 from salreg.losses.base import PerSample, misplaced
 from salreg.penalties.base import Evaluated, Penalty
-from salreg.perturbations import REPLACEMENTS, Replacement, replace
 from salreg.taps import Recording
 
 

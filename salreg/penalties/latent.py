@@ -10,9 +10,9 @@ from salreg import annotations, scores
 from salreg.attributions.base import slope_at
 from salreg.distributed import sum_over_ranks
 from salreg.draws import Draws
+from salreg.interventions.replacements import replace
 from salreg.losses.base import PerSample, misplaced
 from salreg.penalties.base import Evaluated, Penalty
-from salreg.perturbations import replace
 from salreg.scores import Score
 from salreg.taps import LAST_CONV, Layer, Recording
 

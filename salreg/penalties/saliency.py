@@ -173,6 +173,12 @@ class SaliencyPenalty(Penalty):
     def look_at(self, recording: Recording) -> None:
         self._how(recording)
 
+    def observe(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
+        """The same maps and losses, in the same units, without a graph: to be looked at, not trained by."""
+        if not self.attribution.in_score_units:
+            self.spread.update(recording.activation(None), annotations.is_annotated(annotation))
+        return self._compared(self.attribution.explain(recording, target, scale=self._scale), annotation)
+
     def error_of(self, value: Tensor, recording: Recording, target: Tensor | None, annotation: Tensor) -> float | None:
         how = self._settled
         if how is None or not how.check_every or (self._measured - 1) % how.check_every:

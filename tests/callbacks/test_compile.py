@@ -155,7 +155,7 @@ def test_a_step_that_calls_its_network_twice_compiles_the_first():
 )
 def test_only_exact_gradients_at_the_input_of_all_samples_compile(options):
     with pytest.raises(ValueError, match="compile=True is for exact gradients at the input"):
-        SaliencyRegularizer(compile=True, **options)
+        SaliencyRegularizer(compile=True, **options, intervene=False)
 
 
 def test_presets_without_a_map_do_not_compile():

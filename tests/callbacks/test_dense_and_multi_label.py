@@ -43,7 +43,7 @@ def data(dense):
 def test_every_callback_serves_them(tmp_path, dense):
     explained = InputGradient(score=Dense("target_logit") if dense else "target_logit")
     callbacks = [
-        SaliencyRegularizer(explained, weight=10, target=1),
+        SaliencyRegularizer(explained, weight=10, target=1, intervene=False),
         SaliencyMetrics(explained, rationale=True, target=1),
         SaliencySnapshots(attributions=[explained], target=1, panel=4, dir=tmp_path),
     ]
@@ -59,7 +59,9 @@ def test_every_callback_serves_them(tmp_path, dense):
 @pytest.mark.parametrize("dense", [True, False], ids=["dense", "multi-label"])
 def test_the_penalty_is_that_of_a_handwritten_step(dense):
     module, loader = Lit(dense), data(dense)
-    regularizer = SaliencyRegularizer(InputGradient(score=Dense("target_logit") if dense else "target_logit"), target=1)
+    regularizer = SaliencyRegularizer(
+        InputGradient(score=Dense("target_logit") if dense else "target_logit"), target=1, intervene=False
+    )
     pl.Trainer(max_steps=1, logger=False, callbacks=[regularizer], enable_progress_bar=False, enable_checkpointing=False).fit(
         module, loader
     )

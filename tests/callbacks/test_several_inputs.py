@@ -97,7 +97,7 @@ def fitted(module, loader, *callbacks, validation=None, **options):
 def test_a_step_is_that_with_one_penalty_per_input_written_by_hand(call):
     module, net = Lit(call), Lit(call).net
     attribution = InputTimesGradient("log_prob_sum")  # in units of the score, so that no input's spread comes in
-    fitted(module, data("image", "row", "words"), SaliencyRegularizer(attribution, weight=2.0), max_steps=1)
+    fitted(module, data("image", "row", "words"), SaliencyRegularizer(attribution, weight=2.0, intervene=False), max_steps=1)
 
     inputs, labels = next(iter(DataLoader(Patients(), batch_size=8)))
     image, row = (inputs[name].clone().requires_grad_() for name in ("image", "row"))
@@ -114,10 +114,13 @@ def test_a_step_is_that_with_one_penalty_per_input_written_by_hand(call):
 
 
 def test_each_input_is_logged_and_may_be_penalised_alone():
-    trainer = fitted(Lit(), data("image", "row"), SaliencyRegularizer(), max_steps=2)
+    trainer = fitted(Lit(), data("image", "row"), SaliencyRegularizer(weight=1.0, intervene=False), max_steps=2)
     assert trainer.callback_metrics["salreg/image/penalty"] > 0
     assert trainer.callback_metrics["salreg/row/penalty"] > 0
-    two = [SaliencyRegularizer(input="image", name="picture"), SaliencyRegularizer(input="row", loss="l1", name="table")]
+    two = [
+        SaliencyRegularizer(input="image", name="picture", intervene=False),
+        SaliencyRegularizer(input="row", loss="l1", name="table", intervene=False),
+    ]
     trainer = fitted(Lit(), data("image", "row"), *two, max_steps=2)
     assert {"picture/image/penalty", "table/row/penalty"} <= set(trainer.callback_metrics)
     assert "picture/row/penalty" not in trainer.callback_metrics
@@ -125,7 +128,7 @@ def test_each_input_is_logged_and_may_be_penalised_alone():
 
 def test_training_lowers_the_penalty_of_every_input_that_is_annotated():
     def penalties(weight):
-        trainer = fitted(Lit(), data("image", "row"), SaliencyRegularizer(weight=weight), max_epochs=30)
+        trainer = fitted(Lit(), data("image", "row"), SaliencyRegularizer(weight=weight, intervene=False), max_epochs=30)
         return [float(trainer.callback_metrics[f"salreg/{name}/penalty"]) for name in ("image", "row")]
 
     plain, regularised = penalties(1e-6), penalties(1e3)
@@ -151,10 +154,10 @@ def test_the_first_annotated_input_is_monitored_by_default():
 
 
 def test_a_checkpoint_keeps_what_each_input_learned(tmp_path):
-    regularizer = SaliencyRegularizer()
+    regularizer = SaliencyRegularizer(weight=1.0, intervene=False)
     trainer = fitted(Lit(), data("image", "row"), regularizer, max_steps=2)
     trainer.save_checkpoint(tmp_path / "two.ckpt")
-    resumed = SaliencyRegularizer()
+    resumed = SaliencyRegularizer(weight=1.0, intervene=False)
     pl.Trainer(logger=False, callbacks=[resumed], max_steps=2, enable_progress_bar=False).fit(
         Lit(), data("image", "row"), ckpt_path=tmp_path / "two.ckpt"
     )
@@ -180,9 +183,9 @@ def test_mistakes_name_the_input():
     with pytest.raises(ValueError, match=r"annotation of sample 0, input 'row',"):
         AnnotatedDataset(Patients(), {"row": {0: torch.full((5,), 3)}})[0]
     with pytest.raises(KeyError, match=r"No input called 'imgae' is annotated .did you mean 'image'"):
-        fitted(Lit(), data("image", "row"), SaliencyRegularizer(input="imgae"), max_steps=1)
+        fitted(Lit(), data("image", "row"), SaliencyRegularizer(input="imgae", intervene=False), max_steps=1)
     with pytest.raises(RuntimeError, match=r"did not receive the input of shape \(8, 6\)"):
-        fitted(Lit("without text"), data("image", "words"), SaliencyRegularizer(), max_steps=1)
+        fitted(Lit("without text"), data("image", "words"), SaliencyRegularizer(weight=1.0, intervene=False), max_steps=1)
     with pytest.raises(TypeError, match="This works on one annotated input; here are image, row"):
         _ = AnnotatedDataset(Patients(), annotations("image", "row"))[0].only_annotation
 
@@ -194,4 +197,4 @@ def test_workers_and_pinning_keep_the_names():
 
 def test_several_penalised_inputs_run_uncompiled_and_it_says_so():
     with pytest.warns(UserWarning, match="compile=True has no effect: .*several annotated inputs"):
-        fitted(Lit(), data("image", "row"), SaliencyRegularizer(compile=True))
+        fitted(Lit(), data("image", "row"), SaliencyRegularizer(compile=True, intervene=False))

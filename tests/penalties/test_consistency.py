@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from salreg.attributions import GradCAM, InputGradient
 from salreg.input_spread import InputSpread
+from salreg.interventions.replacements import replace
 from salreg.penalties import ConsistencyPenalty, SaliencyGuided
-from salreg.perturbations import replace
 
 X, Y, MARKS = images(6)  # samples 0 and 3 are not annotated
 ANNOTATED = [1, 2, 4, 5]

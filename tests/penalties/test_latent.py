@@ -7,8 +7,8 @@ import torch
 from support import conv_net, images
 from torch import nn
 
+from salreg.interventions.replacements import replace
 from salreg.penalties import ActivationDifference, ConceptPenalty
-from salreg.perturbations import replace
 
 X, Y, MARKS = images(6)
 ANNOTATED = [1, 2, 4, 5]

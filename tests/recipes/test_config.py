@@ -49,9 +49,9 @@ def edited(tmp_path, old, new):
 
 
 def test_a_copied_yaml_is_checked_against_its_recipe(tmp_path):
-    assert load(edited(tmp_path, "weight: 1.0", "weight: 5.0")).saliency.weight == 5.0
+    assert load(edited(tmp_path, "weight: null", "weight: 5.0")).saliency.weight == 5.0
     with pytest.raises(ConfigError, match="no key 'saliency.weigth' .did you mean 'saliency.weight'"):
-        load(edited(tmp_path, "weight: 1.0", "weigth: 5.0"))
+        load(edited(tmp_path, "weight: null", "weigth: 5.0"))
     with pytest.raises(ConfigError, match="key 'seed' is missing"):
         load(edited(tmp_path, "seed: 0", "# seed: 0"))
     with pytest.raises(ConfigError, match="`recipe: decoi` is unknown. There are: color_mnist, "):

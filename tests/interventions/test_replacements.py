@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from salreg.draws import Draws
-from salreg.perturbations import REPLACEMENTS, replace
+from salreg.interventions.replacements import REPLACEMENTS, replace
 
 torch.manual_seed(0)
 X = torch.rand(4, 2, 6, 6) + torch.arange(4).view(4, 1, 1, 1)

@@ -1,0 +1,66 @@
+"""The maps of a training whose penalty does not need them: measured now and then, and logged like those of one that does."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
+
+from salreg.callbacks.injection import Injection
+from salreg.callbacks.monitoring import chunks, one_input, undisturbed
+from salreg.callbacks.targets import Target, find_target
+from salreg.data import AnnotatedBatch
+from salreg.differentiation import sharded_parts, twice_differentiable
+from salreg.metrics.functional import spurious_saliency
+from salreg.penalties import SaliencyPenalty
+
+_SAMPLES = 32
+
+
+class MapWatch:
+    """Measures the maps of a few marked samples of a batch, in eval mode and without a trace.
+
+    Args:
+        penalty: Whose attribution and loss are measured.
+        target: Where the true classes are.
+        input: The annotated input, where there are several.
+    """
+
+    def __init__(self, penalty: SaliencyPenalty, target: Target, input: str | None) -> None:
+        self.penalty = penalty
+        self.target = target
+        self.input = input
+        self._warned = False
+
+    def measure(self, trainer: pl.Trainer, module: pl.LightningModule, injection: Injection, batch: Any) -> dict[str, Tensor]:
+        """The mean share of saliency on spurious marks, and the mean loss: ``spurious_saliency`` and ``penalty``; empty where
+        nothing is marked or the network cannot be called on its own, which is said once."""
+        if not isinstance(batch, AnnotatedBatch) or sharded_parts(module):
+            return {}
+        try:
+            return self._measure(trainer, module, injection, batch)
+        except (KeyError, NotImplementedError, RuntimeError, ValueError) as error:  # a number is not worth a training
+            if not self._warned:
+                rank_zero_warn(f"The saliency maps of this training are not measured: {error}")
+            self._warned = True
+            return {}
+
+    def _measure(
+        self, trainer: pl.Trainer, module: pl.LightningModule, injection: Injection, batch: AnnotatedBatch
+    ) -> dict[str, Tensor]:
+        annotation, index = one_input(batch, self.input)
+        marked = (annotation.flatten(1).amin(1) < 0).nonzero().flatten()[:_SAMPLES]
+        if not len(marked):
+            return {}
+        call = injection.call_on(index)
+        if call is None:
+            raise RuntimeError(injection.problem)
+        whole = next(chunks(batch.sample, annotation, find_target(batch.sample, self.target), len(annotation)))
+        few = whole[marked.tolist()]
+        with undisturbed(trainer, module), twice_differentiable(module):
+            recording = call.run(module, few.tensors, self.penalty.layers)
+            seen = self.penalty.observe(recording, few.target, recording.without_padding(few.annotation.to(module.device)))
+        assert seen.saliency is not None
+        share = spurious_saliency(seen.saliency.detach().float(), seen.annotation.float())
+        found = {"penalty": seen.losses.value[seen.losses.scored], "spurious_saliency": share[share.isfinite()]}
+        return {name: values.detach().mean() for name, values in found.items() if len(values)}

@@ -1,0 +1,22 @@
+"""Changing what is marked: a batch in which it tells nothing of the label, and other replacements."""
+
+from salreg.interventions.content import transplanted
+from salreg.interventions.fills import FILLS, Fill, filled
+from salreg.interventions.grids import Fate
+from salreg.interventions.inputs import annotated_input
+from salreg.interventions.intervention import Intervened, Intervention
+from salreg.interventions.replacements import REPLACEMENTS, Replacement, replace
+
+__all__ = [
+    "FILLS",
+    "REPLACEMENTS",
+    "Fate",
+    "Fill",
+    "Intervened",
+    "Intervention",
+    "Replacement",
+    "annotated_input",
+    "filled",
+    "replace",
+    "transplanted",
+]

@@ -1,0 +1,79 @@
+"""Where the content of a marked region is taken from: other marked samples, of the batch or seen lately."""
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salreg.draws import Draws
+
+#: So many donors of a batch are enough to draw from them alone.
+ENOUGH = 16
+_AT_ONCE = 8  # that one batch adds to the bank, at most
+
+Donor = tuple[Tensor, ...]
+
+
+class DonorBank:
+    """A bounded store of donors, each other than all the others; the oldest makes room for a new one.
+
+    A donor is whatever tensors describe it: an image and its region, or a span of token numbers. Two are the same where the
+    sums of their content and of its squares are.
+
+    Args:
+        size: How many it holds.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._donors: deque[Donor] = deque(maxlen=size)
+        self._sums: deque[list[float]] = deque(maxlen=size)
+
+    def __len__(self) -> int:
+        return len(self._donors)
+
+    def __iter__(self) -> Iterator[Donor]:
+        return iter(self._donors)
+
+    def like(self, *given: Tensor) -> list[Donor]:
+        """The donors whose tensors have the shapes of these, on their device."""
+        shapes = [one.shape for one in given]
+        fitting = [donor for donor in self._donors if [one.shape for one in donor] == shapes]
+        return [tuple(one.to(like) for one, like in zip(donor, given, strict=True)) for donor in fitting]
+
+    def add(self, donors: Sequence[Donor], content: Sequence[Tensor]) -> None:
+        """Take in the first few of some donors; ``content`` is what tells each one from others."""
+        donors, content = donors[:_AT_ONCE], content[:_AT_ONCE]
+        if not donors:
+            return
+        sums = torch.stack([torch.stack([one.float().sum(), one.float().square().sum()]) for one in content]).tolist()
+        for donor, one in zip(donors, sums, strict=True):
+            if not any(_same(one, other) for other in self._sums):
+                self._donors.append(tuple(part.detach().clone() for part in donor))
+                self._sums.append(one)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"donors": list(self._donors), "sums": list(self._sums)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._donors = deque(state["donors"], self._donors.maxlen)
+        self._sums = deque(state["sums"], self._sums.maxlen)
+
+
+def other_donors(own: Tensor, count: int, draws: Draws) -> Tensor:
+    """For each of some receivers the number of a donor, never its own where there is another.
+
+    Args:
+        own: The number that a receiver has as a donor; -1 where it is none.
+        count: How many donors there are.
+        draws: Where the random numbers come from.
+    """
+    is_donor = own >= 0
+    drawn = (draws.uniform(tuple(own.shape), like=own.float()) * (count - is_donor.long())).long()
+    return torch.where(is_donor, own + 1 + drawn, drawn) % count
+
+
+def _same(one: Sequence[float], other: Sequence[float]) -> bool:
+    return all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-12) for a, b in zip(one, other, strict=True))

@@ -1,0 +1,87 @@
+"""Images, series and volumes of which the marked region shows something else."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from salreg.draws import Draws
+from salreg.interventions.content import transplanted
+from salreg.interventions.donors import ENOUGH, DonorBank, other_donors
+from salreg.interventions.fills import Fill, filled, laid_over
+
+
+class Fate(NamedTuple):
+    """What is so, and what becomes of the samples of a batch: booleans ``(B,)``.
+
+    Attributes:
+        marked: Samples that have the thing.
+        looked_at: Samples of which it is known whether they have it; only these are changed.
+        present: Samples that have it afterwards.
+    """
+
+    marked: Tensor
+    looked_at: Tensor
+    present: Tensor
+
+    def over(self, inputs: Tensor) -> "Fate":
+        """The same, shaped to broadcast over ``(B, ...)``."""
+        return Fate(*(one.view(-1, *[1] * (inputs.ndim - 1)) for one in self))
+
+
+class Changed(NamedTuple):
+    """Inputs, and the spurious marks on them in [0, 1]."""
+
+    inputs: Tensor
+    spurious: Tensor
+
+
+class _Pool(NamedTuple):
+    """Samples and their regions, and which of them are donors: those of the batch first."""
+
+    inputs: Tensor
+    regions: Tensor
+    donors: Tensor
+
+
+def change_grids(
+    inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, draws: Draws
+) -> Changed:
+    """Exchange the content of regions, take it away, and put it in.
+
+    Args:
+        inputs: ``(B, C, ...)`` of one to three dimensions of space.
+        spurious: Marks in [0, 1], ``(B, 1, ...)``.
+        relevant: Likewise; nothing is put there.
+        fate: What becomes of each sample.
+        fill: What stands where the thing is taken away.
+        bank: Donors beside those of the batch, where these are few; it takes in some of them.
+        draws: Where the random numbers come from.
+    """
+    pool = _pool(inputs, spurious, fate.marked, bank)
+    if not len(pool.donors):
+        return Changed(inputs, spurious)
+    own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
+    donor = pool.donors[other_donors(own, len(pool.donors), draws)]
+    marked, looked_at, present = fate.over(inputs)
+    region = torch.where(marked, spurious, pool.regions[donor] * (1 - relevant))
+    content = transplanted(inputs, region, pool.inputs[donor], pool.regions[donor])
+    shown = present & ~marked if len(pool.donors) == 1 else present  # who is the only donor has nothing to exchange
+    if not bool(shown.all()):
+        content = torch.where(shown, content, filled(inputs, region, fill))
+    return Changed(
+        torch.where(looked_at, laid_over(inputs, content, region), inputs),
+        torch.where(looked_at, region * present, spurious),
+    )
+
+
+def _pool(inputs: Tensor, spurious: Tensor, marked: Tensor, bank: DonorBank) -> _Pool:
+    owners = marked.nonzero().flatten()
+    if len(owners) >= ENOUGH:
+        return _Pool(inputs, spurious, owners)
+    own = list(zip(inputs[owners], spurious[owners], strict=True))
+    donors = [*own, *bank.like(inputs[0], spurious[0])]
+    bank.add(own, [one * (region > 0) for one, region in own])
+    if not donors:
+        return _Pool(inputs, spurious, owners)
+    return _Pool(*(torch.stack(one) for one in zip(*donors, strict=True)), torch.arange(len(donors), device=owners.device))

@@ -1,0 +1,196 @@
+"""A batch as it would be if what is marked had nothing to do with the label."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from salreg.annotations import align, is_annotated, marks
+from salreg.draws import Draws
+from salreg.interventions.donors import DonorBank
+from salreg.interventions.fills import FILLS, Fill
+from salreg.interventions.grids import Fate, change_grids
+from salreg.interventions.inputs import AnnotatedInput, annotated_input, beside_tokens, padding_of
+from salreg.interventions.tables import change_rows
+from salreg.interventions.tokens import Texts, change_texts
+from salreg.names import nearest
+from salreg.taps import replace_tensor, tensors_in
+
+
+class Intervened(NamedTuple):
+    """A changed batch.
+
+    Attributes:
+        sample: The batch, with the changed input in place of the annotated one.
+        annotation: What is marked on it now.
+        changed: The samples that are not as they were: booleans ``(B,)``.
+    """
+
+    sample: Any
+    annotation: Tensor
+    changed: Tensor
+
+
+class Intervention:
+    """Makes what is marked as spurious independent of the label: what it shows, and whether it is there.
+
+    Content: each sample's marked region shows another marked sample's. Presence: where some of the samples that somebody
+    looked at have the thing and others do not, it is drawn anew for each whether it has it. Who has it and loses it is filled
+    from its surroundings; who has none and gets one gets another sample's, at the place where that one has it, but never over
+    a relevant mark. Samples that nobody looked at stay as they are.
+
+    The loss on such samples is what a model would be trained by if the shortcut told nothing. By completeness, the
+    attribution of the region along any path between the two samples is the difference of their scores: training on the
+    changed sample in place of the given one is the exact form of penalising the region's saliency, where a gradient sees none
+    because the shortcut is saturated.
+
+    Images, series and volumes (floating point), token numbers with their masks, embedded tokens, and the columns of tables, of
+    which one is always there. Donors come from the batch; where it has few, also from a bank of recent ones. Random numbers
+    are the intervention's own.
+
+    Args:
+        presence: The probability that the thing is there. By default it is the share of those that have it among the samples
+            that somebody looked at so far: 1 where all have it, so that only the content changes.
+        fill: What stands where the thing was taken away: ``diffusion``, ``mean``, ``mirror`` or ``blur`` of its surroundings
+            (``salreg.interventions.filled``).
+        bank: How many recent donors are kept.
+        padding_token: What stands behind a text that became shorter; found by itself where batches are padded.
+        seed: Of the random numbers.
+
+    Raises:
+        ValueError: A presence that is no probability, another fill, or no room for a donor.
+
+    Example:
+        >>> torch.manual_seed(0) and None
+        >>> images, mark = torch.rand(8, 3, 6, 6), torch.zeros(8, 1, 6, 6)
+        >>> mark[:, :, :2, :2] = -1
+        >>> changed = Intervention()(images, mark)
+        >>> torch.equal(changed.sample[:, :, 2:], images[:, :, 2:]), torch.equal(changed.sample, images)
+        (True, False)
+
+    Source: Teso & Kersting 2019 (CAIPI) add such counterexamples to the data; Chang et al. 2021 (Towards robust classification
+    through counterfactual data augmentation) fill and exchange regions; here they stand in place of the samples, and
+    presence is drawn, too.
+    """
+
+    def __init__(
+        self,
+        presence: float | None = None,
+        fill: Fill = "diffusion",
+        *,
+        bank: int = 64,
+        padding_token: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        if presence is not None and not 0 <= presence <= 1:
+            raise ValueError(f"presence is a probability in [0, 1], not {presence}.")
+        if fill not in FILLS:
+            raise ValueError(f"A region is filled by {', '.join(FILLS)}, not by {fill!r}{nearest(str(fill), FILLS)}.")
+        if bank < 1:
+            raise ValueError(f"The bank holds at least one donor, not {bank}.")
+        self.given_presence = presence
+        self.fill = fill
+        self.padding_token = padding_token
+        self._bank = DonorBank(bank)
+        self._draws = Draws(seed)
+        self._marked = 0
+        self._looked_at = 0
+
+    @property
+    def presence(self) -> float:
+        """The probability that the thing is there: that given, or the share so far of those that have it."""
+        if self.given_presence is not None:
+            return self.given_presence
+        return self._marked / self._looked_at if self._looked_at else 1.0
+
+    def __call__(
+        self, sample: Any, annotation: Tensor, looked_at: Tensor | None = None, given: Tensor | None = None
+    ) -> Intervened:
+        """Change a batch.
+
+        Args:
+            sample: A tensor, or a batch that holds it.
+            annotation: ``(B, 1, ...)`` for images, series and volumes, ``(B, T)`` for texts, ``(B, F)`` for rows.
+            looked_at: Booleans ``(B,)``; by default the samples with a mark.
+            given: The annotated tensor, where it cannot be told by its shape.
+
+        Returns:
+            The batch itself where nothing is to be changed.
+
+        Raises:
+            ValueError: The annotation fits no tensor, or one that cannot be changed; the message names the remedy.
+        """
+        marked = is_annotated(marks(annotation).spurious)
+        looked_at = marked if looked_at is None else looked_at.to(marked.device) | marked
+        self._marked += int(marked.sum())
+        self._looked_at += (seen := int(looked_at.sum()))
+        nothing = Intervened(sample, annotation, torch.zeros_like(marked))
+        if not seen or not (len(self._bank) or bool(marked.any())):
+            return nothing
+        found = annotated_input(sample, annotation, given)
+        return self.change(sample, annotation, found, self._fate(marked, looked_at))
+
+    def change(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> Intervened:
+        """Do to a batch what is decided: with ``fate`` given, see ``salreg.interventions.Fate``."""
+        given = found.tensor
+        if found.kind == "tokens":
+            return self._change_texts(sample, annotation, given, fate)
+        order = (0, 2, 1) if found.kind == "embedded" else range(given.ndim)
+        inputs = given.permute(*order)
+        signed = align(annotation, inputs)
+        spurious, relevant = marks(signed)
+        if found.kind == "row":
+            changed = change_rows(inputs, spurious, fate, self._draws)
+        else:
+            changed = change_grids(inputs, spurious, relevant, fate, self.fill, self._bank, self._draws)
+        after = (relevant - changed.spurious).view(annotation.shape)
+        after = torch.where(fate.over(annotation).looked_at, after.to(annotation), annotation)
+        which = fate.marked if found.kind == "row" else fate.looked_at
+        return Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
+
+    def _change_texts(self, sample: Any, annotation: Tensor, tokens: Tensor, fate: Fate) -> Intervened:
+        beside = beside_tokens(sample, tokens)
+        padding = padding_of(annotation, beside)
+        if self.padding_token is None and bool(padding.any()):
+            self.padding_token = int(tokens[padding][0])
+        known = 0 if self.padding_token is None and beside else self.padding_token  # masked anyway
+        texts = change_texts(Texts(tokens, annotation, padding, beside), fate, known, self._bank, self._draws)
+        pairs = [(tokens, texts.tokens), *zip(beside, texts.beside, strict=True)]
+        return Intervened(replaced(sample, pairs), texts.annotation, fate.looked_at)
+
+    def _fate(self, marked: Tensor, looked_at: Tensor) -> Fate:
+        drawn = self._draws.uniform((len(marked),), like=torch.empty(0, device=marked.device))
+        return Fate(marked, looked_at, drawn < self.presence)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "draws": self._draws.state_dict(),
+            "bank": self._bank.state_dict(),
+            "marked": self._marked,
+            "looked_at": self._looked_at,
+            "padding_token": self.padding_token,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._draws.load_state_dict(state["draws"])
+        self._bank.load_state_dict(state["bank"])
+        self._marked, self._looked_at, self.padding_token = state["marked"], state["looked_at"], state["padding_token"]
+
+    def __str__(self) -> str:
+        return f"Intervention (presence {'as seen' if self.given_presence is None else self.given_presence}, fill {self.fill})"
+
+
+def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:
+    """A copy of a batch with tensors exchanged.
+
+    Raises:
+        ValueError: The batch is of a kind that cannot be copied with another tensor in it.
+    """
+    for old, new in pairs:
+        sample = replace_tensor(sample, old, new)
+        if not any(new is one for one in tensors_in(sample)):
+            raise ValueError(
+                f"The batch holds its input in a {type(sample).__name__}, which cannot be copied with another tensor in it. "
+                "Return tuples, lists, dicts or dataclasses from the dataset, or say intervene=False."
+            )
+    return sample

@@ -1,0 +1,166 @@
+"""Texts of which marked spans are exchanged, taken out and put in; everything that lies beside the tokens follows."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from salreg.annotations import NO_PLACE, SPURIOUS, places
+from salreg.draws import Draws
+from salreg.interventions.donors import ENOUGH, DonorBank, other_donors
+from salreg.interventions.grids import Fate
+
+
+class Texts(NamedTuple):
+    """A batch of texts.
+
+    Attributes:
+        tokens: Numbers ``(B, T)``.
+        annotation: ``(B, T)``, ``NO_PLACE`` at padding and special tokens.
+        padding: Booleans ``(B, T)``.
+        beside: Other tensors ``(B, T)`` that move with the tokens: masks, token types.
+    """
+
+    tokens: Tensor
+    annotation: Tensor
+    padding: Tensor
+    beside: list[Tensor]
+
+
+class _Spans(NamedTuple):
+    """Runs of marked tokens.
+
+    Attributes:
+        text: The text of each ``(N,)``.
+        start: Its first place ``(N,)``.
+        number: Which one of its text it is ``(N,)``.
+        tokens: The tokens of each.
+    """
+
+    text: Tensor
+    start: Tensor
+    number: Tensor
+    tokens: list[Tensor]
+
+
+class _Insertions(NamedTuple):
+    """What is put into texts, in up to R slots each.
+
+    Attributes:
+        key: Where each token comes in, on the scale of the text's places ``(B, R * L)``; infinite where there is none.
+        tokens: ``(B, R * L)``.
+        place: The place beside which it comes ``(B, R * L)``.
+    """
+
+    key: Tensor
+    tokens: Tensor
+    place: Tensor
+
+
+def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: DonorBank, draws: Draws) -> Texts:
+    """Exchange spans between texts, take them out, and put them in at a random place.
+
+    The batch stays as long as it is. Where a text grows beyond it, the last of its unmarked words give way.
+
+    Args:
+        texts: What is changed.
+        fate: What becomes of each text.
+        padding_token: What stands behind (or before) a text that became shorter.
+        bank: Spans beside those of the batch, where these are few; it takes in some of them.
+        draws: Where the random numbers come from.
+
+    Raises:
+        ValueError: A text became shorter, and what pads it is not known.
+    """
+    spans = _spans(texts)
+    donors = spans.tokens
+    if len(donors) < ENOUGH:
+        donors = [*donors, *(tokens.to(texts.tokens) for (tokens,) in bank)]
+        bank.add([(tokens,) for tokens in spans.tokens], spans.tokens)
+    if not donors:
+        return texts
+    inserted = _insertions(texts, spans, donors, fate, draws)
+    return _spliced(texts, inserted, fate, padding_token)
+
+
+def _spans(texts: Texts) -> _Spans:
+    marked = (texts.annotation < 0) & ~texts.padding
+    first = marked & ~torch.cat([torch.zeros_like(marked[:, :1]), marked[:, :-1]], 1)
+    text, start = first.nonzero(as_tuple=True)
+    number = first.cumsum(1)[text, start] - 1
+    run = (first.flatten().cumsum(0) - 1)[marked.flatten()]
+    lengths = run.bincount(minlength=len(text)).tolist()
+    return _Spans(text, start, number, list(texts.tokens[marked].split(lengths)))
+
+
+def _insertions(texts: Texts, spans: _Spans, donors: list[Tensor], fate: Fate, draws: Draws) -> _Insertions:
+    size, device = len(texts.tokens), texts.tokens.device
+    slots = int(spans.number.max()) + 1 if len(spans.number) else 1
+    own = torch.full((size, slots), -1, dtype=torch.long, device=device)
+    own[spans.text, spans.number] = torch.arange(len(spans.text), device=device)
+    place, key = _random_places(texts, draws)
+    place, key = (one.unsqueeze(1).repeat(1, slots) for one in (place, key))
+    place[spans.text, spans.number], key[spans.text, spans.number] = spans.start, spans.start.float()
+    donor = other_donors(own, len(donors), draws)
+    first = torch.arange(slots, device=device) == 0
+    comes = fate.present.unsqueeze(1) & torch.where(fate.marked.unsqueeze(1), own >= 0, fate.looked_at.unsqueeze(1) & first)
+    comes &= (donor != own) & (place >= 0)  # the only donor has nothing to exchange
+    table = pad_sequence(donors, batch_first=True)
+    length = torch.tensor([len(one) for one in donors], device=device)
+    along = torch.arange(table.shape[1], device=device)
+    keys = key.unsqueeze(2) + along / (2 * table.shape[1])
+    keys = keys.where(comes.unsqueeze(2) & (along < length[donor].unsqueeze(2)), keys.new_full((), torch.inf))
+    places_of = place.clamp(min=0).unsqueeze(2).expand_as(keys)
+    return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1))
+
+
+def _random_places(texts: Texts, draws: Draws) -> tuple[Tensor, Tensor]:
+    """Before which word of each text, or behind the last one, something may be put: a place, and a key beside it."""
+    words = places(texts.annotation) & ~texts.padding
+    count = words.sum(1)
+    drawn = (draws.uniform((len(words),), like=count.float()) * (count + 1)).long()
+    order = words.int().argsort(dim=1, descending=True, stable=True)
+    place = order.gather(1, torch.minimum(drawn, count - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
+    key = place + torch.where(drawn < count, -0.5, 0.25)
+    return place.where(count > 0, -1), key
+
+
+def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int | None) -> Texts:
+    length = texts.tokens.shape[1]
+    here = torch.arange(length, device=texts.tokens.device)
+    gone = texts.padding | (texts.annotation < 0)
+    kept = here.float().expand_as(gone).masked_fill(gone, torch.inf)
+    overflow = (kept.isfinite().sum(1) + inserted.key.isfinite().sum(1) - length).clamp(min=0).unsqueeze(1)
+    ordinary = kept.isfinite() & (texts.annotation == 0)
+    from_behind = ordinary.flip(1).cumsum(1).flip(1)
+    kept = kept.masked_fill(ordinary & (from_behind <= overflow), torch.inf)
+    keys, order = torch.cat([kept, inserted.key], 1).sort(dim=1, stable=True)
+    keys, order = keys[:, :length], order[:, :length]
+    padding = keys.isinf()
+    if bool(texts.padding[:, 0].any()) and not bool(texts.padding[:, -1].any()):  # to the left
+        turn = (here - padding.sum(1, keepdim=True)) % length
+        order, padding = order.gather(1, turn), padding.gather(1, turn)
+    shorter = (padding & ~texts.padding & fate.looked_at.unsqueeze(1)).any()
+    if padding_token is None and bool(shorter):
+        raise ValueError(
+            "A marked span was taken out of a text, or exchanged for a shorter one, in batches that were never padded: what "
+            "stands in its place? Say Intervention(padding_token=...), or intervene=False."
+        )
+
+    def moved(own: Tensor, new: Tensor, filler: int | float) -> Tensor:
+        values = torch.cat([own, new.to(own)], 1).gather(1, order).masked_fill(padding, filler)
+        return torch.where(fate.looked_at.unsqueeze(1), values, own)
+
+    return Texts(
+        moved(texts.tokens, inserted.tokens, padding_token or 0),
+        moved(texts.annotation, torch.full_like(inserted.tokens, SPURIOUS), NO_PLACE),
+        moved(texts.padding, torch.zeros_like(inserted.tokens), True),
+        [moved(one, one.gather(1, inserted.place), _at_padding(one, texts.padding)) for one in texts.beside],
+    )
+
+
+def _at_padding(values: Tensor, padding: Tensor) -> int | float:
+    """What a tensor holds at the padding; 0 where nothing is padded."""
+    found = values[padding]
+    return found[0].item() if len(found) else 0
