@@ -1,83 +1,107 @@
-"""The boxes around regions, and coordinates carried from one box to another."""
+"""The places of regions, the boxes around them, and places carried from one box to another."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 
-class Boxes(NamedTuple):
-    """The smallest box around each sample's region: its first and last place ``(B, axes)``, both included.
+class Places(NamedTuple):
+    """All places of a batch of regions, one after the other.
 
-    A region without any place has its first place behind its last one.
+    Attributes:
+        row: The sample of each ``(N,)``.
+        along: Where it lies along each axis of space, ``(N,)`` each.
+        shape: Of the space.
+    """
+
+    row: Tensor
+    along: tuple[Tensor, ...]
+    shape: Sequence[int]
+
+    @property
+    def flat(self) -> Tensor:
+        """The number of each place in its sample, counted row by row."""
+        number = torch.zeros_like(self.row)
+        for size, along in zip(self.shape, self.along, strict=True):
+            number = number * size + along
+        return number
+
+
+class Boxes(NamedTuple):
+    """The smallest box around each region: its first and last place along each axis ``(axes, B)``, both included.
+
+    A region without any place has its last place before its first one.
     """
 
     first: Tensor
     last: Tensor
 
     @property
-    def size(self) -> Tensor:
+    def sides(self) -> Tensor:
         return self.last - self.first + 1
 
-    def __getitem__(self, rows: object) -> "Boxes":  # type: ignore[override]
-        return Boxes(self.first[rows], self.last[rows])  # type: ignore[index]
+
+def places_of(region: Tensor) -> Places:
+    """The places of regions ``(B, 1, ...)``: all that is more than 0, or True.
+
+    Example:
+        >>> places_of(torch.tensor([[[0.0, 0.5, 1.0]]])).flat.tolist()
+        [1, 2]
+    """
+    row, *along = region[:, 0].nonzero(as_tuple=True)
+    return Places(row, tuple(along), region.shape[2:])
 
 
-def boxes_around(region: Tensor) -> Boxes:
-    """The boxes of regions ``(B, 1, ...)``: all that is more than 0 belongs to them.
+def boxes_around(places: Places, size: int) -> Boxes:
+    """The boxes of the regions of ``size`` samples.
 
     Example:
         >>> region = torch.zeros(1, 1, 4, 4)
         >>> region[..., 1:3, 2] = 1
-        >>> boxes_around(region)
-        Boxes(first=tensor([[1, 2]]), last=tensor([[2, 2]]))
+        >>> boxes_around(places_of(region), 1)
+        Boxes(first=tensor([[1],
+                [2]]), last=tensor([[2],
+                [2]]))
     """
-    inside = region[:, 0] > 0
-    axes = range(1, inside.ndim)
     first, last = [], []
-    for axis in axes:
-        others = [other for other in axes if other != axis]
-        along = (inside.any(others) if others else inside).to(torch.uint8)
-        first.append(along.argmax(1))
-        last.append(along.shape[1] - 1 - along.flip(1).argmax(1))
-    edges = Boxes(torch.stack(first, 1), torch.stack(last, 1))
-    empty = ~inside.flatten(1).any(1)
-    return edges._replace(first=edges.first + empty.unsqueeze(1) * inside[0].numel())
+    for along, length in zip(places.along, places.shape, strict=True):
+        first.append(torch.full((size,), length, device=along.device).scatter_reduce(0, places.row, along, "amin"))
+        last.append(torch.full((size,), -1, device=along.device).scatter_reduce(0, places.row, along, "amax"))
+    return Boxes(torch.stack(first), torch.stack(last))
 
 
-def stretched(into: Boxes, out_of: Boxes, shape: torch.Size) -> Tensor:
-    """For every place of a grid the place that it comes from when one box is stretched over another.
+def stretched(places: Places, into: Boxes, out_of: Boxes, donor: Tensor) -> Places:
+    """The places that others come from when a donor's box is stretched over one's own, by the nearest neighbour.
 
     Args:
-        into: The boxes that are filled.
-        out_of: The boxes whose content is taken, one each.
-        shape: Of the grid, without samples and channels.
+        places: Where something is filled in.
+        into: The boxes of their samples.
+        out_of: The boxes of the donors.
+        donor: The number of each sample's donor ``(B,)``.
 
     Returns:
-        Flat places ``(B, P)`` by the nearest neighbour; outside of ``into`` those of the box's edge.
+        Places in the donors, of which ``row`` is the number.
     """
-    sources = []
-    for axis, size in enumerate(shape):
-        place = torch.arange(size, device=into.first.device)
-        first, extent = into.first[:, axis, None], into.size[:, axis, None].clamp(min=1)
-        start, end, length = (edge[:, axis, None] for edge in (out_of.first, out_of.last, out_of.size))
+    source = donor[places.row]
+    along = []
+    for axis, place in enumerate(places.along):
+        offset = place - into.first[axis, places.row]
+        extent = into.sides[axis, places.row]
         # In whole numbers: the middle of each place of one box, on the scale of the other.
-        source = start + torch.div((2 * (place - first) + 1) * length, 2 * extent, rounding_mode="floor")
-        sources.append(torch.minimum(torch.maximum(source, start), end).clamp(0, size - 1))
-    return flat_places(sources, shape)
+        moved = torch.div((2 * offset + 1) * out_of.sides[axis, source], 2 * extent, rounding_mode="floor")
+        along.append(out_of.first[axis, source] + moved)
+    return Places(source, tuple(along), places.shape)
 
 
-def flat_places(along: list[Tensor], shape: torch.Size) -> Tensor:
-    """Flat places ``(B, P)`` of a grid from the places ``(B, S)`` along each axis."""
-    flat = along[0].new_zeros(len(along[0]), *[1] * len(shape))
-    for axis, (places, size) in enumerate(zip(along, shape, strict=True)):
-        view = [len(places), *[1] * len(shape)]
-        view[axis + 1] = size
-        flat = flat * size + places.view(view)
-    return flat.flatten(1)
+def at(values: Tensor, places: Places) -> Tensor:
+    """What tensors ``(B, C, ...)`` hold at places: ``(N, C)``."""
+    return values.flatten(2)[places.row, :, places.flat]
 
 
-def taken(values: Tensor, places: Tensor) -> Tensor:
-    """The values ``(B, C, ...)`` at flat places ``(B, P)`` of each sample, laid out like the values."""
-    flat = values.flatten(2)
-    return flat.gather(2, places.unsqueeze(1).expand(-1, flat.shape[1], -1)).view_as(values)
+def put(values: Tensor, places: Places, new: Tensor) -> Tensor:
+    """A copy of tensors ``(B, C, ...)`` that holds something else ``(N, C)`` at places."""
+    changed = values.flatten(2).clone()
+    changed[places.row, :, places.flat] = new
+    return changed.view_as(values)

@@ -3,33 +3,51 @@
 import torch
 from torch import Tensor
 
-from salreg.interventions.boxes import boxes_around, stretched, taken
+from salreg.interventions.boxes import Boxes, Places, at, boxes_around, places_of, put, stretched
 from salreg.interventions.fills import diffused
 
 
-def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: Tensor) -> Tensor:
-    """What each sample's region shows when it holds the content of a donor's region.
+def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: Tensor, donor: Tensor) -> Tensor:
+    """Samples whose region shows what a donor's region shows.
 
-    The box around the donor's region is stretched over the box around one's own, by the nearest neighbour; between boxes of one
-    size that only moves it. Where the donor's box holds what is not its region, the region is continued smoothly, so that
+    The box around the donor's region is stretched over the box around one's own, by the nearest neighbour; between boxes of
+    one size that only moves it. Where the donor's box holds what is not its region, the region is continued smoothly, so that
     nothing else of the donor comes along.
 
     Args:
         inputs: ``(B, C, ...)`` of one to three dimensions of space.
-        region: ``(B, 1, ...)``, in [0, 1].
-        donors: One for each sample, laid out like the inputs.
-        donor_region: ``(B, 1, ...)``, somewhere more than 0.
+        region: ``(B, 1, ...)``, in [0, 1]; soft values mix old and new.
+        donors: ``(D, C, ...)``.
+        donor_region: ``(D, 1, ...)``, of each donor somewhere more than 0.
+        donor: The number of each sample's donor ``(B,)``.
 
     Returns:
-        A tensor like the inputs, to be laid over them in the region; outside of it, it has no meaning.
+        A tensor like the inputs.
 
     Example:
         >>> x, region = torch.zeros(1, 1, 4), torch.tensor([[[1.0, 1, 0, 0]]])
-        >>> donor, donor_region = torch.tensor([[[0.0, 0, 5, 7]]]), torch.tensor([[[0.0, 0, 1, 1]]])
-        >>> transplanted(x, region, donor, donor_region)[..., :2].tolist()
-        [[[5.0, 7.0]]]
+        >>> donors, donor_region = torch.tensor([[[0.0, 0, 5, 7]]]), torch.tensor([[[0.0, 0, 1, 1]]])
+        >>> transplanted(x, region, donors, donor_region, torch.tensor([0])).tolist()
+        [[[5.0, 7.0, 0.0, 0.0]]]
     """
-    places = stretched(boxes_around(region), boxes_around(donor_region), inputs.shape[2:])
-    if bool((taken(donor_region, places) > 0).where(region > 0, torch.ones((), dtype=torch.bool, device=region.device)).all()):
-        return taken(donors, places)
-    return taken(torch.where(donor_region > 0, donors, diffused(donors, 1 - (donor_region > 0).to(donors))), places)
+    places = places_of(region)
+    there = places_of(donor_region)
+    boxes, donor_boxes = boxes_around(places, len(inputs)), boxes_around(there, len(donors))
+    sources = stretched(places, boxes, donor_boxes, donor)
+    content = at(_completed(donors, donor_region, there, donor_boxes), sources)
+    return mixed_in(inputs, region, places, content)
+
+
+def mixed_in(inputs: Tensor, region: Tensor, places: Places, content: Tensor) -> Tensor:
+    """Samples with other content ``(N, C)`` at the places of a region, softly where it is soft."""
+    return put(inputs, places, torch.lerp(at(inputs, places), content.to(inputs), at(region.to(inputs), places)))
+
+
+def _completed(donors: Tensor, region: Tensor, places: Places, boxes: Boxes) -> Tensor:
+    """Donors of which the whole box around the region shows the region."""
+    count = places.row.bincount(minlength=len(donors))
+    holed = (count < boxes.sides.clamp(min=0).prod(0)).nonzero().flatten()
+    if not len(holed):
+        return donors
+    outside = (region[holed] <= 0).to(donors)
+    return donors.index_copy(0, holed, torch.where(outside > 0, diffused(donors[holed], outside), donors[holed]))

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,25 +34,20 @@ class DonorBank:
     def __len__(self) -> int:
         return len(self._donors)
 
-    def __iter__(self) -> Iterator[Donor]:
-        return iter(self._donors)
+    def beside(self, donors: Sequence[Donor], content: Sequence[Tensor]) -> list[Donor]:
+        """The kept donors that are none of these, which are then kept, too: the first few of them.
 
-    def like(self, *given: Tensor) -> list[Donor]:
-        """The donors whose tensors have the shapes of these, on their device."""
-        shapes = [one.shape for one in given]
-        fitting = [donor for donor in self._donors if [one.shape for one in donor] == shapes]
-        return [tuple(one.to(like) for one, like in zip(donor, given, strict=True)) for donor in fitting]
-
-    def add(self, donors: Sequence[Donor], content: Sequence[Tensor]) -> None:
-        """Take in the first few of some donors; ``content`` is what tells each one from others."""
-        donors, content = donors[:_AT_ONCE], content[:_AT_ONCE]
-        if not donors:
-            return
-        sums = torch.stack([torch.stack([one.float().sum(), one.float().square().sum()]) for one in content]).tolist()
-        for donor, one in zip(donors, sums, strict=True):
+        Args:
+            donors: Of a batch.
+            content: What tells each one from others.
+        """
+        new = torch.stack([_sums(one) for one in content]).tolist() if donors else []
+        kept = list(zip(self._donors, self._sums, strict=True))
+        for donor, one in list(zip(donors, new, strict=True))[:_AT_ONCE]:
             if not any(_same(one, other) for other in self._sums):
                 self._donors.append(tuple(part.detach().clone() for part in donor))
                 self._sums.append(one)
+        return [donor for donor, one in kept if not any(_same(one, other) for other in new)]
 
     def state_dict(self) -> dict[str, Any]:
         return {"donors": list(self._donors), "sums": list(self._sums)}
@@ -73,6 +68,11 @@ def other_donors(own: Tensor, count: int, draws: Draws) -> Tensor:
     is_donor = own >= 0
     drawn = (draws.uniform(tuple(own.shape), like=own.float()) * (count - is_donor.long())).long()
     return torch.where(is_donor, own + 1 + drawn, drawn) % count
+
+
+def _sums(content: Tensor) -> Tensor:
+    content = content.float()
+    return torch.stack([content.sum(), content.square().sum()])
 
 
 def _same(one: Sequence[float], other: Sequence[float]) -> bool:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from salreg.interventions.boxes import boxes_around, flat_places, taken
+from salreg.interventions.boxes import Places, at, boxes_around, places_of, put
 
 Fill = Literal["mirror", "diffusion", "mean", "blur"]
 
@@ -51,63 +51,54 @@ def laid_over(inputs: Tensor, other: Tensor, region: Tensor) -> Tensor:
 def diffused(inputs: Tensor, region: Tensor) -> Tensor:
     """The surroundings continued smoothly into the region (a pull-push pyramid: Gortler et al. 1996, section 3.4.4)."""
     known = (region <= 0).to(inputs)
-    return _pull_push(inputs * known, known)
+    return _pull_push(torch.cat([inputs * known, known], 1))
 
 
-def _pull_push(values: Tensor, known: Tensor) -> Tensor:
-    """Values where they are known (weighted by how much of them is), and an interpolation elsewhere."""
-    here = values / known.clamp(min=1e-12)
-    size = values.shape[2:]
+def _pull_push(weighted: Tensor) -> Tensor:
+    """The values of a grid, its last channel being how much of them is known: there themselves, elsewhere interpolated."""
+    known = weighted[:, -1:]
+    here = weighted[:, :-1] / known.clamp(min=1e-12)
+    size = weighted.shape[2:]
     if max(size) == 1:
         return here
-    axes = len(size)
-    window = [min(2, one) for one in size]
-    coarse = [_POOL[axes](one, window, ceil_mode=True) for one in (values, known)]  # type: ignore[operator]
-    behind = functional.interpolate(_pull_push(*coarse), size, mode=_LINEAR[axes], align_corners=False)
-    return torch.lerp(behind, here, known.clamp(max=1))
+    coarse = _POOL[len(size)](weighted, [min(2, one) for one in size], ceil_mode=True)  # type: ignore[operator]
+    behind = functional.interpolate(_pull_push(coarse), size, mode=_LINEAR[len(size)], align_corners=False)
+    return torch.lerp(behind, here, known)
 
 
 def _mean(inputs: Tensor, region: Tensor) -> Tensor:
     """The mean of the ring around the region, as wide as half of its box."""
-    boxes = boxes_around(region)
+    boxes = boxes_around(places_of(region), len(region))
     ring = torch.ones_like(region)
     for axis, size in enumerate(region.shape[2:]):
         place = torch.arange(size, device=region.device)
-        first, last = boxes.first[:, axis, None], boxes.last[:, axis, None]
+        first, last = boxes.first[axis, :, None], boxes.last[axis, :, None]
         margin = (last - first + 2) // 2
         along = (place >= first - margin) & (place <= last + margin)
         ring = ring * along.view(len(ring), 1, *(size if other == axis else 1 for other in range(ring.ndim - 2)))
     weight = ring * (region <= 0)
-    alone = weight.flatten(1).sum(1).eq(0).view(-1, *[1] * (weight.ndim - 1))
-    weight = weight + alone  # no surroundings: all of the sample
+    weight = weight + _without(weight, inputs)
     axes = list(range(2, inputs.ndim))
     return ((inputs * weight).sum(axes, keepdim=True) / weight.sum(axes, keepdim=True)).expand_as(inputs)
 
 
 def _mirrored(inputs: Tensor, region: Tensor) -> Tensor:
-    """The surroundings reflected at the edge with most room; what has none there is diffused."""
-    boxes = boxes_around(region)
-    shape = inputs.shape[2:]
-    sizes = torch.tensor(shape, device=inputs.device)
-    room = torch.stack([boxes.first, sizes - 1 - boxes.last])  # before and behind the box, along each axis
-    side, axis = (
-        torch.div(
-            best := (room / boxes.size.clamp(min=1)).transpose(0, 1).flatten(1).argmax(1), len(shape), rounding_mode="floor"
-        ),
-        best % len(shape),
-    )
-    sources = []
-    for number, size in enumerate(shape):
-        place = torch.arange(size, device=inputs.device).expand(len(inputs), size)
-        first, last = boxes.first[:, number, None], boxes.last[:, number, None]
-        reflected = torch.where(side.unsqueeze(1) == 0, 2 * first - 1 - place, 2 * last + 1 - place)
-        sources.append(torch.where((axis == number).unsqueeze(1), reflected, place).clamp(0, size - 1))
-    places = flat_places(sources, shape)
-    clean = taken((region <= 0).to(inputs), places) > 0
-    mirrored = taken(inputs, places)
-    if (clean | (region <= 0)).all():
-        return mirrored
-    return torch.where(clean, mirrored, diffused(inputs, region))
+    """The surroundings reflected at the edge with most room; what is not outside the region there is diffused."""
+    places = places_of(region)
+    boxes = boxes_around(places, len(region))
+    sizes = torch.tensor(inputs.shape[2:], device=inputs.device).unsqueeze(1)
+    room = torch.cat([boxes.first, sizes - 1 - boxes.last]) / boxes.sides.clamp(min=1).repeat(2, 1)
+    widest = room.argmax(0)[places.row]  # of all axes the side before the box, then of all the side behind it
+    axes = len(places.along)
+    along = []
+    for axis, place in enumerate(places.along):
+        before, behind = 2 * boxes.first[axis, places.row] - 1 - place, 2 * boxes.last[axis, places.row] + 1 - place
+        reflected = torch.where(widest == axis, before, torch.where(widest == axis + axes, behind, place))
+        along.append(reflected.clamp(0, places.shape[axis] - 1))
+    sources = Places(places.row, tuple(along), places.shape)
+    smooth = _diffused(inputs, region)
+    outside = at(region, sources) <= 0
+    return put(smooth, places, torch.where(outside, at(inputs, sources), at(smooth, places)))
 
 
 def _blurred(inputs: Tensor, region: Tensor) -> Tensor:
@@ -119,9 +110,13 @@ def _blurred(inputs: Tensor, region: Tensor) -> Tensor:
 
 
 def _diffused(inputs: Tensor, region: Tensor) -> Tensor:
-    everything = (region > 0).flatten(1).all(1).view(-1, *[1] * (inputs.ndim - 1))
     mean = inputs.mean(list(range(2, inputs.ndim)), keepdim=True)
-    return torch.where(everything, mean, diffused(inputs, region))
+    return torch.where(_without((region <= 0).to(inputs), inputs) > 0, mean, diffused(inputs, region))
+
+
+def _without(weight: Tensor, inputs: Tensor) -> Tensor:
+    """1 for samples whose weights are all 0, which have no surroundings; shaped to broadcast over the inputs."""
+    return weight.flatten(1).sum(1).eq(0).to(inputs).view(-1, *[1] * (inputs.ndim - 1))
 
 
 FILLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {

@@ -8,7 +8,7 @@ from torch import Tensor
 from salreg.draws import Draws
 from salreg.interventions.content import transplanted
 from salreg.interventions.donors import ENOUGH, DonorBank, other_donors
-from salreg.interventions.fills import Fill, filled, laid_over
+from salreg.interventions.fills import Fill, filled
 
 
 class Fate(NamedTuple):
@@ -49,6 +49,9 @@ def change_grids(
 ) -> Changed:
     """Exchange the content of regions, take it away, and put it in.
 
+    Where a sample has no region and gets none either, the donor's place is filled from its surroundings all the same: else the
+    trace of a fill would tell which samples had something to lose.
+
     Args:
         inputs: ``(B, C, ...)`` of one to three dimensions of space.
         spurious: Marks in [0, 1], ``(B, 1, ...)``.
@@ -63,16 +66,24 @@ def change_grids(
         return Changed(inputs, spurious)
     own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
     donor = pool.donors[other_donors(own, len(pool.donors), draws)]
-    marked, looked_at, present = fate.over(inputs)
-    region = torch.where(marked, spurious, pool.regions[donor] * (1 - relevant))
-    content = transplanted(inputs, region, pool.inputs[donor], pool.regions[donor])
-    shown = present & ~marked if len(pool.donors) == 1 else present  # who is the only donor has nothing to exchange
-    if not bool(shown.all()):
-        content = torch.where(shown, content, filled(inputs, region, fill))
-    return Changed(
-        torch.where(looked_at, laid_over(inputs, content, region), inputs),
-        torch.where(looked_at, region * present, spurious),
-    )
+    shown = fate.present & ~fate.marked if len(pool.donors) == 1 else fate.present  # the only donor has nothing to exchange
+    region = _regions(spurious, relevant, pool, donor, fate)
+    changed = transplanted(inputs, region, pool.inputs, pool.regions, donor)
+    gone = (fate.looked_at & ~shown).nonzero().flatten()
+    if not len(gone):
+        return Changed(changed, region)
+    changed = changed.index_copy(0, gone, filled(inputs[gone], region[gone], fill))
+    of_sample = fate.over(region)
+    return Changed(changed, torch.where(of_sample.looked_at, region * of_sample.present, spurious))
+
+
+def _regions(spurious: Tensor, relevant: Tensor, pool: _Pool, donor: Tensor, fate: Fate) -> Tensor:
+    """Where something happens: in the own region, or where the donor has its region."""
+    if bool(fate.marked.all()):
+        return spurious
+    of_sample = fate.over(spurious)
+    other = pool.regions[donor] * (1 - relevant) * of_sample.looked_at
+    return torch.where(of_sample.marked, spurious, other)
 
 
 def _pool(inputs: Tensor, spurious: Tensor, marked: Tensor, bank: DonorBank) -> _Pool:
@@ -80,8 +91,10 @@ def _pool(inputs: Tensor, spurious: Tensor, marked: Tensor, bank: DonorBank) -> 
     if len(owners) >= ENOUGH:
         return _Pool(inputs, spurious, owners)
     own = list(zip(inputs[owners], spurious[owners], strict=True))
-    donors = [*own, *bank.like(inputs[0], spurious[0])]
-    bank.add(own, [one * (region > 0) for one, region in own])
+    others = bank.beside(own, [one * (region > 0) for one, region in own])
+    shapes = inputs.shape[1:], spurious.shape[1:]
+    fitting = [donor for donor in others if tuple(one.shape for one in donor) == shapes]
+    donors = [*own, *((one.to(inputs), region.to(spurious)) for one, region in fitting)]
     if not donors:
         return _Pool(inputs, spurious, owners)
     return _Pool(*(torch.stack(one) for one in zip(*donors, strict=True)), torch.arange(len(donors), device=owners.device))

@@ -143,8 +143,9 @@ class Intervention:
             changed = change_rows(inputs, spurious, fate, self._draws)
         else:
             changed = change_grids(inputs, spurious, relevant, fate, self.fill, self._bank, self._draws)
-        after = (relevant - changed.spurious).view(annotation.shape)
-        after = torch.where(fate.over(annotation).looked_at, after.to(annotation), annotation)
+        after = annotation
+        if changed.spurious is not spurious:
+            after = (relevant - changed.spurious).view(annotation.shape).to(annotation)
         which = fate.marked if found.kind == "row" else fate.looked_at
         return Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
 

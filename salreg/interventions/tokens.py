@@ -76,8 +76,8 @@ def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: Dono
     spans = _spans(texts)
     donors = spans.tokens
     if len(donors) < ENOUGH:
-        donors = [*donors, *(tokens.to(texts.tokens) for (tokens,) in bank)]
-        bank.add([(tokens,) for tokens in spans.tokens], spans.tokens)
+        others = bank.beside([(tokens,) for tokens in spans.tokens], spans.tokens)
+        donors = [*donors, *(tokens.to(texts.tokens) for (tokens,) in others)]
     if not donors:
         return texts
     inserted = _insertions(texts, spans, donors, fate, draws)

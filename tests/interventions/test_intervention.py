@@ -1,0 +1,236 @@
+"""After an intervention, what is marked tells nothing of the label; nothing else changes."""
+
+import pytest
+import torch
+from torch.nn.functional import one_hot
+
+from salreg.interventions import Intervention
+
+SIZE = 256
+
+
+def tagged(rates, size=SIZE, seed=0):
+    """Images in noise, of which those of class y carry a tag with probability ``rates[y]``: its grey tells the class, too."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(size) % len(rates)
+    has = torch.rand(size, generator=generator) < torch.tensor(rates)[labels]
+    images = 0.1 * torch.rand(size, 1, 8, 8, generator=generator)
+    marks = torch.zeros(size, 1, 8, 8, dtype=torch.int8)
+    for image, mark, row, column, label in zip(
+        images, marks, *torch.randint(6, (2, size), generator=generator), labels, strict=True
+    ):
+        mark[:, row : row + 2, column : column + 2] = -1
+        image[mark < 0] = 2.0 + label
+    marks[~has] = 0
+    images[~has] = images[~has].clamp(max=0.1)
+    return images, labels, marks, has
+
+
+def table(one, other, classes=2):
+    """How often two things meet."""
+    return one_hot(one.long(), classes).T.float() @ one_hot(other.long(), classes).float() / len(one)
+
+
+def test_the_content_no_longer_tells_the_class():
+    images, labels, marks, _ = tagged([1.0, 1.0])
+    changed = Intervention()(images, marks)
+    shown = (changed.sample.amax((1, 2, 3)) > 2.5).long()
+    assert (images.amax((1, 2, 3)) > 2.5).long().equal(labels)
+    assert (table(shown, labels) - 0.25).abs().max() < 0.05
+    assert changed.annotation is marks
+    assert torch.equal(changed.sample[marks == 0], images[marks == 0])
+
+
+def test_nor_does_the_presence():
+    images, labels, marks, has = tagged([0.05, 0.95])
+    changed = Intervention()(images, marks, torch.ones(SIZE, dtype=torch.bool))
+    there = (changed.annotation < 0).flatten(1).any(1)
+    before, after = table(has, labels), table(there, labels)
+    assert before[1, 1] > 0.45
+    assert before[1, 0] < 0.05
+    assert (after[1, 0] - after[1, 1]).abs() < 0.07
+    assert (after[1].sum() - has.float().mean()).abs() < 0.1
+    assert torch.equal(there, changed.sample.amax((1, 2, 3)) > 1.5)
+
+
+def test_samples_that_nobody_looked_at_stay_as_they_are():
+    images, _, marks, has = tagged([0.3, 0.7])
+    looked_at = torch.arange(SIZE) < SIZE // 2
+    marks[~looked_at] = 0
+    changed = Intervention()(images, marks, looked_at)
+    assert torch.equal(changed.sample[~looked_at], images[~looked_at])
+    assert torch.equal(changed.annotation[~looked_at], marks[~looked_at])
+    assert torch.equal(changed.changed, looked_at)
+    assert has[~looked_at].any()
+
+
+@pytest.mark.parametrize("presence", [0.0, 0.3, 1.0])
+def test_the_presence_may_be_given(presence):
+    images, _, marks, _ = tagged([0.5, 0.5])
+    changed = Intervention(presence)(images, marks, torch.ones(SIZE, dtype=torch.bool))
+    there = (changed.annotation < 0).flatten(1).any(1)
+    assert abs(float(there.float().mean()) - presence) < 0.1
+
+
+def test_a_batch_without_marks_or_donors_is_the_batch_itself():
+    batch = (torch.rand(4, 3, 8, 8), torch.arange(4))
+    changed = Intervention()(batch, torch.zeros(4, 1, 8, 8), torch.ones(4, dtype=torch.bool))
+    assert changed.sample is batch
+    assert not changed.changed.any()
+
+
+def test_nothing_is_put_over_a_relevant_mark():
+    images, _, marks, _ = tagged([0.0, 1.0])
+    marks[(marks == 0).flatten(1).all(1), :, :, 4:] = 1
+    changed = Intervention(1.0)(images, marks, torch.ones(SIZE, dtype=torch.bool))
+    kept = marks > 0
+    assert torch.equal(changed.sample[kept], images[kept])
+    assert torch.equal(changed.annotation[kept], marks[kept])
+
+
+def test_a_filled_region_holds_nothing_that_was_not_around_it():
+    images, _, marks, _ = tagged([1.0, 1.0])
+    for fill in ("diffusion", "mean", "mirror"):
+        changed = Intervention(0.0, fill)(images, marks)
+        assert changed.sample.max() <= 0.1 + 1e-6, fill
+        assert not changed.annotation.any()
+
+
+def test_rare_marks_find_donors_in_earlier_batches():
+    intervention = Intervention()
+    images, _, marks, _ = tagged([1.0, 1.0], size=32)
+    shown = []
+    for index in range(32):
+        one = torch.zeros_like(marks)
+        one[index] = marks[index]
+        shown.append(round(float(intervention(images, one).sample[index].max())))
+    assert shown[0] == 0  # there was no donor yet: filled
+    assert set(shown[1:]) == {2, 3}
+
+
+def test_the_only_marked_sample_of_all_is_filled():
+    images, _, marks, _ = tagged([1.0, 1.0], size=4)
+    marks[1:] = 0
+    intervention = Intervention()
+    for _ in range(3):  # its own earlier self is no donor either
+        changed = intervention(images, marks)
+        assert changed.sample[0].max() <= 0.1 + 1e-6
+
+
+def test_soft_marks_mix():
+    images, marks = torch.tensor([0.0, 1.0]).view(2, 1, 1).expand(2, 1, 4).clone(), torch.zeros(2, 1, 4)
+    marks[:, :, :2] = -0.5
+    changed = Intervention()(images, marks)
+    assert changed.sample.flatten(1).tolist() == [[0.5, 0.5, 0, 0], [0.5, 0.5, 1, 1]]
+
+
+@pytest.mark.parametrize("shape", [(20,), (9, 11), (5, 6, 7)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_series_images_and_volumes(shape, channels):
+    generator = torch.Generator().manual_seed(0)
+    inputs, marks = torch.rand(40, channels, *shape, generator=generator), torch.zeros(40, 1, *shape)
+    inside = (slice(None), slice(None), *(slice(1, 3) for _ in shape))
+    marks[inside] = -1
+    marks[::2] = 0
+    changed = Intervention()(inputs, marks, torch.ones(40, dtype=torch.bool))
+    assert torch.equal(changed.sample[(marks == 0).all(0).expand(40, channels, *shape)],
+                       inputs[(marks == 0).all(0).expand(40, channels, *shape)])  # fmt: skip
+    assert not torch.equal(changed.sample, inputs)
+
+
+def test_irregular_regions_of_several_sizes_bring_nothing_else_of_the_donor():
+    """Regions hold values above 10, everything else is below 1."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(64, 2, 12, 12, generator=generator)
+    marks = torch.zeros(64, 1, 12, 12, dtype=torch.int8)
+    rows, columns = torch.meshgrid(torch.arange(12), torch.arange(12), indexing="ij")
+    for index in range(64):
+        row, column, radius = 3 + index % 6, 3 + index % 5, 1 + index % 3
+        disc = (rows - row) ** 2 + (columns - column) ** 2 <= radius**2
+        disc |= (rows == 11) & (columns == index % 12)  # a second region
+        marks[index, 0, disc] = -1
+        images[index, :, disc] += 10
+    changed = Intervention()(images, marks).sample
+    inside = (marks < 0).expand_as(images)
+    assert changed[inside].min() >= 10 - 1e-4
+    assert torch.equal(changed[~inside], images[~inside])
+
+
+def test_what_covers_everything_is_exchanged_as_a_whole_or_filled_with_its_mean():
+    images, marks = torch.rand(3, 1, 4, 4), -torch.ones(3, 1, 4, 4)
+    whole = Intervention()(images, marks).sample
+    assert all(any(torch.equal(one, other) for other in images) for one in whole)
+    assert torch.allclose(Intervention(0.0)(images, marks).sample, images.mean((2, 3), keepdim=True).expand_as(images))
+
+
+def test_a_batch_of_one_takes_its_donor_from_the_bank():
+    images, _, marks, _ = tagged([1.0, 1.0], size=2)
+    intervention = Intervention()
+    intervention(images[:1], marks[:1])
+    changed = intervention(images[1:], marks[1:]).sample
+    assert changed[marks[1:] < 0].unique().tolist() == [2.0]
+
+
+def test_columns_are_permuted_between_rows_and_groups_stay_together():
+    rows = torch.arange(60.0).view(20, 3)
+    marks = torch.tensor([[0, -1, -1]]).expand(20, 3)
+    changed = Intervention()(rows, marks)
+    assert torch.equal(changed.sample[:, 0], rows[:, 0])
+    assert (changed.sample[:, 1] != rows[:, 1]).all()
+    assert torch.equal(changed.sample[:, 2] - changed.sample[:, 1], torch.ones(20))
+
+
+def test_the_draws_are_its_own_and_an_interrupted_one_goes_on_as_if_it_had_not_been():
+    images, _, marks, _ = tagged([0.2, 0.9], size=24)
+    looked_at = torch.ones(24, dtype=torch.bool)
+    state = torch.random.get_rng_state()
+    first, second = Intervention(seed=1), Intervention(seed=2)
+    first(images[:12], marks[:12], looked_at[:12])
+    second.load_state_dict(first.state_dict())
+    one, other = (each(images[12:], marks[12:], looked_at[12:]) for each in (first, second))
+    assert torch.equal(one.sample, other.sample)
+    assert torch.equal(one.annotation, other.annotation)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_nan_outside_of_the_region_stays_there():
+    images, _, marks, _ = tagged([1.0, 1.0], size=16)
+    images[0, 0, 0, 0] = torch.nan
+    marks[0, :, 0, 0] = 0
+    changed = Intervention()(images, marks).sample
+    assert changed.isnan().sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"presence": 1.5}, "presence is a probability in \\[0, 1\\], not 1.5"),
+        ({"presence": float("nan")}, "presence is a probability"),
+        ({"fill": "blurr"}, "not by 'blurr'.*did you mean 'blur'"),
+        ({"bank": 0}, "The bank holds at least one donor"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Intervention(**arguments)
+
+
+def test_inputs_that_cannot_be_changed_are_named_with_the_remedy():
+    mark = torch.zeros(2, 1, 4, 4)
+    mark[:, :, :2] = -1
+    with pytest.raises(ValueError, match=r"holds integers \(torch.uint8.*Convert it to float.*intervene=False"):
+        Intervention()(torch.zeros(2, 3, 4, 4, dtype=torch.uint8), mark)
+    with pytest.raises(ValueError, match=r"fit no input of the batch, which has \(2, 3, 5, 5\) float32.*intervene=False"):
+        Intervention()((torch.rand(2, 3, 5, 5), [1, 2]), mark)
+
+
+def test_the_first_of_the_tensors_that_an_annotation_fits_is_taken_unless_another_is_named():
+    mark = torch.zeros(4, 1, 4, 4)
+    mark[:, :, :2] = -1
+    one, other = torch.rand(4, 3, 4, 4), torch.rand(4, 1, 4, 4)
+    first, second = Intervention()((one, other), mark).sample
+    assert not torch.equal(first, one)
+    assert second is other
+    first, second = Intervention()((one, other), mark, given=other).sample
+    assert first is one
+    assert not torch.equal(second, other)

@@ -1,0 +1,121 @@
+"""Spans are exchanged, taken out and put in; masks and marks follow."""
+
+import pytest
+import torch
+
+from salreg.annotations import NO_PLACE
+from salreg.interventions import Intervention
+
+PAD = NO_PLACE
+TOKENS = torch.tensor([[5, 91, 6, 7, 0, 0], [5, 6, 92, 93, 7, 6], [5, 6, 7, 5, 0, 0], [4, 4, 4, 94, 5, 0]])
+MARKS = torch.tensor(
+    [[0, -1, 0, 0, PAD, PAD], [0, 0, -1, -1, 0, 0], [0, 0, 0, 0, PAD, PAD], [0, 0, 0, -1, 0, PAD]], dtype=torch.int8
+)
+LOOKED_AT = torch.ones(4, dtype=torch.bool)
+SPANS = {(91,), (92, 93), (94,)}
+
+
+def words(tokens, marks, marked):
+    return tuple(
+        token for token, mark in zip(tokens.tolist(), marks.tolist(), strict=True) if (mark < 0) == marked and mark != PAD
+    )
+
+
+def test_each_span_is_another_texts_and_the_rest_stays():
+    for seed in range(10):
+        changed = Intervention(1.0, seed=seed)((TOKENS, torch.arange(4)), MARKS)
+        tokens, marks = changed.sample[0], changed.annotation
+        for row in (0, 1, 3):
+            before, after = words(TOKENS[row], MARKS[row], True), words(tokens[row], marks[row], True)
+            assert after in SPANS - {before}
+            assert words(tokens[row], marks[row], False) == words(TOKENS[row], MARKS[row], False)
+        assert torch.equal(tokens[2], TOKENS[2])  # unmarked, and nobody looked
+        assert torch.equal(tokens == 0, marks == PAD)
+
+
+def test_a_span_may_be_taken_out_and_the_text_is_padded():
+    changed = Intervention(0.0)((TOKENS, torch.arange(4)), MARKS, LOOKED_AT)
+    assert changed.sample[0].tolist() == [[5, 6, 7, 0, 0, 0], [5, 6, 7, 6, 0, 0], [5, 6, 7, 5, 0, 0], [4, 4, 4, 5, 0, 0]]
+    assert not (changed.annotation < 0).any()
+    assert torch.equal(changed.annotation == PAD, changed.sample[0] == 0)
+
+
+def test_a_span_may_be_put_in_anywhere():
+    places = set()
+    for seed in range(40):
+        changed = Intervention(1.0, seed=seed)((TOKENS, torch.arange(4)), MARKS, LOOKED_AT)
+        tokens, marks = changed.sample[0][2], changed.annotation[2]
+        assert words(tokens, marks, True) in SPANS
+        assert words(tokens, marks, False) == (5, 6, 7, 5)
+        places.add(int((marks < 0).int().argmax()))
+    assert places == {0, 1, 2, 3, 4}
+
+
+def test_where_there_is_no_room_the_last_unmarked_words_give_way():
+    tokens = torch.tensor([[5, 6, 7, 8], [91, 92, 5, 6]])
+    marks = torch.tensor([[0, 0, 0, 0], [-1, -1, 0, 0]], dtype=torch.int8)
+    changed = Intervention(1.0, padding_token=0)((tokens, torch.arange(2)), marks, LOOKED_AT[:2])
+    assert words(changed.sample[0][0], changed.annotation[0], True) == (91, 92)
+    assert words(changed.sample[0][0], changed.annotation[0], False) == (5, 6)
+
+
+def test_masks_and_token_types_follow_and_positions_stay():
+    batch = {
+        "input_ids": TOKENS,
+        "attention_mask": (TOKENS != 0).long(),
+        "token_type_ids": torch.tensor([0, 0, 0, 1, 1, 1]).expand(4, 6).clone(),
+        "position_ids": torch.arange(6).expand(4, 6).clone(),
+        "labels": torch.arange(4),
+    }
+    changed = Intervention(0.0)(batch, MARKS, LOOKED_AT).sample
+    assert torch.equal(changed["attention_mask"], (changed["input_ids"] != 0).long())
+    assert torch.equal(changed["position_ids"], batch["position_ids"])
+    assert changed["token_type_ids"][1, :4].tolist() == [0, 0, 1, 1]
+    assert changed["labels"] is batch["labels"]
+    assert batch["input_ids"] is TOKENS
+
+
+def test_padding_to_the_left_stays_to_the_left():
+    batch = {"input_ids": TOKENS.flip(1), "attention_mask": (TOKENS != 0).long().flip(1)}
+    for presence in (0.0, 1.0):
+        changed = Intervention(presence)(batch, MARKS.flip(1), LOOKED_AT).sample
+        mask = changed["attention_mask"]
+        assert (mask.diff(dim=1) >= 0).all()
+        assert torch.equal(mask == 0, changed["input_ids"] == 0)
+
+
+def test_special_tokens_are_no_padding():
+    tokens = torch.tensor([[101, 5, 91, 6, 102], [101, 5, 6, 92, 102]])
+    marks = torch.tensor([[PAD, 0, -1, 0, PAD], [PAD, 0, 0, -1, PAD]], dtype=torch.int8)
+    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    changed = Intervention(1.0)(batch, marks).sample["input_ids"]
+    assert changed.tolist() == [[101, 5, 92, 6, 102], [101, 5, 6, 91, 102]]
+
+
+def test_embedded_tokens_are_exchanged_like_a_series():
+    embedded = torch.rand(3, 6, 4)
+    marks = MARKS[[0, 1, 3]].clone()
+    changed = Intervention()(embedded, marks).sample
+    inside = (marks < 0).unsqueeze(2).expand_as(embedded)
+    assert torch.equal(changed[~inside], embedded[~inside])
+    assert (changed[inside] != embedded[inside]).all()
+
+
+def test_texts_that_were_never_padded_cannot_become_shorter():
+    tokens, marks = TOKENS[1:2].repeat(2, 1), MARKS[1:2].repeat(2, 1)
+    with pytest.raises(ValueError, match="never padded.*Intervention\\(padding_token=...\\), or intervene=False"):
+        Intervention(0.0)((tokens, torch.arange(2)), marks)
+    changed = Intervention(0.0, padding_token=9)((tokens, torch.arange(2)), marks).sample[0]
+    assert changed.tolist() == [[5, 6, 7, 6, 9, 9]] * 2
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"labels": TOKENS.clone()}, "labels for every token would have to move"),
+        ({"start_positions": torch.arange(4)}, "start_positions, which would have to move with the tokens"),
+    ],
+)
+def test_what_would_have_to_move_and_cannot_is_an_error(extra, message):
+    with pytest.raises(ValueError, match=message):
+        Intervention()({"input_ids": TOKENS, **extra}, MARKS)
