@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from salreg.interventions.boxes import Boxes, Places, at, boxes_around, places_of, put, stretched
-from salreg.interventions.fills import diffused
+from salreg.interventions.boxes import Boxes, Places, at, boxes_around, places_of, stretched
+from salreg.interventions.fills import diffused, mixed_in
 
 
 def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: Tensor, donor: Tensor) -> Tensor:
@@ -31,16 +31,11 @@ def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: T
         [[[5.0, 7.0, 0.0, 0.0]]]
     """
     places = places_of(region)
-    there = places_of(donor_region)
+    there = places if donor_region is region else places_of(donor_region)
     boxes, donor_boxes = boxes_around(places, len(inputs)), boxes_around(there, len(donors))
     sources = stretched(places, boxes, donor_boxes, donor)
     content = at(_completed(donors, donor_region, there, donor_boxes), sources)
     return mixed_in(inputs, region, places, content)
-
-
-def mixed_in(inputs: Tensor, region: Tensor, places: Places, content: Tensor) -> Tensor:
-    """Samples with other content ``(N, C)`` at the places of a region, softly where it is soft."""
-    return put(inputs, places, torch.lerp(at(inputs, places), content.to(inputs), at(region.to(inputs), places)))
 
 
 def _completed(donors: Tensor, region: Tensor, places: Places, boxes: Boxes) -> Tensor:

@@ -1,16 +1,17 @@
 """What a region is filled with when the thing in it is taken away: evidence of nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from salreg.interventions.boxes import Places, at, boxes_around, places_of, put
+from salreg.interventions.boxes import Boxes, Places, at, boxes_around, places_of, put
 
 Fill = Literal["mirror", "diffusion", "mean", "blur"]
 
+_WINDOW = 3  # sides of the widest box, of which the surroundings of all are cut out
 _POOL = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
@@ -39,13 +40,42 @@ def filled(inputs: Tensor, region: Tensor, how: Fill = "mirror") -> Tensor:
     if how not in FILLS:
         raise ValueError(f"A region is filled by {', '.join(FILLS)}, not by {how!r}.")
     region = region.to(inputs)
-    other = inputs.mean(0, keepdim=True).expand_as(inputs) if inputs.ndim == 2 else FILLS[how](inputs, region)
-    return laid_over(inputs, other, region)
+    if inputs.ndim == 2:
+        return laid_over(inputs, inputs.mean(0, keepdim=True).expand_as(inputs), region)
+    places = places_of(region)
+    start, sides = _windows(boxes_around(places, len(inputs)), places.shape)
+    near = [_cut(one, start, sides) for one in (inputs, region)]
+    within = tuple(along - start[axis, places.row] for axis, along in enumerate(places.along))
+    return mixed_in(inputs, region, places, at(FILLS[how](*near), Places(places.row, within, sides)))
 
 
 def laid_over(inputs: Tensor, other: Tensor, region: Tensor) -> Tensor:
     """Another tensor in place of a region, softly where the region is soft; outside, nothing changes."""
     return torch.where(region > 0, torch.lerp(inputs, other, region), inputs)
+
+
+def mixed_in(inputs: Tensor, region: Tensor, places: Places, content: Tensor) -> Tensor:
+    """Samples with other content ``(N, C)`` at the places of a region, softly where it is soft."""
+    return put(inputs, places, torch.lerp(at(inputs, places), content.to(inputs), at(region.to(inputs), places)))
+
+
+def _windows(boxes: Boxes, shape: Sequence[int]) -> tuple[Tensor, list[int]]:
+    """Where a window around each box begins ``(axes, B)``, and how large all are: a box with its surroundings."""
+    widest = boxes.sides.amax(1)
+    sides = [min(size, _WINDOW * max(int(side), 1)) for size, side in zip(shape, widest.tolist(), strict=True)]
+    room = torch.tensor([[size - side] for size, side in zip(shape, sides, strict=True)], device=widest.device)
+    return torch.minimum((boxes.first - widest.unsqueeze(1)).clamp(min=0), room), sides
+
+
+def _cut(values: Tensor, start: Tensor, sides: list[int]) -> Tensor:
+    """A window out of each of ``(B, C, ...)``."""
+    if list(values.shape[2:]) == sides:
+        return values
+    flat = torch.zeros(len(values), 1, device=values.device, dtype=torch.long)
+    for size, side, first in zip(values.shape[2:], sides, start, strict=True):
+        along = first.unsqueeze(1) + torch.arange(side, device=values.device)
+        flat = (flat.unsqueeze(2) * size + along.unsqueeze(1)).flatten(1)
+    return values.flatten(2).gather(2, flat.unsqueeze(1).expand(-1, values.shape[1], -1)).unflatten(2, sides)
 
 
 def diffused(inputs: Tensor, region: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from salreg.annotations import align, is_annotated, marks
+from salreg.annotations import align, marks
 from salreg.draws import Draws
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.fills import FILLS, Fill
@@ -120,7 +120,7 @@ class Intervention:
         Raises:
             ValueError: The annotation fits no tensor, or one that cannot be changed; the message names the remedy.
         """
-        marked = is_annotated(marks(annotation).spurious)
+        marked = annotation.flatten(1).amin(1) < 0
         looked_at = marked if looked_at is None else looked_at.to(marked.device) | marked
         self._marked += int(marked.sum())
         self._looked_at += (seen := int(looked_at.sum()))
