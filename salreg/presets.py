@@ -33,6 +33,7 @@ from salreg.penalties import (
     ConsistencyPenalty,
     DecompositionPenalty,
     Penalty,
+    RegionPath,
     SaliencyGuided,
     SaliencyPenalty,
 )
@@ -306,12 +307,28 @@ def counterexamples(replacement: Replacement = "uniform") -> ConsistencyPenalty:
     return ConsistencyPenalty(replacement)
 
 
+def region_path(presence: float = 0.5) -> RegionPath:
+    """Path attribution of the region: completeness as in Sundararajan, Taly & Yan 2017, Proposition 1; salreg's own.
+
+    The squared change of the log-probabilities when the region shows another sample's content, or is filled from its
+    surroundings.
+
+    Args:
+        presence: The probability that it shows another sample's.
+
+    Example:
+        >>> print(region_path())
+        RegionPath
+    """
+    return RegionPath(presence)
+
+
 NAMED: dict[str, Callable[..., Penalty]] = {
     preset.__name__: preset
     for preset in (
         rrr, rrr_gradcam, hint, gradmask, rbr, cdep, energy, gradia, ppce, expected_gradients_prior, saliency_guided,
         actdiff, res,
-        rr_clarc, gals_outside, rationale_supervision, counterexamples,
+        rr_clarc, gals_outside, rationale_supervision, counterexamples, region_path,
     )
 }  # fmt: skip
 

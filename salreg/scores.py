@@ -27,7 +27,7 @@ def log_prob_sum(logits: Tensor, target: Tensor | None = None) -> Tensor:
         >>> log_prob_sum(torch.zeros(1, 2)).item()  # 2 log(1/2)
         -1.3862943649291992
     """
-    if _labels(logits, target) is not None:
+    if labels(logits, target) is not None:
         return (logsigmoid(logits) + logsigmoid(-logits)).sum(1)
     return log_softmax(logits, dim=1).sum(1)
 
@@ -39,9 +39,9 @@ def target_logit(logits: Tensor, target: Tensor | None) -> Tensor:
         >>> target_logit(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([[1, 0, 1]])).item()
         3.0
     """
-    labels = _labels(logits, target)
-    if labels is not None:
-        return (logits * labels).sum(1)
+    several = labels(logits, target)
+    if several is not None:
+        return (logits * several).sum(1)
     return logits.gather(1, _required(target, "target_logit").long().view(-1, 1)).squeeze(1)
 
 
@@ -64,9 +64,9 @@ def contrast(logits: Tensor, target: Tensor | None = None) -> Tensor:
 def task_loss(logits: Tensor, target: Tensor | None) -> Tensor:
     """Cross-entropy of each sample, summed over the labels where there are several; its gradient fades as the model becomes
     sure of the true class."""
-    labels = _labels(logits, target)
-    if labels is not None:
-        return binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(1)
+    several = labels(logits, target)
+    if several is not None:
+        return binary_cross_entropy_with_logits(logits, several, reduction="none").sum(1)
     return cross_entropy(logits, _required(target, "task_loss").long().view(-1), reduction="none")
 
 
@@ -145,7 +145,7 @@ def one_row_per_sample(logits: Tensor) -> Tensor:
     return logits
 
 
-def _labels(logits: Tensor, target: Tensor | None) -> Tensor | None:
+def labels(logits: Tensor, target: Tensor | None) -> Tensor | None:
     """The target as zeros and ones ``(B, C)``, where a sample may have several labels; otherwise None."""
     if target is None or target.ndim != 2 or target.shape != logits.shape or target.shape[1] == 1:
         return None

@@ -4,6 +4,7 @@ from salreg.penalties.base import DeadPenaltyError, Evaluated, Measured, Penalty
 from salreg.penalties.consistency import ConsistencyPenalty, SaliencyGuided
 from salreg.penalties.decomposition import DecompositionPenalty
 from salreg.penalties.latent import ActivationDifference, ConceptPenalty
+from salreg.penalties.region_path import RegionPath
 from salreg.penalties.saliency import SaliencyPenalty
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Evaluated",
     "Measured",
     "Penalty",
+    "RegionPath",
     "SaliencyGuided",
     "SaliencyPenalty",
     "Watch",
