@@ -4,21 +4,20 @@ import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
 from typing import Any, cast
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from salreg import presets
-from salreg.annotations import is_annotated, marks
+from salreg.annotations import is_annotated
 from salreg.attributions import Attribution, MapFunction
+from salreg.callbacks.aliveness import check_alive
 from salreg.callbacks.injection import Needs, attach, detach
 from salreg.callbacks.map_watch import MapWatch
+from salreg.callbacks.regularised_input import RegularisedInput
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, by_name, input_named
 from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
@@ -26,7 +25,7 @@ from salreg.distributed import sum_over_ranks
 from salreg.interventions import Intervention
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
-from salreg.penalties import Penalty, SaliencyPenalty, gradient_norms
+from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.penalties.saliency import Differentiation
 from salreg.taps import Layer, Recording, WithSlope, check_layers
 
@@ -34,52 +33,41 @@ _SKIPS_BEFORE_ERROR = 10
 _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
 
 
-@dataclass
-class _RegularisedInput:
-    """One input's intervention and penalty, and what happened to them."""
-
-    penalty: Penalty
-    intervention: Intervention | None
-    introduced: bool = False
-    alive: bool = False
-    told: bool = False
-    skipped_in_a_row: int = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "penalty": self.penalty.state_dict(),
-            "intervention": None if self.intervention is None else self.intervention.state_dict(),
-            "alive": self.alive,
-            "skipped_in_a_row": self.skipped_in_a_row,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.penalty.load_state_dict(state["penalty"])
-        if self.intervention is not None and state["intervention"] is not None:
-            self.intervention.load_state_dict(state["intervention"])
-        self.alive, self.skipped_in_a_row = state["alive"], state["skipped_in_a_row"]
-
-
 class SaliencyRegularizer(pl.Callback):
-    """Adds ``weight * penalty`` to the training loss of an unmodified LightningModule.
+    """Frees an unmodified LightningModule from what is marked as spurious.
 
-    The training data comes from an ``AnnotatedDataset`` (any data will do for presets that need no annotation); the module's
-    own steps and batch hooks see plain samples. At each training step the module's forward pass is observed, its saliency is
-    differentiated in the same graph, and the penalty is added to the loss that ``training_step`` returns (automatic
-    optimization), or to the first ``manual_backward`` after the forward pass (manual optimization). A batch without
-    annotations, and any step at weight 0, runs untouched.
+    The training data comes from an ``AnnotatedDataset``; the module's own steps and batch hooks see plain samples. Two things
+    are done, each at will:
 
-    Logged every penalised step: ``salreg/penalty``, ``salreg/weight``, ``salreg/spurious_saliency`` (share of absolute
-    saliency on spurious marks); and, once they occur, ``salreg/unannotated_batches``, ``salreg/undefined_maps`` and
-    ``salreg/skipped_penalties`` (counts so far).
+    - The *intervention*, on by default: each training step runs on samples in which what is marked tells nothing of the label.
+      The marked region shows another sample's content; and where some of the samples that somebody looked at have the thing and
+      others do not, it is drawn whether it is there (``salreg.interventions.Intervention``). It costs next to nothing and needs
+      no second derivative. Validation and testing see the samples as they are.
+    - A *penalty*, where one is chosen or has a weight: the step's forward pass is observed, a loss is made from its saliency
+      map and the annotations, and ``weight * penalty`` is added to the loss that ``training_step`` returns (automatic
+      optimization), or to the first ``manual_backward`` after the forward pass (manual optimization). It sees the samples
+      that the step sees.
+
+    A batch of which nobody looked at anything, and any step at weight 0 without an intervention, runs untouched.
+
+    Logged at every step: ``salreg/intervened`` (the share of samples that were changed), and of a penalty ``salreg/penalty``,
+    ``salreg/weight``, ``salreg/spurious_saliency`` (share of absolute saliency on spurious marks); and, once they occur,
+    ``salreg/unannotated_batches``, ``salreg/undefined_maps`` and ``salreg/skipped_penalties`` (counts so far). Without a
+    penalty the map and the loss are measured on up to 32 marked samples as they are, in eval mode, as often as the Trainer
+    logs.
 
     Args:
         attribution: The saliency to regularise: ``"input_gradient"`` or another name from ``salreg.attributions``, an object
             such as ``GradCAM(layer="net.4")``, or a function ``(model, inputs, target) -> map``. Layer names are the
             LightningModule's.
         loss: ``"rrr"``, ``"energy"``, or another name from ``salreg.losses``, or an ``AttributionLoss``.
-        weight: How strongly the penalty counts. Gradients are measured per standard deviation of the input, so that 1 is a
-            sensible start for data of any scale. 0 trains exactly as without the callback.
+        weight: How strongly the penalty counts. By default 0, so that the intervention is all; 1 where an attribution, a
+            loss, a preset or another option of the penalty is given, or ``intervene=False``. Gradients are measured per
+            standard deviation of the input, so that the scale of the data does not matter. Beside ``intervene=False``, 0 trains
+            exactly as without the callback.
+        intervene: ``True``, ``False``, an ``Intervention``, or its arguments by name (``{"presence": 0.5}``). By default
+            True, and False with a preset, which stands for a published method. Of several regularizers the first that
+            intervenes does.
         every_n_steps: Penalise every n-th step only, with n times the weight.
         warmup_steps: Raise the weight from 0 linearly over so many steps.
         differentiation: How the gradient of the saliency is taken: ``"exact"``, ``"finite_difference"``, or ``"auto"``, which
@@ -95,20 +83,24 @@ class SaliencyRegularizer(pl.Callback):
         embedding: Name of the module that embeds token numbers ``(B, T)``. Needed only where that is no ``nn.Embedding`` which
             receives them as they are.
         target: Key or position of the true classes in the batch; found by itself in the usual layouts.
-        preset: A published penalty in place of ``attribution`` and ``loss``: a name from ``salreg.presets`` such as ``"cdep"``,
-            a mapping with its options (``{"name": "hint", "layer": "net.4"}``), or a ``Penalty``.
+        preset: A published penalty in place of ``attribution`` and ``loss``, and of the intervention: a name from
+            ``salreg.presets`` such as ``"cdep"``, a mapping with its options (``{"name": "hint", "layer": "net.4"}``), or a
+            ``Penalty``.
         name: Prefix of the logged keys; give each regularizer of one Trainer its own.
 
     Raises:
         DeadPenaltyError: The penalty cannot change the model (on the first step on which it could).
         RuntimeError: The forward pass or its logits cannot be identified; an operator has no second derivative; the
             penalty was not finite for 10 penalised steps in a row. The message names the remedy.
-        ValueError: An unknown name, a layer that does not exist, an annotation that does not fit the map.
+        TypeError: ``intervene`` is something else.
+        ValueError: An unknown name, a layer that does not exist, an annotation that fits no input of the batch, or not the map;
+            an input that cannot be changed, such as an image of integers.
 
     Example:
-        >>> trainer = pl.Trainer(callbacks=[SaliencyRegularizer(weight=1.0)], max_epochs=1, logger=False)
+        >>> trainer = pl.Trainer(callbacks=[SaliencyRegularizer()], max_epochs=1, logger=False)
 
-    Source: Ross, Hughes & Doshi-Velez, "Right for the Right Reasons", 2017, for the default attribution and loss.
+    Source: Teso & Kersting 2019 (CAIPI) for counterexamples, which stand in place of the samples here; Ross, Hughes &
+    Doshi-Velez 2017 for the default attribution and loss.
     """
 
     def __init__(
@@ -130,9 +122,10 @@ class SaliencyRegularizer(pl.Callback):
         target: Target = None,
         name: str = "salreg",
     ) -> None:
-        composed = preset is not None or (attribution, loss) != ("input_gradient", "rrr")
+        of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_rows, compile)
+        chosen = preset is not None or of_penalty != ("input_gradient", "rrr", 1, 0, "auto", None, False)
         self.intervention = _intervention(preset is None if intervene is None else intervene)
-        weight = float(composed or self.intervention is None) if weight is None else weight
+        weight = float(chosen or self.intervention is None) if weight is None else weight
         if not (math.isfinite(weight) and weight >= 0):
             raise ValueError(f"weight is a finite number of at least 0, not {weight}.")
         if every_n_steps < 1 or warmup_steps < 0:
@@ -156,7 +149,7 @@ class SaliencyRegularizer(pl.Callback):
         self.name = name
         self._while_fitting = ExitStack()
         self._steps = 0
-        self._of_input = {None: _RegularisedInput(self.penalty, self.intervention)}
+        self._of_input: dict[str | None, RegularisedInput] = {None: RegularisedInput(self.penalty, self.intervention)}
         self._map_watch = MapWatch(self.penalty, target, input) if isinstance(self.penalty, SaliencyPenalty) else None
         self._counts = {"unannotated_batches": 0, "undefined_maps": 0, "skipped_penalties": 0}
 
@@ -200,7 +193,8 @@ class SaliencyRegularizer(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Where no penalty needs maps, look at some as often as numbers are logged."""
-        if self.intervenes and not self.weight and self._map_watch is not None and batch_idx % trainer.log_every_n_steps == 0:
+        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self.intervenes and not self.weight and self._map_watch is not None and batch_idx % every == 0:
             self._log(pl_module, self.input, self._map_watch.measure(trainer, pl_module, self._injection, batch))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -243,14 +237,9 @@ class SaliencyRegularizer(pl.Callback):
         looked_at = annotations_by_input(cast(Any, batch.looked_at), self.input)
         sample, changed = batch.sample, dict(annotations_by_input(batch.annotation))
         for name, annotation in annotated.items():
-            of_input = self._regularised_input(name)
-            assert of_input.intervention is not None
-            if self.penalty.needs == "spurious":
-                of_input.penalty.notice_marks(annotation)
             given = None if name is None else input_named(sample, name)
-            done = of_input.intervention(sample, annotation, looked_at[name], given)
+            done = self._regularised_input(name).intervene(sample, annotation, looked_at[name], given)
             sample, changed[name] = done.sample, done.annotation
-            self._tell(of_input, name, annotation, looked_at[name])
             self._log(module, name, {"intervened": done.changed.float().mean()})
         return AnnotatedBatch(sample, by_name(changed), batch.looked_at)
 
@@ -326,33 +315,20 @@ class SaliencyRegularizer(pl.Callback):
             return loss
         of_input.skipped_in_a_row = 0
         if not of_input.alive and penalty.value > 0:
-            _check_alive(loss, penalty.value, recording, module)
+            check_alive(loss, penalty.value, recording, module)
             of_input.alive = True
         return loss + weight * penalty.value
 
-    def _regularised_input(self, name: str | None) -> "_RegularisedInput":
+    def _regularised_input(self, name: str | None) -> RegularisedInput:
         if name not in self._of_input:  # what a penalty learns of its input, such as its spread, is of that input alone
-            self._of_input[name] = _RegularisedInput(deepcopy(self.penalty), deepcopy(self.intervention))
+            self._of_input[name] = RegularisedInput(deepcopy(self.penalty), deepcopy(self.intervention))
         return self._of_input[name]
-
-    def _tell(self, of_input: "_RegularisedInput", name: str | None, annotation: Tensor, looked_at: Tensor) -> None:
-        """Say once what the intervention does, as soon as it does something."""
-        marked = int(is_annotated(marks(annotation).spurious).sum())
-        if of_input.introduced or of_input.intervention is None or not marked:
-            return
-        of_input.introduced = True
-        presence = of_input.intervention.presence
-        rank_zero_info(
-            f"salreg: of the first {len(annotation)} samples{'' if name is None else f' of {name!r}'}, "
-            f"{int(looked_at.sum())} were looked at and {marked} are marked. From now on a marked region shows another sample's"
-            + (f", and whether it is there at all is drawn with probability {presence:.2f}." if presence < 1 else ".")
-        )
 
     def _current_weight(self) -> float:
         ramp = min(1.0, self._steps / self.warmup_steps) if self.warmup_steps else 1.0
         return self.weight * ramp * self.every_n_steps
 
-    def _check_skipped(self, of_input: "_RegularisedInput") -> None:
+    def _check_skipped(self, of_input: RegularisedInput) -> None:
         if of_input.skipped_in_a_row >= _SKIPS_BEFORE_ERROR:
             raise RuntimeError(
                 f"The saliency penalty was NaN or infinite for {_SKIPS_BEFORE_ERROR} penalised steps in a row. Lower the "
@@ -380,41 +356,8 @@ def _intervention(given: bool | Intervention | dict[str, Any]) -> Intervention |
     return Intervention() if given else None
 
 
-def _check_alive(loss: Tensor, penalty: Tensor, recording: Recording, module: pl.LightningModule) -> None:
-    """Once: the penalty's gradient must reach parameters, and the loss must depend on the logits that were explained."""
-    if loss.requires_grad:
-        logits = recording.require_logits()
-        if torch.autograd.grad(loss, logits, retain_graph=True, allow_unused=True)[0] is None:
-            raise RuntimeError(
-                "The training loss does not depend on the logits that were explained, so another forward pass trains "
-                "the model. Name the module whose output is the logits with forward_module='...'."
-            )
-    norms = gradient_norms(penalty, _parts(module))
-    reached = ", ".join(f"{name} {norm:.3g}" for name, norm in norms.items() if norm)
-    rank_zero_info(f"salreg: gradient norm of the first penalty ({float(penalty.detach()):.3g}): {reached}")
-    missed = [name for name, norm in norms.items() if not norm]
-    if missed:
-        rank_zero_warn(f"The saliency penalty's gradient does not reach: {', '.join(missed)}.")
-
-
 def _mean_spurious(saliency: Tensor, annotation: Tensor) -> Tensor | None:
     marked = annotation.flatten(1).lt(0).any(1)
     share = spurious_saliency(saliency.float(), annotation.float())[marked]
     share = share[share.isfinite()]
     return share.mean() if len(share) else None
-
-
-def _parts(module: pl.LightningModule) -> dict[str, list[Tensor]]:
-    """The trainable parameters by the part of the module that they belong to, one level below what all have in common."""
-    named = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
-    known = {id(parameter) for parameter in named.values()}
-    paths = [name.split(".") for name in named]
-    common = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, zip(*(path[:-1] for path in paths), strict=False)))
-    parts: dict[str, list[Tensor]] = {}
-    for path, parameter in zip(paths, named.values(), strict=True):
-        parts.setdefault(".".join(path[: common + 1]), []).append(parameter)
-    optimized = [p for optimizer in module.trainer.optimizers for group in optimizer.param_groups for p in group["params"]]
-    hidden = [p for p in optimized if id(p) not in known and p.requires_grad]  # of a module kept in a plain list
-    if sharded_parts(module):  # the optimizer has shards of what the module holds now
-        hidden = []
-    return {**parts, **({"parameters that only the optimizer knows": hidden} if hidden else {})}

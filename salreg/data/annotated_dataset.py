@@ -177,7 +177,7 @@ class Collate:
     def __call__(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
         by_input = [annotations_by_input(one.annotation) for one in samples]
         stacked = {name: _stacked([one[name] for one in by_input]) for name in by_input[0]}
-        looked = [one.looked_at for one in samples]
+        looked: list[Any] = [one.looked_at for one in samples]
         looked_at = {
             name: torch.tensor([bool(one[name] if isinstance(one, dict) else one) for one in looked]) for name in stacked
         }

@@ -91,7 +91,7 @@ def _pull_push(weighted: Tensor) -> Tensor:
     size = weighted.shape[2:]
     if max(size) == 1:
         return here
-    coarse = _POOL[len(size)](weighted, [min(2, one) for one in size], ceil_mode=True)  # type: ignore[operator]
+    coarse = _POOL[len(size)](weighted, [min(2, one) for one in size], ceil_mode=True)
     behind = functional.interpolate(_pull_push(coarse), size, mode=_LINEAR[len(size)], align_corners=False)
     return torch.lerp(behind, here, known)
 
@@ -135,7 +135,7 @@ def _blurred(inputs: Tensor, region: Tensor) -> Tensor:
     size = [2 * (one // 8) + 1 for one in inputs.shape[2:]]
     pool = _POOL[len(size)]
     for _ in range(3):  # three boxes are nearly a Gaussian
-        inputs = pool(inputs, size, 1, [one // 2 for one in size], count_include_pad=False)  # type: ignore[operator]
+        inputs = pool(inputs, size, 1, [one // 2 for one in size], count_include_pad=False)
     return inputs
 
 

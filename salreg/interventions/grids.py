@@ -97,4 +97,5 @@ def _pool(inputs: Tensor, spurious: Tensor, marked: Tensor, bank: DonorBank) -> 
     donors = [*own, *((one.to(inputs), region.to(spurious)) for one, region in fitting)]
     if not donors:
         return _Pool(inputs, spurious, owners)
-    return _Pool(*(torch.stack(one) for one in zip(*donors, strict=True)), torch.arange(len(donors), device=owners.device))
+    samples, regions = (torch.stack(one) for one in zip(*donors, strict=True))
+    return _Pool(samples, regions, torch.arange(len(donors), device=owners.device))

@@ -1,0 +1,56 @@
+"""What a regularizer does to one annotated input, and remembers of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
+from torch import Tensor
+
+from salreg.interventions import Intervened, Intervention
+from salreg.penalties import Penalty
+
+
+@dataclass
+class RegularisedInput:
+    """One input's intervention and penalty, and what happened to them."""
+
+    penalty: Penalty
+    intervention: Intervention | None
+    introduced: bool = False
+    alive: bool = False
+    told: bool = False
+    skipped_in_a_row: int = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "penalty": self.penalty.state_dict(),
+            "intervention": None if self.intervention is None else self.intervention.state_dict(),
+            "alive": self.alive,
+            "skipped_in_a_row": self.skipped_in_a_row,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.penalty.load_state_dict(state["penalty"])
+        if self.intervention is not None and state["intervention"] is not None:
+            self.intervention.load_state_dict(state["intervention"])
+        self.alive, self.skipped_in_a_row = state["alive"], state["skipped_in_a_row"]
+
+    def intervene(self, sample: Any, annotation: Tensor, looked_at: Tensor, given: Tensor | None) -> Intervened:
+        """The batch with this input changed; see ``Intervention``."""
+        assert self.intervention is not None
+        if self.penalty.needs == "spurious":
+            self.penalty.notice_marks(annotation)
+        done = self.intervention(sample, annotation, looked_at, given)
+        if not self.introduced and bool(done.changed.any()):
+            self.introduced = True
+            rank_zero_info(f"salreg: {_introduction(self.intervention, annotation, looked_at)}")
+        return done
+
+
+def _introduction(intervention: Intervention, annotation: Tensor, looked_at: Tensor) -> str:
+    marked = int((annotation.flatten(1).amin(1) < 0).sum())
+    presence = intervention.presence
+    return (
+        f"of the first {len(annotation)} samples, {int(looked_at.sum())} were looked at and {marked} are marked. From now on a "
+        "marked region shows another sample's"
+    ) + (f", and whether it is there at all is drawn with probability {presence:.2f}." if presence < 1 else ".")
