@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pytorch_lightning.utilities.rank_zero import rank_zero_info
+from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from salreg.interventions import Intervened, Intervention
@@ -17,9 +17,19 @@ class RegularisedInput:
     penalty: Penalty
     intervention: Intervention | None
     introduced: bool = False
+    warned: bool = False
     alive: bool = False
     told: bool = False
     skipped_in_a_row: int = 0
+
+    def warn_if_alone(self) -> None:
+        """Say once that there is nothing to exchange content with."""
+        if self.intervention is not None and self.intervention.has_one_donor and not self.warned:
+            self.warned = True
+            rank_zero_warn(
+                "Only one sample of the training data carries a spurious mark, so that its region is filled from its "
+                "surroundings: there is no other content to show. Mark a few more."
+            )
 
     def state_dict(self) -> dict[str, Any]:
         return {

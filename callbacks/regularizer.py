@@ -200,6 +200,7 @@ class SaliencyRegularizer(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for one in self._of_input.values():
             one.penalty.check_marks()
+            one.warn_if_alone()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._while_fitting.close()

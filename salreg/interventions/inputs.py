@@ -88,9 +88,11 @@ def beside_tokens(sample: Any, tokens: Tensor) -> list[Tensor]:
     return beside
 
 
-def padding_of(annotation: Tensor, beside: list[Tensor]) -> Tensor:
-    """Where texts are padded, booleans ``(B, T)``: by a mask that lies beside the tokens, or what has no place at the end."""
+def padding_of(sample: Any, annotation: Tensor, beside: list[Tensor]) -> Tensor:
+    """Where texts are padded, booleans ``(B, T)``: by a mask that lies beside the tokens, or ``NO_PLACE`` at the end."""
     nothing = annotation == NO_PLACE
+    if isinstance(sample, Mapping) and any(sample.get("attention_mask") is one for one in beside):
+        return sample["attention_mask"] == 0
     for mask in beside:
         for is_padding in (mask == 0, mask != 0):  # masks of attention, and of padding
             one_sided = is_padding[:, 0] ^ is_padding[:, -1] | ~is_padding.any(1)

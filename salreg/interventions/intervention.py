@@ -44,6 +44,8 @@ class Intervention:
     changed sample in place of the given one is the exact form of penalising the region's saliency, where a gradient sees none
     because the shortcut is saturated.
 
+    Texts are padded where a mask in the batch says so, or ``NO_PLACE`` in the annotations, as ``Collate`` sets it.
+
     Images, series and volumes (floating point), token numbers with their masks, embedded tokens, and the columns of tables, of
     which one is always there. Donors come from the batch; where it has few, also from a bank of recent ones. Random numbers
     are the intervention's own.
@@ -103,6 +105,11 @@ class Intervention:
             return self.given_presence
         return self._marked / self._looked_at if self._looked_at else 1.0
 
+    @property
+    def has_one_donor(self) -> bool:
+        """Whether only one sample with the thing was ever seen, so that its content could not be exchanged."""
+        return len(self._bank) == 1
+
     def __call__(
         self, sample: Any, annotation: Tensor, looked_at: Tensor | None = None, given: Tensor | None = None
     ) -> Intervened:
@@ -151,7 +158,7 @@ class Intervention:
 
     def _change_texts(self, sample: Any, annotation: Tensor, tokens: Tensor, fate: Fate) -> Intervened:
         beside = beside_tokens(sample, tokens)
-        padding = padding_of(annotation, beside)
+        padding = padding_of(sample, annotation, beside)
         if self.padding_token is None and bool(padding.any()):
             self.padding_token = int(tokens[padding][0])
         known = 0 if self.padding_token is None and beside else self.padding_token  # masked anyway

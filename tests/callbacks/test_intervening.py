@@ -317,3 +317,10 @@ def test_it_frees_a_model_from_a_shortcut_that_is_there_or_not():
 
     assert accuracy() < 0.4
     assert accuracy(SaliencyRegularizer()) > 0.65
+
+
+def test_a_lone_marked_sample_is_filled_and_that_is_said():
+    x, y, marks = images()
+    data = AnnotatedDataset(TensorDataset(x, y), {1: marks[1]})
+    with pytest.warns(UserWarning, match="Only one sample of the training data carries a spurious mark"):
+        fit(fresh(), SaliencyRegularizer(), data=loader(data))

@@ -198,3 +198,20 @@ def test_workers_and_pinning_keep_the_names():
 def test_several_penalised_inputs_run_uncompiled_and_it_says_so():
     with pytest.warns(UserWarning, match="compile=True has no effect: .*several annotated inputs"):
         fitted(Lit(), data("image", "row"), SaliencyRegularizer(compile=True, intervene=False))
+
+
+def test_each_input_is_intervened_on_for_itself():
+    class Seeing(Lit):
+        def training_step(self, batch, batch_idx):
+            self.seen = {name: one.detach().clone() for name, one in batch[0].items()}
+            return super().training_step(batch, batch_idx)
+
+    module = Seeing()
+    trainer = fitted(module, data("image", "row", "words"), SaliencyRegularizer(), max_steps=1)
+    given = next(iter(data("image", "row", "words"))).sample[0]
+    mark, (columns,) = image_mark()[0] < 0, (ROW_MARK < 0).nonzero(as_tuple=True)
+    assert torch.equal(module.seen["image"][..., ~mark], given["image"][..., ~mark])
+    assert not torch.equal(module.seen["image"][..., mark], given["image"][..., mark])
+    assert not torch.equal(module.seen["row"][:, columns], given["row"][:, columns])
+    assert not torch.equal(module.seen["words"], given["words"])
+    assert {f"salreg/{name}/intervened" for name in ("image", "row", "words")} <= set(trainer.callback_metrics)

@@ -257,3 +257,21 @@ def test_columns_are_named():
     assert place_names(None, [torch.rand(2), torch.rand(1, 4, 4)]) == [["0", "1"], []]
     with pytest.raises(ValueError, match="3 names for the 2 places of a table"):
         place_names(["a", "b", "c"], [torch.rand(2)])
+
+
+def test_the_decoy_words_are_exchanged_and_the_model_is_freed_from_them():
+    """In training a decoy gives the class away; a plain model believes one that lies."""
+    ids, labels, marks = texts(400)
+    ids[torch.arange(400), (marks < 0).int().argmax(1)] = labels + 1
+    ids = torch.where((torch.rand(ids.shape) < 0.25) & (marks == 0) & (ids != 0), 10 + labels.unsqueeze(1), ids)
+    lying = ids.clone()
+    lying[marks < 0] = 2 - labels
+    data = AnnotatedDataset(TensorDataset(ids, labels), marks)
+
+    def accuracy(*callbacks):
+        module = fresh(LitText, lr=0.02)
+        fit(module, *callbacks, data=text_loader(data if callbacks else data.base, batch_size=32, shuffle=True), epochs=8)
+        return float((module(lying).argmax(1) == labels).float().mean())
+
+    assert accuracy() < 0.3
+    assert accuracy(SaliencyRegularizer()) > 0.6
