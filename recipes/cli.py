@@ -11,7 +11,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from salreg.recipes import config as configuration
-from salreg.recipes import run_folder
+from salreg.recipes import controls, run_folder
 from salreg.recipes.compare import compare, table
 from salreg.recipes.config import ConfigError
 from salreg.recipes.run import penalty, run
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "compare":
             one.add_argument("--seeds", type=_positive, default=1, help="seeds per arm (default: 1)")
             one.add_argument("--arms", type=_names, help="train these arms only, separated by commas: plain,regularised")
+            one.add_argument("--controls", action="store_true", help="train with wrong marks, and with few, too")
 
     watch = verbs.add_parser("watch", help="serve a run folder to a browser on this machine, and reload its report as it grows")
     watch.add_argument("folder", type=Path, help="a run folder, as `salreg run` prints it")
@@ -108,10 +109,13 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    config = configuration.load(options.recipe, options.overrides)
+    config, arms = configuration.load(options.recipe, options.overrides), options.arms
+    if options.controls:
+        controls.add_arms(config)
+        arms = [*arms, *controls.ARMS] if arms else None
     folder = run_folder.create(Path(config.out), f"compare_{Path(options.recipe).stem}")
     print(f"Writing to {folder}")
-    runs = compare(config, folder, options.seeds, options.arms)
+    runs = compare(config, folder, options.seeds, arms)
     print(f"\n{table(runs, config.shown)}\n")
     if (folder / "comparison.png").is_file():
         print(f"Picture: {folder / 'comparison.png'}")

@@ -22,6 +22,7 @@ from salreg.recipes.classifier import Classifier
 from salreg.recipes.color_mnist import COLORS
 from salreg.recipes.decoy import GROUPS, Decoys, corners
 from salreg.recipes.experiment import Experiment
+from salreg.recipes.few_marks import training_marks
 
 PATCH, BORDER = 6, 2
 
@@ -89,9 +90,12 @@ def build(config: DictConfig) -> Experiment:
     held_out, kept = order[: config.data.validation], order[config.data.validation :]
     net = image_networks.build(config.model, len(cifar.CLASSES), cifar.SIDE)
     crop = KINDS[data.kind].crop if data.crop is None else data.crop
+    annotated = _annotated(train, kept)
+    if data.decoy:
+        annotated = training_marks(annotated, config)
     return Experiment(
         Classifier(net, GROUPS, len(cifar.CLASSES), **config.optimizer),
-        train=_loader(Augmented(_annotated(train, kept), flip=data.flip, crop=crop), data, shuffle=True),
+        train=_loader(Augmented(annotated, flip=data.flip, crop=crop), data, shuffle=True),
         validation=_loader(_annotated(train, held_out), data),
         test=_loader(_annotated(test, torch.arange(len(test.labels))), data),
     )

@@ -22,6 +22,7 @@ from salreg.recipes import cifar, image_networks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.decoy import Decoys
 from salreg.recipes.experiment import Experiment
+from salreg.recipes.few_marks import training_marks
 
 CLASSES = ("pet", "hoofed animal")
 ANIMALS = (("cat", "dog"), ("deer", "horse"))
@@ -81,10 +82,13 @@ def build(config: DictConfig) -> Experiment:
     if not data.tag:
         train = train._replace(annotations=torch.zeros_like(train.annotations))
     held_out, kept = torch.arange(data.validation), torch.arange(data.validation, len(train.labels))
+    annotated = _annotated(train, kept)
+    if data.tag:
+        annotated = training_marks(annotated, config)
     net = image_networks.build(config.model, len(CLASSES), cifar.SIDE)
     return Experiment(
         Classifier(net, GROUPS, len(CLASSES), **config.optimizer),
-        train=_loader(Augmented(_annotated(train, kept), flip=data.flip, crop=data.crop), data, shuffle=True),
+        train=_loader(Augmented(annotated, flip=data.flip, crop=data.crop), data, shuffle=True),
         validation=_loader(_annotated(train, held_out), data),
         test=_loader(_annotated(test, torch.arange(len(test.labels))), data),
     )
