@@ -31,8 +31,8 @@ def boxes_around(masks: Tensor) -> Boxes:
 class CopyPaste:
     """What can be pasted: the marked images, with their masks.
 
-    A region keeps its look and takes the place of another marked region, give or take as much as marked regions lie apart; every
-    other time its size, too. So what always lies in a corner stays there, and what lies anywhere gets anywhere.
+    A region keeps its look and takes the place of another marked region, give or take as much as marked regions lie apart;
+    every other time its size, too. So what always lies in a corner stays there, and what lies anywhere gets anywhere.
 
     Args:
         images: Marked images ``(N, C, H, W)``.
@@ -41,7 +41,7 @@ class CopyPaste:
 
     def __init__(self, images: Tensor, masks: Tensor) -> None:
         self.images, self.masks = images, masks
-        self.boxes = boxes_around(masks)
+        self.boxes = boxes_around(masks.cpu())
         self.apart = _distance_to_neighbours(self.boxes.centre)
 
     def pasted(self, backgrounds: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,7 +86,7 @@ def _moved(x: Tensor, start: Tensor, end: Tensor, scale: Tensor) -> Tensor:
         ],
         -1,
     )
-    return grid_sample(x, grid, mode="nearest", align_corners=False)
+    return grid_sample(x, grid.to(x), mode="nearest", align_corners=False)
 
 
 def _distance_to_neighbours(centres: Tensor) -> Tensor:

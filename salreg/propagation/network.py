@@ -8,8 +8,8 @@ _GROUPS = 4
 
 
 class RegionNet(nn.Module):
-    """A small fully convolutional network that sees colours, edges and places: a U-Net (Ronneberger et al. 2015) on three grids,
-    with dilated convolutions on the coarsest and the coordinates as two more channels (Liu et al. 2018).
+    """A small fully convolutional network that sees colours, edges and places: a U-Net (Ronneberger et al. 2015) on three
+    grids, with dilated convolutions on the coarsest and the coordinates as two more channels (Liu et al. 2018).
 
     Args:
         channels: Of the images.
@@ -18,13 +18,13 @@ class RegionNet(nn.Module):
 
     def __init__(self, channels: int, width: int = 16) -> None:
         super().__init__()
-        self.fine = nn.Sequential(_convolution(channels + 2, width), _convolution(width, width))
-        self.middle = nn.Sequential(_convolution(width, 2 * width), _convolution(2 * width, 2 * width))
+        self.fine = nn.Sequential(_Convolution(channels + 2, width), _Convolution(width, width))
+        self.middle = nn.Sequential(_Convolution(width, 2 * width), _Convolution(2 * width, 2 * width))
         self.coarse = nn.Sequential(
-            _convolution(2 * width, 4 * width), *(_convolution(4 * width, 4 * width, dilation) for dilation in (2, 4))
+            _Convolution(2 * width, 4 * width), *(_Convolution(4 * width, 4 * width, dilation) for dilation in (2, 4))
         )
-        self.from_coarse = _convolution(6 * width, 2 * width)
-        self.from_middle = _convolution(3 * width, width)
+        self.from_coarse = _Convolution(6 * width, 2 * width)
+        self.from_middle = _Convolution(3 * width, width)
         self.head = nn.Conv2d(width, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -37,17 +37,15 @@ class RegionNet(nn.Module):
 
 
 class _Convolution(nn.Module):
-    def __init__(self, channels: int, out: int, dilation: int) -> None:
+    """3 x 3, normalised by groups of channels within the sample, and rectified."""
+
+    def __init__(self, channels: int, out: int, dilation: int = 1) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels, out, 3, padding=dilation, dilation=dilation, bias=False)
         self.norm = nn.GroupNorm(_GROUPS, out)
 
     def forward(self, x: Tensor) -> Tensor:
         return relu(self.norm(self.convolution(x)))
-
-
-def _convolution(channels: int, out: int, dilation: int = 1) -> nn.Module:
-    return _Convolution(channels, out, dilation)
 
 
 def _coordinates(images: Tensor) -> Tensor:

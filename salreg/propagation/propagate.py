@@ -1,20 +1,20 @@
 """From some marked and looked-at samples to the rest of a dataset."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import Tensor
 
 from salreg.data import AnnotatedDataset
-from salreg.propagation.carried_over import CarriedOver, enlarged
+from salreg.propagation.carried_over import CarriedOver
+from salreg.propagation.cross_validation import CrossValidation
 from salreg.propagation.influence import Model, influence, uncertainty
-from salreg.propagation.quality import Counts, PropagationError, Quality, marks_needed
-from salreg.propagation.reduced import Reduced, read, spurious
-from salreg.propagation.training import STEPS, fit
+from salreg.propagation.quality import PropagationError, Quality
+from salreg.propagation.reduced import read
+from salreg.propagation.training import STEPS
 
-FOLDS, LEAST_MARKED, LEAST_QUALITY, SIDE = 3, 4, 0.6, 64
+LEAST_MARKED, LEAST_QUALITY, SIDE = 4, 0.6, 64
 _BATCH = 128
 
 
@@ -37,6 +37,12 @@ class Propagated:
     uncertainty: dict[int, float] = field(default_factory=dict)
     influence: dict[int, float] = field(default_factory=dict)
 
+    @property
+    def looked_at(self) -> list[int]:
+        """The samples that somebody looked at, whose annotations are that person's own."""
+        unseen = set(self.look_at_next)
+        return [index for index in range(len(self.annotations)) if index not in unseen]
+
 
 def propagate(
     dataset: AnnotatedDataset,
@@ -56,8 +62,8 @@ def propagate(
     regions pasted onto other images, those that nobody looked at included. Relevant marks stay with their samples.
 
     Args:
-        dataset: Its samples' first floating point tensor of three axes is the image ``(C, H, W)``. Those that were looked at and
-            have no spurious mark teach what to leave alone.
+        dataset: The first floating point tensor of three axes in its samples is the image ``(C, H, W)``. Samples that were
+            looked at and have no spurious mark teach what to leave alone.
         least_quality: The IoU in [0, 1] on held-out samples below which nothing is carried over.
         model: The trained one, from a batch of images to logits ``(B, K)``: samples on whose found region it relies come
             earlier in ``look_at_next``.
@@ -88,130 +94,50 @@ def propagate(
     if not isinstance(dataset, AnnotatedDataset):
         raise TypeError(f"Marks are carried over within an AnnotatedDataset, not a {type(dataset).__name__}.")
     reduced = read(dataset, side, progress)
-    marked = [index for index, annotation in reduced.own.items() if bool((spurious(annotation) > 0).any())]
-    unseen = [index for index in range(len(dataset)) if index not in reduced.own]
+    marked = len(reduced.marked())
     grids = torch.zeros(len(dataset), *reduced.images.shape[-2:], dtype=torch.uint8)
-    if not unseen:
+    if len(reduced.own) == len(dataset):
         return Propagated(CarriedOver(grids, reduced.sizes, reduced.own, 1.0), None)
-    if len(marked) < LEAST_MARKED:
+    if marked < LEAST_MARKED:
         raise PropagationError(
-            f"{len(marked)} of {len(dataset)} samples have a spurious mark, {len(reduced.own)} were looked at; at least "
+            f"{marked} of {len(dataset)} samples have a spurious mark, {len(reduced.own)} were looked at; at least "
             f"{LEAST_MARKED} marked ones are needed. Mark 1% of the samples, or 50, whichever is more."
         )
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with torch.random.fork_rng([chosen] if chosen.type == "cuda" else []):
         torch.manual_seed(seed)
-        study = _Study(reduced, marked, unseen, steps, chosen, progress)
-        networks, quality = study.cross_validated()
+        fitted = CrossValidation(reduced, steps, chosen, progress)
+        quality = fitted.quality
         if quality.iou < least_quality:
-            raise PropagationError(study.refusal(quality, least_quality))
-        for index, grid in study.predicted(networks, unseen):
+            raise PropagationError(
+                f"{quality} That is below the least IoU of {least_quality:g}, so nothing was carried over. "
+                f"{fitted.advice(least_quality)}"
+            )
+        for index, grid in fitted.predicted():
             grids[index] = (255 * grid).round().to(torch.uint8)
     annotations = CarriedOver(grids, reduced.sizes, reduced.own, quality.threshold)
-    return _ranked(dataset, annotations, quality, study, model, progress)
-
-
-def _ranked(
-    dataset: AnnotatedDataset, annotations: CarriedOver, quality: Quality, study: "_Study", model: Model | None, progress: bool
-) -> Propagated:
-    unsure: dict[int, float] = {}
-    for start in range(0, len(study.unseen), _BATCH):
-        some = study.unseen[start : start + _BATCH]
-        probability = annotations.probabilities[some].float() / 255
-        values = uncertainty(probability, quality.threshold, study.usual_region)
-        if not quality.clean:  # the person found something on every sample
-            values[probability.flatten(1).amax(1) < quality.threshold] = 1.0
-        unsure.update(zip(some, values.tolist(), strict=True))
-    ranks = _ranks(unsure)
+    region = float(reduced.masks(reduced.marked()).flatten(1).sum(1).median())
+    unsure = _uncertainties(annotations, fitted.unseen, quality, region)
     change: dict[int, float] = {}
     if model is not None:
-        change = dict(zip(study.unseen, influence(dataset, annotations, study.unseen, model, progress), strict=True))
-        for index, rank in _ranks(change).items():
-            ranks[index] += rank
-    return Propagated(annotations, quality, sorted(study.unseen, key=ranks.__getitem__), unsure, change)
+        change = dict(zip(fitted.unseen, influence(dataset, annotations, fitted.unseen, model, progress), strict=True))
+    ranks = [_ranks(one) for one in (unsure, change) if one]
+    order = sorted(fitted.unseen, key=lambda index: sum(rank[index] for rank in ranks))
+    return Propagated(annotations, quality, order, unsure, change)
+
+
+def _uncertainties(annotations: CarriedOver, unseen: list[int], quality: Quality, region: float) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for start in range(0, len(unseen), _BATCH):
+        some = unseen[start : start + _BATCH]
+        probability = annotations.probabilities[some].float() / 255
+        values = uncertainty(probability, quality.threshold, region)
+        if not quality.clean:  # the person found something on every sample
+            values[probability.flatten(1).amax(1) < quality.threshold] = 1.0
+        found.update(zip(some, values.tolist(), strict=True))
+    return found
 
 
 def _ranks(values: dict[int, float]) -> dict[int, int]:
     """The place of each index in the order of falling values."""
     return {index: place for place, index in enumerate(sorted(values, key=values.__getitem__, reverse=True))}
-
-
-class _Study:
-    """Networks that are fitted to a part of what somebody looked at."""
-
-    def __init__(
-        self, reduced: Reduced, marked: list[int], unseen: list[int], steps: int, device: torch.device, progress: bool
-    ) -> None:
-        self.reduced, self.unseen, self.steps, self.device, self.progress = reduced, unseen, steps, device, progress
-        self.marked, self.clean = marked, sorted(set(reduced.own) - set(marked))
-        self.usual_region = float(reduced.masks(marked).flatten(1).sum(1).median())
-        groups = [[group[i] for i in torch.randperm(len(group)).tolist()] for group in (marked, self.clean)]
-        self.folds = [[index for group in groups for index in group[fold::FOLDS]] for fold in range(FOLDS)]
-
-    def cross_validated(self) -> tuple[list[nn.Module], Quality]:
-        """A network for each fold that did not see it, and how good they are on what they did not see."""
-        held_out: dict[int, Tensor] = {}
-        networks = []
-        with tqdm(total=FOLDS * self.steps, desc="Learning", disable=not self.progress) as bar:
-            for fold in self.folds:
-                networks.append(self.fitted([index for index in self.reduced.own if index not in fold], bar.update))
-                held_out.update(self.predicted(networks[-1:], fold, progress=False))
-        counts = self._counts(held_out)
-        threshold, precision, recall, iou = counts.best()
-        nothing = {i for i, grid in held_out.items() if not (self._at_own_size(i, grid) >= threshold).any()}
-        missed, invented = len(nothing & set(self.marked)), len(set(self.clean) - nothing)
-        return networks, Quality(
-            precision, recall, iou, threshold, len(self.marked), len(self.clean), missed, invented
-        )  # fmt: skip
-
-    def fitted(self, chosen: list[int], on_step: Callable[[], object] = lambda: None) -> nn.Module:
-        """A network that saw these samples."""
-        images, masks = self.reduced.images[chosen].float(), self.reduced.masks(chosen)
-        pool = torch.tensor(self.unseen)
-
-        def backgrounds(count: int) -> Tensor:
-            return self.reduced.images[pool[torch.randint(len(pool), (count,))]].float().to(self.device)
-
-        return fit(images.to(self.device), masks.to(self.device), backgrounds, self.steps, on_step)
-
-    @torch.no_grad()
-    def predicted(
-        self, networks: Sequence[nn.Module], chosen: list[int], progress: bool | None = None
-    ) -> list[tuple[int, Tensor]]:
-        """The mean of the networks' probabilities ``(h, w)`` for each sample."""
-        found: list[tuple[int, Tensor]] = []
-        starts = range(0, len(chosen), _BATCH)
-        show = self.progress if progress is None else progress
-        for start in tqdm(starts, "Carrying over", disable=not show):
-            some = chosen[start : start + _BATCH]
-            images = self.reduced.images[some].float().to(self.device, memory_format=torch.channels_last)
-            mean = sum(net(images).sigmoid() for net in networks) / len(networks)
-            assert isinstance(mean, Tensor)
-            found += zip(some, mean.squeeze(1).cpu(), strict=True)
-        return found
-
-    def refusal(self, quality: Quality, least: float) -> str:
-        """Why nothing is carried over, and what to do."""
-        fold = set(self.folds[0])
-        rest = [index for index in self.marked if index not in fold]
-        half = [*rest[::2], *(index for index in self.clean if index not in fold)]
-        network = self.fitted(half)
-        iou_of_half = self._counts(dict(self.predicted([network], self.folds[0], progress=False))).best()[3]
-        needed = marks_needed(len(self.marked), quality.iou, iou_of_half, least)
-        advice = (
-            f"About {needed - len(self.marked)} more marked samples should do, if more go on helping as they do so far (half as "
-            f"many reach an IoU of {iou_of_half:.2f})."
-            if needed is not None
-            else f"Half as many marks are not worse (IoU {iou_of_half:.2f}), so how many more are needed cannot be told. Are the "
-            "marks alike, and is what they mark visible in a small picture?"
-        )
-        return f"{quality} That is below least_quality={least:g}, so nothing was carried over. {advice}"
-
-    def _counts(self, held_out: dict[int, Tensor]) -> Counts:
-        counts = Counts()
-        for index, grid in held_out.items():
-            counts.add(self._at_own_size(index, grid), spurious(self.reduced.own[index]) >= 0.5)
-        return counts
-
-    def _at_own_size(self, index: int, grid: Tensor) -> Tensor:
-        return enlarged(grid, self.reduced.sizes[index])

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ class Counts:
     """How many pixels are found at each of ``LEVELS`` thresholds, inside and outside what a person marked."""
 
     def __init__(self) -> None:
-        self.inside, self.outside = torch.zeros(LEVELS), torch.zeros(LEVELS)
+        self.inside, self.outside = (torch.zeros(LEVELS, dtype=torch.float64) for _ in range(2))
 
     def add(self, probability: Tensor, mask: Tensor) -> None:
         """Take in one sample: a probability in [0, 1] and a boolean of each pixel."""
@@ -25,23 +26,23 @@ class Counts:
         self.inside += torch.bincount(level[mask], minlength=LEVELS)
         self.outside += torch.bincount(level[~mask], minlength=LEVELS)
 
-    def __add__(self, other: "Counts") -> "Counts":
-        both = Counts()
-        both.inside, both.outside = self.inside + other.inside, self.outside + other.outside
-        return both
-
-    def iou(self) -> Tensor:
-        """At each threshold ``0, 1 / LEVELS, ...``."""
-        found, wrong = _from_above(self.inside), _from_above(self.outside)
-        return found / (self.inside.sum() + wrong).clamp(min=1)
-
-    def best(self) -> tuple[float, float, float, float]:
-        """Threshold, precision, recall and IoU where the IoU is highest; in the middle of all thresholds that are as good."""
-        iou = self.iou()
+    def best(self) -> "Best":
+        """The threshold of the highest IoU; the middle one of all that are as good."""
+        found, wrong = (counts.flip(0).cumsum(0).flip(0) for counts in (self.inside, self.outside))
+        marked = self.inside.sum()
+        iou = found / (marked + wrong).clamp(min=1)
         level = int((iou >= iou.max() - 1e-3).nonzero().float().median())
-        found, wrong = float(_from_above(self.inside)[level]), float(_from_above(self.outside)[level])
-        precision, recall = found / max(found + wrong, 1.0), found / max(float(self.inside.sum()), 1.0)
-        return level / LEVELS, precision, recall, float(iou[level])
+        precision, recall = found / (found + wrong).clamp(min=1), found / marked.clamp(min=1)
+        return Best(float(precision[level]), float(recall[level]), float(iou[level]), level / LEVELS)
+
+
+class Best(NamedTuple):
+    """The threshold of the highest IoU, and what is reached there."""
+
+    precision: float
+    recall: float
+    iou: float
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class Quality:
 
     def __str__(self) -> str:
         lines = [
-            f"On {self.marked} marked samples that the network had not seen, {100 * self.recall:.0f}% of the marked pixels were "
-            f"found, and {100 * self.precision:.0f}% of what was found is marked (IoU {self.iou:.2f}).",
+            f"On {self.marked} marked samples that the network had not seen, {self.recall:.0%} of the marked pixels were "
+            f"found, and {self.precision:.0%} of what was found is marked (IoU {self.iou:.2f}).",
             f"Nothing was found on {self.missed} of them.",
         ]
         if self.clean:
@@ -85,7 +86,7 @@ class Quality:
 
 
 def marks_needed(marks: int, iou: float, iou_of_half: float, wanted: float) -> int | None:
-    """How many marks would reach an IoU if errors go on falling as a power of their number, as they do from half of them to all.
+    """How many marks would reach an IoU if errors fall as a power of their number, as they do from half of them to all.
 
     Args:
         marks: How many there are.
@@ -105,7 +106,3 @@ def marks_needed(marks: int, iou: float, iou_of_half: float, wanted: float) -> i
     exponent = math.log2((1 - iou_of_half) / (1 - iou))
     factor = ((1 - iou) / (1 - wanted)) ** (1 / exponent) if exponent > 0.01 else math.inf
     return math.ceil(marks * factor) if factor <= 100 else None
-
-
-def _from_above(counts: Tensor) -> Tensor:
-    return counts.flip(0).cumsum(0).flip(0)

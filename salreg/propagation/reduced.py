@@ -30,6 +30,10 @@ class Reduced:
     sizes: list[tuple[int, int]]
     own: dict[int, Tensor] = field(default_factory=dict)
 
+    def marked(self) -> list[int]:
+        """The samples that have a spurious mark."""
+        return [index for index, annotation in self.own.items() if bool((annotation < 0).any())]
+
     def masks(self, chosen: list[int]) -> Tensor:
         """The share of each cell that is spurious ``(n, 1, h, w)``, of samples that somebody looked at."""
         grid = self.images.shape[-2:]

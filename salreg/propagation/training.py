@@ -78,10 +78,9 @@ def _augmented(images: Tensor, targets: Tensor, paste: CopyPaste) -> tuple[Tenso
 
 def _recoloured(images: Tensor) -> Tensor:
     """Contrast, brightness and noise, a little."""
-    count, channels = images.shape[:2]
-    contrast = 1 + 0.2 * (2 * torch.rand(count, 1, 1, 1) - 1)
-    brightness = 0.2 * torch.randn(count, channels, 1, 1)
-    noise = 0.1 * torch.rand(count, 1, 1, 1)
+    contrast = 1 + 0.2 * (2 * torch.rand_like(images[:, :1, :1, :1]) - 1)
+    brightness = 0.2 * torch.randn_like(images[:, :, :1, :1])
+    noise = 0.1 * torch.rand_like(images[:, :1, :1, :1])
     return images * contrast + brightness + noise * torch.randn_like(images)
 
 
