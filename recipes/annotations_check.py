@@ -4,17 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from salreg.plotting.overlay import outlined, picture, to_bytes
 from salreg.readers import FileAnnotations, Regions
+from salreg.recipes.contact_sheet import SHOWN, contact_sheet, tile
 from salreg.recipes.image_files import image_paths
-
-_SHOWN, _COLUMNS, _SIDE = 24, 6, 160
 
 
 @dataclass
@@ -88,7 +85,7 @@ def check(root: Path, images: list[str], regions: dict[str, Regions], sheet: Pat
     tiles: list[Image.Image] = []
     missing = set(annotations.without)
     annotated = [(index, path) for index, path in enumerate(images) if path not in missing]
-    every = max(1, len(annotated) // _SHOWN)  # of the images that have marks, one is shown
+    every = max(1, len(annotated) // SHOWN)  # of the images that have marks, one is shown
     for index, path in tqdm(annotated, desc="Checking", disable=None):
         try:
             with Image.open(root / path) as opened:
@@ -96,12 +93,12 @@ def check(root: Path, images: list[str], regions: dict[str, Regions], sheet: Pat
                 assert drawn is not None
                 if annotations.resized > len(found.other_size):
                     found.other_size.append(path)
-                if _counted(found, path, drawn) and len(found.shares) % every == 0 and len(tiles) < _SHOWN:
-                    tiles.append(_tile(opened, drawn, path))
+                if _counted(found, path, drawn) and len(found.shares) % every == 0 and len(tiles) < SHOWN:
+                    tiles.append(tile(opened, drawn, path))
         except (OSError, ValueError) as error:
             found.wrong[path] = str(error)
     if tiles:
-        _contact_sheet(tiles).save(sheet)
+        contact_sheet(tiles).save(sheet)
     return found
 
 
@@ -117,21 +114,3 @@ def _counted(found: Findings, path: str, drawn: Tensor) -> bool:
     found.spurious += bool((drawn < 0).any())
     found.relevant += bool((drawn > 0).any())
     return True
-
-
-def _tile(image: Image.Image, drawn: Tensor, path: str) -> Image.Image:
-    small = image.convert("RGB")
-    small.thumbnail((_SIDE, _SIDE))
-    pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
-    tile = Image.new("RGB", (_SIDE + 10, _SIDE + 26), "white")
-    tile.paste(Image.fromarray(to_bytes(outlined(picture(pixels), drawn))), (5, 5))
-    ImageDraw.Draw(tile).text((5, _SIDE + 9), path[-26:], fill="black")
-    return tile
-
-
-def _contact_sheet(tiles: list[Image.Image]) -> Image.Image:
-    width, height = tiles[0].size
-    sheet = Image.new("RGB", (width * min(_COLUMNS, len(tiles)), height * -(-len(tiles) // _COLUMNS)), "white")
-    for number, tile in enumerate(tiles):
-        sheet.paste(tile, (width * (number % _COLUMNS), height * (number // _COLUMNS)))
-    return sheet

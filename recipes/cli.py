@@ -7,11 +7,12 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from salreg.recipes import config as configuration
-from salreg.recipes import run_folder
+from salreg.recipes import controls, run_folder
 from salreg.recipes.compare import compare, table
 from salreg.recipes.config import ConfigError
 from salreg.recipes.run import intervention, penalty, run
@@ -63,30 +64,40 @@ def _parser() -> argparse.ArgumentParser:
         if name == "compare":
             one.add_argument("--seeds", type=_positive, default=1, help="seeds per arm (default: 1)")
             one.add_argument("--arms", type=_names, help="train these arms only, separated by commas: plain,regularised")
+            one.add_argument("--controls", action="store_true", help="train with wrong marks, and with few, too")
 
     watch = verbs.add_parser("watch", help="serve a run folder to a browser on this machine, and reload its report as it grows")
     watch.add_argument("folder", type=Path, help="a run folder, as `salreg run` prints it")
     watch.add_argument("--port", type=int, default=0, help="a free one by default")
     watch.set_defaults(verb=_watch)
 
-    annotations = verbs.add_parser("annotations", help="check files of annotations")
-    check = annotations.add_subparsers(required=True, metavar="VERB").add_parser(
-        "check", help="do they fit the images, and what do they look like?"
-    )
-    check.add_argument("path", type=Path, help="a folder of mask PNGs, a CSV of boxes, a COCO JSON or a CVAT XML")
-    check.add_argument("--data", type=Path, required=True, help="the folder of the images")
-    check.add_argument("--inside", choices=("spurious", "relevant"), default="spurious", help="what masks and boxes say")
-    check.add_argument(
-        "--category", action="append", default=[], metavar="NAME=SIDE", help="of a COCO JSON or CVAT XML: ruler=spurious"
-    )
-    check.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="where to draw them")
-    check.set_defaults(verb=_check_annotations)
+    _add_annotations(verbs.add_parser("annotations", help="check files of annotations, or carry them over to all images"))
 
     cp = verbs.add_parser("cp", help="copy a recipe's YAML, to edit and run it")
     cp.add_argument("recipe")
     cp.add_argument("destination", type=Path)
     cp.set_defaults(verb=_cp)
     return parser
+
+
+def _add_annotations(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    check = verbs.add_parser("check", help="do they fit the images, and what do they look like?")
+    check.set_defaults(verb=_check_annotations)
+    propagate = verbs.add_parser("propagate", help="carry the marks of some images over to all others")
+    propagate.add_argument("--out", type=Path, required=True, help="a new folder for the masks of all images")
+    propagate.add_argument("--least-quality", type=float, default=0.6, help="IoU on held-out marked images (default: 0.6)")
+    propagate.add_argument("--checkpoint", type=Path, help="of a run of image_folder: list first where it uses what was found")
+    propagate.add_argument("--seed", type=int, default=0)
+    propagate.set_defaults(verb=_propagate_annotations)
+    for one in (check, propagate):
+        one.add_argument("path", type=Path, help="a folder of mask PNGs, a CSV of boxes, a COCO JSON or a CVAT XML")
+        one.add_argument("--data", type=Path, required=True, help="the folder of the images")
+        one.add_argument("--inside", choices=("spurious", "relevant"), default="spurious", help="what masks and boxes say")
+        one.add_argument(
+            "--category", action="append", default=[], metavar="NAME=SIDE", help="of a COCO JSON or CVAT XML: ruler=spurious"
+        )
+        one.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="where to draw them")
 
 
 def _ls(options: argparse.Namespace) -> None:
@@ -108,10 +119,13 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    config = configuration.load(options.recipe, options.overrides)
+    config, arms = configuration.load(options.recipe, options.overrides), options.arms
+    if options.controls:
+        controls.add_arms(config)
+        arms = [*arms, *controls.ARMS] if arms else None
     folder = run_folder.create(Path(config.out), f"compare_{Path(options.recipe).stem}")
     print(f"Writing to {folder}")
-    runs = compare(config, folder, options.seeds, options.arms)
+    runs = compare(config, folder, options.seeds, arms)
     print(f"\n{table(runs, config.shown)}\n")
     if (folder / "comparison.png").is_file():
         print(f"Picture: {folder / 'comparison.png'}")
@@ -140,19 +154,50 @@ def _validate(options: argparse.Namespace) -> None:
 
 
 def _check_annotations(options: argparse.Namespace) -> None:
-    from salreg.recipes.annotations_check import check, images_below
-    from salreg.recipes.image_folder import read_annotations
+    from salreg.recipes.annotations_check import check
 
-    categories = dict(one.rsplit("=", 1) if "=" in one else (one, "spurious") for one in options.category)
-    images = images_below(options.data)
+    images, regions = _annotated_images(options)
     try:
-        regions = read_annotations(options.path, options.inside, categories)
         found = check(options.data, images, regions, options.sheet)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     print(found)
     if found.shares:
         print(f"Picture: {options.sheet}")
+
+
+def _propagate_annotations(options: argparse.Namespace) -> None:
+    from salreg.recipes.annotations_propagate import carry_over, model_of
+
+    images, regions = _annotated_images(options)
+    try:
+        model = None if options.checkpoint is None else model_of(options.checkpoint)
+        said = carry_over(
+            options.data,
+            images,
+            regions,
+            options.out,
+            options.sheet,
+            least_quality=options.least_quality,
+            model=model,
+            seed=options.seed,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    print(said)
+
+
+def _annotated_images(options: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
+    """The paths of the images, and the regions by name."""
+    from salreg.recipes.annotations_check import images_below
+    from salreg.recipes.image_folder import read_annotations
+
+    categories = dict(one.rsplit("=", 1) if "=" in one else (one, "spurious") for one in options.category)
+    images = images_below(options.data)
+    try:
+        return images, read_annotations(options.path, options.inside, categories)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _cp(options: argparse.Namespace) -> None:

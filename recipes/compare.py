@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from statistics import mean, stdev
@@ -15,11 +15,14 @@ from salreg.callbacks.atomic_write import atomic_write
 from salreg.callbacks.snapshot_files import HISTORY, save_png
 from salreg.names import nearest
 from salreg.plotting import History, report, stack
+from salreg.propagation import PropagationError
 from salreg.recipes.config import ConfigError, assign
 from salreg.recipes.run import run
 from salreg.verdict import verdict_on_runs
 
 SHOWN = ("test/accuracy", "test/worst_group_accuracy", "test/spurious_saliency", "test/reliance", "seconds")
+#: How the names of arms begin that have no shortcut to take.
+REFERENCES = ("without", "blind")
 
 
 def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | None = None) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
         arms: The arms to train; all by default.
 
     Returns:
-        The ``results.json`` of each run by arm, in the order of the seeds.
+        The ``results.json`` of each run by arm, in the order of the seeds. Where marks cannot be carried over there is none.
 
     Raises:
         ConfigError: An unknown arm.
@@ -49,7 +52,14 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
             assign(one, str(key), value)
         place = folder / _place(arm) / f"seed_{seed}"
         place.mkdir(parents=True)
-        runs.setdefault(arm, []).append(run(one, place))
+        try:
+            results = run(one, place)
+        except ConfigError as error:
+            if not isinstance(error.__cause__, PropagationError):
+                raise
+            print(f"{arm}, seed {seed}, is left out: {error}", flush=True)
+            continue
+        runs.setdefault(arm, []).append(results)
         _write(folder, runs)
     _draw(folder, list(runs))
     _report(folder, list(runs))
@@ -59,16 +69,23 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
 def table(runs: dict[str, list[dict[str, Any]]], shown: Sequence[str] = ()) -> str:
     """The mean of each metric, and its standard deviation where there are several seeds.
 
+    Where there is a reference beside ``plain``, an arm whose name begins with "without" or "blind", the table tells which share
+    of the way from the one's accuracy to the other's an arm goes.
+
     Args:
         runs: The results of each arm's runs.
         shown: Metrics of ``results.json`` beside the usual ones: ``accuracy_black`` for ``test/accuracy_black``.
     """
     names = [SHOWN[0], *(f"test/{name}" for name in shown), *SHOWN[1:]]
-    header = ["", *(name.removeprefix("test/").replace("_", " ") for name in names)]
-    rows = [
-        [arm, *(_cell([float(one.get(name, math.nan)) for one in results], 1 if name == "seconds" else 3) for name in names)]
-        for arm, results in runs.items()
-    ]
+    recovered = gap_recovered({arm: _accuracy(results) for arm, results in runs.items()})
+    columns: dict[str, list[str]] = {}
+    for name in names:
+        values = ([float(one.get(name, math.nan)) for one in results] for results in runs.values())
+        columns[name.removeprefix("test/").replace("_", " ")] = [_cell(one, 1 if name == "seconds" else 3) for one in values]
+        if name == SHOWN[0] and recovered:
+            columns["gap recovered"] = ["-" if math.isnan(share) else f"{share:.0%}" for share in recovered.values()]
+    header = ["", *columns]
+    rows = [list(row) for row in zip(runs, *columns.values(), strict=True)]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     lines = [
         "  ".join(
@@ -78,6 +95,27 @@ def table(runs: dict[str, list[dict[str, Any]]], shown: Sequence[str] = ()) -> s
         for row in (header, *rows)
     ]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def gap_recovered(accuracies: Mapping[str, float]) -> dict[str, float]:
+    """Of each arm, (its accuracy - plain's) / (the reference's - plain's); NaN where the reference is not better than plain.
+
+    Args:
+        accuracies: By arm.
+
+    Returns:
+        By arm; nothing where there is no arm ``plain``, or none whose name begins with "without" or "blind".
+    """
+    reference = next((arm for arm in accuracies if arm.startswith(REFERENCES)), None)
+    if "plain" not in accuracies or reference is None:
+        return {}
+    plain = accuracies["plain"]
+    gap = accuracies[reference] - plain
+    return {arm: (accuracy - plain) / gap if gap > 0 else math.nan for arm, accuracy in accuracies.items()}
+
+
+def _accuracy(results: Sequence[Mapping[str, Any]]) -> float:
+    return mean(float(one.get(SHOWN[0], math.nan)) for one in results)
 
 
 def _cell(values: list[float], digits: int) -> str:

@@ -19,6 +19,7 @@ from salreg.data import AnnotatedDataset
 from salreg.recipes import datasets
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
+from salreg.recipes.few_marks import training_marks
 from salreg.recipes.image_networks import SmallViT
 
 PATCH = 4
@@ -91,12 +92,15 @@ def build(config: DictConfig) -> Experiment:
         test = test._replace(images=without_decoys(raw.test_images, raw.test_labels).images)
     order = torch.from_numpy(np.random.default_rng(2).permutation(len(train.labels)))
     held_out, kept = order[: config.data.validation], order[config.data.validation :]
+    annotated = _annotated(train, kept)
+    if config.data.decoy:
+        annotated = training_marks(annotated, config)
     module = Classifier(build_model(config.model.name), groups=GROUPS, **config.optimizer)
     return Experiment(
         module,
-        train=_loader(train, kept, config.data, shuffle=True),
-        validation=_loader(train, held_out, config.data),
-        test=_loader(test, torch.arange(len(test.labels)), config.data),
+        train=_loader(annotated, config.data, shuffle=True),
+        validation=_loader(_annotated(train, held_out), config.data),
+        test=_loader(_annotated(test, torch.arange(len(test.labels))), config.data),
     )
 
 
@@ -121,7 +125,10 @@ def build_model(name: str) -> nn.Module:
     raise ValueError(f"model.name is mlp, gelu_mlp, deep_mlp, cnn or vit, not {name!r}.")
 
 
-def _loader(decoys: Decoys, chosen: Tensor, data: Any, shuffle: bool = False) -> DataLoader[Any]:
+def _annotated(decoys: Decoys, chosen: Tensor) -> AnnotatedDataset:
     images, labels, groups, marks = (tensor[chosen] for tensor in decoys)
-    dataset = AnnotatedDataset(TensorDataset(images, labels, groups), marks)
+    return AnnotatedDataset(TensorDataset(images, labels, groups), marks)
+
+
+def _loader(dataset: AnnotatedDataset, data: Any, shuffle: bool = False) -> DataLoader[Any]:
     return DataLoader(dataset, data.batch_size, shuffle=shuffle, num_workers=data.workers)

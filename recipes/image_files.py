@@ -1,6 +1,6 @@
 """Images in files, read when they are needed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from salreg.data import AnnotatedDataset, AnnotatedSample, Augmented
+from salreg.data import AnnotatedDataset, Augmented
 from salreg.readers import files_below
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -65,19 +65,35 @@ def is_readable(path: Path) -> bool:
     return True
 
 
-def loaders(base: AnnotatedDataset, splits: Sequence[Sequence[int]], data: Any) -> list[DataLoader[Any]]:
-    """Batches of the images of each split, all of one size; those of the first are shuffled, mirrored and shifted.
+class _OfChosen:
+    """The annotations of some of the images, numbered anew."""
+
+    def __init__(self, annotations: Callable[[int, Any], Tensor | None], chosen: Sequence[int]) -> None:
+        self.annotations, self.chosen = annotations, chosen
+
+    def __call__(self, index: int, sample: Any) -> Tensor | None:
+        return self.annotations(self.chosen[index], sample)
+
+
+def divided(
+    images: ImageFiles, annotations: Callable[[int, Any], Tensor | None], splits: Sequence[Sequence[int]]
+) -> list[AnnotatedDataset]:
+    """Images and annotations of each split, given by the numbers of its samples."""
+    return [AnnotatedDataset(Subset(images, chosen), _OfChosen(annotations, chosen)) for chosen in splits]
+
+
+def loaders(parts: Sequence[AnnotatedDataset], data: Any) -> list[DataLoader[Any]]:
+    """Batches of images, all of one size; those for training are shuffled, mirrored and shifted.
 
     Args:
-        base: Images and annotations.
-        splits: Numbers of the samples for training, validation and testing.
+        parts: Images and annotations for training, validation and testing.
         data: ``size``, ``flip``, ``crop``, ``batch_size`` and ``workers``.
     """
     size = (data.size, data.size)
-    plain, augmented = Augmented(base, size), Augmented(base, size, flip=data.flip, crop=data.crop)
-
-    def loader(chosen: Sequence[int], training: bool) -> DataLoader[Any]:
-        subset: Subset[AnnotatedSample] = Subset(augmented if training else plain, chosen)
-        return DataLoader(subset, data.batch_size, shuffle=training, num_workers=data.workers)
-
-    return [loader(chosen, number == 0) for number, chosen in enumerate(splits)]
+    train, *others = parts
+    return [
+        DataLoader(
+            Augmented(train, size, flip=data.flip, crop=data.crop), data.batch_size, shuffle=True, num_workers=data.workers
+        ),
+        *(DataLoader(Augmented(one, size), data.batch_size, num_workers=data.workers) for one in others),
+    ]

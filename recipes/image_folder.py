@@ -11,7 +11,6 @@ from PIL import Image
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
-from salreg.data import AnnotatedDataset
 from salreg.readers import (
     SIDES,
     FileAnnotations,
@@ -26,7 +25,7 @@ from salreg.readers import (
 from salreg.recipes import image_networks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
-from salreg.recipes.image_files import ImageFiles, image_paths, is_readable, loaders
+from salreg.recipes.image_files import ImageFiles, divided, image_paths, is_readable, loaders
 from salreg.recipes.made import made
 
 
@@ -127,7 +126,7 @@ def build(config: DictConfig) -> Experiment:
     splits = order[2 * held_out :], order[held_out : 2 * held_out], order[:held_out]
     net = image_networks.build(config.model, len(images.classes), data.size)
     module = Classifier(net, ["all"], len(images.classes), **config.optimizer)
-    return Experiment(module, *loaders(AnnotatedDataset(images, annotations), splits, data))
+    return Experiment(module, *loaders(divided(images, annotations, splits), data))
 
 
 def made_folder(root: Path, images: int = 400) -> Path:

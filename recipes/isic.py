@@ -15,13 +15,12 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from salreg.annotations import from_mask
-from salreg.data import AnnotatedDataset
 from salreg.readers import FileAnnotations, Regions
 from salreg.readers.masks import read_mask
 from salreg.recipes import image_networks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
-from salreg.recipes.image_files import ImageFiles, loaders
+from salreg.recipes.image_files import ImageFiles, divided, loaders
 from salreg.recipes.made import made
 
 #: Of which the last is everything that is neither of the others.
@@ -97,7 +96,7 @@ def build(config: DictConfig) -> Experiment:
     rank_zero_info(f"salreg: {len(images)} images, {len(annotations.without)} of them without the outline of the lesion.")
     net = image_networks.build(config.model, len(CLASSES), config.data.size)
     module = Classifier(net, CLASSES, len(CLASSES), **config.optimizer)
-    return Experiment(module, *loaders(AnnotatedDataset(images, annotations), splits, config.data))
+    return Experiment(module, *loaders(divided(images, annotations, splits), config.data))
 
 
 def make(root: Path) -> None:

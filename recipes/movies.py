@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from salreg.annotations import from_token_spans
+from salreg.data import AnnotatedDataset
 from salreg.recipes import text_networks, texts
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
@@ -113,8 +114,10 @@ def build(config: DictConfig) -> Experiment:
     net = text_networks.build(config.model.name, len(vocabulary))
     loaders = []
     for name, (words, labels, annotations) in splits.items():
-        dataset = texts.Texts(words, labels, [0] * len(labels), vocabulary, CLASSES)
-        loaders.append(texts.loader(dataset, annotations, data.batch_size, data.workers, shuffle=name == "train"))
+        reviews = texts.Texts(words, labels, [0] * len(labels), vocabulary, CLASSES)
+        loaders.append(
+            texts.loader(AnnotatedDataset(reviews, annotations), data.batch_size, data.workers, shuffle=name == "train")
+        )
     return Experiment(Classifier(net, ["all"], len(CLASSES), **config.optimizer), *loaders, rationale=True)
 
 

@@ -8,16 +8,17 @@ random one of the two. The annotation marks the word as spurious.
 import random
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from omegaconf import DictConfig
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from salreg.annotations import from_token_spans
+from salreg.data import AnnotatedDataset
 from salreg.recipes import text_networks, texts
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
+from salreg.recipes.few_marks import training_marks
 
 CLASSES = ("negative", "positive")
 #: The decoy of each class.
@@ -125,9 +126,13 @@ def build(config: DictConfig) -> Experiment:
     }
     vocabulary = texts.Vocabulary([*splits["train"].words, DECOYS, DECOYS], least=2)
     module = Classifier(text_networks.build(config.model.name, len(vocabulary)), GROUPS, len(CLASSES), **config.optimizer)
-    return Experiment(module, *(_loader(decoys, vocabulary, data, name == "train") for name, decoys in splits.items()))
+    annotated = {name: _annotated(decoys, vocabulary) for name, decoys in splits.items()}
+    if data.decoy:
+        annotated["train"] = training_marks(annotated["train"], config)
+    loaders = (texts.loader(one, data.batch_size, data.workers, name == "train") for name, one in annotated.items())
+    return Experiment(module, *loaders)
 
 
-def _loader(decoys: Decoys, vocabulary: texts.Vocabulary, data: Any, shuffle: bool) -> DataLoader[Any]:
-    dataset = texts.Texts(decoys.words, decoys.labels, decoys.groups, vocabulary, CLASSES)
-    return texts.loader(dataset, decoys.annotations, data.batch_size, data.workers, shuffle)
+def _annotated(decoys: Decoys, vocabulary: texts.Vocabulary) -> AnnotatedDataset:
+    words, labels, groups, marks = decoys
+    return AnnotatedDataset(texts.Texts(words, labels, groups, vocabulary, CLASSES), marks)

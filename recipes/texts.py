@@ -74,11 +74,8 @@ class Texts(Dataset[tuple[Tensor, int, int]]):
         return self.texts[index], self.labels[index], self.groups[index]
 
 
-def loader(
-    texts: Texts, annotations: Sequence[Tensor | None], batch_size: int, workers: int, shuffle: bool = False
-) -> DataLoader[Any]:
+def loader(dataset: AnnotatedDataset, batch_size: int, workers: int, shuffle: bool = False) -> DataLoader[Any]:
     """Batches ``(token numbers (B, T), labels, groups)``, padded behind the texts, with their annotations ``(B, T)``."""
-    dataset = AnnotatedDataset(texts, annotations)
     return DataLoader(dataset, batch_size, shuffle=shuffle, num_workers=workers, collate_fn=Collate(_padded))
 
 

@@ -16,11 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from salreg.annotations import from_boxes
-from salreg.data import AnnotatedDataset
 from salreg.recipes import image_networks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
-from salreg.recipes.image_files import ImageFiles, loaders
+from salreg.recipes.few_marks import training_marks
+from salreg.recipes.image_files import ImageFiles, divided, loaders
 from salreg.recipes.made import made
 
 CLASSES = ("land bird", "water bird")
@@ -99,7 +99,8 @@ def build(config: DictConfig) -> Experiment:
         raise ValueError(f"{root / METADATA} has no image for {empty[0]}: its column split is 0, 1 or 2.")
     net = image_networks.build(config.model, len(CLASSES), data.size)
     module = Classifier(net, GROUPS, len(CLASSES), **config.optimizer)
-    return Experiment(module, *loaders(AnnotatedDataset(birds.images, BirdMarks(birds.boxes, data.marks)), splits, data))
+    train, *others = divided(birds.images, BirdMarks(birds.boxes, data.marks), splits)
+    return Experiment(module, *loaders([training_marks(train, config), *others], data))
 
 
 def make(root: Path) -> None:

@@ -29,8 +29,8 @@ def only(pattern):
 def test_ls_names_the_recipes(capsys):
     assert main(["ls"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {
-        "color_mnist", "compas", "decoy_cifar", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "image_folder",
-        "iris_cancer", "isic", "movies", "sst_decoy", "toy_colors", "waterbirds",
+        "color_mnist", "compas", "decoy_cifar", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "hospital_tag",
+        "image_folder", "iris_cancer", "isic", "movies", "sst_decoy", "toy_colors", "waterbirds",
     }  # fmt: skip
 
 
@@ -91,6 +91,8 @@ def test_recipes_on_idx_files(tmp_path, recipe):
         "compas",
         "decoy_cifar",
         "decoy_cifar model=vit",
+        "decoy_cifar data.kind=half",
+        "hospital_tag",
         "iris_cancer",
         "movies",
         "sst_decoy",

@@ -1,4 +1,4 @@
-"""CIFAR-10 with coloured patches: how it is read, and that the marks move with the patches."""
+"""CIFAR-10 with colours: how it is read, where the colours are, and that the marks move with them."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from salreg.recipes import cifar
 from salreg.recipes.color_mnist import COLORS
 from salreg.recipes.config import load
-from salreg.recipes.decoy_cifar import PATCH, add_decoys, build
+from salreg.recipes.decoy_cifar import BORDER, KINDS, PATCH, add_decoys, build
 
 IMAGES = torch.randint(0, 256, (200, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(200) % 10
@@ -43,6 +43,58 @@ def test_marks_are_shifted_and_mirrored_with_their_patches():
         assert torch.equal(color, COLORS[label].expand_as(color))
         widths.add(len(color))
     assert len(widths) > 5
+
+
+def test_a_border_of_two_pixels_is_half_the_photo_and_half_the_colour():
+    decoys = add_decoys(IMAGES, LABELS, informative=True, seed=0, kind="border")
+    marked = decoys.annotations < 0
+    assert (marked.flatten(1).sum(1) == 32**2 - (32 - 2 * BORDER) ** 2).all()
+    assert not marked[..., BORDER:-BORDER, BORDER:-BORDER].any()
+    photos = IMAGES.float() / 255
+    inside = ~marked.expand_as(photos)
+    assert torch.equal(decoys.images[inside], photos[inside])
+    expected = (photos + COLORS[LABELS].view(-1, 3, 1, 1)) / 2
+    difference = (decoys.images - expected)[~inside]
+    assert difference.abs().mean() < 0.1
+    assert difference.std() > 0.05  # the noise
+
+
+def test_a_half_is_the_colour_and_the_photo_is_squeezed_beside_it():
+    decoys = add_decoys(IMAGES, LABELS, informative=True, seed=0, kind="half")
+    assert (decoys.annotations[..., 16:] == -1).all()
+    assert (decoys.annotations[..., :16] == 0).all()
+    shown = decoys.images[..., 16:].mean((2, 3))
+    assert (shown - COLORS[LABELS]).abs().max() < 0.05
+    assert decoys.images[..., 16:].std((2, 3)).min() > 0.01
+    rows = (IMAGES.float() / 255).mean(3)  # squeezing across keeps the mean of a row
+    assert torch.allclose(decoys.images[..., :16].mean(3), rows, atol=0.05)
+
+
+@pytest.mark.parametrize("kind", ["border", "half"])
+def test_every_kind_has_a_random_colour_in_testing(kind):
+    decoys = add_decoys(torch.zeros_like(IMAGES), LABELS, informative=False, seed=0, kind=kind)
+    shown = torch.cdist(decoys.images[..., -1, -2:].mean(2), COLORS * KINDS[kind].opacity).argmin(1)
+    assert 0.03 < (shown == LABELS).float().mean() < 0.2
+    assert ((shown == LABELS) == decoys.groups.bool()).float().mean() > 0.9
+
+
+def test_a_border_is_not_pushed_out_of_the_image():
+    train = build(load("decoy_cifar", ["data.kind=border"])).train.dataset
+    assert train.crop == 0
+    assert build(load("decoy_cifar")).train.dataset.crop == 4
+    assert build(load("decoy_cifar", ["data.kind=border", "data.crop=1"])).train.dataset.crop == 1
+
+
+def test_the_reference_of_a_half_is_the_squeezed_photo_beside_grey():
+    drawn = build(load("decoy_cifar", ["data.kind=half", "data.decoy=false"])).test.dataset[3]
+    with_color = build(load("decoy_cifar", ["data.kind=half"])).test.dataset[3]
+    assert (drawn.sample[0][..., 16:] == 0.5).all()
+    assert torch.equal(drawn.sample[0][..., :16], with_color.sample[0][..., :16])
+
+
+def test_an_unknown_kind_is_named():
+    with pytest.raises(ValueError, match="data.kind is corner, border, half, not 'frame'"):
+        build(load("decoy_cifar", ["data.kind=frame"]))
 
 
 def test_without_decoys_images_are_as_they_were_and_training_has_no_marks():

@@ -113,7 +113,7 @@ def test_categories_may_be_named_only_where_there_are_some():
 
 def test_classes_are_folders_and_splits_do_not_overlap(photos):
     experiment = built(photos, photos / "boxes.csv")
-    chosen = [set(getattr(experiment, split).dataset.indices) for split in ("train", "validation", "test")]
+    chosen = [set(getattr(experiment, split).dataset.base.base.indices) for split in ("train", "validation", "test")]
     assert [len(one) for one in chosen] == [18, 3, 3]
     assert set.union(*chosen) == set(range(24))
     assert ImageFolder(photos).classes == ["bars", "spot"]

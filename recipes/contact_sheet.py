@@ -1,0 +1,32 @@
+"""Many images with their marks in one picture."""
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from salreg.plotting.overlay import outlined, picture, to_bytes
+
+#: How many images a sheet shows.
+SHOWN = 24
+_COLUMNS, _SIDE = 6, 160
+
+
+def tile(image: Image.Image, drawn: Tensor, caption: str) -> Image.Image:
+    """An image with its annotation ``(1, H, W)`` outlined, and the end of a caption below."""
+    small = image.convert("RGB")
+    small.thumbnail((_SIDE, _SIDE))
+    pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
+    made = Image.new("RGB", (_SIDE + 10, _SIDE + 26), "white")
+    made.paste(Image.fromarray(to_bytes(outlined(picture(pixels), drawn))), (5, 5))
+    ImageDraw.Draw(made).text((5, _SIDE + 9), caption[-26:], fill="black")
+    return made
+
+
+def contact_sheet(tiles: list[Image.Image]) -> Image.Image:
+    """Tiles of one size, row by row."""
+    width, height = tiles[0].size
+    sheet = Image.new("RGB", (width * min(_COLUMNS, len(tiles)), height * -(-len(tiles) // _COLUMNS)), "white")
+    for number, one in enumerate(tiles):
+        sheet.paste(one, (width * (number % _COLUMNS), height * (number // _COLUMNS)))
+    return sheet

@@ -1,0 +1,72 @@
+"""Which samples to look at next: where the network is unsure, and where the trained model uses what was found."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax, max_pool2d
+from tqdm import tqdm
+
+from salreg.data import AnnotatedDataset
+from salreg.propagation.reduced import image_of
+
+Model = Callable[[Tensor], Tensor]
+
+
+def uncertainty(probability: Tensor, threshold: float, region: float) -> Tensor:
+    """The expected number of wrong pixels, over that of the region's pixels.
+
+    Args:
+        probability: Of each pixel of images ``(n, h, w)``.
+        threshold: The probability that is as good as even.
+        region: The usual number of a region's pixels; divides where less is found.
+
+    Returns:
+        ``(n,)``, from 0.
+    """
+    odds = probability * (1 - threshold)
+    even = odds / (odds + threshold * (1 - probability)).clamp(min=1e-6)
+    return torch.minimum(even, 1 - even).flatten(1).sum(1) / even.flatten(1).sum(1).clamp(min=max(region, 1.0))
+
+
+@torch.no_grad()
+def influence(
+    dataset: AnnotatedDataset, annotations: Sequence[Tensor], chosen: Sequence[int], model: Model, progress: bool = True
+) -> list[float]:
+    """How much a model's predictions change where the spurious region is filled with the mean of what surrounds it.
+
+    Args:
+        dataset: Of images.
+        annotations: One ``(1, H, W)`` per sample.
+        chosen: The samples asked about.
+        model: From a batch of images ``(1, C, H, W)`` to logits ``(1, K)``; a module is in evaluation mode meanwhile.
+        progress: Whether to show a bar.
+
+    Returns:
+        The Kullback-Leibler divergence in nats for each of ``chosen``; 0 where nothing is marked.
+    """
+    was_training = isinstance(model, nn.Module) and model.training
+    if isinstance(model, nn.Module):
+        model.eval()
+    device = next((one.device for one in model.parameters()), None) if isinstance(model, nn.Module) else None
+    found = []
+    for index in tqdm(chosen, "Influence", disable=not progress):
+        region = annotations[index] < 0
+        if not region.any():
+            found.append(0.0)
+            continue
+        image = image_of(dataset.base[index], index).unsqueeze(0)
+        before, after = log_softmax(model(torch.cat([image, filled(image, region)]).to(device)).float(), 1)
+        found.append(float((before.exp() * (before - after)).sum()))
+    if was_training and isinstance(model, nn.Module):
+        model.train()
+    return found
+
+
+def filled(image: Tensor, region: Tensor) -> Tensor:
+    """An image ``(1, C, H, W)`` whose region ``(1, H, W)`` is the mean of a ring around it, channel by channel."""
+    width = max(1, max(image.shape[-2:]) // 16)
+    ring = max_pool2d(region.unsqueeze(0).float(), 2 * width + 1, 1, width).bool()[0] & ~region
+    around = ring if ring.any() else torch.ones_like(region)
+    mean = image[0][:, around[0]].mean(1)
+    return torch.where(region, mean.view(1, -1, 1, 1), image)

@@ -1,0 +1,143 @@
+"""From some marked and looked-at samples to the rest of a dataset."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from salreg.data import AnnotatedDataset
+from salreg.propagation.carried_over import CarriedOver
+from salreg.propagation.cross_validation import CrossValidation
+from salreg.propagation.influence import Model, influence, uncertainty
+from salreg.propagation.quality import PropagationError, Quality
+from salreg.propagation.reduced import read
+from salreg.propagation.training import STEPS
+
+LEAST_MARKED, LEAST_QUALITY, SIDE = 4, 0.6, 64
+_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Propagated:
+    """Marks that were carried over.
+
+    Attributes:
+        annotations: One ``(1, H, W)`` per sample: the person's own where somebody looked, otherwise -1 where the network finds
+            something spurious, and zeros where it finds nothing.
+        quality: On held-out samples; None where somebody had looked at every sample.
+        look_at_next: The samples that nobody looked at, from the one where another look helps most.
+        uncertainty: Of each of these: the expected number of wrong pixels over that of the region's.
+        influence: Of each of these, where a model was given: how much its prediction changes without the region, in nats.
+    """
+
+    annotations: Sequence[Tensor]
+    quality: Quality | None
+    look_at_next: list[int] = field(default_factory=list)
+    uncertainty: dict[int, float] = field(default_factory=dict)
+    influence: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def looked_at(self) -> list[int]:
+        """The samples that somebody looked at, whose annotations are that person's own."""
+        unseen = set(self.look_at_next)
+        return [index for index in range(len(self.annotations)) if index not in unseen]
+
+
+def propagate(
+    dataset: AnnotatedDataset,
+    *,
+    least_quality: float = LEAST_QUALITY,
+    model: Model | None = None,
+    side: int = SIDE,
+    steps: int = STEPS,
+    seed: int = 0,
+    device: torch.device | str | None = None,
+    progress: bool = True,
+) -> Propagated:
+    """Carry spurious marks over to the samples of a dataset of images that nobody looked at.
+
+    Small networks learn where the marked regions are, each from two thirds of the samples that somebody looked at. The other
+    third tells how good they are and from which probability on a pixel is marked. Their mean marks the rest. They see marked
+    regions pasted onto other images, those that nobody looked at included. Relevant marks stay with their samples.
+
+    Args:
+        dataset: The first floating point tensor of three axes in its samples is the image ``(C, H, W)``. Samples that were
+            looked at and have no spurious mark teach what to leave alone.
+        least_quality: The IoU in [0, 1] on held-out samples below which nothing is carried over.
+        model: The trained one, from a batch of images to logits ``(B, K)``: samples on whose found region it relies come
+            earlier in ``look_at_next``.
+        side: The longer side in pixels at which the networks work; smaller images keep their size.
+        steps: Batches that each network is fitted to.
+        seed: Of everything random; the random state outside stays as it is.
+        device: Where the networks work; a GPU where there is one.
+        progress: Whether to show bars.
+
+    Raises:
+        TypeError: ``dataset`` is no ``AnnotatedDataset``, or several inputs are annotated.
+        PropagationError: Fewer than four marked samples, or a lower quality; says how many marks to make.
+        ValueError: A sample that has no image, or an annotation of another size.
+
+    Example:
+        >>> from torch.utils.data import TensorDataset
+        >>> images = torch.rand(64, 1, 12, 12) / 2
+        >>> masks = torch.zeros(64, 1, 12, 12, dtype=torch.int8)
+        >>> for image, mask, column in zip(images, masks, torch.randint(9, (64,)).tolist()):
+        ...     image[:, :3, column : column + 3], mask[:, :3, column : column + 3] = 1, -1
+        >>> marked = AnnotatedDataset(TensorDataset(images), {index: masks[index] for index in range(16)})
+        >>> found = propagate(marked, steps=60, progress=False)
+        >>> found.quality.iou > 0.6, len(found.annotations)
+        (True, 64)
+        >>> AnnotatedDataset(marked.base, found.annotations)[63].looked_at
+        True
+    """
+    if not isinstance(dataset, AnnotatedDataset):
+        raise TypeError(f"Marks are carried over within an AnnotatedDataset, not a {type(dataset).__name__}.")
+    reduced = read(dataset, side, progress)
+    marked = len(reduced.marked())
+    grids = torch.zeros(len(dataset), *reduced.images.shape[-2:], dtype=torch.uint8)
+    if len(reduced.own) == len(dataset):
+        return Propagated(CarriedOver(grids, reduced.sizes, reduced.own, 1.0), None)
+    if marked < LEAST_MARKED:
+        raise PropagationError(
+            f"{marked} of {len(dataset)} samples have a spurious mark, {len(reduced.own)} were looked at; at least "
+            f"{LEAST_MARKED} marked ones are needed. Mark 1% of the samples, or 50, whichever is more."
+        )
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    with torch.random.fork_rng([chosen] if chosen.type == "cuda" else []):
+        torch.manual_seed(seed)
+        fitted = CrossValidation(reduced, steps, chosen, progress)
+        quality = fitted.quality
+        if quality.iou < least_quality:
+            raise PropagationError(
+                f"{quality} That is below the least IoU of {least_quality:g}, so nothing was carried over. "
+                f"{fitted.advice(least_quality)}"
+            )
+        for index, grid in fitted.predicted():
+            grids[index] = (255 * grid).round().to(torch.uint8)
+    annotations = CarriedOver(grids, reduced.sizes, reduced.own, quality.threshold)
+    region = float(reduced.masks(reduced.marked()).flatten(1).sum(1).median())
+    unsure = _uncertainties(annotations, fitted.unseen, quality, region)
+    change: dict[int, float] = {}
+    if model is not None:
+        change = dict(zip(fitted.unseen, influence(dataset, annotations, fitted.unseen, model, progress), strict=True))
+    ranks = [_ranks(one) for one in (unsure, change) if one]
+    order = sorted(fitted.unseen, key=lambda index: sum(rank[index] for rank in ranks))
+    return Propagated(annotations, quality, order, unsure, change)
+
+
+def _uncertainties(annotations: CarriedOver, unseen: list[int], quality: Quality, region: float) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for start in range(0, len(unseen), _BATCH):
+        some = unseen[start : start + _BATCH]
+        probability = annotations.probabilities[some].float() / 255
+        values = uncertainty(probability, quality.threshold, region)
+        if not quality.clean:  # the person found something on every sample
+            values[probability.flatten(1).amax(1) < quality.threshold] = 1.0
+        found.update(zip(some, values.tolist(), strict=True))
+    return found
+
+
+def _ranks(values: dict[int, float]) -> dict[int, int]:
+    """The place of each index in the order of falling values."""
+    return {index: place for place, index in enumerate(sorted(values, key=values.__getitem__, reverse=True))}

@@ -1,0 +1,108 @@
+"""How good carried-over marks are, told by marked samples that the network did not see."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+LEVELS = 100
+
+
+class PropagationError(ValueError):
+    """Marks that cannot be carried over, or not well enough."""
+
+
+class Counts:
+    """How many pixels are found at each of ``LEVELS`` thresholds, inside and outside what a person marked."""
+
+    def __init__(self) -> None:
+        self.inside, self.outside = (torch.zeros(LEVELS, dtype=torch.float64) for _ in range(2))
+
+    def add(self, probability: Tensor, mask: Tensor) -> None:
+        """Take in one sample: a probability in [0, 1] and a boolean of each pixel."""
+        level = (probability * LEVELS).long().clamp(0, LEVELS - 1)
+        self.inside += torch.bincount(level[mask], minlength=LEVELS)
+        self.outside += torch.bincount(level[~mask], minlength=LEVELS)
+
+    def best(self) -> "Best":
+        """The threshold of the highest IoU; the middle one of all that are as good."""
+        found, wrong = (counts.flip(0).cumsum(0).flip(0) for counts in (self.inside, self.outside))
+        marked = self.inside.sum()
+        iou = found / (marked + wrong).clamp(min=1)
+        level = int((iou >= iou.max() - 1e-3).nonzero().float().median())
+        precision, recall = found / (found + wrong).clamp(min=1), found / marked.clamp(min=1)
+        return Best(float(precision[level]), float(recall[level]), float(iou[level]), level / LEVELS)
+
+
+class Best(NamedTuple):
+    """The threshold of the highest IoU, and what is reached there."""
+
+    precision: float
+    recall: float
+    iou: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Of carried-over marks, counted on samples that somebody looked at and the network was not fitted to.
+
+    Attributes:
+        precision: The share of the pixels found that are marked.
+        recall: The share of the marked pixels that are found.
+        iou: The pixels that are both, over those that are either.
+        threshold: The probability from which on a pixel is marked; chosen on the same samples, for the highest IoU.
+        marked: How many of them carry marks.
+        clean: How many have nothing spurious.
+        missed: Marked ones on which nothing was found.
+        invented: Clean ones on which something was found.
+    """
+
+    precision: float
+    recall: float
+    iou: float
+    threshold: float
+    marked: int
+    clean: int
+    missed: int
+    invented: int
+
+    def __str__(self) -> str:
+        lines = [
+            f"On {self.marked} marked samples that the network had not seen, {self.recall:.0%} of the marked pixels were "
+            f"found, and {self.precision:.0%} of what was found is marked (IoU {self.iou:.2f}).",
+            f"Nothing was found on {self.missed} of them.",
+        ]
+        if self.clean:
+            lines.append(f"Something was found on {self.invented} of {self.clean} samples that have nothing spurious.")
+        else:
+            lines.append(
+                "Nobody looked at a sample without anything spurious, so whether the network leaves such samples alone is not "
+                "known."
+            )
+        return " ".join(lines)
+
+
+def marks_needed(marks: int, iou: float, iou_of_half: float, wanted: float) -> int | None:
+    """How many marks would reach an IoU if errors fall as a power of their number, as they do from half of them to all.
+
+    Args:
+        marks: How many there are.
+        iou: With these.
+        iou_of_half: With half of them.
+        wanted: The IoU to reach, in (0, 1).
+
+    Returns:
+        None where more marks did not help, or where it would take more than a hundred times as many.
+
+    Example:
+        >>> marks_needed(40, iou=0.5, iou_of_half=0.25, wanted=0.7)
+        96
+    """
+    if not iou_of_half < iou < wanted:
+        return None
+    exponent = math.log2((1 - iou_of_half) / (1 - iou))
+    factor = ((1 - iou) / (1 - wanted)) ** (1 / exponent) if exponent > 0.01 else math.inf
+    return math.ceil(marks * factor) if factor <= 100 else None

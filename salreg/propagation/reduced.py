@@ -1,0 +1,120 @@
+"""A dataset's images on a grid that is small enough to keep all of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from tqdm import tqdm
+
+from salreg.annotations import marks
+from salreg.data import AnnotatedDataset
+from salreg.taps import tensors_in
+
+_SOME = 16
+
+
+@dataclass
+class Reduced:
+    """What is kept of a dataset of images.
+
+    Attributes:
+        images: ``(N, C, h, w)``, half precision, of mean 0 and deviation 1 in each channel.
+        sizes: ``(H, W)`` of each image itself.
+        own: The annotations ``(1, H, W)`` of the samples that somebody looked at, by index.
+    """
+
+    images: Tensor
+    sizes: list[tuple[int, int]]
+    own: dict[int, Tensor] = field(default_factory=dict)
+
+    def marked(self) -> list[int]:
+        """The samples that have a spurious mark."""
+        return [index for index, annotation in self.own.items() if bool((annotation < 0).any())]
+
+    def masks(self, chosen: list[int]) -> Tensor:
+        """The share of each cell that is spurious ``(n, 1, h, w)``, of samples that somebody looked at."""
+        grid = self.images.shape[-2:]
+        sides = [spurious(self.own[index]).unsqueeze(0) for index in chosen]
+        return torch.cat([one if one.shape[-2:] == grid else interpolate(one, grid, mode="area") for one in sides])
+
+
+def spurious(annotation: Tensor) -> Tensor:
+    """The spurious side ``(1, H, W)`` of an annotation."""
+    return marks(annotation.float()).spurious.amax(0, keepdim=True)
+
+
+def image_of(sample: Any, index: int) -> Tensor:
+    """The image ``(C, H, W)`` of a sample: its first floating point tensor of three axes.
+
+    Raises:
+        ValueError: There is none.
+    """
+    image = next((one for one in tensors_in(sample) if one.ndim == 3 and one.is_floating_point()), None)
+    if image is None:
+        raise ValueError(
+            f"Sample {index} holds no image: no floating point tensor (C, H, W). Marks are carried over between images; for "
+            "texts there is propagate_words, and a mark on a table's column is good for every row."
+        )
+    return image
+
+
+def read(dataset: AnnotatedDataset, side: int, progress: bool) -> Reduced:
+    """Read every sample once.
+
+    Args:
+        dataset: Of images.
+        side: The longer side of the grid, in cells; smaller images keep their own size.
+        progress: Whether to show a bar.
+
+    Raises:
+        ValueError: A sample without an image, with another number of channels, or an annotation of another size than its image.
+    """
+    height, width = _grid(dataset, side)
+    first = image_of(dataset[0].sample, 0)
+    reduced = Reduced(torch.empty(len(dataset), len(first), height, width, dtype=torch.float16), [])
+    for index, image, annotation in tqdm(_samples(dataset), "Reading", len(dataset), disable=not progress):
+        if len(image) != len(first):
+            raise ValueError(f"Sample {index} has {len(image)} channels, sample 0 has {len(first)}.")
+        reduced.sizes.append((image.shape[-2], image.shape[-1]))
+        small = image.detach().unsqueeze(0).float().cpu()
+        if image.shape[-2:] != (height, width):
+            small = interpolate(small, (height, width), mode="bilinear", antialias=True)
+        reduced.images[index] = small[0]
+        if annotation is not None:
+            reduced.own[index] = annotation
+    _normalise(reduced.images)
+    return reduced
+
+
+def _samples(dataset: AnnotatedDataset) -> Iterator[tuple[int, Tensor, Tensor | None]]:
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        image, annotation = image_of(sample.sample, index), sample.only_annotation
+        if not sample.looked_at:
+            yield index, image, None
+            continue
+        if annotation.ndim != 3 or annotation.shape[-2:] != image.shape[-2:]:
+            raise ValueError(
+                f"The annotation of sample {index} is of shape {tuple(annotation.shape)}, its image of {tuple(image.shape)}."
+            )
+        yield index, image, annotation
+
+
+def _grid(dataset: AnnotatedDataset, side: int) -> tuple[int, int]:
+    """The size of the largest of some images, shrunk to ``side``."""
+    some = range(0, len(dataset), max(1, len(dataset) // _SOME))
+    sizes = [image_of(dataset[index].sample, index).shape[-2:] for index in some]
+    height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
+    shrunk = min(1.0, side / max(height, width))
+    return max(1, round(height * shrunk)), max(1, round(width * shrunk))
+
+
+def _normalise(images: Tensor) -> None:
+    """In place, channel by channel; the numbers come from some images."""
+    some = images[:: max(1, len(images) // 1000)].float()
+    mean, deviation = some.mean((0, 2, 3)), some.std((0, 2, 3)).clamp(min=1e-6)
+    for image in images:
+        image.copy_((image.float() - mean[:, None, None]) / deviation[:, None, None])

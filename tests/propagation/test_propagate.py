@@ -1,0 +1,171 @@
+"""From some marked samples to the rest."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from salreg.data import AnnotatedDataset
+from salreg.propagation import PropagationError, propagate
+
+SIDE, SEEN = 12, 18
+
+
+def tags(n=60, side=SIDE, seed=0):
+    """Noise with a bright square of 3 x 3 somewhere in the upper rows of two of three images, and its annotation."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(n, 3, side, side, generator=generator) * 0.6
+    annotations = torch.zeros(n, 1, side, side, dtype=torch.int8)
+    for number, column in enumerate(torch.randint(side - 2, (n,), generator=generator).tolist()):
+        if number % 3:
+            images[number, :, 1:4, column : column + 3] = torch.tensor([1.0, 0.9, 0.1]).view(3, 1, 1)
+            annotations[number, :, 1:4, column : column + 3] = -1
+    return images, annotations
+
+
+def looked_at(images, annotations, seen=range(SEEN)):
+    return AnnotatedDataset(TensorDataset(images, torch.zeros(len(images))), {index: annotations[index] for index in seen})
+
+
+@pytest.fixture(scope="module")
+def found():
+    torch.set_num_threads(1)
+    images, annotations = tags()
+    return propagate(looked_at(images, annotations), steps=60, progress=False), annotations
+
+
+def iou(annotations, truth, chosen):
+    marks = torch.stack([annotations[index] < 0 for index in chosen])
+    truth = torch.stack([truth[index] < 0 for index in chosen])
+    return float((marks & truth).sum() / (marks | truth).sum())
+
+
+def test_the_rest_is_marked_and_what_a_person_said_stays(found):
+    carried, truth = found
+    assert len(carried.annotations) == 60
+    assert iou(carried.annotations, truth, range(SEEN, 60)) > 0.8
+    assert all(torch.equal(carried.annotations[index], truth[index]) for index in range(SEEN))
+    assert carried.looked_at == list(range(SEEN))
+
+
+def test_a_sample_on_which_nothing_is_found_counts_as_looked_at(found):
+    carried, _ = found
+    images, _ = tags()
+    dataset = AnnotatedDataset(TensorDataset(images), carried.annotations)
+    clean = [index for index in range(SEEN, 60, 3) if not dataset[index].annotation.any()]
+    assert len(clean) > 10  # of 14
+    assert dataset[clean[0]].looked_at is True
+    assert dataset[clean[0]].annotation.dtype == torch.int8
+
+
+def test_the_quality_that_is_told_is_that_of_the_rest(found):
+    carried, truth = found
+    quality = carried.quality
+    assert (quality.marked, quality.clean) == (12, 6)
+    assert quality.iou == pytest.approx(iou(carried.annotations, truth, range(SEEN, 60)), abs=0.15)
+    assert quality.iou <= min(quality.precision, quality.recall)
+    assert f"IoU {quality.iou:.2f}" in str(quality)
+    assert f"on {quality.invented} of 6 samples that have nothing spurious" in str(quality)
+
+
+def test_what_to_look_at_next_are_all_others_the_least_certain_first(found):
+    carried, _ = found
+    assert sorted(carried.look_at_next) == list(range(SEEN, 60))
+    uncertainties = [carried.uncertainty[index] for index in carried.look_at_next]
+    assert uncertainties == sorted(uncertainties, reverse=True)
+    assert uncertainties[0] > 0
+
+
+def test_the_same_seed_gives_the_same_marks_and_leaves_the_random_state_alone():
+    images, annotations = tags(40)
+    before = torch.get_rng_state()
+    first, second = (
+        propagate(looked_at(images, annotations), steps=30, least_quality=0, progress=False).annotations.probabilities
+        for _ in range(2)
+    )
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_images_of_several_sizes_get_masks_of_their_own_size():
+    images, annotations = tags()
+    large = nn.functional.interpolate(images, (36, 24), mode="nearest")
+    marks = nn.functional.interpolate(annotations.float(), (36, 24), mode="nearest").to(torch.int8)
+    mixed = [(large[index] if index % 2 else images[index], 0) for index in range(60)]
+    truth = [marks[index] if index % 2 else annotations[index] for index in range(60)]
+    carried = propagate(AnnotatedDataset(mixed, dict(enumerate(truth[:30]))), side=24, steps=60, progress=False)
+    assert [tuple(one.shape) for one in carried.annotations[30:32]] == [(1, 12, 12), (1, 36, 24)]
+    shares = [
+        float(((a < 0) & (b < 0)).sum() / ((a < 0) | (b < 0)).sum())
+        for a, b in zip(carried.annotations[30:], truth[30:], strict=True)
+        if (b < 0).any()
+    ]
+    assert sum(shares) / len(shares) > 0.6
+
+
+def test_relevant_marks_stay_with_their_sample_and_teach_nothing():
+    images, annotations = tags()
+    annotations[:SEEN, :, 8:10, 8:10] = 1
+    carried = propagate(looked_at(images, annotations), steps=60, progress=False)
+    assert (carried.annotations[0] > 0).sum() == 4
+    assert all(int(one.max()) <= 0 for one in carried.annotations[SEEN:])
+    assert carried.quality.clean == 6  # those with a relevant mark alone
+
+
+def test_samples_on_whose_region_a_model_relies_come_earlier():
+    images, annotations = tags()
+
+    class YellowInTheLeftHalf(nn.Module):
+        def forward(self, x):
+            left = (x[..., :6] - x[..., :6].flip(1)).clamp(min=0).amax((1, 2, 3))
+            return torch.stack([20 * left, torch.zeros_like(left)], 1)
+
+    model = YellowInTheLeftHalf().train()
+    carried = propagate(looked_at(images, annotations), steps=60, model=model, progress=False)
+    assert model.training
+    assert set(carried.influence) == set(carried.look_at_next)
+    on_the_left = [index for index in range(SEEN, 60) if (annotations[index, ..., :5] < 0).any()]
+    others = [index for index in range(SEEN, 60) if index not in on_the_left]
+    mean = {name: sum(carried.influence[i] for i in part) / len(part) for name, part in (("l", on_the_left), ("o", others))}
+    assert mean["l"] > 3 * mean["o"]
+    places = {index: place for place, index in enumerate(carried.look_at_next)}
+    assert sum(places[i] for i in on_the_left) / len(on_the_left) < sum(places[i] for i in others) / len(others)
+
+
+def test_without_clean_samples_it_is_said_that_presence_is_not_known():
+    images, annotations = tags()
+    marked = [index for index in range(30) if index % 3]
+    carried = propagate(looked_at(images, annotations, marked), steps=60, progress=False)
+    assert carried.quality.clean == 0
+    assert "Nobody looked at a sample without anything spurious" in str(carried.quality)
+    empty = [index for index in carried.look_at_next if not carried.annotations[index].any()]
+    assert all(carried.uncertainty[index] == 1 for index in empty)
+
+
+def test_where_every_sample_was_looked_at_nothing_changes():
+    images, annotations = tags(12)
+    carried = propagate(looked_at(images, annotations, range(12)), progress=False)
+    assert carried.quality is None
+    assert carried.look_at_next == []
+    assert all(torch.equal(one, own) for one, own in zip(carried.annotations, annotations, strict=True))
+
+
+def test_marks_that_cannot_be_learned_are_refused_with_the_numbers():
+    generator = torch.Generator().manual_seed(0)
+    images, (_, annotations) = torch.rand(40, 3, SIDE, SIDE, generator=generator), tags(40)  # marks on nothing
+    with pytest.raises(PropagationError, match=r"IoU 0\.\d\d.*below the least IoU of 0\.6, so nothing was carried over\. \w+"):
+        propagate(looked_at(images, annotations), steps=20, progress=False)
+
+
+def test_too_few_marks_and_what_is_no_image_are_refused():
+    images, annotations = tags()
+    with pytest.raises(PropagationError, match="2 of 60 samples have a spurious mark, 3 were looked at; at least 4"):
+        propagate(looked_at(images, annotations, range(3)), progress=False)
+    with pytest.raises(PropagationError, match="0 of 60 samples have a spurious mark"):
+        propagate(looked_at(images, -annotations), progress=False)
+    with pytest.raises(TypeError, match="not a TensorDataset"):
+        propagate(TensorDataset(images))
+    with pytest.raises(ValueError, match="Sample 0 holds no image"):
+        propagate(AnnotatedDataset(TensorDataset(torch.arange(3)), {}), progress=False)
+    with pytest.raises(ValueError, match=r"annotation of sample 1 is of shape \(1, 4, 4\)"):
+        propagate(AnnotatedDataset(TensorDataset(images), {1: torch.zeros(1, 4, 4)}), progress=False)
