@@ -20,30 +20,42 @@ class Findings:
 
     Attributes:
         images: How many there are.
-        shares: The marked share of each annotated image's pixels, in (0, 1].
+        without: Those that nobody looked at.
+        nothing_marked: How many were looked at without anything being marked.
+        shares: The marked share of each marked image's pixels, in (0, 1].
+        spurious: How many have a spurious mark.
+        relevant: How many have a relevant mark.
     """
 
     images: int = 0
     without: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
-    empty: list[str] = field(default_factory=list)
     full: list[str] = field(default_factory=list)
     other_size: list[str] = field(default_factory=list)
     wrong: dict[str, str] = field(default_factory=dict)
     shares: list[float] = field(default_factory=list)
+    nothing_marked: int = 0
     spurious: int = 0
     relevant: int = 0
 
     def __str__(self) -> str:
-        annotated = len(self.shares)
-        lines = [f"{annotated} of {self.images} images are annotated: {self.spurious} spurious, {self.relevant} relevant."]
+        marked = len(self.shares)
+        looked_at = marked + self.nothing_marked
+        lines = [
+            f"{looked_at} of {self.images} images were looked at: {marked} marked ({self.spurious} spurious, {self.relevant} "
+            f"relevant); {self.nothing_marked} looked at, nothing marked."
+        ]
+        if self.spurious and self.spurious == looked_at:
+            lines.append(
+                "Every image that was looked at has a spurious mark, so the presence of the thing cannot be learned from them: "
+                "mark, or leave empty, some images that do not have the thing."
+            )
         if self.shares:
             low, middle, high = (f"{100 * share:.3g}%" for share in (min(self.shares), median(self.shares), max(self.shares)))
             lines.append(f"Marked share of an image: {low} to {high}, median {middle}.")
         for what, paths in (
-            ("images without annotation", self.without),
+            ("images that nobody looked at", self.without),
             ("annotations without image", self.unused),
-            ("annotations that mark nothing", self.empty),
             ("annotations that mark everything", self.full),
             ("annotations of another size than their image", self.other_size),
             ("images or annotations that cannot be read", [f"{path} ({why})" for path, why in self.wrong.items()]),
@@ -82,31 +94,42 @@ def check(root: Path, images: list[str], regions: dict[str, Regions], sheet: Pat
         raise FileExistsError(f"{sheet} exists already; nothing was written. Name another one with --sheet.")
     annotations = FileAnnotations(images, regions, resize=True)
     found = Findings(len(images), without=annotations.without, unused=annotations.unused)
-    tiles: list[Image.Image] = []
+    marked: list[int] = []
     missing = set(annotations.without)
     annotated = [(index, path) for index, path in enumerate(images) if path not in missing]
-    every = max(1, len(annotated) // SHOWN)  # of the images that have marks, one is shown
     for index, path in tqdm(annotated, desc="Checking", disable=None):
         try:
             with Image.open(root / path) as opened:
-                drawn = annotations(index, torch.empty(1, opened.height, opened.width))
-                assert drawn is not None
-                if annotations.resized > len(found.other_size):
-                    found.other_size.append(path)
-                if _counted(found, path, drawn) and len(found.shares) % every == 0 and len(tiles) < SHOWN:
-                    tiles.append(tile(opened, drawn, path))
+                drawn = _drawn(annotations, index, opened)
         except (OSError, ValueError) as error:
             found.wrong[path] = str(error)
+            continue
+        if annotations.resized > len(found.other_size):
+            found.other_size.append(path)
+        if _counted(found, path, drawn):
+            marked.append(index)
+    tiles: list[Image.Image] = []
+    for index in marked[:: max(1, len(marked) // SHOWN)][:SHOWN]:
+        try:
+            tiles.append(_tile(root, images[index], annotations, index))
+        except OSError as error:  # an image that is cut off
+            found.wrong[images[index]] = str(error)
     if tiles:
         contact_sheet(tiles).save(sheet)
     return found
+
+
+def _drawn(annotations: FileAnnotations, index: int, image: Image.Image) -> Tensor:
+    drawn = annotations(index, torch.empty(1, image.height, image.width))
+    assert drawn is not None
+    return drawn
 
 
 def _counted(found: Findings, path: str, drawn: Tensor) -> bool:
     """Take one annotation into the findings; whether it marks anything."""
     share = float((drawn != 0).float().mean())
     if not share:
-        found.empty.append(path)
+        found.nothing_marked += 1
         return False
     if share == 1:
         found.full.append(path)
@@ -114,3 +137,8 @@ def _counted(found: Findings, path: str, drawn: Tensor) -> bool:
     found.spurious += bool((drawn < 0).any())
     found.relevant += bool((drawn > 0).any())
     return True
+
+
+def _tile(root: Path, path: str, annotations: FileAnnotations, index: int) -> Image.Image:
+    with Image.open(root / path) as image:
+        return tile(image, _drawn(annotations, index, image), path)

@@ -162,7 +162,7 @@ def _check_annotations(options: argparse.Namespace) -> None:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     print(found)
-    if found.shares:
+    if options.sheet.exists():
         print(f"Picture: {options.sheet}")
 
 

@@ -1,12 +1,13 @@
 """Images in files, read when they are needed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -35,6 +36,8 @@ class ImageFiles(Dataset[tuple[Tensor, int, int]]):
         ValueError: When a sample is read, an image that cannot be; names it.
     """
 
+    if_unreadable = ""  # advice that follows the error
+
     def __init__(
         self, root: Path, paths: Sequence[Path], labels: Sequence[int], groups: Sequence[int], classes: Sequence[str]
     ) -> None:
@@ -46,13 +49,23 @@ class ImageFiles(Dataset[tuple[Tensor, int, int]]):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
+        with self._opened(index) as image:
+            pixels = torch.from_numpy(np.array(image.convert("RGB")))
+        return pixels.permute(2, 0, 1).float() / 255, self.labels[index], self.groups[index]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """``(H, W)`` of an image, from the head of its file."""
+        with self._opened(index) as image:
+            return image.height, image.width
+
+    @contextmanager
+    def _opened(self, index: int) -> Iterator[Image.Image]:
         path = self.root / self.paths[index]
         try:
             with Image.open(path) as image:
-                pixels = torch.from_numpy(np.array(image.convert("RGB")))
-        except (OSError, UnidentifiedImageError) as error:
-            raise ValueError(f"{path} cannot be read: {error}.") from error
-        return pixels.permute(2, 0, 1).float() / 255, self.labels[index], self.groups[index]
+                yield image
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error}.{self.if_unreadable}") from error
 
 
 def is_readable(path: Path) -> bool:
@@ -60,7 +73,7 @@ def is_readable(path: Path) -> bool:
     try:
         with Image.open(path) as image:
             image.load()
-    except (OSError, UnidentifiedImageError):
+    except OSError:
         return False
     return True
 
@@ -76,10 +89,13 @@ class _OfChosen:
 
 
 def divided(
-    images: ImageFiles, annotations: Callable[[int, Any], Tensor | None], splits: Sequence[Sequence[int]]
+    images: ImageFiles,
+    annotations: Callable[[int, Any], Tensor | None],
+    splits: Sequence[Sequence[int]],
+    empty: Literal["looked at", "unknown"] = "looked at",
 ) -> list[AnnotatedDataset]:
-    """Images and annotations of each split, given by the numbers of its samples."""
-    return [AnnotatedDataset(Subset(images, chosen), _OfChosen(annotations, chosen)) for chosen in splits]
+    """Images and annotations of each split, given by the numbers of its samples; ``empty`` as in ``AnnotatedDataset``."""
+    return [AnnotatedDataset(Subset(images, chosen), _OfChosen(annotations, chosen), empty=empty) for chosen in splits]
 
 
 def loaders(parts: Sequence[AnnotatedDataset], data: Any) -> list[DataLoader[Any]]:

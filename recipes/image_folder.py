@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
-from torch import Tensor
+from tqdm import tqdm
 
 from salreg.readers import (
     SIDES,
@@ -44,6 +44,8 @@ class ImageFolder(ImageFiles):
         ValueError: It has fewer than two classes; when a sample is read, an image that cannot be.
     """
 
+    if_unreadable = " data.unreadable=skip leaves it out."
+
     def __init__(self, root: Path, skip_unreadable: bool = False) -> None:
         if not root.is_dir():
             raise FileNotFoundError(f"There is no folder {str(root)!r} of images.")
@@ -54,12 +56,6 @@ class ImageFolder(ImageFiles):
         if len(classes) < 2:
             raise ValueError(f"{root} holds images of {classes or 'no class'}; it needs two folders of images or more.")
         super().__init__(root, paths, [classes.index(path.parts[0]) for path in paths], [0] * len(paths), classes)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        try:
-            return super().__getitem__(index)
-        except ValueError as error:
-            raise ValueError(f"{error} data.unreadable=skip leaves it out.") from error
 
 
 def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -> dict[str, Regions]:
@@ -115,8 +111,12 @@ def build(config: DictConfig) -> Experiment:
     regions = read_annotations(Path(annotated), data.inside, dict(data.categories))
     images = ImageFolder(root, skip_unreadable=data.unreadable == "skip")
     annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations)
+    if data.empty not in ("looked at", "unknown"):
+        raise ValueError(f"data.empty is 'looked at' or 'unknown', not {data.empty!r}.")
+    marked = _count_marked(images, annotations)
+    looked_at = marked if data.empty == "unknown" else len(images) - len(annotations.without)
     rank_zero_info(
-        f"salreg: {len(images)} images of {len(images.classes)} classes; {len(annotations.without)} without annotation, "
+        f"salreg: {len(images)} images of {len(images.classes)} classes: {looked_at} were looked at, {marked} carry marks; "
         f"{len(annotations.unused)} annotations without image, {len(images.skipped)} unreadable images left out."
     )
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed)).tolist()
@@ -126,7 +126,16 @@ def build(config: DictConfig) -> Experiment:
     splits = order[2 * held_out :], order[held_out : 2 * held_out], order[:held_out]
     net = image_networks.build(config.model, len(images.classes), data.size)
     module = Classifier(net, ["all"], len(images.classes), **config.optimizer)
-    return Experiment(module, *loaders(divided(images, annotations, splits), data))
+    return Experiment(module, *loaders(divided(images, annotations, splits, data.empty), data))
+
+
+def _count_marked(images: ImageFolder, annotations: FileAnnotations) -> int:
+    """How many images carry a mark. Each annotation is drawn once, which also finds what does not fit before the training."""
+    drawn = (
+        annotations(index, torch.empty(1, *images.size(index)))
+        for index in tqdm(range(len(images)), desc="Reading annotations", disable=None)
+    )
+    return sum(annotation is not None and bool(annotation.any()) for annotation in drawn)
 
 
 def made_folder(root: Path, images: int = 400) -> Path:

@@ -1,6 +1,7 @@
 """Annotations from the files of annotation tools: folders of masks, tables of boxes, COCO, CVAT, Label Studio.
 
-Each reader gives the regions of every image by its name; ``FileAnnotations`` brings them to the samples of a dataset.
+Each reader gives the regions of every image that somebody looked at by its name, empty where nothing is marked;
+``FileAnnotations`` brings them to the samples of a dataset.
 """
 
 from salreg.readers.boxes import read_boxes

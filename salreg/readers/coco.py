@@ -17,9 +17,9 @@ from salreg.readers.regions import Regions, Shapes, Side, check_sides, image_nam
 class _Instances(Shapes):
     __slots__ = ()
 
-    def mask(self, shapes: list[Any]) -> Tensor:
+    def mask(self, shapes: list[Any], size: tuple[int, int]) -> Tensor:
         coco = optional("pycocotools.mask", "coco")
-        height, width = self.size
+        height, width = size
         encoded: list[Any] = []
         for shape in shapes:
             # A list holds polygons; a mapping is a run-length encoding, compressed if its counts are text.
@@ -34,12 +34,14 @@ class _Instances(Shapes):
 def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Regions]:
     """Regions by the names of their images, from a COCO file of instances. Needs ``pycocotools``.
 
+    Every image that the file lists was looked at: without annotation, nothing is marked in it.
+
     Args:
         path: The JSON file.
         categories: Which of its categories are ``spurious`` and which ``relevant``; others are passed over.
 
     Returns:
-        The regions of each annotated image by name, in the size that the file states. The segmentation counts where there is
+        The regions of each listed image by name, in the size that the file states. The segmentation counts where there is
         one, otherwise the box. Drawing raises a ``ValueError`` where a spurious region overlaps a relevant one.
 
     Raises:
@@ -52,20 +54,25 @@ def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Reg
         >>> import json, os, tempfile
         >>> path = os.path.join(tempfile.mkdtemp(), "coco.json")
         >>> _ = open(path, "w").write(json.dumps({
-        ...     "images": [{"id": 1, "file_name": "003.jpg", "width": 3, "height": 2}],
+        ...     "images": [{"id": 1, "file_name": "003.jpg", "width": 3, "height": 2},
+        ...                {"id": 2, "file_name": "004.jpg", "width": 3, "height": 2}],
         ...     "categories": [{"id": 7, "name": "ruler"}],
         ...     "annotations": [{"image_id": 1, "category_id": 7, "bbox": [0, 0, 2, 1]}]}))
-        >>> read_coco(path, {"ruler": "spurious"})["003"].draw((2, 3)).tolist()
-        [[[-1, -1, 0], [0, 0, 0]]]
+        >>> regions = read_coco(path, {"ruler": "spurious"})
+        >>> regions["003"].draw((2, 3)).tolist(), regions["004"].draw((2, 3)).tolist()
+        ([[[-1, -1, 0], [0, 0, 0]]], [[[0, 0, 0], [0, 0, 0]]])
     """
     check_sides(categories)
     optional("pycocotools.mask", "coco")  # now, rather than when the first region is drawn
     try:
         content = json.loads(Path(path).read_text("utf-8"))
         names = {one["id"]: one["name"] for one in content["categories"]}
-        images = {one["id"]: _Instances(f"{path}, image {one['file_name']!r}", (one["height"], one["width"]))
-                  for one in content["images"]}  # fmt: skip
-        files = {one["id"]: image_name(one["file_name"], str(path)) for one in content["images"]}
+        found: dict[str, _Instances] = {}
+        images: dict[int, _Instances] = {}
+        for one in content["images"]:
+            instances = _Instances(f"{path}, image {one['file_name']!r}", (one["height"], one["width"]))
+            # An image that is listed twice keeps the marks of both.
+            images[one["id"]] = found.setdefault(image_name(one["file_name"], str(path)), instances)
         annotations = content["annotations"]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is no COCO file of instances: {type(error).__name__} {error}.") from error
@@ -81,7 +88,7 @@ def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Reg
         if names[category] in categories:
             shape = one.get("segmentation") or _polygon_of(one.get("bbox"), f"{path}: annotation {one.get('id', number)}")
             images[image].marks.setdefault(categories[names[category]], []).append(shape)
-    return {files[number]: image for number, image in images.items() if image.marks}
+    return dict(found)
 
 
 def _polygon_of(box: Any, where: str) -> list[list[float]]:

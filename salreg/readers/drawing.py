@@ -18,8 +18,8 @@ class Painted(Shapes):
 
     __slots__ = ()
 
-    def mask(self, shapes: list[Any]) -> Any:
-        height, width = self.size
+    def mask(self, shapes: list[Any], size: tuple[int, int]) -> Any:
+        height, width = size
         canvas = Image.new("1", (width, height))
         for shape in shapes:
             self.paint(canvas, shape)

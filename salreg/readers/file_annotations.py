@@ -16,7 +16,8 @@ from salreg.taps import tensors_in
 class FileAnnotations:
     """Annotations for ``AnnotatedDataset``, drawn when their sample is read.
 
-    In memory is what the file says of each image, not the drawn maps.
+    In memory is what the file says of each image, not the drawn maps. An image that the file has without marks was looked at:
+    its annotation is all zeros, unless ``AnnotatedDataset(..., empty="unknown")`` says otherwise.
 
     Args:
         images: The path below the images' folder of each sample, in the dataset's order.
@@ -25,7 +26,7 @@ class FileAnnotations:
         resize: Bring annotations of another size than the image to it, by the nearest neighbour.
 
     Attributes:
-        without: The images that have no regions; their samples are not annotated.
+        without: The images that are not in the file; nobody looked at them.
         unused: The names of regions without an image.
         resized: How many annotations were resized so far, in this process.
 
@@ -39,11 +40,13 @@ class FileAnnotations:
         >>> from salreg import AnnotatedDataset
         >>> from salreg.readers import read_boxes
         >>> path = os.path.join(tempfile.mkdtemp(), "boxes.csv")
-        >>> _ = open(path, "w").write("image,x1,y1,x2,y2\\n003.jpg,0,0,2,1\\n")
-        >>> marks = FileAnnotations(["moles/003.jpg", "moles/004.jpg"], read_boxes(path))
-        >>> data = AnnotatedDataset(TensorDataset(torch.rand(2, 3, 8, 8)), marks)
-        >>> data[0].annotation.sum().item(), marks.without
-        (-2, ['moles/004.jpg'])
+        >>> _ = open(path, "w").write("image,x1,y1,x2,y2\\n003.jpg,0,0,2,1\\n004.jpg,,,,\\n")
+        >>> marks = FileAnnotations(["moles/003.jpg", "moles/004.jpg", "moles/005.jpg"], read_boxes(path))
+        >>> data = AnnotatedDataset(TensorDataset(torch.rand(3, 3, 8, 8)), marks)
+        >>> [(sample.annotation.sum().item(), sample.looked_at) for sample in data]
+        [(-2, True), (0, True), (0, False)]
+        >>> marks.without
+        ['moles/005.jpg']
     """
 
     def __init__(self, images: Sequence[str | PurePath], regions: Mapping[str, Regions], *, resize: bool = False) -> None:
@@ -69,7 +72,7 @@ class FileAnnotations:
         return len(self._paths)
 
     def __call__(self, index: int, sample: Any) -> Tensor | None:
-        """The annotation ``(1, H, W)`` of a sample whose first tensor is the image ``(C, H, W)``; None where there is none."""
+        """The annotation ``(1, H, W)`` of a sample whose first tensor is the image ``(C, H, W)``; None where nobody looked."""
         regions = self._regions[index]
         if regions is None:
             return None

@@ -24,7 +24,7 @@ class _Strokes(Painted):
     __slots__ = ()
 
     def paint(self, canvas: Image.Image, shape: Any) -> None:
-        height, width = self.size
+        width, height = canvas.size
         if "rle" in shape:
             canvas.paste(1, mask=Image.fromarray(_stroke(shape["rle"], height, width)))
         elif "width" in shape and not shape.get("rotation"):
@@ -39,38 +39,50 @@ class _Strokes(Painted):
 def read_label_studio(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions]:
     """Regions by the names of their images, from Label Studio's "JSON" export (not "JSON-MIN").
 
-    All annotations of a task that were not cancelled count; predictions do not. An image's name is what its address says:
-    the path behind ``?d=`` of local storage, the path of an ``s3://`` or ``https://`` address, and for uploads the file's
-    own name, without the eight characters and the dash that Label Studio puts before it.
+    All annotations of a task that were not cancelled count; predictions do not. A task with such an annotation was looked at:
+    where its result is empty, or has other labels only, nothing is marked. An image's name is what its address says: the path
+    behind ``?d=`` of local storage, the path of an ``s3://`` or ``https://`` address, and for uploads the file's own name,
+    without the eight characters and the dash that Label Studio puts before it.
 
     Args:
         path: The JSON file.
         labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
 
     Returns:
-        The regions of each annotated image by name, in the size that the file states. Drawing raises a ``ValueError`` for a
-        shape that is malformed, or where a spurious region overlaps a relevant one.
+        The regions of each image that was looked at by name, in the size that the file states; it states none where nothing
+        is marked. Drawing raises a ``ValueError`` for a shape that is malformed, or where a spurious region overlaps a
+        relevant one.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such export, a rotated image, an address that leaves its root, or a label that no shape has.
+        ValueError: No such export, a task without an image, a rotated image, an address that leaves its root, or a label that
+            no shape has.
 
     Example:
         >>> import json, os, tempfile
         >>> path = os.path.join(tempfile.mkdtemp(), "export.json")
-        >>> _ = open(path, "w").write(json.dumps([{"data": {"image": "/data/upload/1/0a1b2c3d-003.jpg"}, "annotations": [
-        ...     {"result": [{"type": "rectanglelabels", "original_width": 3, "original_height": 2, "value":
-        ...         {"x": 0, "y": 0, "width": 200 / 3, "height": 50, "rectanglelabels": ["ruler"]}}]}]}]))
-        >>> read_label_studio(path, {"ruler": "spurious"})["003"].draw((2, 3)).tolist()
-        [[[-1, -1, 0], [0, 0, 0]]]
+        >>> _ = open(path, "w").write(json.dumps([
+        ...     {"data": {"image": "/data/upload/1/0a1b2c3d-003.jpg"}, "annotations": [
+        ...         {"result": [{"type": "rectanglelabels", "original_width": 3, "original_height": 2, "value":
+        ...             {"x": 0, "y": 0, "width": 200 / 3, "height": 50, "rectanglelabels": ["ruler"]}}]}]},
+        ...     {"data": {"image": "/data/upload/1/0a1b2c3d-004.jpg"}, "annotations": [{"result": []}]},
+        ...     {"data": {"image": "/data/upload/1/0a1b2c3d-005.jpg"}, "annotations": []}]))
+        >>> regions = read_label_studio(path, {"ruler": "spurious"})
+        >>> regions["003"].draw((2, 3)).tolist(), regions["004"].draw((2, 3)).tolist(), "005" in regions
+        ([[[-1, -1, 0], [0, 0, 0]]], [[[0, 0, 0], [0, 0, 0]]], False)
     """
     check_sides(labels)
-    found: dict[str, Regions] = {}
+    found: dict[str, _Strokes] = {}
     seen: set[str] = set()
     try:
         for number, task in enumerate(json.loads(Path(path).read_text("utf-8"))):
             where = f"{path}, task {task.get('id', number)}"
-            for result in (one for made in task["annotations"] if not made.get("was_cancelled") for one in made["result"]):
+            finished = [made for made in task["annotations"] if not made.get("was_cancelled")]
+            if not finished:
+                continue
+            name = image_name(_file_of(task["data"], where), where)
+            shapes = found.setdefault(name, _Strokes(f"{where} ({name!r})", None))
+            for result in (one for made in finished for one in made["result"]):
                 kind = str(result["type"]).removesuffix("labels")
                 if kind not in _SHAPES:
                     continue
@@ -79,25 +91,22 @@ def read_label_studio(path: str | Path, labels: Mapping[str, Side]) -> dict[str,
                 sides = {labels[name] for name in named if name in labels}
                 if sides and result.get("image_rotation"):
                     raise ValueError(f"{where}: its image was rotated by {result['image_rotation']} degrees. Rotate the file.")
-                size = (result["original_height"], result["original_width"])
                 for side in sides:
-                    name = image_name(_file_of(task["data"]), where)
-                    shapes = found.setdefault(name, _Strokes(f"{where} ({name!r})", size))
-                    assert isinstance(shapes, _Strokes)
+                    shapes.size = shapes.size or (result["original_height"], result["original_width"])
                     shapes.marks.setdefault(side, []).append(result["value"])
     except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{path} is no JSON export of Label Studio (JSON-MIN is another one): {type(error).__name__} {error}."
         ) from error
     check_labels(labels, seen, path)
-    return found
+    return dict(found)
 
 
-def _file_of(data: Mapping[str, Any]) -> str:
+def _file_of(data: Mapping[str, Any], where: str) -> str:
     """The path of a task's image, from the first of its fields that is the address of one."""
     addresses = [value for value in data.values() if isinstance(value, str) and "." in value.rpartition("/")[2]]
     if not addresses:
-        raise KeyError("an image among a task's data")
+        raise ValueError(f"{where} has no address of an image among its data.")
     parts = urlsplit(addresses[0])
     local = parse_qs(parts.query).get("d")
     if local:

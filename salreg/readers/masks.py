@@ -28,7 +28,8 @@ class _Masks:
 def read_masks(*, spurious: str | Path | None = None, relevant: str | Path | None = None) -> dict[str, Regions]:
     """Masks by the names of their images: PNG files, 0 where nothing is marked and 1 or 255 where something is.
 
-    The folders are listed now; a mask is opened when it is drawn. Links are not followed out of a folder.
+    The folders are listed now; a mask is opened when it is drawn. Links are not followed out of a folder. An image whose mask
+    is all 0 was looked at and nothing is marked in it; one without mask was not looked at.
 
     Args:
         spurious: Folder of what the model must not use; ``folder/moles/003.png`` belongs to the image ``moles/003``.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Protocol
 
+import torch
 from torch import Tensor
 
 from salreg.annotations import from_mask
@@ -18,7 +19,10 @@ class Regions(Protocol):
     """The marked regions of one image."""
 
     def draw(self, size: tuple[int, int]) -> Tensor:
-        """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) where it states none."""
+        """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) where it states none.
+
+        It is all zeros where somebody looked at the image and marked nothing.
+        """
 
 
 @dataclass(slots=True)
@@ -27,12 +31,12 @@ class Shapes(ABC):
 
     Attributes:
         where: The file and the image, for errors.
-        size: ``(H, W)`` that the file states.
-        marks: What is marked, in the file's own terms.
+        size: ``(H, W)`` that the file states; None where it states none.
+        marks: What is marked, in the file's own terms; nothing where somebody looked and marked nothing.
     """
 
     where: str
-    size: tuple[int, int]
+    size: tuple[int, int] | None
     marks: dict[Side, list[Any]] = field(default_factory=dict)
 
     def draw(self, size: tuple[int, int]) -> Tensor:
@@ -41,14 +45,17 @@ class Shapes(ABC):
         Raises:
             ValueError: A malformed shape, or a spurious region that overlaps a relevant one.
         """
+        size = self.size or size
+        if not self.marks:
+            return torch.zeros(1, *size, dtype=torch.int8)
         try:
-            return from_mask(**{side: self.mask(shapes) for side, shapes in self.marks.items()})
+            return from_mask(**{side: self.mask(shapes, size) for side, shapes in self.marks.items()})
         except (KeyError, ValueError) as error:
             raise ValueError(f"{self.where}: {error}") from error
 
     @abstractmethod
-    def mask(self, shapes: list[Any]) -> Any:
-        """Where any of these shapes lies: booleans ``(H, W)``."""
+    def mask(self, shapes: list[Any], size: tuple[int, int]) -> Any:
+        """Where any of these shapes lies: booleans of that size ``(H, W)``."""
 
 
 def check_sides(sides: Mapping[str, Side]) -> None:

@@ -35,15 +35,41 @@ def test_it_says_what_is_there_and_what_is_odd(tmp_path, capsys):
     png(tmp_path / "masks" / "mole" / "f.png", np.ones((8, 8)))
     assert check() == 0
     assert capsys.readouterr().out.splitlines()[:-1] == [
-        "3 of 6 images are annotated: 3 spurious, 0 relevant.",
+        "4 of 6 images were looked at: 3 marked (3 spurious, 0 relevant); 1 looked at, nothing marked.",
         "Marked share of an image: 25% to 100%, median 100%.",
-        "1 images without annotation: mole/e.png",
+        "1 images that nobody looked at: mole/e.png",
         "1 annotations without image: mole/z",
-        "1 annotations that mark nothing: mole/b.png",
         "2 annotations that mark everything: mole/c.png, mole/d.png",
         "1 annotations of another size than their image: mole/d.png",
         "1 images or annotations that cannot be read: mole/f.png (cannot identify image file 'photos/mole/f.png')",
     ]
+
+
+ADVICE = (
+    "Every image that was looked at has a spurious mark, so the presence of the thing cannot be learned from them: mark, or "
+    "leave empty, some images that do not have the thing."
+)
+
+
+def test_it_asks_for_images_without_the_thing_where_every_one_has_it(tmp_path, capsys):
+    assert check() == 0
+    assert ADVICE not in capsys.readouterr().out
+    (tmp_path / "masks" / "mole" / "b.png").unlink()
+    assert check("--sheet", "second.png") == 0
+    assert ADVICE in capsys.readouterr().out.splitlines()
+    assert check("--sheet", "third.png", "--inside", "relevant") == 0
+    assert ADVICE not in capsys.readouterr().out
+
+
+def test_masks_that_are_all_empty_draw_no_picture(tmp_path, capsys):
+    for path in (tmp_path / "masks").rglob("*.png"):
+        png(path, np.zeros((8, 8)))
+    assert check() == 0
+    out = capsys.readouterr().out
+    assert "4 of 5 images were looked at: 0 marked (0 spurious, 0 relevant); 4 looked at, nothing marked." in out
+    assert ADVICE not in out
+    assert "Picture" not in out
+    assert not (tmp_path / "contact_sheet.png").exists()
 
 
 def test_the_contact_sheet_outlines_the_marks_and_overwrites_nothing(tmp_path, capsys):
@@ -54,6 +80,23 @@ def test_the_contact_sheet_outlines_the_marks_and_overwrites_nothing(tmp_path, c
     assert (pixels == (0, 158, 115)).all(-1).any()
     assert check("--sheet", "sheet.png") == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_the_contact_sheet_shows_marked_images_however_many_are_without(tmp_path):
+    for number in range(60):
+        png(tmp_path / "photos" / "nevus" / f"{number}.png", np.full((8, 8, 3), 90))
+        png(tmp_path / "masks" / "nevus" / f"{number}.png", np.zeros((8, 8)))
+    assert check() == 0
+    assert Image.open(tmp_path / "contact_sheet.png").size == (510, 186)  # three tiles
+
+
+def test_an_image_that_is_cut_off_is_said_and_not_shown(tmp_path, capsys):
+    path = tmp_path / "photos" / "mole" / "a.png"
+    png(path, np.random.default_rng(0).integers(0, 255, (8, 8, 3)))
+    path.write_bytes(path.read_bytes()[:-60])
+    assert check() == 0
+    assert "1 images or annotations that cannot be read: mole/a.png (" in capsys.readouterr().out
+    assert Image.open(tmp_path / "contact_sheet.png").size == (340, 186)
 
 
 def test_masks_that_belong_to_no_image_and_missing_folders_are_errors(capsys):

@@ -93,6 +93,26 @@ def test_masks_boxes_and_annotation_tools_say_the_same(photos):
         assert torch.equal(batch.sample[0], batches[0].sample[0])
 
 
+@pytest.mark.parametrize(("empty", "looked_at"), [("looked at", 22), ("unknown", 20)])
+def test_images_without_marks_were_looked_at_unless_it_is_said_otherwise(photos, caplog, empty, looked_at):
+    table = photos / "boxes.csv"
+    rows = table.read_text().splitlines()
+    cleared = [f"{row.partition(',')[0]},,,," for row in rows[1:3]]  # and two others are left out
+    table.write_text("\n".join([rows[0], *cleared, *rows[5:]]))
+    with caplog.at_level("INFO"):
+        experiment = built(photos, table, f"data.empty={empty}")
+    assert f"24 images of 2 classes: {looked_at} were looked at, 20 carry marks" in caplog.text
+    batches = [batch for split in ("train", "validation", "test") for batch in getattr(experiment, split)]
+    assert sum(int(batch.looked_at.sum()) for batch in batches) == looked_at
+    assert sum(int(batch.annotation.flatten(1).any(1).sum()) for batch in batches) == 20
+
+
+def test_an_annotation_that_does_not_fit_is_named_before_anything_is_trained(photos):
+    (photos / "boxes.csv").write_text("image,x1,y1,x2,y2\nbars/000.png,60,0,70,9\n")
+    with pytest.raises(ValueError, match="image 'bars/000': Box .* covers nothing"):
+        built(photos, photos / "boxes.csv")
+
+
 def test_two_folders_of_masks_mark_both_sides(photos):
     masks = photos.parent / "both"
     for side, rows in (("spurious", slice(0, 6)), ("relevant", slice(20, 30))):
@@ -149,6 +169,7 @@ def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
         ),
         (["data.annotations=photos/boxes.csv", "data.unreadable=perhaps"], "fatal or skip, not 'perhaps'"),
         (["data.annotations=photos/boxes.csv", "data.held_out=0.6"], "held_out is a share"),
+        (["data.annotations=photos/boxes.csv", "data.empty=nothing"], "empty is 'looked at' or 'unknown', not 'nothing'"),
     ],
 )
 def test_mistakes_are_one_line(photos, capsys, overrides, message):
