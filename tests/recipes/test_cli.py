@@ -10,6 +10,8 @@ import pytest
 from idx import write_idx
 from omegaconf import OmegaConf
 
+from salreg.propagation import PropagationError
+from salreg.recipes import controls
 from salreg.recipes.cli import main
 
 FAST = [
@@ -178,6 +180,7 @@ def test_cp_never_overwrites(capsys):
         (["run", "decoy_digits", "model=vgg"], "not 'vgg'"),
         (["run", "decoy_mnist", "data.root=nowhere", "data.download=false"], "is not in nowhere"),
         (["compare", "decoy_digits", "--arms", "plainn"], "did you mean 'plain'"),
+        (["compare", "compas", "--controls"], "compas has no data.control, data.marked"),
         (["validate", "decoy_digits", "saliency.layer=net.1"], "takes no saliency.layer"),
         (["validate", "decoy_digits", "saliency.attribution=gradcam"], "did you mean 'grad_cam'"),
         (["validate", "decoy_digits", "preset=cdepp"], "did you mean 'cdep'"),
@@ -207,6 +210,24 @@ def test_wandb_without_a_key_or_a_terminal_says_what_to_do(tmp_path):
 def test_trackio_is_the_default_and_the_way_to_look_is_printed(capsys):
     assert main(["run", "decoy_digits", *FAST]) == 0
     assert "trackio show --project salreg" in capsys.readouterr().out
+
+
+def test_controls_are_trained_too_and_those_that_carry_over_too_little_are_left_out(monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise PropagationError("Too few marks.")
+
+    monkeypatch.setattr("salreg.recipes.few_marks.propagate", refuse)
+    arms = ["--arms", "plain,without decoys", "--controls"]
+    assert main(["compare", "decoy_digits", *FAST, *arms, "logger=none"]) == 0
+    runs = json.loads(only("runs/compare_decoy_digits/*/compare.json").read_text())
+    left_out = {"a tenth carried over", "a hundredth carried over"}
+    assert set(runs) == {"plain", "without decoys", *controls.ARMS} - left_out
+    printed = capsys.readouterr().out
+    assert "a tenth carried over, seed 0, is left out: Too few marks." in printed
+    assert "gap recovered" in printed
+    written = {path.parts[-3]: OmegaConf.load(path).data for path in Path("runs").rglob("config.yaml")}
+    assert written["everything_marked"].control == "everything"
+    assert written["a_hundredth_of_the_marks"].marked == 0.01
 
 
 def test_compare_writes_one_report_of_the_same_samples():
