@@ -123,7 +123,8 @@ def distance(a: nn.Module, b: nn.Module) -> float:
 
 
 def regularizer(**options: Any) -> SaliencyRegularizer:
-    return SaliencyRegularizer(**{"weight": 3.0, **options}, intervene=False)
+    """The penalty alone, unless said otherwise."""
+    return SaliencyRegularizer(**{"weight": 3.0, "intervene": False, **options})
 
 
 class Interleaved(pl.LightningDataModule):

@@ -35,6 +35,14 @@ def test_the_penalty_trains_sharded_parameters_as_whole_ones(tmp_path):
     assert "does not reach" not in done.stderr
 
 
+def test_an_intervention_changes_each_processes_samples(tmp_path):
+    done = sharded(tmp_path / "whole.pt", intervene=True, weight=0)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = fresh(lambda: Lit(conv_net(smooth=True)))
+    found.load_state_dict(torch.load(tmp_path / "whole.pt"))
+    assert distance(found, trained(0.0)) > 1e-5
+
+
 @pytest.mark.parametrize(
     ("callback", "options", "message"),
     [

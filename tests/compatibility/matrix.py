@@ -149,7 +149,7 @@ FEATURES = {
 def table() -> str:
     """The page in the documentation."""
     rows = [
-        f"| {name} | {' | '.join(_cell(feature, way) for way in WAYS)} |"
+        f"| {name} | yes | {' | '.join(_cell(feature, way) for way in WAYS)} |"
         for name, feature in FEATURES.items()
     ]  # fmt: skip
     return "\n".join(
@@ -157,13 +157,14 @@ def table() -> str:
             "# What it works with",
             "",
             "Generated from `tests/compatibility/matrix.py` (`make compatibility`). `tests/compatibility/test_matrix.py`",
-            "trains every cell, on a CPU, beside a step in which the same second derivative is written by hand. What is",
-            "refused raises an error that says what to change.",
+            "trains every cell, on a CPU, beside a step in which the same intervention or second derivative is written by",
+            "hand. What is refused raises an error that says what to change.",
             "",
-            "| | `differentiation=\"exact\"` (and `\"auto\"`) | `differentiation=\"finite_difference\"` | `compile=True` |",
-            "| --- | --- | --- | --- |",
+            "| | by default: the intervention | `differentiation=\"exact\"` (and `\"auto\"`) "
+            "| `differentiation=\"finite_difference\"` | `compile=True` |",
+            "| --- | --- | --- | --- | --- |",
             *rows,
-            "| FSDP2 (`ModelParallelStrategy`) | yes | refused: take `exact` | refused: take `exact` |",
+            "| FSDP2 (`ModelParallelStrategy`) | yes | yes | refused: take `exact` | refused: take `exact` |",
             "",
             "- Finite differences need a network without kinks (ReLU, max-pooling) between the tap and the logits.",
             "- In half precision finite differences take two sides and are rough: see docs/performance.md.",
