@@ -139,5 +139,6 @@ def _uncertainties(annotations: CarriedOver, unseen: list[int], quality: Quality
 
 
 def _ranks(values: dict[int, float]) -> dict[int, int]:
-    """The place of each index in the order of falling values."""
-    return {index: place for place, index in enumerate(sorted(values, key=values.__getitem__, reverse=True))}
+    """The place of each index in the order of falling values; equal values share one."""
+    places = {value: place for place, value in enumerate(sorted(set(values.values()), reverse=True))}
+    return {index: places[value] for index, value in values.items()}

@@ -7,6 +7,7 @@ from torch.utils.data import TensorDataset
 
 from salreg.data import AnnotatedDataset
 from salreg.propagation import PropagationError, propagate
+from salreg.propagation.influence import influence
 
 SIDE, SEEN = 12, 18
 
@@ -31,7 +32,7 @@ def looked_at(images, annotations, seen=range(SEEN)):
 def found():
     torch.set_num_threads(1)
     images, annotations = tags()
-    return propagate(looked_at(images, annotations), steps=60, progress=False), annotations
+    return propagate(looked_at(images, annotations), steps=50, progress=False), annotations
 
 
 def iou(annotations, truth, chosen):
@@ -80,7 +81,7 @@ def test_the_same_seed_gives_the_same_marks_and_leaves_the_random_state_alone():
     images, annotations = tags(40)
     before = torch.get_rng_state()
     first, second = (
-        propagate(looked_at(images, annotations), steps=30, least_quality=0, progress=False).annotations.probabilities
+        propagate(looked_at(images, annotations), steps=5, least_quality=0, progress=False).annotations.probabilities
         for _ in range(2)
     )
     assert torch.equal(first, second)
@@ -93,7 +94,7 @@ def test_images_of_several_sizes_get_masks_of_their_own_size():
     marks = nn.functional.interpolate(annotations.float(), (36, 24), mode="nearest").to(torch.int8)
     mixed = [(large[index] if index % 2 else images[index], 0) for index in range(60)]
     truth = [marks[index] if index % 2 else annotations[index] for index in range(60)]
-    carried = propagate(AnnotatedDataset(mixed, dict(enumerate(truth[:30]))), side=24, steps=60, progress=False)
+    carried = propagate(AnnotatedDataset(mixed, dict(enumerate(truth[:30]))), side=24, steps=40, progress=False)
     assert [tuple(one.shape) for one in carried.annotations[30:32]] == [(1, 12, 12), (1, 36, 24)]
     shares = [
         float(((a < 0) & (b < 0)).sum() / ((a < 0) | (b < 0)).sum())
@@ -106,36 +107,45 @@ def test_images_of_several_sizes_get_masks_of_their_own_size():
 def test_relevant_marks_stay_with_their_sample_and_teach_nothing():
     images, annotations = tags()
     annotations[:SEEN, :, 8:10, 8:10] = 1
-    carried = propagate(looked_at(images, annotations), steps=60, progress=False)
+    carried = propagate(looked_at(images, annotations), steps=5, least_quality=0, progress=False)
     assert (carried.annotations[0] > 0).sum() == 4
     assert all(int(one.max()) <= 0 for one in carried.annotations[SEEN:])
     assert carried.quality.clean == 6  # those with a relevant mark alone
 
 
-def test_samples_on_whose_region_a_model_relies_come_earlier():
+class YellowOnTheLeft(nn.Module):
+    def forward(self, x):
+        left = (x[:, :1, :, :6] - x[:, 2:, :, :6]).clamp(min=0).mean((1, 2, 3))
+        return torch.stack([20 * left, torch.zeros_like(left)], 1)
+
+
+def test_influence_is_how_much_a_prediction_changes_without_the_region():
     images, annotations = tags()
-
-    class YellowInTheLeftHalf(nn.Module):
-        def forward(self, x):
-            left = (x[..., :6] - x[..., :6].flip(1)).clamp(min=0).amax((1, 2, 3))
-            return torch.stack([20 * left, torch.zeros_like(left)], 1)
-
-    model = YellowInTheLeftHalf().train()
-    carried = propagate(looked_at(images, annotations), steps=60, model=model, progress=False)
+    model = YellowOnTheLeft().train()
+    chosen = list(range(SEEN, 60))
+    change = influence(looked_at(images, annotations), annotations, chosen, model, progress=False)
     assert model.training
-    assert set(carried.influence) == set(carried.look_at_next)
-    on_the_left = [index for index in range(SEEN, 60) if (annotations[index, ..., :5] < 0).any()]
-    others = [index for index in range(SEEN, 60) if index not in on_the_left]
-    mean = {name: sum(carried.influence[i] for i in part) / len(part) for name, part in (("l", on_the_left), ("o", others))}
-    assert mean["l"] > 3 * mean["o"]
-    places = {index: place for place, index in enumerate(carried.look_at_next)}
-    assert sum(places[i] for i in on_the_left) / len(on_the_left) < sum(places[i] for i in others) / len(others)
+    on_the_left = [number for number, index in enumerate(chosen) if (annotations[index, ..., :4] < 0).any()]
+    on_the_right = [number for number, index in enumerate(chosen) if not (annotations[index, ..., :6] < 0).any()]
+    assert min(change[number] for number in on_the_left) > 0.01
+    assert max(change[number] for number in on_the_right) == pytest.approx(0, abs=1e-6)
+
+
+def test_samples_on_whose_region_a_model_relies_come_earlier():
+    images, annotations = tags(40)
+    options = {"steps": 40, "least_quality": 0, "progress": False}
+    carried = propagate(looked_at(images, annotations), model=YellowOnTheLeft(), **options)
+    order = carried.look_at_next
+    assert set(carried.influence) == set(carried.uncertainty) == set(order) == set(range(SEEN, 40))
+    ranks = [sorted(set(one.values()), reverse=True).index for one in (carried.uncertainty, carried.influence)]
+    sums = [ranks[0](carried.uncertainty[index]) + ranks[1](carried.influence[index]) for index in order]
+    assert sums == sorted(sums)
 
 
 def test_without_clean_samples_it_is_said_that_presence_is_not_known():
     images, annotations = tags()
     marked = [index for index in range(30) if index % 3]
-    carried = propagate(looked_at(images, annotations, marked), steps=60, progress=False)
+    carried = propagate(looked_at(images, annotations, marked), steps=5, least_quality=0, progress=False)
     assert carried.quality.clean == 0
     assert "Nobody looked at a sample without anything spurious" in str(carried.quality)
     empty = [index for index in carried.look_at_next if not carried.annotations[index].any()]
@@ -154,7 +164,7 @@ def test_marks_that_cannot_be_learned_are_refused_with_the_numbers():
     generator = torch.Generator().manual_seed(0)
     images, (_, annotations) = torch.rand(40, 3, SIDE, SIDE, generator=generator), tags(40)  # marks on nothing
     with pytest.raises(PropagationError, match=r"IoU 0\.\d\d.*below the least IoU of 0\.6, so nothing was carried over\. \w+"):
-        propagate(looked_at(images, annotations), steps=20, progress=False)
+        propagate(looked_at(images, annotations), steps=5, progress=False)
 
 
 def test_too_few_marks_and_what_is_no_image_are_refused():
@@ -166,6 +176,6 @@ def test_too_few_marks_and_what_is_no_image_are_refused():
     with pytest.raises(TypeError, match="not a TensorDataset"):
         propagate(TensorDataset(images))
     with pytest.raises(ValueError, match="Sample 0 holds no image"):
-        propagate(AnnotatedDataset(TensorDataset(torch.arange(3)), {}), progress=False)
+        propagate(AnnotatedDataset(TensorDataset(torch.zeros(3, 2)), {}), progress=False)
     with pytest.raises(ValueError, match=r"annotation of sample 1 is of shape \(1, 4, 4\)"):
         propagate(AnnotatedDataset(TensorDataset(images), {1: torch.zeros(1, 4, 4)}), progress=False)
