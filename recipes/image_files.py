@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
+from tqdm import tqdm
 
 from salreg.data import AnnotatedDataset, Augmented
-from salreg.readers import files_below
+from salreg.readers import FileAnnotations, files_below
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -76,6 +77,15 @@ def is_readable(path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def marked(images: ImageFiles, annotations: FileAnnotations) -> list[bool]:
+    """Which images carry a mark. Each annotation is drawn once, which also finds what does not fit before the training."""
+    drawn = (
+        annotations(index, torch.empty(1, *images.size(index)))
+        for index in tqdm(range(len(images)), desc="Reading annotations", disable=None)
+    )
+    return [annotation is not None and bool(annotation.any()) for annotation in drawn]
 
 
 class _OfChosen:

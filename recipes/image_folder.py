@@ -9,7 +9,6 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
-from tqdm import tqdm
 
 from salreg.readers import (
     SIDES,
@@ -25,7 +24,7 @@ from salreg.readers import (
 from salreg.recipes import image_networks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
-from salreg.recipes.image_files import ImageFiles, divided, image_paths, is_readable, loaders
+from salreg.recipes.image_files import ImageFiles, divided, image_paths, is_readable, loaders, marked
 from salreg.recipes.made import made
 
 
@@ -113,10 +112,10 @@ def build(config: DictConfig) -> Experiment:
     annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations)
     if data.empty not in ("looked at", "unknown"):
         raise ValueError(f"data.empty is 'looked at' or 'unknown', not {data.empty!r}.")
-    marked = _count_marked(images, annotations)
-    looked_at = marked if data.empty == "unknown" else len(images) - len(annotations.without)
+    count = sum(marked(images, annotations))
+    looked_at = count if data.empty == "unknown" else len(images) - len(annotations.without)
     rank_zero_info(
-        f"salreg: {len(images)} images of {len(images.classes)} classes: {looked_at} were looked at, {marked} carry marks; "
+        f"salreg: {len(images)} images of {len(images.classes)} classes: {looked_at} were looked at, {count} carry marks; "
         f"{len(annotations.unused)} annotations without image, {len(images.skipped)} unreadable images left out."
     )
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed)).tolist()
@@ -127,15 +126,6 @@ def build(config: DictConfig) -> Experiment:
     net = image_networks.build(config.model, len(images.classes), data.size)
     module = Classifier(net, ["all"], len(images.classes), **config.optimizer)
     return Experiment(module, *loaders(divided(images, annotations, splits, data.empty), data))
-
-
-def _count_marked(images: ImageFolder, annotations: FileAnnotations) -> int:
-    """How many images carry a mark. Each annotation is drawn once, which also finds what does not fit before the training."""
-    drawn = (
-        annotations(index, torch.empty(1, *images.size(index)))
-        for index in tqdm(range(len(images)), desc="Reading annotations", disable=None)
-    )
-    return sum(annotation is not None and bool(annotation.any()) for annotation in drawn)
 
 
 def made_folder(root: Path, images: int = 400) -> Path:

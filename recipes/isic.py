@@ -1,32 +1,34 @@
 """Skin lesions: the diagnosis should come from the lesion, not from rulers, coloured patches and dark corners around it.
 
 ISIC 2017 in its official layout: images, diagnoses (part 3) and outlines of the lesions (part 1) of a training, a validation
-and a test set. The lesion is marked relevant and what is outside spurious.
+and a test set. Marked are the rulers and patches where somebody has drawn them; otherwise the lesion is marked relevant and
+what is outside spurious.
 """
 
 import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from omegaconf import DictConfig
-from PIL import Image
 from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from salreg.annotations import from_mask
-from salreg.readers import FileAnnotations, Regions
+from salreg.readers import FileAnnotations, Regions, read_boxes, read_masks
 from salreg.readers.masks import read_mask
 from salreg.recipes import image_networks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
-from salreg.recipes.image_files import ImageFiles, divided, loaders
+from salreg.recipes.image_files import ImageFiles, divided, loaders, marked
 from salreg.recipes.made import made
+from salreg.recipes.made_lesions import make
 
 #: Of which the last is everything that is neither of the others.
 CLASSES = ("melanoma", "seborrheic_keratosis", "nevus")
 SPLITS = ("Training", "Validation", "Test_v2")
-MARKS = ("both", "relevant", "spurious")
+OUTLINES = ("both", "relevant", "spurious")
+MARKS = ("artefacts", *OUTLINES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def read_lesions(root: Path, marked: str) -> dict[str, Regions]:
     Raises:
         ValueError: ``marked`` is neither ``both`` nor ``relevant`` nor ``spurious``.
     """
-    if marked not in MARKS:
+    if marked not in OUTLINES:
         raise ValueError(f"data.marks is {', '.join(MARKS)}, not {marked!r}.")
     return {
         f"ISIC-2017_{split}_Data/{path.stem.removesuffix('_segmentation')}": Lesion(path, marked)
@@ -89,43 +91,44 @@ def read_lesions(root: Path, marked: str) -> dict[str, Regions]:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
-    root = made(make) if config.data.root is None else Path(config.data.root)
+    """Data and module of the recipe. Where the artefacts are marked, each class is two groups: with and without them."""
+    data = config.data
+    root = made(make) if data.root is None else Path(data.root)
     images, splits = read(root)
-    annotations = FileAnnotations(images.paths, read_lesions(root, config.data.marks))
-    rank_zero_info(f"salreg: {len(images)} images, {len(annotations.without)} of them without the outline of the lesion.")
-    net = image_networks.build(config.model, len(CLASSES), config.data.size)
-    module = Classifier(net, CLASSES, len(CLASSES), **config.optimizer)
-    return Experiment(module, *loaders(divided(images, annotations, splits), config.data))
+    annotations = FileAnnotations(images.paths, _regions(root, data))
+    unseen = len(annotations.without)
+    groups: Sequence[str] = CLASSES
+    if data.marks != "artefacts":
+        rank_zero_info(f"salreg: {len(images)} images, {unseen} of them without the outline of the lesion.")
+    else:
+        has = marked(images, annotations)
+        rank_zero_info(
+            f"salreg: {len(images)} images, {sum(has)} of them with artefacts; nobody looked at {unseen}, which count as "
+            "images without."
+        )
+        images.groups = [label + len(CLASSES) * one for label, one in zip(images.labels, has, strict=True)]
+        groups = [f"{name} {which} artefacts" for which in ("without", "with") for name in CLASSES]
+        if not data.artefacts_in_training:
+            splits[:2] = [[index for index in split if not has[index]] for split in splits[:2]]
+    net = image_networks.build(config.model, len(CLASSES), data.size)
+    module = Classifier(net, groups, len(CLASSES), **config.optimizer)
+    return Experiment(module, *loaders(divided(images, annotations, splits), data))
 
 
-def make(root: Path) -> None:
-    """A small sample in the same layout: round, pointed and speckled blots; in training a coloured patch lies beside the
-    round ones."""
-    generator = np.random.default_rng(0)
-    y, x = np.mgrid[:64, :64]
-    for split, size in zip(SPLITS, (90, 30, 60), strict=True):
-        images, outlines = (root / f"ISIC-2017_{split}_{part}" for part in ("Data", "Part1_GroundTruth"))
-        images.mkdir()
-        outlines.mkdir()
-        rows: list[tuple[str, float, float]] = []
-        for number in range(size):
-            label = number % 3
-            row, column = generator.integers(26, 38, 2)
-            angle = np.arctan2(y - row, x - column)
-            lesion = np.hypot(y - row, x - column) < 13 + (4 * np.sin(5 * angle) if label == 0 else 0)
-            pixels = generator.integers(170, 220, (64, 64, 1)) + np.array([20, -20, -40])
-            pixels[lesion] -= 90
-            if label == 1:
-                pixels[lesion & (generator.random((64, 64)) < 0.2)] += 60
-            if label == 2 and split == "Training":
-                pixels[20:44, 2:9] = (60, 90, 220)
-            name = f"ISIC_{len(rows):07}"
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(images / f"{name}.jpg")
-            Image.fromarray(255 * lesion.astype(np.uint8)).save(outlines / f"{name}_segmentation.png")
-            rows.append((name, float(label == 0), float(label == 1)))
-        with (root / f"ISIC-2017_{split}_Part3_GroundTruth.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("image_id", *CLASSES[:2]), *rows])
+def _regions(root: Path, data: DictConfig) -> Mapping[str, Regions]:
+    if data.marks != "artefacts":
+        if not data.artefacts_in_training:
+            raise ValueError("data.artefacts_in_training=false needs data.marks=artefacts, which says where they are.")
+        return read_lesions(root, data.marks)
+    if data.root is None:
+        return read_masks(spurious=root / "artefacts")
+    if data.artefacts is None:
+        raise ValueError(
+            "data.artefacts is missing: a folder of masks, or a CSV of boxes, of the rulers and patches. Without one, "
+            "data.marks=both marks the lesions, whose outlines come with the images."
+        )
+    path = Path(data.artefacts)
+    return read_masks(spurious=path) if path.is_dir() else read_boxes(path)
 
 
 def _path(root: Path, split: str, name: str) -> Path:
