@@ -3,8 +3,8 @@
 Run:  python -m benchmarks.presets --recipe hospital_tag data.root=path/to/cifar10 --weights 1,100 --out presets.jsonl
 
 Each training is a line of the file, written when it ends: what is there, errors too, is not trained again, so that an
-interrupted run goes on. The weight is the one with the best accuracy on the test set, which is generous to the presets: the intervention has none to
-choose. Presets that a recipe's network or marks do not suit are listed with the reason.
+interrupted run goes on. The weight is the one with the best accuracy on the test set, which is generous to the presets: the
+intervention has none to choose. Presets that a recipe's network or marks do not suit are listed with the reason.
 """
 
 import argparse
@@ -37,7 +37,7 @@ class Cell(NamedTuple):
 
 
 def cells(config: DictConfig, names: Iterable[str], weights: Sequence[float]) -> list[Cell]:
-    """What is trained: plainly, without the shortcut and with the intervention, where the recipe has such arms; and the presets."""
+    """What is trained: plainly, without the shortcut and with the intervention, where there are such arms; and the presets."""
     references = [str(arm) for arm in config.arms if str(arm).startswith(REFERENCES)]
     arms = [Cell(arm) for arm in (PLAIN, *references[:1], INTERVENTION) if arm in config.arms]
     return [*arms, *(Cell(name, weight) for name in names for weight in weights)]

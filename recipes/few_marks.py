@@ -44,7 +44,8 @@ def with_few_marks(dataset: AnnotatedDataset, share: float, carry_over: bool, se
     if not carry_over:
         return marked
     if isinstance(dataset.base, Texts):
-        found, _ = propagate_words(dataset.base.texts, [few(index) for index in range(len(dataset))])
+        texts = [text.tolist() for text in dataset.base.texts]
+        found, _ = propagate_words(texts, [few(index) for index in range(len(texts))])
         return AnnotatedDataset(dataset.base, found, empty=dataset.empty)
     return AnnotatedDataset(dataset.base, propagate(marked, seed=seed).annotations, empty=dataset.empty)
 
