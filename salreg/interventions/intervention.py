@@ -24,11 +24,13 @@ class Intervened(NamedTuple):
         sample: The batch, with the changed input in place of the annotated one.
         annotation: What is marked on it now.
         changed: The samples that are not as they were: booleans ``(B,)``.
+        done: Those of which it came true what was decided: the only donor there is has nobody to exchange with, and is filled.
     """
 
     sample: Any
     annotation: Tensor
     changed: Tensor
+    done: Tensor
 
 
 class Intervention:
@@ -127,15 +129,41 @@ class Intervention:
         Raises:
             ValueError: The annotation fits no tensor, or one that cannot be changed; the message names the remedy.
         """
-        marked = annotation.flatten(1).amin(1) < 0
-        looked_at = marked if looked_at is None else looked_at.to(marked.device) | marked
+        marked, looked_at = _known(annotation, looked_at)
         self._marked += int(marked.sum())
         self._looked_at += (seen := int(looked_at.sum()))
-        nothing = Intervened(sample, annotation, torch.zeros_like(marked))
         if not seen or not (len(self._bank) or bool(marked.any())):
-            return nothing
+            return _nothing(sample, annotation, marked)
         found = annotated_input(sample, annotation, given)
         return self.change(sample, annotation, found, self._fate(marked, looked_at))
+
+    def with_presence(
+        self, present: bool, sample: Any, annotation: Tensor, looked_at: Tensor | None = None, given: Tensor | None = None
+    ) -> Intervened:
+        """Change a batch so that all samples that somebody looked at have the thing, or none of them has.
+
+        How a model answers tells what it relies on: with the thing everywhere, on the content of those that had it, and on
+        the presence in those that had none; with the thing nowhere, on the presence in those that had it.
+
+        Args:
+            present: Whether they have it. A column of a table is always there; without it, no row is ``done``.
+            sample: As in a call; so are the others.
+
+        Example:
+            >>> images, mark = torch.rand(2, 3, 6, 6), torch.zeros(2, 1, 6, 6)
+            >>> mark[0, :, :2, :2] = -1
+            >>> everybody = torch.ones(2, dtype=torch.bool)
+            >>> with_it = Intervention().with_presence(True, images, mark, everybody)
+            >>> torch.equal(with_it.sample[1, :, :2, :2], images[0, :, :2, :2]), with_it.done.tolist()
+            (True, [False, True])
+        """
+        marked, looked_at = _known(annotation, looked_at)
+        if not bool(looked_at.any()):
+            return _nothing(sample, annotation, marked)
+        fate = Fate(marked, looked_at, torch.full_like(marked, present))
+        made = self.change(sample, annotation, annotated_input(sample, annotation, given), fate)
+        has_it = made.annotation.flatten(1).amin(1) < 0  # not where it would have lain on relevant marks alone
+        return made._replace(done=made.done & (has_it == present))
 
     def change(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> Intervened:
         """Do to a batch what is decided: with ``fate`` given, see ``salreg.interventions.Fate``."""
@@ -154,7 +182,7 @@ class Intervention:
         if changed.spurious is not spurious:
             after = (relevant - changed.spurious).view(annotation.shape).to(annotation)
         which = fate.marked if found.kind == "row" else fate.looked_at
-        return Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
+        return Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which, changed.done)
 
     def _change_texts(self, sample: Any, annotation: Tensor, tokens: Tensor, fate: Fate) -> Intervened:
         beside = beside_tokens(sample, tokens)
@@ -164,7 +192,7 @@ class Intervention:
         known = 0 if self.padding_token is None and beside else self.padding_token  # masked anyway
         texts = change_texts(Texts(tokens, annotation, padding, beside), fate, known, self._bank, self._draws)
         pairs = [(tokens, texts.tokens), *zip(beside, texts.beside, strict=True)]
-        return Intervened(replaced(sample, pairs), texts.annotation, fate.looked_at)
+        return Intervened(replaced(sample, pairs), texts.annotation, fate.looked_at, fate.looked_at)
 
     def _fate(self, marked: Tensor, looked_at: Tensor) -> Fate:
         drawn = self._draws.uniform((len(marked),), like=torch.empty(0, device=marked.device))
@@ -186,6 +214,17 @@ class Intervention:
 
     def __str__(self) -> str:
         return f"Intervention (presence {'as seen' if self.given_presence is None else self.given_presence}, fill {self.fill})"
+
+
+def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Which samples are marked, and which somebody looked at."""
+    marked = annotation.flatten(1).amin(1) < 0
+    return marked, marked if looked_at is None else looked_at.to(marked.device) | marked
+
+
+def _nothing(sample: Any, annotation: Tensor, marked: Tensor) -> Intervened:
+    unchanged = torch.zeros_like(marked)
+    return Intervened(sample, annotation, unchanged, unchanged)
 
 
 def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:
