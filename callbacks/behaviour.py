@@ -55,8 +55,8 @@ class Behaviour:
             size: How many samples go through the network at once.
         """
         target = samples.target
-        if target is not None and (target.ndim != 1 or target.is_floating_point()):
-            target = None  # of several labels, or of every place
+        if target is not None and (target.shape != before.shape or target.is_floating_point()):
+            target = None  # no classes: several labels, or one for every place
         self._constant.update(before, target)
         marked = samples.annotation.flatten(1).amin(1) < 0
         given = samples.tensors[call.input_index]

@@ -3,7 +3,7 @@
 import pytest
 import pytorch_lightning as pl
 import torch
-from support import Lit, trainer
+from support import Lit, fit, fresh, loader, noisy_net, plain_loader, same, trainer
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
@@ -200,8 +200,8 @@ class OfTexts(pl.LightningModule):
         self.embed.weight.data = torch.zeros(10, 1)
         self.embed.weight.data[9] = 2.0
 
-    def forward(self, input_ids, attention_mask):
-        found = (self.embed(input_ids).squeeze(2) * attention_mask).sum(1)
+    def forward(self, input_ids, attention_mask=None):
+        found = (self.embed(input_ids).squeeze(2) * (1 if attention_mask is None else attention_mask)).sum(1)
         return torch.stack([found - 1, 1 - found], 1)
 
     def validation_step(self, batch, batch_idx):
@@ -245,3 +245,29 @@ def test_of_several_inputs_the_one_that_is_named(name, expected):
     data = AnnotatedDataset(base, {"image": marks, "row": row_marks})
     used.validate(OfBoth(), DataLoader(data, 8), verbose=False)
     assert [used.callback_metrics[f"val/{kind}"] for kind in KINDS if f"val/{kind}" in used.callback_metrics] == expected
+
+
+def test_the_training_does_not_notice():
+    ours, theirs = fresh(Lit, noisy_net()), fresh(Lit, noisy_net())
+    theirs.load_state_dict(ours.state_dict())
+    fit(theirs, data=plain_loader(shuffle=True), val=plain_loader())
+    used = fit(ours, SaliencyMetrics(), data=plain_loader(shuffle=True), val=loader())
+    assert same(ours, theirs)
+    assert {f"val/{kind}" for kind in (*KINDS, "accuracy_under_intervention")} <= set(used.callback_metrics)
+
+
+def test_what_cannot_be_measured_is_said():
+    """Where no text is padded, it is not known what would stand behind one that became shorter."""
+
+    class Unmasked(OfTexts):
+        def validation_step(self, batch, batch_idx):
+            self(batch[0])
+
+    words = torch.tensor([[3, 9, 4], [9, 5, 6], [3, 4, 5], [6, 7, 4]])
+    data = AnnotatedDataset(TensorDataset(words, torch.tensor([0, 0, 1, 1])), -(words == 9).to(torch.int8))
+    used = trainer(SaliencyMetrics())
+    with pytest.warns(UserWarning, match="No reliance_removal is measured, because an intervention on the samples fails"):
+        used.validate(Unmasked(), DataLoader(data, 4), verbose=False)
+    assert "val/reliance_removal" not in used.callback_metrics
+    assert "val/accuracy_under_intervention" not in used.callback_metrics
+    assert used.callback_metrics["val/reliance"] == used.callback_metrics["val/reliance_insertion"] == 1
