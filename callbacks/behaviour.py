@@ -75,7 +75,7 @@ class Behaviour:
             for kind, which in kinds.items():
                 self._reliance[kind].update(before, after, made.done & which)
             if target is not None:
-                self._accuracy.update(after, target, present, marked, made.changed, made.done)
+                self._accuracy.update(after, target, present, marked, made.looked_at, made.done)
 
     def compute(self) -> dict[str, Tensor]:
         """The numbers by name, without what could not be measured. NaN, which is said, where the model puts out NaN."""

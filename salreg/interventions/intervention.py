@@ -24,12 +24,25 @@ class Intervened(NamedTuple):
         sample: The batch, with the changed input in place of the annotated one.
         annotation: What is marked on it now.
         changed: The samples that are not as they were: booleans ``(B,)``.
-        done: Those of which it came true what was decided: the only donor there is has nobody to exchange with, and is filled.
     """
 
     sample: Any
     annotation: Tensor
     changed: Tensor
+
+
+class WithPresence(NamedTuple):
+    """A batch in which all samples that somebody looked at have the thing, or none of them has.
+
+    Attributes:
+        sample: The batch, with the changed input in place of the annotated one.
+        looked_at: The samples that are meant: booleans ``(B,)``. In tables, the marked ones.
+        done: Those of which it came true. The only donor there is has nobody to exchange with; where all is relevant, nothing
+            is put in; and a column of a table cannot be taken away.
+    """
+
+    sample: Any
+    looked_at: Tensor
     done: Tensor
 
 
@@ -133,21 +146,24 @@ class Intervention:
         self._marked += int(marked.sum())
         self._looked_at += (seen := int(looked_at.sum()))
         if not seen or not (len(self._bank) or bool(marked.any())):
-            return _nothing(sample, annotation, marked)
+            return Intervened(sample, annotation, torch.zeros_like(marked))
         found = annotated_input(sample, annotation, given)
         return self.change(sample, annotation, found, self._fate(marked, looked_at))
 
     def with_presence(
         self, present: bool, sample: Any, annotation: Tensor, looked_at: Tensor | None = None, given: Tensor | None = None
-    ) -> Intervened:
+    ) -> WithPresence:
         """Change a batch so that all samples that somebody looked at have the thing, or none of them has.
 
-        How a model answers tells what it relies on: with the thing everywhere, on the content of those that had it, and on
+        How a model answers tells what it relies on: with the thing everywhere, on the content in those that had it, and on
         the presence in those that had none; with the thing nowhere, on the presence in those that had it.
 
         Args:
-            present: Whether they have it. A column of a table is always there; without it, no row is ``done``.
+            present: Whether they have it.
             sample: As in a call; so are the others.
+
+        Raises:
+            ValueError: As in a call.
 
         Example:
             >>> images, mark = torch.rand(2, 3, 6, 6), torch.zeros(2, 1, 6, 6)
@@ -159,17 +175,21 @@ class Intervention:
         """
         marked, looked_at = _known(annotation, looked_at)
         if not bool(looked_at.any()):
-            return _nothing(sample, annotation, marked)
+            return WithPresence(sample, looked_at, looked_at)
         fate = Fate(marked, looked_at, torch.full_like(marked, present))
-        made = self.change(sample, annotation, annotated_input(sample, annotation, given), fate)
-        has_it = made.annotation.flatten(1).amin(1) < 0  # not where it would have lain on relevant marks alone
-        return made._replace(done=made.done & (has_it == present))
+        made, done = self._carried_out(sample, annotation, annotated_input(sample, annotation, given), fate)
+        has_it = made.annotation.flatten(1).amin(1) < 0
+        return WithPresence(made.sample, made.changed, done & (has_it == present))
 
     def change(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> Intervened:
         """Do to a batch what is decided: with ``fate`` given, see ``salreg.interventions.Fate``."""
+        return self._carried_out(sample, annotation, found, fate)[0]
+
+    def _carried_out(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> tuple[Intervened, Tensor]:
+        """The changed batch, and for which samples it came true what was decided."""
         given = found.tensor
         if found.kind == "tokens":
-            return self._change_texts(sample, annotation, given, fate)
+            return self._change_texts(sample, annotation, given, fate), fate.looked_at
         order = (0, 2, 1) if found.kind == "embedded" else range(given.ndim)
         inputs = given.permute(*order)
         signed = align(annotation, inputs)
@@ -182,7 +202,8 @@ class Intervention:
         if changed.spurious is not spurious:
             after = (relevant - changed.spurious).view(annotation.shape).to(annotation)
         which = fate.marked if found.kind == "row" else fate.looked_at
-        return Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which, changed.done)
+        made = Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
+        return made, changed.done
 
     def _change_texts(self, sample: Any, annotation: Tensor, tokens: Tensor, fate: Fate) -> Intervened:
         beside = beside_tokens(sample, tokens)
@@ -192,7 +213,7 @@ class Intervention:
         known = 0 if self.padding_token is None and beside else self.padding_token  # masked anyway
         texts = change_texts(Texts(tokens, annotation, padding, beside), fate, known, self._bank, self._draws)
         pairs = [(tokens, texts.tokens), *zip(beside, texts.beside, strict=True)]
-        return Intervened(replaced(sample, pairs), texts.annotation, fate.looked_at, fate.looked_at)
+        return Intervened(replaced(sample, pairs), texts.annotation, fate.looked_at)
 
     def _fate(self, marked: Tensor, looked_at: Tensor) -> Fate:
         drawn = self._draws.uniform((len(marked),), like=torch.empty(0, device=marked.device))
@@ -220,11 +241,6 @@ def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor
     """Which samples are marked, and which somebody looked at."""
     marked = annotation.flatten(1).amin(1) < 0
     return marked, marked if looked_at is None else looked_at.to(marked.device) | marked
-
-
-def _nothing(sample: Any, annotation: Tensor, marked: Tensor) -> Intervened:
-    unchanged = torch.zeros_like(marked)
-    return Intervened(sample, annotation, unchanged, unchanged)
 
 
 def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:
