@@ -7,8 +7,8 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
 from salreg.callbacks.injection import Injection
-from salreg.callbacks.monitoring import chunks, one_input, undisturbed
-from salreg.callbacks.targets import Target, find_target
+from salreg.callbacks.monitoring import Chunk, undisturbed
+from salreg.callbacks.targets import Target
 from salreg.data import AnnotatedBatch
 from salreg.differentiation import sharded_parts, twice_differentiable
 from salreg.metrics.functional import spurious_saliency
@@ -48,14 +48,13 @@ class MapWatch:
     def _measure(
         self, trainer: pl.Trainer, module: pl.LightningModule, injection: Injection, batch: AnnotatedBatch
     ) -> dict[str, Tensor]:
-        annotation, index = one_input(batch, self.input)
-        marked = (annotation.flatten(1).amin(1) < 0).nonzero().flatten()[:_SAMPLES]
+        whole = Chunk.whole(batch, self.target, self.input)
+        marked = (whole.annotation.flatten(1).amin(1) < 0).nonzero().flatten()[:_SAMPLES]
         if not len(marked):
             return {}
-        call = injection.call_on(index)
+        call = injection.call_on(whole.input_index)
         if call is None:
             raise RuntimeError(injection.problem)
-        whole = next(chunks(batch.sample, annotation, find_target(batch.sample, self.target), len(annotation)))
         few = whole[marked.tolist()]
         with undisturbed(trainer, module), twice_differentiable(module):
             recording = call.run(module, few.tensors, self.penalty.layers)

@@ -8,11 +8,12 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torchmetrics import Metric
 
-from salreg import annotations, attributions
+from salreg import attributions
 from salreg.attributions import Attribution
+from salreg.callbacks.behaviour import Behaviour
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, chunks, explain, one_input, refuse_sharded, undisturbed
+from salreg.callbacks.monitoring import Chunk, explain, refuse_sharded, undisturbed
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch
 from salreg.distributed import sum_over_ranks
@@ -20,24 +21,34 @@ from salreg.metrics import (
     Comprehensiveness,
     RationaleF1,
     RelevantSaliency,
-    Reliance,
     SpuriousSaliency,
     Sufficiency,
     WorstGroupAccuracy,
 )
 from salreg.metrics.functional.predictions import predicted_classes
-from salreg.metrics.functional.reliance import REPLACED_BY, Replaced, reliance_name, replace_spurious
 
 
 class SaliencyMetrics(pl.Callback):
     """Logs where a model looks, and whether it relies on the spurious region, on annotated validation and test batches.
 
-    Per epoch and stage (``val`` or ``test``): ``<stage>/spurious_saliency``, ``<stage>/relevant_saliency`` and
-    ``<stage>/reliance`` (the region is another sample's; ``reliance_mean`` and ``reliance_noise``: it is filled), each only
-    where samples with such marks were seen; ``<stage>/undefined_maps`` counts maps without any saliency, which are left out
-    of the shares; ``<stage>/worst_group_accuracy`` where groups are given; with ``rationale``, ``<stage>/rationale_f1``,
-    ``comprehensiveness`` and ``sufficiency``. Computed in eval mode, in chunks, after
-    the module's own step; the training is bit-identical to one without this callback.
+    Per epoch and stage (``val`` or ``test``), each only where there are samples of its kind:
+
+    - ``<stage>/spurious_saliency``, ``<stage>/relevant_saliency``: shares of saliency on the marks; ``<stage>/undefined_maps``
+      counts maps without any saliency, which are left out.
+    - ``<stage>/reliance_content``: of the samples with a spurious mark, the share whose prediction changes when the region
+      shows another sample's content; ``<stage>/reliance_removal``: when the thing is taken away (not for tables).
+      ``<stage>/reliance_insertion``: of the samples that somebody looked at and that have no such mark, the share whose
+      prediction changes when another sample's thing is put in. ``<stage>/reliance`` is the worst of the three. NaN where the
+      model puts out NaN.
+    - ``<stage>/accuracy_under_intervention``, where targets are class indices: the accuracy on the samples that somebody looked
+      at when content and presence are drawn without regard to the label, as ``salreg.interventions.Intervention`` does: what
+      the model is worth without the shortcut.
+    - ``<stage>/constant_predictions``: 1 where at least 98% of the predictions are one class and less of the labels are.
+      Reliance then says nothing.
+    - ``<stage>/worst_group_accuracy`` where groups are given; with ``rationale``, ``<stage>/rationale_f1``,
+      ``comprehensiveness`` and ``sufficiency``.
+
+    Computed in eval mode, in chunks, after the module's own step; the training is bit-identical to one without this callback.
 
     Args:
         attribution: The saliency to measure.
@@ -69,8 +80,8 @@ class SaliencyMetrics(pl.Callback):
         embedding: str | None = None,
         target: Target = None,
     ) -> None:
-        if chunk_size < 2:
-            raise ValueError(f"chunk_size is at least 2 (reliance swaps regions between samples), not {chunk_size}.")
+        if chunk_size < 1:
+            raise ValueError(f"chunk_size is at least 1, not {chunk_size}.")
         self.attribution = attributions.resolve(attribution)
         self.chunk_size = chunk_size
         self.max_batches = max_batches
@@ -81,12 +92,8 @@ class SaliencyMetrics(pl.Callback):
         self.target = target
         self._spurious, self._relevant = SpuriousSaliency(), RelevantSaliency()
         self._worst = None if group is None else WorstGroupAccuracy(groups)
-        self._reliance: dict[Replaced, Reliance] = {by: Reliance() for by in REPLACED_BY}
-        self._metrics: dict[str, Metric] = {
-            "spurious_saliency": self._spurious,
-            "relevant_saliency": self._relevant,
-            **{reliance_name(by): metric for by, metric in self._reliance.items()},
-        }
+        self._behaviour = Behaviour()
+        self._metrics: dict[str, Metric] = {"spurious_saliency": self._spurious, "relevant_saliency": self._relevant}
         if self._worst is not None:
             self._metrics["worst_group_accuracy"] = self._worst
         self._rationale = {"comprehensiveness": Comprehensiveness(), "sufficiency": Sufficiency()} if rationale else {}
@@ -109,6 +116,7 @@ class SaliencyMetrics(pl.Callback):
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for metric in self._metrics.values():
             metric.to(pl_module.device).reset()
+        self._behaviour.reset(pl_module.device)
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -130,7 +138,7 @@ class SaliencyMetrics(pl.Callback):
             return
         # Here rather than at the epoch's end, when an EMA callback has put the training weights back already.
         with undisturbed(trainer, pl_module):
-            self._update(pl_module, batch, seed=batch_idx)
+            self._update(pl_module, batch)
 
     on_test_batch_end = on_validation_batch_end
 
@@ -140,33 +148,24 @@ class SaliencyMetrics(pl.Callback):
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._log(trainer, pl_module, "test")
 
-    def _update(self, module: pl.LightningModule, batch: AnnotatedBatch, seed: int) -> None:
-        annotations_of_input, input_index = one_input(batch, self.input)
-        call = self._injection.call_on(input_index)
+    def _update(self, module: pl.LightningModule, batch: AnnotatedBatch) -> None:
+        samples = Chunk.whole(batch, self.target, self.input)
+        call = self._injection.call_on(samples.input_index)
         assert call is not None
-        generator = torch.Generator().manual_seed(seed)
-        target = find_target(batch.sample, self.target)
         predictions = []
-        for chunk in chunks(batch.sample, annotations_of_input, target, self.chunk_size):
+        for chunk in samples.pieces(self.chunk_size):
             saliency, recording = explain(module, call, self.attribution, chunk)
             annotation = recording.without_padding(chunk.annotation.to(saliency.device))
             self._spurious.update(saliency, annotation)
             self._relevant.update(saliency, annotation)
-            before = recording.require_logits().detach()
-            predictions.append(predicted_classes(before))
+            predictions.append(predicted_classes(recording.require_logits().detach()))
             self._f1.update(saliency, annotation)
-            inputs = recording.floating_input()
-            self._depend(module, call, chunk, inputs, saliency, annotation)
-            if len(inputs) > 1 and annotations.fits(annotation, inputs):
-                for by, metric in self._reliance.items():
-                    replaced = replace_spurious(inputs, annotation, generator, by)
-                    with torch.no_grad():
-                        after = call.run(module, chunk.tensors, replaced=replaced).require_logits()
-                    metric.update(before, after, annotation)
-        if self._worst is not None and target is not None:
+            self._depend(module, call, chunk, recording.floating_input(), saliency, annotation)
+        self._behaviour.update(module, call, samples, torch.cat(predictions), self.chunk_size)
+        if self._worst is not None and samples.target is not None:
             group = find_target(batch.sample, self.group)
             assert group is not None
-            self._worst.update(torch.cat(predictions), target, group)
+            self._worst.update(torch.cat(predictions), samples.target, group)
 
     def _depend(
         self,
@@ -194,6 +193,8 @@ class SaliencyMetrics(pl.Callback):
             value = metric.compute()
             if value.isfinite():
                 module.log(f"{stage}/{name}", value, batch_size=1)
+        for name, value in self._behaviour.compute().items():
+            module.log(f"{stage}/{name}", value, batch_size=1)
         undefined = sum_over_ranks(self._spurious.undefined + self._relevant.undefined)
         if undefined:
             module.log(f"{stage}/undefined_maps", undefined, batch_size=1)

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
 from salreg import annotations
+from salreg.annotations import is_annotated
 from salreg.attributions import Attribution
 from salreg.attributions.cam import upsample
 from salreg.callbacks.forward_call import ForwardCall
+from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.differentiation import sharded_parts, twice_differentiable
 from salreg.random_state import cuda_devices
@@ -28,41 +30,65 @@ class Chunk:
         annotation: ``(b, ...)``.
         target: ``(b,)``, where there is one.
         input_index: Which of the tensors is annotated, where several are.
+        looked_at: The samples that somebody looked at, booleans ``(b,)``; by default those that carry a mark.
     """
 
     tensors: list[Tensor]
     annotation: Tensor
     target: Tensor | None
     input_index: int | None = None
+    looked_at: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.looked_at is None:
+            self.looked_at = is_annotated(self.annotation)
+
+    @classmethod
+    def whole(cls, batch: AnnotatedBatch, target: Target = None, input: str | None = None) -> "Chunk":
+        """All samples of a batch.
+
+        Args:
+            batch: Where several inputs are annotated, the first counts, or that named.
+            target: Where the true classes are, see ``find_target``.
+            input: The annotated input.
+
+        Raises:
+            KeyError: No input of that name is annotated, or there is nothing at ``target``.
+        """
+        name, annotation = next(iter(annotations_by_input(batch.annotation, input).items()))
+        looked_at = annotations_by_input(cast(Any, batch.looked_at), input)[name]
+        tensors = tensors_in(batch.sample)
+        index = None
+        if name is not None:
+            given = input_named(batch.sample, name)
+            index = next(index for index, tensor in enumerate(tensors) if tensor is given)
+        classes = find_target(batch.sample, target)
+        # Tensors made in inference mode cannot carry a gradient; copies made outside of it can.
+        classes = classes if classes is None else _ordinary(classes)
+        return cls([_ordinary(tensor) for tensor in tensors], annotation, classes, index, looked_at)
+
+    def __len__(self) -> int:
+        return len(self.annotation)
 
     def __getitem__(self, chosen: slice | list[int]) -> "Chunk":
-        size = len(self.annotation)
-        tensors = [t[chosen] if t.ndim and len(t) == size else t for t in self.tensors]
+        tensors = [t[chosen] if t.ndim and len(t) == len(self) else t for t in self.tensors]
         target = None if self.target is None else self.target[chosen]
-        return Chunk(tensors, self.annotation[chosen], target, self.input_index)
+        return replace(
+            self, tensors=tensors, annotation=self.annotation[chosen], target=target, looked_at=self.looked_at[chosen]
+        )
 
+    def to(self, device: torch.device) -> "Chunk":
+        target = None if self.target is None else self.target.to(device)
+        tensors = [tensor.to(device) for tensor in self.tensors]
+        annotation, looked_at = self.annotation.to(device), self.looked_at.to(device)
+        return replace(self, tensors=tensors, annotation=annotation, target=target, looked_at=looked_at)
 
-def one_input(batch: AnnotatedBatch, name: str | None) -> tuple[Tensor, int | None]:
-    """One input's annotation, and its index among the batch's tensors where several are annotated: the first, or that named.
-
-    Raises:
-        KeyError: No input of that name is annotated.
-    """
-    chosen, annotation = next(iter(annotations_by_input(batch.annotation, name).items()))
-    if chosen is None:
-        return annotation, None
-    given = input_named(batch.sample, chosen)
-    return annotation, next(index for index, tensor in enumerate(tensors_in(batch.sample)) if tensor is given)
-
-
-def chunks(sample: Any, annotation: Tensor, target: Tensor | None, size: int) -> Iterator[Chunk]:
-    """Cut a batch into pieces of at most ``size`` samples, none of them of a single sample if it can be helped."""
-    # Tensors made in inference mode cannot carry a gradient; copies made outside of it can.
-    whole = Chunk([_ordinary(t) for t in tensors_in(sample)], annotation, target if target is None else _ordinary(target))
-    pieces = max(1, -(-len(annotation) // size))
-    step = -(-len(annotation) // pieces)
-    for start in range(0, len(annotation), max(step, 1)):
-        yield whole[start : start + step]
+    def pieces(self, size: int) -> Iterator["Chunk"]:
+        """Pieces of at most so many samples, about as large as one another."""
+        count = max(1, -(-len(self) // size))
+        step = max(1, -(-len(self) // count))
+        for start in range(0, len(self), step):
+            yield self[start : start + step]
 
 
 def explain(module: pl.LightningModule, call: ForwardCall, attribution: Attribution, chunk: Chunk) -> tuple[Tensor, Recording]:

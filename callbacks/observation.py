@@ -1,21 +1,19 @@
 """What a model does with the panel: its maps and predictions, its reliance on the marks, and whether the maps hold."""
 
-from collections.abc import Iterator
-
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from salreg import annotations, sanity
+from salreg import sanity
 from salreg.attributions import Attribution
+from salreg.callbacks.behaviour import Behaviour
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.callbacks.monitoring import Chunk, explain
 from salreg.metrics.functional.predictions import predicted_classes
-from salreg.metrics.functional.reliance import REPLACED_BY, reliance_counts, reliance_name, replace_spurious
 from salreg.sanity import SanityCheck
 
 _CHUNK = 16
-_ROUNDS = {"swap": 4, "mean": 1, "noise": 4}  # how often what is random is drawn
+_ROUNDS = 4  # of donors: a panel is small
 
 
 def panel_maps(
@@ -24,37 +22,33 @@ def panel_maps(
     """Maps of the panel on the annotations' grid ``(B, ...)``, on the CPU, and the predicted classes."""
     maps: list[Tensor] = []
     predictions: list[int] = []
-    for piece in _pieces(panel, module.device):
+    for piece in panel.to(module.device).pieces(_CHUNK):
         saliency, recording = explain(module, call, attribution, piece)
         maps.append(saliency.cpu())
         predictions += predicted_classes(recording.require_logits().detach()).tolist()
     return torch.cat(maps), predictions
 
 
-def panel_reliance(module: pl.LightningModule, call: ForwardCall, panel: Chunk) -> dict[str, float]:
-    """The share of the panel's predictions that change with the spurious region: ``reliance`` when it is another sample's,
-    ``reliance_mean`` and ``reliance_noise`` when it is filled. Empty where no region lies on the input."""
-    changed, counted = dict.fromkeys(REPLACED_BY, 0.0), dict.fromkeys(REPLACED_BY, 0.0)
-    generator = torch.Generator().manual_seed(0)
+def panel_behaviour(module: pl.LightningModule, call: ForwardCall, panel: Chunk) -> dict[str, float]:
+    """The panel's ``reliance`` (worst of ``reliance_content``, ``reliance_removal``, ``reliance_insertion``) and
+    ``constant_predictions``, as ``Behaviour`` measures them, by one process alone."""
+    behaviour = Behaviour(across_ranks=False)
+    behaviour.reset(module.device)
+    panel = panel.to(module.device)
     with torch.no_grad():
-        for piece in _pieces(panel, module.device):
-            recording = call.run(module, piece.tensors)
-            inputs, before = recording.floating_input(), recording.require_logits()
-            if len(inputs) < 2 or not annotations.fits(piece.annotation, inputs):
-                continue
-            for by in REPLACED_BY:
-                for _ in range(_ROUNDS[by]):
-                    replaced = replace_spurious(inputs, piece.annotation, generator, by)
-                    after = call.run(module, piece.tensors, replaced=replaced).require_logits()
-                    here, among = reliance_counts(before, after, piece.annotation)
-                    changed[by] += float(here)
-                    counted[by] += float(among)
-    return {reliance_name(by): changed[by] / counted[by] for by in REPLACED_BY if counted[by]}
+        runs = [call.run(module, piece.tensors).require_logits() for piece in panel.pieces(_CHUNK)]
+    before = torch.cat([predicted_classes(logits) for logits in runs])
+    for seed in range(_ROUNDS):
+        behaviour.draw(seed)
+        behaviour.update(module, call, panel, before, _CHUNK)
+    values = behaviour.compute()
+    values.pop("accuracy_under_intervention", None)  # an accuracy is of more samples than a panel has
+    return {name: float(value) for name, value in values.items()}
 
 
 def panel_sanity(module: pl.LightningModule, call: ForwardCall, attribution: Attribution, panel: Chunk) -> SanityCheck:
     """Whether an attribution's maps of the panel depend on the model, and the model on what they show."""
-    piece = next(_pieces(panel, module.device))
+    piece = next(panel.to(module.device).pieces(_CHUNK))
 
     def predict(inputs: Tensor) -> Tensor:
         return call.run(module, piece.tensors, replaced=inputs).require_logits()
@@ -65,10 +59,3 @@ def panel_sanity(module: pl.LightningModule, call: ForwardCall, attribution: Att
     with torch.no_grad():
         inputs = call.run(module, piece.tensors).floating_input()
     return sanity.check(module, maps, predict, inputs)
-
-
-def _pieces(panel: Chunk, device: torch.device) -> Iterator[Chunk]:
-    for start in range(0, len(panel.annotation), _CHUNK):
-        piece = panel[start : start + _CHUNK]
-        target = None if piece.target is None else piece.target.to(device)
-        yield Chunk([tensor.to(device) for tensor in piece.tensors], piece.annotation.to(device), target, panel.input_index)

@@ -12,10 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from salreg.annotations import is_annotated
-from salreg.callbacks.monitoring import Chunk, one_input
-from salreg.callbacks.targets import Target, find_target
+from salreg.callbacks.monitoring import Chunk
+from salreg.callbacks.targets import Target
 from salreg.data import AnnotatedBatch, AnnotatedSample
-from salreg.taps import tensors_in
 
 _CANDIDATES_PER_SAMPLE = 16
 
@@ -65,10 +64,8 @@ def _chosen(dataset: Any, collate: Any, module: pl.LightningModule, size: int, t
     batch = collate([dataset[int(index)] for index in order])
     batch = module._apply_batch_transfer_handler(module._on_before_batch_transfer(batch))
     assert isinstance(batch, AnnotatedBatch)
-    classes = find_target(batch.sample, target)
-    annotation, input_index = one_input(batch, input)
-    candidates = Chunk(tensors_in(batch.sample), annotation, classes, input_index)
-    return candidates[spread(is_annotated(annotation), classes, size)]
+    candidates = Chunk.whole(batch, target, input)
+    return candidates[spread(is_annotated(candidates.annotation), candidates.target, size)]
 
 
 def spread(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:

@@ -18,7 +18,7 @@ from salreg.callbacks.alerts import Alerts
 from salreg.callbacks.forward_call import ForwardCall
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.monitoring import Chunk, refuse_sharded, undisturbed
-from salreg.callbacks.observation import panel_maps, panel_reliance, panel_sanity
+from salreg.callbacks.observation import panel_behaviour, panel_maps, panel_sanity
 from salreg.callbacks.panel import choose_panel, of_dataset
 from salreg.callbacks.panel_statistics import PanelStatistics
 from salreg.callbacks.place_names import Names, place_names
@@ -28,6 +28,7 @@ from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
 from salreg.callbacks.snapshot_logging import SnapshotLogging
 from salreg.callbacks.targets import Target
 from salreg.metrics.functional import spurious_saliency
+from salreg.metrics.functional.predictions import NO_CLASS
 from salreg.plotting import Frame, History
 from salreg.taps import ATTENTION, LAST_CONV, check_layers
 from salreg.verdict import verdict_on_run
@@ -47,9 +48,10 @@ class SaliencySnapshots(pl.Callback):
 
     The numbers are means over the panel, ``panel/<attribution>/spurious_saliency``, ``gini``, ``entropy``, and how much the
     maps resemble those of the previous and the first snapshot (``cosine_to_first``, ``rank_correlation_to_first``,
-    ``ssim_to_first``, ``center_shift_to_first``, and the same ``_to_previous``); and ``panel/reliance``, the share of
-    predictions that change when the spurious region is another sample's (``reliance_mean``, ``reliance_noise``: when it is
-    filled).
+    ``ssim_to_first``, ``center_shift_to_first``, and the same ``_to_previous``); and ``panel/reliance``, the worst
+    of ``reliance_content``, ``reliance_removal`` and ``reliance_insertion``: the shares of predictions that change when the
+    spurious region shows another sample's content, when the thing is taken away, and when it is put into samples that have
+    none (see ``SaliencyMetrics``).
 
     **Is the change real?** Probes, attributions of other families that are not regularised, are measured but not drawn: if
     they do not follow, the model did not change as the regularised map suggests. At the end of the training, the maps are
@@ -238,7 +240,7 @@ class SaliencySnapshots(pl.Callback):
             snapshot.frames[name] = frame
             self.history.add(name, frame)
         snapshot.numbers |= self._probe(module, epoch)
-        snapshot.numbers |= {f"panel/{name}": value for name, value in panel_reliance(module, call, panel).items()}
+        snapshot.numbers |= {f"panel/{name}": value for name, value in panel_behaviour(module, call, panel).items()}
         self.history.curves[epoch] = {**self.history.curves.get(epoch, {}), **snapshot.numbers}
         return snapshot
 
@@ -311,6 +313,8 @@ class SaliencySnapshots(pl.Callback):
             self.history.curves[epoch] = {**self.history.curves.get(epoch, {}), **logged}
 
     def _class_name(self, number: int, prefix: str = "") -> str:
+        if number == NO_CLASS:
+            return "NaN"
         if self.class_names is not None and 0 <= number < len(self.class_names):
             return str(self.class_names[number])
         return f"{prefix}{number}"

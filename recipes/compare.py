@@ -20,7 +20,14 @@ from salreg.recipes.config import ConfigError, assign
 from salreg.recipes.run import run
 from salreg.verdict import verdict_on_runs
 
-SHOWN = ("test/accuracy", "test/worst_group_accuracy", "test/spurious_saliency", "test/reliance", "seconds")
+SHOWN = (
+    "test/accuracy",
+    "test/worst_group_accuracy",
+    "test/accuracy_under_intervention",
+    "test/spurious_saliency",
+    "test/reliance",
+    "seconds",
+)
 #: How the names of arms begin that have no shortcut to take.
 REFERENCES = ("without", "blind")
 

@@ -194,7 +194,7 @@ def history(epochs: int = 3, seed: int = 0, label: str = "cat") -> History:
         maps = [torch.rand(SIDE, SIDE, generator=generator) for _ in range(2)]
         seen.add("input_gradient", Frame(epoch, maps, [label] * 2, [share, float("nan")]))
         seen.panel.append({"epoch": epoch, "attribution": "input_gradient", "probe": False, "spurious_saliency": share})
-        seen.curves[epoch] = {"val/accuracy": 0.9, "panel/reliance": share}
+        seen.curves[epoch] = {"val/accuracy": 0.9, "panel/reliance": share, "panel/reliance_content": share}
     curve = [1.0, 0.5, 0.0]
     seen.sanity = {"input_gradient": SanityCheck({"net.2": 0.5, "net.0": 0.1}, curve, curve[::-1], curve, curve[::-1])}
     return seen

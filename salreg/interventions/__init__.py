@@ -4,7 +4,7 @@ from salreg.interventions.content import transplanted
 from salreg.interventions.fills import FILLS, Fill, filled
 from salreg.interventions.grids import Fate
 from salreg.interventions.inputs import annotated_input
-from salreg.interventions.intervention import Intervened, Intervention
+from salreg.interventions.intervention import Intervened, Intervention, WithPresence
 from salreg.interventions.replacements import REPLACEMENTS, Replacement, replace
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Intervened",
     "Intervention",
     "Replacement",
+    "WithPresence",
     "annotated_input",
     "filled",
     "replace",

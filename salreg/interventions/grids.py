@@ -30,10 +30,17 @@ class Fate(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """Inputs, and the spurious marks on them in [0, 1]."""
+    """Inputs that were changed.
+
+    Attributes:
+        inputs: As they are now.
+        spurious: The marks on them in [0, 1].
+        done: Whether what was decided came true, ``(B,)``: the only donor there is has nobody to exchange with.
+    """
 
     inputs: Tensor
     spurious: Tensor
+    done: Tensor
 
 
 class _Pool(NamedTuple):
@@ -63,18 +70,19 @@ def change_grids(
     """
     pool = _pool(inputs, spurious, fate.marked, bank)
     if not len(pool.donors):
-        return Changed(inputs, spurious)
+        return Changed(inputs, spurious, fate.looked_at & ~fate.present)
     own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
     donor = pool.donors[other_donors(own, len(pool.donors), draws)]
     shown = fate.present & ~fate.marked if len(pool.donors) == 1 else fate.present  # the only donor has nothing to exchange
     region = _regions(spurious, relevant, pool, donor, fate)
     changed = transplanted(inputs, region, pool.inputs, pool.regions, donor)
     gone = (fate.looked_at & ~shown).nonzero().flatten()
+    done = fate.looked_at & (shown | ~fate.present)
     if not len(gone):
-        return Changed(changed, region)
+        return Changed(changed, region, done)
     changed = changed.index_copy(0, gone, filled(inputs[gone], region[gone], fill))
     of_sample = fate.over(region)
-    return Changed(changed, torch.where(of_sample.looked_at, region * of_sample.present, spurious))
+    return Changed(changed, torch.where(of_sample.looked_at, region * of_sample.present, spurious), done)
 
 
 def _regions(spurious: Tensor, relevant: Tensor, pool: _Pool, donor: Tensor, fate: Fate) -> Tensor:

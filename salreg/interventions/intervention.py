@@ -31,6 +31,21 @@ class Intervened(NamedTuple):
     changed: Tensor
 
 
+class WithPresence(NamedTuple):
+    """A batch in which all samples that somebody looked at have the thing, or none of them has.
+
+    Attributes:
+        sample: The batch, with the changed input in place of the annotated one.
+        looked_at: The samples that are meant: booleans ``(B,)``. In tables, the marked ones.
+        done: Those of which it came true. The only donor there is has nobody to exchange with; where all is relevant, nothing
+            is put in; and a column of a table cannot be taken away.
+    """
+
+    sample: Any
+    looked_at: Tensor
+    done: Tensor
+
+
 class Intervention:
     """Makes what is marked as spurious independent of the label: what it shows, and whether it is there.
 
@@ -127,21 +142,54 @@ class Intervention:
         Raises:
             ValueError: The annotation fits no tensor, or one that cannot be changed; the message names the remedy.
         """
-        marked = annotation.flatten(1).amin(1) < 0
-        looked_at = marked if looked_at is None else looked_at.to(marked.device) | marked
+        marked, looked_at = _known(annotation, looked_at)
         self._marked += int(marked.sum())
         self._looked_at += (seen := int(looked_at.sum()))
-        nothing = Intervened(sample, annotation, torch.zeros_like(marked))
         if not seen or not (len(self._bank) or bool(marked.any())):
-            return nothing
+            return Intervened(sample, annotation, torch.zeros_like(marked))
         found = annotated_input(sample, annotation, given)
         return self.change(sample, annotation, found, self._fate(marked, looked_at))
 
+    def with_presence(
+        self, present: bool, sample: Any, annotation: Tensor, looked_at: Tensor | None = None, given: Tensor | None = None
+    ) -> WithPresence:
+        """Change a batch so that all samples that somebody looked at have the thing, or none of them has.
+
+        How a model answers tells what it relies on: with the thing everywhere, on the content in those that had it, and on
+        the presence in those that had none; with the thing nowhere, on the presence in those that had it.
+
+        Args:
+            present: Whether they have it.
+            sample: As in a call; so are the others.
+
+        Raises:
+            ValueError: As in a call.
+
+        Example:
+            >>> images, mark = torch.rand(2, 3, 6, 6), torch.zeros(2, 1, 6, 6)
+            >>> mark[0, :, :2, :2] = -1
+            >>> everybody = torch.ones(2, dtype=torch.bool)
+            >>> with_it = Intervention().with_presence(True, images, mark, everybody)
+            >>> torch.equal(with_it.sample[1, :, :2, :2], images[0, :, :2, :2]), with_it.done.tolist()
+            (True, [False, True])
+        """
+        marked, looked_at = _known(annotation, looked_at)
+        if not bool(looked_at.any()):
+            return WithPresence(sample, looked_at, looked_at)
+        fate = Fate(marked, looked_at, torch.full_like(marked, present))
+        made, done = self._carried_out(sample, annotation, annotated_input(sample, annotation, given), fate)
+        has_it = made.annotation.flatten(1).amin(1) < 0
+        return WithPresence(made.sample, made.changed, done & (has_it == present))
+
     def change(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> Intervened:
         """Do to a batch what is decided: with ``fate`` given, see ``salreg.interventions.Fate``."""
+        return self._carried_out(sample, annotation, found, fate)[0]
+
+    def _carried_out(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> tuple[Intervened, Tensor]:
+        """The changed batch, and for which samples it came true what was decided."""
         given = found.tensor
         if found.kind == "tokens":
-            return self._change_texts(sample, annotation, given, fate)
+            return self._change_texts(sample, annotation, given, fate), fate.looked_at
         order = (0, 2, 1) if found.kind == "embedded" else range(given.ndim)
         inputs = given.permute(*order)
         signed = align(annotation, inputs)
@@ -154,7 +202,8 @@ class Intervention:
         if changed.spurious is not spurious:
             after = (relevant - changed.spurious).view(annotation.shape).to(annotation)
         which = fate.marked if found.kind == "row" else fate.looked_at
-        return Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
+        made = Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
+        return made, changed.done
 
     def _change_texts(self, sample: Any, annotation: Tensor, tokens: Tensor, fate: Fate) -> Intervened:
         beside = beside_tokens(sample, tokens)
@@ -186,6 +235,12 @@ class Intervention:
 
     def __str__(self) -> str:
         return f"Intervention (presence {'as seen' if self.given_presence is None else self.given_presence}, fill {self.fill})"
+
+
+def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Which samples are marked, and which somebody looked at."""
+    marked = annotation.flatten(1).amin(1) < 0
+    return marked, marked if looked_at is None else looked_at.to(marked.device) | marked
 
 
 def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:

@@ -26,4 +26,5 @@ def change_rows(inputs: Tensor, spurious: Tensor, fate: Fate, draws: Draws) -> C
     else:
         own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
         other = inputs[owners[other_donors(own, len(owners), draws)]]
-    return Changed(torch.where(fate.marked.unsqueeze(1), laid_over(inputs, other, spurious), inputs), spurious)
+    done = fate.marked & fate.present & (len(owners) > 1)
+    return Changed(torch.where(fate.marked.unsqueeze(1), laid_over(inputs, other, spurious), inputs), spurious, done)

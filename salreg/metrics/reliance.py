@@ -1,4 +1,4 @@
-"""Reliance on the spurious region, as a metric."""
+"""Reliance on the spurious thing, as a metric."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from salreg.metrics.plottable import Plottable
 
 
 class Reliance(Plottable):
-    """The share of predictions that change when the spurious region is replaced by another sample's.
+    """The share of predictions that change when the spurious thing is exchanged, taken away, or put in.
 
-    Make the replaced inputs with ``salreg.metrics.functional.replace_spurious``.
+    ``salreg.interventions.Intervention.with_presence`` makes such samples, and says which ones count.
 
     Example:
         >>> metric = Reliance()
-        >>> metric.update(torch.tensor([1, 0]), torch.tensor([1, 1]), torch.tensor([[-1], [-1]]))
+        >>> metric.update(torch.tensor([1, 0, 0]), torch.tensor([1, 1, 1]), torch.tensor([True, True, False]))
         >>> metric.compute().item()
         0.5
     """
@@ -30,12 +30,12 @@ class Reliance(Plottable):
         for name in ("changed", "counted"):
             self.add_state(name, torch.tensor(0.0), dist_reduce_fx="sum")
 
-    def update(self, predictions: Tensor, replaced_predictions: Tensor, annotation: Tensor) -> None:
-        """Take in classes ``(B,)`` or logits ``(B, C)``, those after the replacement, and annotations ``(B, ...)``."""
-        changed, counted = reliance_counts(predictions, replaced_predictions, annotation)
+    def update(self, predictions: Tensor, changed_predictions: Tensor, counted: Tensor) -> None:
+        """Take in classes ``(B,)`` or logits ``(B, C)``, those of the changed samples, and which ones count ``(B,)``."""
+        changed, counted = reliance_counts(predictions, changed_predictions, counted)
         self.changed = self.changed + changed
         self.counted = self.counted + counted
 
     def compute(self) -> Tensor:
-        """The share in ``[0, 1]``; NaN where no sample has a spurious mark."""
+        """The share in ``[0, 1]``; NaN where no sample counts, or where the logits of one that counts are NaN."""
         return self.changed / self.counted

@@ -169,7 +169,7 @@ def _lines(runs: Mapping[str, History]) -> dict[str, list[Figure]]:
     for (run, history), colour in zip(runs.items(), _COLOURS * len(runs), strict=False):
         prefix = f"{run}: " if len(runs) > 1 else ""
         names = list(dict.fromkeys(name for values in history.curves.values() for name in values))
-        if any(name.startswith("val/reliance") for name in names):  # of more samples than the panel's
+        if "val/reliance" in names:  # of more samples than the panel's
             names = [name for name in names if not name.startswith("panel/reliance")]
         for heading, parts in words.items():
             for name, look in _styled([n for n in names if any(part in n for part in parts)], colour, len(runs)):

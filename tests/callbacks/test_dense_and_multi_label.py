@@ -53,6 +53,7 @@ def test_every_callback_serves_them(tmp_path, dense):
     assert seen["salreg/penalty"] > 0
     assert 0 < seen["val/spurious_saliency"] < 1
     assert 0 <= seen["val/reliance"] <= 1
+    assert "val/accuracy_under_intervention" not in seen  # of which class would it be?
     assert len(list(tmp_path.rglob("film_strip.png"))) >= 1
 
 

@@ -59,25 +59,6 @@ def test_relevant_marks():
     assert "val/reliance" not in used.callback_metrics
 
 
-def test_reliance_is_high_for_a_model_that_reads_the_corner_and_zero_for_one_that_does_not():
-    class Reads(nn.Module):
-        def __init__(self, place):
-            super().__init__()
-            self.place, self.gain = place, nn.Parameter(torch.tensor(10.0))
-
-        def forward(self, x):
-            value = x[:, 0, self.place, self.place]
-            return -self.gain * (value.unsqueeze(1) - torch.tensor([0.0, 0.5, 1.0])) ** 2
-
-    def measured(place):
-        used = trainer(SaliencyMetrics())
-        used.validate(Lit(Reads(place)), loader(batch_size=24), verbose=False)
-        return used.callback_metrics["val/reliance"].item()
-
-    assert measured(0) > 0.4
-    assert measured(7) == 0.0
-
-
 def test_maps_without_saliency_are_counted():
     constant = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     nn.init.zeros_(constant[1].weight)
@@ -146,9 +127,9 @@ def test_dict_batches_with_keyword_arguments():
     assert used.callback_metrics["val/spurious_saliency"].item() == pytest.approx(share.mean().item(), rel=1e-5)
 
 
-def test_a_chunk_of_one_is_refused():
-    with pytest.raises(ValueError, match="chunk_size is at least 2"):
-        SaliencyMetrics(chunk_size=1)
+def test_a_chunk_of_none_is_refused():
+    with pytest.raises(ValueError, match="chunk_size is at least 1, not 0"):
+        SaliencyMetrics(chunk_size=0)
 
 
 def test_the_worst_groups_accuracy():
@@ -165,13 +146,3 @@ def test_the_worst_groups_accuracy():
     right = (module(x).argmax(1) == y).float()
     worst = min(right[groups == group].mean().item() for group in (0, 1))
     assert used.callback_metrics["val/worst_group_accuracy"].item() == pytest.approx(worst)
-
-
-def test_reliance_on_a_region_that_is_filled():
-    """The corner's grey is the class: swapped it points elsewhere, filled with the mean it says the same of all."""
-    module = fresh()
-    fit(module, data=plain_loader(), epochs=30)
-    used = trainer(SaliencyMetrics())
-    used.validate(module, loader(batch_size=24), verbose=False)
-    values = {name: used.callback_metrics[f"val/{name}"].item() for name in ("reliance", "reliance_mean", "reliance_noise")}
-    assert all(0.2 < value <= 1 for value in values.values()), values

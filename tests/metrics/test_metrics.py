@@ -4,13 +4,21 @@ import pytest
 import torch
 from torch import tensor
 
-from salreg.metrics import PointingGame, RelevanceRank, RelevantSaliency, Reliance, SpuriousSaliency, WorstGroupAccuracy
+from salreg.metrics import (
+    AccuracyUnderIntervention,
+    ConstantPredictions,
+    PointingGame,
+    RelevanceRank,
+    RelevantSaliency,
+    Reliance,
+    SpuriousSaliency,
+    WorstGroupAccuracy,
+)
 from salreg.metrics.functional import (
     pointing_game,
     relevance_rank,
     relevant_saliency,
     reliance,
-    replace_spurious,
     spurious_saliency,
     worst_group_accuracy,
 )  # fmt: skip
@@ -70,40 +78,111 @@ def test_groups_out_of_range_are_named():
         WorstGroupAccuracy(groups=2).update(tensor([0, 0]), tensor([0, 0]), tensor([0, 2]))
 
 
-def test_reliance_counts_changed_predictions_of_marked_samples():
-    marks = tensor([[-1], [-1], [1]])
+def test_reliance_counts_changed_predictions_of_the_samples_that_count():
+    counted = tensor([True, True, False])
     before, after = tensor([[1.0, 0.0]] * 3), tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    assert reliance(before, after, marks).item() == 0.5
+    assert reliance(before, after, counted).item() == 0.5
+    assert reliance(before, after).item() == pytest.approx(2 / 3)
     metric = Reliance()
-    metric.update(before, after, marks)
+    metric.update(before, after, counted)
     assert metric.compute().item() == 0.5
 
 
 def test_reliance_of_a_binary_model_with_one_logit():
-    assert reliance(tensor([[2.0], [-1.0]]), tensor([[2.0], [1.0]]), -torch.ones(2, 1)).item() == 0.5
+    assert reliance(tensor([[2.0], [-1.0]]), tensor([[2.0], [1.0]])).item() == 0.5
 
 
-def test_only_the_spurious_region_is_replaced_and_always_by_another_sample():
-    inputs = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 2, 3, 3)
-    marks = torch.zeros(5, 1, 3, 3, dtype=torch.int8)
-    marks[:, :, 0, 0] = -1
-    replaced = replace_spurious(inputs, marks, torch.Generator().manual_seed(0))
-    outside = torch.ones(3, 3, dtype=torch.bool)
-    outside[0, 0] = False
-    assert torch.equal(replaced[..., outside], inputs[..., outside])
-    assert (replaced[:, :, 0, 0] != inputs[:, :, 0, 0]).all()
-    assert sorted(replaced[:, 0, 0, 0].tolist()) == [0.0, 1.0, 2.0, 3.0, 4.0]
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_reliance_of_logits_that_are_nan_is_nan_and_never_zero(where):
+    logits = {"before": tensor([[1.0, 0.0]] * 3), "after": tensor([[1.0, 0.0]] * 3)}
+    logits[where][1, 0] = math.nan
+    metric = Reliance()
+    metric.update(*logits.values(), tensor([True, False, True]))
+    assert metric.compute().item() == 0  # the sample does not count
+    metric.update(*logits.values(), tensor([False, True, False]))
+    assert math.isnan(metric.compute().item())
 
 
-def test_a_single_sample_has_no_other():
-    with pytest.raises(ValueError, match="one sample only"):
-        replace_spurious(torch.ones(1, 2), -torch.ones(1, 2))
+def test_an_infinite_logit_is_an_answer():
+    assert reliance(tensor([[0.0, -math.inf]]), tensor([[-math.inf, 0.0]])).item() == 1
+
+
+def test_nothing_counted_is_not_no_reliance():
+    assert reliance(tensor([1, 0]), tensor([1, 0]), tensor([False, False])).isnan()
+
+
+@pytest.mark.parametrize(
+    ("predicted", "labelled", "constant"),
+    [
+        ([98, 2], [50, 50], 1),
+        ([99, 1], [50, 50], 1),
+        ([97, 3], [50, 50], 0),
+        ([98, 2], [97, 3], 1),
+        ([98, 2], [98, 2], 0),
+        ([100, 0], [0, 100], 0),  # one class is asked for; that the other is said is a matter of accuracy
+        ([100, 0], None, 1),
+        ([97, 3], None, 0),
+    ],
+)
+def test_constant_predictions_are_nearly_all_one_class_while_the_labels_are_not(predicted, labelled, constant):
+    classes, labels = (
+        None if counts is None else torch.arange(2).repeat_interleave(tensor(counts)) for counts in (predicted, labelled)
+    )
+    metric = ConstantPredictions()
+    metric.update(classes[:30], None if labels is None else labels[:30])
+    metric.update(classes[30:], None if labels is None else labels[30:])
+    assert metric.compute().item() == constant
+
+
+def test_logits_that_are_nan_are_no_constant():
+    metric = ConstantPredictions()
+    metric.update(torch.full((3, 2), math.nan), tensor([0, 1, 0]))
+    assert math.isnan(metric.compute().item())
+
+
+def accuracy_of_draws(with_it, without_it, target, marked, rounds=4000):
+    """The mean accuracy where each sample's presence is really drawn."""
+    torch.manual_seed(0)
+    present = torch.rand(rounds, len(target)) < marked.float().mean()
+    return (torch.where(present, with_it, without_it) == target).float().mean().item()
+
+
+def test_the_accuracy_under_intervention_is_the_mean_over_draws_of_the_presence():
+    torch.manual_seed(1)
+    with_it, without_it, target = torch.randint(0, 3, (3, 20))
+    marked, everybody = torch.arange(20) < 7, torch.ones(20, dtype=torch.bool)
+    metric = AccuracyUnderIntervention()
+    for part in (slice(0, 5), slice(5, 20)):  # sorted by presence: the share is known at the end only
+        for present, predictions in ((True, with_it), (False, without_it)):
+            metric.update(predictions[part], target[part], present, marked[part], everybody[part], everybody[part])
+    assert metric.compute().item() == pytest.approx(accuracy_of_draws(with_it, without_it, target, marked), abs=0.01)
+
+
+def test_where_all_have_the_thing_only_its_content_counts():
+    metric, everybody = AccuracyUnderIntervention(), torch.ones(4, dtype=torch.bool)
+    metric.update(tensor([0, 0, 1, 1]), tensor([0, 1, 1, 1]), True, everybody, everybody, everybody)
+    assert metric.is_measured(metric.asked, metric.counted)
+    assert metric.compute().item() == 0.75
+
+
+def test_an_accuracy_of_which_a_part_was_not_measured_is_none():
+    metric, everybody = AccuracyUnderIntervention(), torch.ones(4, dtype=torch.bool)
+    metric.update(tensor([0, 0, 1, 1]), tensor([0, 1, 1, 1]), True, tensor([True, True, False, False]), everybody, everybody)
+    assert not metric.is_measured(metric.asked, metric.counted)
+    assert math.isnan(metric.compute().item())
+
+
+def test_an_accuracy_of_nan_is_nan():
+    metric, everybody = AccuracyUnderIntervention(), torch.ones(2, dtype=torch.bool)
+    metric.update(tensor([[math.nan, 0.0], [0.0, 1.0]]), tensor([0, 1]), True, everybody, everybody, everybody)
+    assert math.isnan(metric.compute().item())
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: reliance(tensor([0, 1]), tensor([0]), torch.ones(2, 1)),
+        lambda: reliance(tensor([0, 1]), tensor([0])),
+        lambda: reliance(tensor([0, 1]), tensor([0, 1]), tensor([True])),
         lambda: worst_group_accuracy(tensor([0, 1]), tensor([0]), tensor([0, 0])),
     ],
 )
@@ -123,8 +202,8 @@ def test_metrics_move_between_inference_mode_and_training():
     metric = Reliance()
     with torch.inference_mode():
         metric.reset()
-        metric.update(tensor([0]), tensor([1]), -torch.ones(1, 1))
-    metric.update(tensor([0]), tensor([0]), -torch.ones(1, 1))
+        metric.update(tensor([0]), tensor([1]), tensor([True]))
+    metric.update(tensor([0]), tensor([0]), tensor([True]))
     assert metric.compute().item() == 0.5
 
 
@@ -157,21 +236,3 @@ def test_they_are_metrics_too(metric, expected):
     metric = metric()
     metric.update(tensor([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0], [1.0, 2.0]]), tensor([[0, 1], [0, 1], [0, 1], [0, 0]]))
     assert (metric.compute().item(), metric.undefined.item()) == (expected, 1)
-
-
-@pytest.mark.parametrize("by", ["mean", "noise"])
-def test_a_filled_region_tells_nothing_of_the_sample(by):
-    x = torch.rand(200, 3, 4, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 2.0, 4.0]).view(3, 1, 1)
-    annotation = torch.zeros(200, 1, 4, 4)
-    annotation[:, :, 0, 0] = -1
-    replaced = replace_spurious(x, annotation, torch.Generator().manual_seed(0), by)
-    assert torch.equal(replaced[:, :, 1:], x[:, :, 1:])
-    filled = replaced[:, :, 0, 0]
-    torch.testing.assert_close(filled.mean(0), x.mean((0, 2, 3)), rtol=0.15, atol=0)
-    spread = torch.zeros(3) if by == "mean" else x.std((0, 2, 3))
-    torch.testing.assert_close(filled.std(0), spread, rtol=0.15, atol=1e-6)
-
-
-def test_a_region_cannot_be_replaced_by_just_anything():
-    with pytest.raises(ValueError, match="swap, mean, noise, not by 'zeros'"):
-        replace_spurious(torch.rand(2, 3), -torch.ones(2, 3), by="zeros")

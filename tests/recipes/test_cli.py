@@ -41,6 +41,7 @@ def test_run_writes_one_folder_with_everything(capsys):
     folder = only("runs/decoy_digits/*")
     results = json.loads((folder / "results.json").read_text())
     assert {"test/accuracy", "test/worst_group_accuracy", "test/spurious_saliency", "test/reliance"} <= set(results)
+    assert {"test/reliance_content", "test/reliance_removal", "test/accuracy_under_intervention"} <= set(results)
     assert {"seconds", "versions", "git_commit"} <= set(results)
     assert "weight: 1.0" in (folder / "config.yaml").read_text()
     assert (folder / "checkpoints" / "last.ckpt").is_file()

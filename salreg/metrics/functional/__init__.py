@@ -17,7 +17,7 @@ from salreg.metrics.functional.localisation import (
     spurious_saliency,
 )
 from salreg.metrics.functional.rationale import comprehensiveness, rationale_f1, sufficiency
-from salreg.metrics.functional.reliance import reliance, replace_spurious
+from salreg.metrics.functional.reliance import reliance
 
 __all__ = [
     "comprehensiveness",
@@ -33,7 +33,6 @@ __all__ = [
     "relevance_rank",
     "relevant_saliency",
     "reliance",
-    "replace_spurious",
     "spurious_saliency",
     "sufficiency",
     "worst_group_accuracy",

@@ -3,21 +3,25 @@
 import torch
 from torch import Tensor
 
+#: The class of a sample whose logits are NaN.
+NO_CLASS = -1
+
 
 def predicted_classes(predictions: Tensor) -> Tensor:
     """Classes ``(B,)`` from classes, logits ``(B, C)``, or one logit per sample, ``(B,)`` or ``(B, 1)``. From logits for every
-    place ``(B, C, ...)`` the class with the highest mean.
+    place ``(B, C, ...)`` the class with the highest mean. NaN among the logits is no class: ``NO_CLASS``.
 
     Example:
-        >>> predicted_classes(torch.tensor([[-0.3], [2.0]])).tolist()
-        [0, 1]
+        >>> predicted_classes(torch.tensor([[-0.3], [2.0], [float("nan")]])).tolist()
+        [0, 1, -1]
     """
     if predictions.ndim > 2:
         predictions = predictions.flatten(2).mean(2)
-    if predictions.ndim == 2 and predictions.shape[1] > 1:
-        return predictions.argmax(1)
-    predictions = predictions.flatten()
-    return (predictions > 0).long() if predictions.is_floating_point() else predictions
+    if not predictions.is_floating_point():
+        return predictions.argmax(1) if predictions.ndim == 2 and predictions.shape[1] > 1 else predictions.flatten()
+    logits = predictions.reshape(len(predictions), -1)
+    classes = logits.argmax(1) if logits.shape[1] > 1 else (logits.squeeze(1) > 0).long()
+    return classes.masked_fill(logits.isnan().any(1), NO_CLASS)
 
 
 def probabilities(logits: Tensor) -> Tensor:

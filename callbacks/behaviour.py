@@ -1,0 +1,101 @@
+"""What a model does when the spurious thing is exchanged, taken away, and put in."""
+
+from collections.abc import Iterator
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
+
+from salreg.callbacks.forward_call import ForwardCall
+from salreg.callbacks.monitoring import Chunk
+from salreg.distributed import sum_over_ranks
+from salreg.interventions import Intervention
+from salreg.metrics import AccuracyUnderIntervention, ConstantPredictions, Reliance
+from salreg.metrics.functional.predictions import NO_CLASS, predicted_classes
+
+
+class Behaviour:
+    """Three kinds of reliance, the accuracy under intervention, and whether predictions are constant, over some batches.
+
+    ``reliance_content``: of the samples that have the thing, the share whose prediction changes with another one's content in
+    its place; ``reliance_removal``: when the thing is taken away; ``reliance_insertion``: of the samples that somebody looked
+    at and that have none, the share whose prediction changes when another one's thing is put in. ``reliance`` is the worst of
+    them. Donors come from these batches; the training's random state does not notice.
+
+    Args:
+        across_ranks: Whether every process measures a part of the data, and all compute together.
+    """
+
+    def __init__(self, across_ranks: bool = True) -> None:
+        self._across_ranks = across_ranks
+        self._reliance = {kind: Reliance(sync_on_compute=across_ranks) for kind in ("content", "removal", "insertion")}
+        self._accuracy = AccuracyUnderIntervention(sync_on_compute=across_ranks)
+        self._constant = ConstantPredictions(sync_on_compute=across_ranks)
+        self._intervention = Intervention()
+
+    def reset(self, device: torch.device) -> None:
+        """Start anew: the same batches give the same numbers."""
+        for metric in (*self._reliance.values(), self._accuracy, self._constant):
+            metric.to(device).reset()
+        self.draw(0)
+
+    def draw(self, seed: int) -> None:
+        """Draw other donors from here on, none of which was seen before."""
+        self._intervention = Intervention(seed=seed)
+
+    def update(self, module: pl.LightningModule, call: ForwardCall, samples: Chunk, before: Tensor, size: int) -> None:
+        """Take in samples.
+
+        Args:
+            module: In eval mode.
+            call: How it calls its network.
+            samples: On the module's device.
+            before: The classes ``(B,)`` that it predicts for them.
+            size: How many samples go through the network at once.
+        """
+        target = samples.target
+        if target is not None and (target.shape != before.shape or target.is_floating_point()):
+            target = None  # no classes: several labels, or one for every place
+        self._constant.update(before, target)
+        marked = samples.annotation.flatten(1).amin(1) < 0
+        given = samples.tensors[call.input_index]
+        for present, kinds in ((True, {"content": marked, "insertion": ~marked}), (False, {"removal": marked})):
+            try:
+                made = self._intervention.with_presence(present, samples.tensors, samples.annotation, samples.looked_at, given)
+            except ValueError as error:
+                names = " and ".join(f"reliance_{kind}" for kind in kinds)
+                rank_zero_warn(f"No {names} is measured, because an intervention on the samples fails: {error}")
+                continue
+            after = torch.full_like(before, NO_CLASS)
+            rows = made.done.nonzero().flatten()
+            changed = Chunk(made.sample, samples.annotation, None)[rows.tolist()]
+            if len(rows):
+                after[rows] = torch.cat(list(_classes(module, call, changed, size)))
+            for kind, which in kinds.items():
+                self._reliance[kind].update(before, after, made.done & which)
+            if target is not None:
+                self._accuracy.update(after, target, present, marked, made.looked_at, made.done)
+
+    def compute(self) -> dict[str, Tensor]:
+        """The numbers by name, without what could not be measured. NaN, which is said, where the model puts out NaN."""
+        kinds = {name: metric.compute() for name, metric in self._reliance.items() if self._sum(metric.counted)}
+        values = {f"reliance_{name}": value for name, value in kinds.items()}
+        if kinds:
+            values["reliance"] = torch.stack(list(kinds.values())).max()
+            if values["reliance"].isnan():
+                rank_zero_warn("Reliance is NaN, because the model puts out NaN for some of the samples.")
+        if AccuracyUnderIntervention.is_measured(self._sum(self._accuracy.asked), self._sum(self._accuracy.counted)):
+            values["accuracy_under_intervention"] = self._accuracy.compute()
+        if self._sum(self._constant.predicted).any():
+            values["constant_predictions"] = self._constant.compute()
+        return values
+
+    def _sum(self, value: Tensor) -> Tensor:
+        return sum_over_ranks(value) if self._across_ranks else value
+
+
+def _classes(module: pl.LightningModule, call: ForwardCall, samples: Chunk, size: int) -> Iterator[Tensor]:
+    with torch.no_grad():
+        for piece in samples.pieces(size):
+            yield predicted_classes(call.run(module, piece.tensors).require_logits())
