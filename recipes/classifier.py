@@ -25,7 +25,10 @@ class Classifier(pl.LightningModule):
         lr: Learning rate.
         weight_decay: 0 makes AdamW plain Adam.
         schedule: ``constant``, or ``cosine`` down to 0 over the epochs.
+        balance: The labels of the training data, where all classes are to count alike in the training loss.
     """
+
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -36,12 +39,15 @@ class Classifier(pl.LightningModule):
         lr: float,
         weight_decay: float = 0.0,
         schedule: str = "constant",
+        balance: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if schedule not in ("constant", "cosine"):
             raise ValueError(f"optimizer.schedule is constant or cosine, not {schedule!r}.")
         self.net = net
         self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
+        weights = None if balance is None else _inverse_frequencies(balance, classes)
+        self.register_buffer("class_weights", weights, persistent=False)
         self.accuracy = nn.ModuleDict(
             {f"{stage}_accuracy": MulticlassAccuracy(classes, average="micro") for stage in ("train", "val", "test")}
         )
@@ -82,12 +88,18 @@ class Classifier(pl.LightningModule):
         return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)]
 
     def _evaluated(self, stage: str, logits: Tensor, labels: Tensor) -> Tensor:
-        loss = cross_entropy(logits, labels)
+        loss = cross_entropy(logits, labels, self.class_weights if stage == "train" else None)
         accuracy = self.accuracy[f"{stage}_accuracy"]
         accuracy(logits, labels)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True)
         self.log(f"{stage}/accuracy", cast(Metric, accuracy), on_step=False, on_epoch=True, prog_bar=stage != "test")
         return loss
+
+
+def _inverse_frequencies(labels: Sequence[int], classes: int) -> Tensor:
+    """A weight for each class, their mean over the labels being 1; that of a class without labels does not matter."""
+    counts = torch.bincount(torch.as_tensor(labels), minlength=classes).clamp(min=1)
+    return len(labels) / classes / counts
 
 
 def _key(group: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from omegaconf import DictConfig
 from PIL import Image
 from torch import Tensor
@@ -30,6 +31,7 @@ SPLITS = ("train", "validation", "test")
 METADATA, BOXES = "metadata.csv", "bounding_boxes.txt"
 
 Box = tuple[float, float, float, float]
+_AXES = 0.8  # of the ellipse, of the box's sides
 _KEPT = {"both": (-1, 1), "relevant": (0, 1), "spurious": (-1, 0)}
 
 
@@ -66,26 +68,39 @@ def read(root: Path, boxes: Path) -> Birds:
 
 
 class BirdMarks:
-    """The annotation ``(1, H, W)`` of each image: 1 inside its box where that is marked relevant, -1 outside where that is
+    """The annotation ``(1, H, W)`` of each image: 1 where the bird is, if that is marked relevant, -1 elsewhere, if that is
     marked spurious.
 
     Args:
         boxes: Of all images.
         marked: ``both``, or ``relevant`` or ``spurious`` alone.
+        outline: What is taken for the bird: its ``box``, or the ``ellipse`` in the middle of the box, whose axes are 0.8 of its
+            sides. The corners of a box are background, and tell the place.
 
     Raises:
         ValueError: Another word.
     """
 
-    def __init__(self, boxes: list[Box], marked: str) -> None:
+    def __init__(self, boxes: list[Box], marked: str, outline: str = "box") -> None:
         if marked not in _KEPT:
             raise ValueError(f"data.marks is both, relevant or spurious, not {marked!r}.")
-        self.boxes, self.marked = boxes, marked
+        if outline not in ("box", "ellipse"):
+            raise ValueError(f"data.outline is box or ellipse, not {outline!r}.")
+        self.boxes, self.marked, self.outline = boxes, marked, outline
 
     def __call__(self, index: int, sample: tuple[Tensor, int, int]) -> Tensor:
         height, width = sample[0].shape[-2:]
         marks = from_boxes([self.boxes[index]], (height, width), outside="spurious")
+        if self.outline == "ellipse":
+            marks[:, ~_ellipse(self.boxes[index], height, width)] = -1
         return marks.clamp(*_KEPT[self.marked])
+
+
+def _ellipse(box: Box, height: int, width: int) -> Tensor:
+    x1, y1, x2, y2 = box
+    y, x = torch.arange(height).view(-1, 1) + 0.5, torch.arange(width) + 0.5
+    across, down = (2 * x - x1 - x2) / (x2 - x1), (2 * y - y1 - y2) / (y2 - y1)
+    return across**2 + down**2 <= _AXES**2
 
 
 def build(config: DictConfig) -> Experiment:
@@ -98,8 +113,9 @@ def build(config: DictConfig) -> Experiment:
     if empty:
         raise ValueError(f"{root / METADATA} has no image for {empty[0]}: its column split is 0, 1 or 2.")
     net = image_networks.build(config.model, len(CLASSES), data.size)
-    module = Classifier(net, GROUPS, len(CLASSES), **config.optimizer)
-    train, *others = divided(birds.images, BirdMarks(birds.boxes, data.marks), splits)
+    labels = [birds.images.labels[index] for index in splits[0]] if data.balanced else None
+    module = Classifier(net, GROUPS, len(CLASSES), balance=labels, **config.optimizer)
+    train, *others = divided(birds.images, BirdMarks(birds.boxes, data.marks, data.outline), splits)
     return Experiment(module, *loaders([training_marks(train, config), *others], data))
 
 

@@ -43,7 +43,7 @@ def test_run_writes_one_folder_with_everything(capsys):
     assert {"test/accuracy", "test/worst_group_accuracy", "test/spurious_saliency", "test/reliance"} <= set(results)
     assert {"test/reliance_content", "test/reliance_removal", "test/accuracy_under_intervention"} <= set(results)
     assert {"seconds", "versions", "git_commit"} <= set(results)
-    assert "weight: 1.0" in (folder / "config.yaml").read_text()
+    assert "intervene: null" in (folder / "config.yaml").read_text()
     assert (folder / "checkpoints" / "last.ckpt").is_file()
     assert (folder / "snapshots" / "input_gradient" / "film_strip.png").is_file()
     assert "salreg/penalty" in (folder / "logs" / "metrics.csv").read_text()
@@ -79,7 +79,7 @@ def test_compare_prints_a_table_and_writes_every_run(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("plain") and "±" in line for line in lines)
     configs = [OmegaConf.load(path) for path in sorted(Path("runs").rglob("config.yaml"))]
-    assert [(one.saliency.weight, one.seed) for one in configs] == [(0, 0), (0, 1), (1.0, 0), (1.0, 1)]
+    assert [(one.saliency.weight, one.seed) for one in configs] == [(0, 0), (0, 1), (None, 0), (None, 1)]
 
 
 @pytest.mark.parametrize("recipe", ["decoy_mnist", "decoy_fashion_mnist"])

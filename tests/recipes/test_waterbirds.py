@@ -84,3 +84,23 @@ def test_a_split_without_images_is_named(root):
 def test_the_made_sample_is_made_once():
     assert waterbirds.made(make) == waterbirds.made(make)
     assert (Path(waterbirds.made(make)) / METADATA).is_file()
+
+
+def test_an_ellipse_leaves_the_corners_of_the_box_to_the_background():
+    sample = (torch.zeros(3, 40, 60), 0, 0)
+    box = BirdMarks([(10.0, 5.0, 50.0, 25.0)], "both")(0, sample)[0]
+    ellipse = BirdMarks([(10.0, 5.0, 50.0, 25.0)], "both", "ellipse")(0, sample)[0]
+    assert ((ellipse > 0) <= (box > 0)).all()
+    assert ellipse[15, 30] == 1
+    assert ellipse[6, 11] == -1
+    share = float((ellipse > 0).sum() / (box > 0).sum())
+    assert abs(share - 0.64 * torch.pi / 4) < 0.02
+    with pytest.raises(ValueError, match="data.outline is box or ellipse, not 'circle'"):
+        BirdMarks([], "both", "circle")
+
+
+def test_both_birds_count_alike_in_the_loss(root):
+    module = build(load("waterbirds", [f"data.root={root}", "data.size=32"])).module
+    labels = torch.tensor(read(root, root / BOXES).images.labels)[torch.tensor(read(root, root / BOXES).splits) == 0]
+    assert torch.allclose(module.class_weights * labels.bincount(), torch.full((2,), len(labels) / 2))
+    assert build(load("waterbirds", [f"data.root={root}", "data.balanced=false"])).module.class_weights is None
