@@ -2,6 +2,7 @@
 
 Run:  python -m benchmarks.step_cost [--models mlp,cnn,...] [--rounds 9] [--threads 2] [--device cuda] [--precision bf16] ...
       python -m benchmarks.step_cost --growth       the ratio against batch size, depth and image size
+      python -m benchmarks.step_cost --intervention the step on changed samples, which is the default
       python -m benchmarks.step_cost --presets      every preset
       python -m benchmarks.step_cost --trainer      the step as a user runs it
 
@@ -19,6 +20,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -113,6 +115,19 @@ def _error(model: nn.Module, batch: Batch, loss: Loss) -> float:
     return relative_error(gradient_of(copy.deepcopy(model), loss, batch), exact)
 
 
+def measure_interventions(rounds: int) -> None:
+    """The step on changed samples, all of which were looked at: content alone, or content and presence."""
+    for name, case in CASES.items():
+        torch.manual_seed(0)
+        model, whole = case.model(), case.batch()
+        batches = {f"{share:.0%} marked": whole.annotated(share) for share in (1.0, 0.5, 0.05)}
+        steps = {"plain": step_of(model, ways.plain, whole)}
+        steps |= {what: step_of(copy.deepcopy(model), ways.intervened(), batch) for what, batch in batches.items()}
+        plain, found = ratios(steps, rounds)
+        cells = [f"{what} {_with_spread(times)}" for what, times in found.items()]
+        print(f"{name}, batch {len(whole.x)}, plain step {1000 * plain:.1f} ms:  {'   '.join(cells)}", flush=True)
+
+
 def preset_ways(name: str) -> Mapping[str, Loss]:
     """Every preset; on the mlp, which has no convolution, without those that read Grad-CAM."""
     on_layers = {"actdiff": {"layer": "2"}, "rr_clarc": {"layer": "2"}} if name == "mlp" else {}
@@ -176,18 +191,23 @@ def measure_in_trainer(name: str, rounds: int) -> None:
     annotations[:, :, :4, :4] = -1
     data = DataLoader(AnnotatedDataset(TensorDataset(images, labels, labels), annotations), BATCH)
 
-    def step_time(weight: float) -> float:
+    def step_time(**options: Any) -> float:
         times = StepTimes()
-        callbacks = [times, SaliencyRegularizer(weight=weight, intervene=False)]
+        callbacks = [times, SaliencyRegularizer(**options)]
         quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
         trainer = pl.Trainer(max_epochs=1, accelerator="cpu", callbacks=callbacks, **quiet)
         trainer.fit(Classifier(build_model(name), groups=1, lr=1e-3), data)
         return times.median()
 
-    pairs = [(step_time(0.0), step_time(1.0)) for _ in range(rounds)]
-    ratio = statistics.median(penalised / plain for plain, penalised in pairs)
-    print(f"{name} in a Trainer: plain step {1000 * statistics.median(p for p, _ in pairs):.2f} ms")
-    print(f"  {'shared forward':15} {ratio:5.2f}x")
+    ways_to_train: dict[str, dict[str, Any]] = {
+        "plain": {"weight": 0, "intervene": False},
+        "default": {},
+        "penalty": {"intervene": False},
+    }
+    taken = [{way: step_time(**options) for way, options in ways_to_train.items()} for _ in range(rounds)]
+    print(f"{name} in a Trainer: plain step {1000 * statistics.median(one['plain'] for one in taken):.2f} ms")
+    for way in ("default", "penalty"):
+        print(f"  {way:15} {statistics.median(one[way] / one['plain'] for one in taken):5.2f}x")
 
 
 def main() -> None:
@@ -198,6 +218,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--compile", action="store_true", help="torch.compile the network")
+    parser.add_argument("--intervention", action="store_true", help="the step on changed samples")
     parser.add_argument("--presets", action="store_true", help="time every preset")
     parser.add_argument("--growth", action="store_true", help="against batch size, depth and image size")
     parser.add_argument("--trainer", action="store_true", help="the step as a user runs it, in a Trainer")
@@ -207,7 +228,9 @@ def main() -> None:
     print(f"torch {torch.__version__}, {where}, {options.precision}{', compiled' if options.compile else ''}", flush=True)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
-    if options.growth:
+    if options.intervention:
+        measure_interventions(options.rounds)
+    elif options.growth:
         measure_growth(options.rounds)
     elif options.presets or options.trainer:
         for name in ("mlp", "cnn"):

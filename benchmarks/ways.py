@@ -11,6 +11,7 @@ from benchmarks.models import Batch
 from salreg import SaliencyPenalty
 from salreg.attributions import GradCAM
 from salreg.differentiation import FiniteDifference
+from salreg.interventions import Intervention
 from salreg.penalties import Penalty
 
 #: The loss of a step.
@@ -74,3 +75,14 @@ def grad_cam() -> Loss:
 def logits_of(output: Any) -> Tensor:
     logits: Tensor = getattr(output, "logits", output)
     return logits
+
+
+def intervened() -> Loss:
+    """The plain loss on samples in which what is marked tells nothing; somebody looked at all of them."""
+    intervention = Intervention(padding_token=0)
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        changed = intervention(batch.x, batch.annotation, torch.ones(len(batch.x), dtype=torch.bool, device=batch.x.device))
+        return plain(model, Batch(changed.sample, batch.y, changed.annotation))
+
+    return loss
