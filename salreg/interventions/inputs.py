@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from salreg.annotations import NO_PLACE, fits
-from salreg.taps import tensors_in
+from salreg.taps import replace_tensor, tensors_in
 
 Kind = Literal["grid", "row", "tokens", "embedded"]
 
@@ -101,6 +101,22 @@ def padding_of(sample: Any, annotation: Tensor, beside: list[Tensor]) -> Tensor:
         if bool((mask == 1).all()):
             return torch.zeros_like(nothing)  # a mask of attention without padding
     return nothing.flip(1).cumprod(1).flip(1).bool()
+
+
+def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:
+    """A copy of a batch with tensors exchanged.
+
+    Raises:
+        ValueError: The batch is of a kind that cannot be copied with another tensor in it.
+    """
+    for old, new in pairs:
+        sample = replace_tensor(sample, old, new)
+        if not any(new is one for one in tensors_in(sample)):
+            raise ValueError(
+                f"The batch holds its input in a {type(sample).__name__}, which cannot be copied with another tensor in it. "
+                "Return tuples, lists, dicts or dataclasses from the dataset, or say intervene=False."
+            )
+    return sample
 
 
 def _kind(tensor: Tensor, annotation: Tensor, sample: Any) -> Kind | None:

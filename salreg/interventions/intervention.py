@@ -1,20 +1,20 @@
 """A batch as it would be if what is marked had nothing to do with the label."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from salreg.annotations import align, marks
+from salreg.annotations import align, marks, places
 from salreg.draws import Draws
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.fills import FILLS, Fill
 from salreg.interventions.grids import Fate, change_grids
-from salreg.interventions.inputs import AnnotatedInput, annotated_input, beside_tokens, padding_of
+from salreg.interventions.inputs import AnnotatedInput, annotated_input, beside_tokens, padding_of, replaced
 from salreg.interventions.tables import change_rows
 from salreg.interventions.tokens import Texts, change_texts
 from salreg.names import nearest
-from salreg.taps import replace_tensor, tensors_in
 
 
 class Intervened(NamedTuple):
@@ -112,6 +112,7 @@ class Intervention:
         self._draws = Draws(seed)
         self._marked = 0
         self._looked_at = 0
+        self._told = False
 
     @property
     def presence(self) -> float:
@@ -148,6 +149,13 @@ class Intervention:
         if not seen or not (len(self._bank) or bool(marked.any())):
             return Intervened(sample, annotation, torch.zeros_like(marked))
         found = annotated_input(sample, annotation, given)
+        if found.others and not self._told:
+            self._told = True
+            warnings.warn(
+                f"The annotations fit {found.others + 1} tensors of the batch; the first one, {found}, is changed. If another "
+                'one is annotated, name it: AnnotatedDataset(base, {"image": annotations}) for a batch with the key "image".',
+                stacklevel=2,
+            )
         return self.change(sample, annotation, found, self._fate(marked, looked_at))
 
     def with_presence(
@@ -192,15 +200,17 @@ class Intervention:
             return self._change_texts(sample, annotation, given, fate), fate.looked_at
         order = (0, 2, 1) if found.kind == "embedded" else range(given.ndim)
         inputs = given.permute(*order)
-        signed = align(annotation, inputs)
-        spurious, relevant = marks(signed)
+        spurious, relevant = marks(align(annotation, inputs))
         if found.kind == "row":
             changed = change_rows(inputs, spurious, fate, self._draws)
         else:
+            spurious, relevant = (one.amax(1, keepdim=True) for one in (spurious, relevant))  # a place is all of its channels
             changed = change_grids(inputs, spurious, relevant, fate, self.fill, self._bank, self._draws)
         after = annotation
         if changed.spurious is not spurious:
-            after = (relevant - changed.spurious).view(annotation.shape).to(annotation)
+            moved = relevant - changed.spurious
+            moved = moved.squeeze(1) if annotation.ndim < moved.ndim else moved.expand_as(annotation)
+            after = torch.where(places(annotation), moved.to(annotation), annotation)
         which = fate.marked if found.kind == "row" else fate.looked_at
         made = Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
         return made, changed.done
@@ -241,19 +251,3 @@ def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor
     """Which samples are marked, and which somebody looked at."""
     marked = annotation.flatten(1).amin(1) < 0
     return marked, marked if looked_at is None else looked_at.to(marked.device) | marked
-
-
-def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:
-    """A copy of a batch with tensors exchanged.
-
-    Raises:
-        ValueError: The batch is of a kind that cannot be copied with another tensor in it.
-    """
-    for old, new in pairs:
-        sample = replace_tensor(sample, old, new)
-        if not any(new is one for one in tensors_in(sample)):
-            raise ValueError(
-                f"The batch holds its input in a {type(sample).__name__}, which cannot be copied with another tensor in it. "
-                "Return tuples, lists, dicts or dataclasses from the dataset, or say intervene=False."
-            )
-    return sample

@@ -228,9 +228,30 @@ def test_the_first_of_the_tensors_that_an_annotation_fits_is_taken_unless_anothe
     mark = torch.zeros(4, 1, 4, 4)
     mark[:, :, :2] = -1
     one, other = torch.rand(4, 3, 4, 4), torch.rand(4, 1, 4, 4)
-    first, second = Intervention()((one, other), mark).sample
+    with pytest.warns(UserWarning, match=r"fit 2 tensors of the batch; the first one, input of shape \(3, 4, 4\), is changed"):
+        first, second = Intervention()((one, other), mark).sample
     assert not torch.equal(first, one)
     assert second is other
     first, second = Intervention()((one, other), mark, given=other).sample
     assert first is one
     assert not torch.equal(second, other)
+
+
+def test_a_place_that_is_marked_in_one_channel_is_marked_in_all():
+    images, _, marks, _ = tagged([1.0, 1.0])
+    several = torch.cat([torch.zeros_like(marks), marks], 1)
+    changed = Intervention(0.5)(images.repeat(1, 2, 1, 1), several)
+    one = Intervention(0.5)(images, marks)
+    assert torch.equal(changed.sample, one.sample.repeat(1, 2, 1, 1))
+    assert torch.equal(changed.annotation, one.annotation.repeat(1, 2, 1, 1))
+
+
+def test_the_memory_format_and_precision_do_not_matter():
+    images, _, marks, _ = tagged([0.5, 0.5], size=32)
+    looked_at = torch.ones(32, dtype=torch.bool)
+    expected = Intervention()(images, marks, looked_at).sample
+    last = Intervention()(images.contiguous(memory_format=torch.channels_last), marks, looked_at).sample
+    double = Intervention()(images.double(), marks, looked_at).sample
+    assert torch.equal(last, expected)
+    assert torch.allclose(double.float(), expected, atol=1e-6)
+    assert Intervention()(images.bfloat16(), marks, looked_at).sample.dtype == torch.bfloat16

@@ -119,3 +119,10 @@ def test_texts_that_were_never_padded_cannot_become_shorter():
 def test_what_would_have_to_move_and_cannot_is_an_error(extra, message):
     with pytest.raises(ValueError, match=message):
         Intervention()({"input_ids": TOKENS, **extra}, MARKS)
+
+
+def test_where_a_text_has_no_place_stays_so():
+    embedded = torch.rand(4, 6, 3)
+    changed = Intervention(0.0)(embedded, MARKS, LOOKED_AT)
+    assert torch.equal(changed.annotation == PAD, MARKS == PAD)
+    assert not (changed.annotation < 0).any()
