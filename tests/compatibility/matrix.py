@@ -170,7 +170,7 @@ def table() -> str:
             "- In half precision finite differences take two sides and are rough: see docs/performance.md.",
             "- FSDP2 is trained in `tests/callbacks/test_sharded.py`; snapshots and metrics are refused under it. Tensor",
             "  parallelism was not tried. FSDP1 (`FSDPStrategy`), which runs on GPUs only, and DeepSpeed are refused.",
-            "- GPUs, fp16 on them, and more than one machine were not at hand.",
+            "- fp16 on GPUs, and more than one machine, were not tried.",
             "",
         ]
     )  # fmt: skip
