@@ -1,14 +1,14 @@
 """What a model does when the spurious thing is exchanged, taken away, and put in."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
-from salreg.callbacks.forward_call import ForwardCall
-from salreg.callbacks.monitoring import Chunk
+from salreg.callbacks.monitoring import Chunk, run
+from salreg.callbacks.replay import Replay
 from salreg.distributed import sum_over_ranks
 from salreg.interventions import Intervention
 from salreg.metrics import AccuracyUnderIntervention, ConstantPredictions, Reliance
@@ -44,12 +44,11 @@ class Behaviour:
         """Draw other donors from here on, none of which was seen before."""
         self._intervention = Intervention(seed=seed)
 
-    def update(self, module: pl.LightningModule, call: ForwardCall, samples: Chunk, before: Tensor, size: int) -> None:
+    def update(self, replay: Replay, samples: Chunk, before: Tensor, size: int) -> None:
         """Take in samples.
 
         Args:
-            module: In eval mode.
-            call: How it calls its network.
+            replay: The step of a module in eval mode.
             samples: On the module's device.
             before: The classes ``(B,)`` that it predicts for them.
             size: How many samples go through the network at once.
@@ -59,19 +58,20 @@ class Behaviour:
             target = None  # no classes: several labels, or one for every place
         self._constant.update(before, target)
         marked = samples.annotation.flatten(1).amin(1) < 0
-        given = samples.tensors[call.input_index]
         for present, kinds in ((True, {"content": marked, "insertion": ~marked}), (False, {"removal": marked})):
             try:
-                made = self._intervention.with_presence(present, samples.tensors, samples.annotation, samples.looked_at, given)
+                made = self._intervention.with_presence(
+                    present, samples.sample, samples.annotation, samples.looked_at, samples.given
+                )
             except ValueError as error:
                 names = " and ".join(f"reliance_{kind}" for kind in kinds)
                 rank_zero_warn(f"No {names} is measured, because an intervention on the samples fails: {error}")
                 continue
             after = torch.full_like(before, NO_CLASS)
             rows = made.done.nonzero().flatten()
-            changed = Chunk(made.sample, samples.annotation, None)[rows.tolist()]
+            changed = replace(samples, sample=made.sample, target=None)[rows.tolist()]
             if len(rows):
-                after[rows] = torch.cat(list(_classes(module, call, changed, size)))
+                after[rows] = torch.cat(list(_classes(replay, changed, size)))
             for kind, which in kinds.items():
                 self._reliance[kind].update(before, after, made.done & which)
             if target is not None:
@@ -95,7 +95,7 @@ class Behaviour:
         return sum_over_ranks(value) if self._across_ranks else value
 
 
-def _classes(module: pl.LightningModule, call: ForwardCall, samples: Chunk, size: int) -> Iterator[Tensor]:
+def _classes(replay: Replay, samples: Chunk, size: int) -> Iterator[Tensor]:
     with torch.no_grad():
         for piece in samples.pieces(size):
-            yield predicted_classes(call.run(module, piece.tensors).require_logits())
+            yield predicted_classes(run(replay, piece).require_logits())

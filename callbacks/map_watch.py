@@ -7,7 +7,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
 from salreg.callbacks.injection import Injection
-from salreg.callbacks.monitoring import Chunk, undisturbed
+from salreg.callbacks.monitoring import Chunk, run, undisturbed
 from salreg.callbacks.targets import Target
 from salreg.data import AnnotatedBatch
 from salreg.differentiation import sharded_parts, twice_differentiable
@@ -48,16 +48,13 @@ class MapWatch:
     def _measure(
         self, trainer: pl.Trainer, module: pl.LightningModule, injection: Injection, batch: AnnotatedBatch
     ) -> dict[str, Tensor]:
-        whole = Chunk.whole(batch, self.target, self.input)
+        whole = Chunk.whole(batch, self.target, self.input, injection.reading)
         marked = (whole.annotation.flatten(1).amin(1) < 0).nonzero().flatten()[:_SAMPLES]
         if not len(marked):
             return {}
-        call = injection.call_on(whole.input_index)
-        if call is None:
-            raise RuntimeError(injection.problem)
         few = whole[marked.tolist()]
         with undisturbed(trainer, module), twice_differentiable(module):
-            recording = call.run(module, few.tensors, self.penalty.layers)
+            recording = run(injection.replay("training_step"), few, self.penalty.layers)
             seen = self.penalty.observe(recording, few.target, recording.without_padding(few.annotation.to(module.device)))
         assert seen.saliency is not None
         share = spurious_saliency(seen.saliency.detach().float(), seen.annotation.float())

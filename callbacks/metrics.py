@@ -10,10 +10,11 @@ from torchmetrics import Metric
 
 from salreg import attributions
 from salreg.attributions import Attribution
+from salreg.callbacks.base import Callback
 from salreg.callbacks.behaviour import Behaviour
-from salreg.callbacks.forward_call import ForwardCall
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, explain, refuse_sharded, undisturbed
+from salreg.callbacks.monitoring import Chunk, explain, refuse_sharded, run, undisturbed
+from salreg.callbacks.replay import Replay
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch
 from salreg.distributed import sum_over_ranks
@@ -28,7 +29,7 @@ from salreg.metrics import (
 from salreg.metrics.functional.predictions import predicted_classes
 
 
-class SaliencyMetrics(pl.Callback):
+class SaliencyMetrics(Callback):
     """Logs where a model looks, and whether it relies on the spurious region, on annotated validation and test batches.
 
     Per epoch and stage (``val`` or ``test``), each only where there are samples of its kind:
@@ -99,12 +100,13 @@ class SaliencyMetrics(pl.Callback):
         self._rationale = {"comprehensiveness": Comprehensiveness(), "sufficiency": Sufficiency()} if rationale else {}
         self._f1 = RationaleF1()
         self._metrics |= {"rationale_f1": self._f1, **self._rationale} if rationale else {}
-        self._warned = False
+        self._gave_up = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._gave_up = False
         refuse_sharded(pl_module, self)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -129,18 +131,32 @@ class SaliencyMetrics(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if not isinstance(batch, AnnotatedBatch):
-            return
-        if self.max_batches is not None and batch_idx >= self.max_batches:
-            return
-        if self._injection.forward_call is None:
-            self._warn(self._injection.problem)
+        if isinstance(batch, AnnotatedBatch) and (self.max_batches is None or batch_idx < self.max_batches):
+            self._observe(trainer, pl_module, batch, "validation_step")
+
+    def on_test_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if isinstance(batch, AnnotatedBatch) and (self.max_batches is None or batch_idx < self.max_batches):
+            self._observe(trainer, pl_module, batch, "test_step")
+
+    def _observe(self, trainer: pl.Trainer, module: pl.LightningModule, batch: AnnotatedBatch, step: str) -> None:
+        """Measure a batch, or warn once and measure nothing: a number is not worth a training."""
+        if self._gave_up:
             return
         # Here rather than at the epoch's end, when an EMA callback has put the training weights back already.
-        with undisturbed(trainer, pl_module):
-            self._update(pl_module, batch)
-
-    on_test_batch_end = on_validation_batch_end
+        try:
+            with undisturbed(trainer, module):
+                self._update(self._injection.replay(step), batch)
+        except Exception as error:
+            self._gave_up = True
+            rank_zero_warn(f"SaliencyMetrics measures nothing: {error}")
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._log(trainer, pl_module, "val")
@@ -148,20 +164,18 @@ class SaliencyMetrics(pl.Callback):
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._log(trainer, pl_module, "test")
 
-    def _update(self, module: pl.LightningModule, batch: AnnotatedBatch) -> None:
-        samples = Chunk.whole(batch, self.target, self.input)
-        call = self._injection.call_on(samples.input_index)
-        assert call is not None
+    def _update(self, replay: Replay, batch: AnnotatedBatch) -> None:
+        samples = Chunk.whole(batch, self.target, self.input, self._injection.reading)
         predictions = []
         for chunk in samples.pieces(self.chunk_size):
-            saliency, recording = explain(module, call, self.attribution, chunk)
+            saliency, recording = explain(replay, self.attribution, chunk)
             annotation = recording.without_padding(chunk.annotation.to(saliency.device))
             self._spurious.update(saliency, annotation)
             self._relevant.update(saliency, annotation)
             predictions.append(predicted_classes(recording.require_logits().detach()))
             self._f1.update(saliency, annotation)
-            self._depend(module, call, chunk, recording.floating_input(), saliency, annotation)
-        self._behaviour.update(module, call, samples, torch.cat(predictions), self.chunk_size)
+            self._depend(replay, chunk, recording.floating_input(), saliency, annotation)
+        self._behaviour.update(replay, samples, torch.cat(predictions), self.chunk_size)
         if self._worst is not None and samples.target is not None:
             group = find_target(batch.sample, self.group)
             assert group is not None
@@ -169,8 +183,7 @@ class SaliencyMetrics(pl.Callback):
 
     def _depend(
         self,
-        module: pl.LightningModule,
-        call: ForwardCall,
+        replay: Replay,
         chunk: Chunk,
         inputs: Tensor,
         saliency: Tensor,
@@ -179,7 +192,7 @@ class SaliencyMetrics(pl.Callback):
         """Measure how much the model depends on the most salient places, where they are places of the input."""
 
         def predict(replaced: Tensor) -> Tensor:
-            return call.run(module, chunk.tensors, replaced=replaced).require_logits()
+            return run(replay, chunk, replaced=replaced).require_logits()
 
         if saliency.shape[2:] == inputs.shape[2:]:
             for metric in self._rationale.values():
@@ -198,8 +211,3 @@ class SaliencyMetrics(pl.Callback):
         undefined = sum_over_ranks(self._spurious.undefined + self._relevant.undefined)
         if undefined:
             module.log(f"{stage}/undefined_maps", undefined, batch_size=1)
-
-    def _warn(self, reason: str) -> None:
-        if not self._warned:
-            rank_zero_warn(f"SaliencyMetrics measures nothing: {reason}")
-            self._warned = True

@@ -1,6 +1,6 @@
 """Computing saliency beside a training without leaving a trace in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -13,12 +13,14 @@ from salreg import annotations
 from salreg.annotations import is_annotated
 from salreg.attributions import Attribution
 from salreg.attributions.cam import upsample
-from salreg.callbacks.forward_call import ForwardCall
+from salreg.callbacks.reading import Reading
+from salreg.callbacks.replay import Replay
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.differentiation import sharded_parts, twice_differentiable
+from salreg.interventions.inputs import annotated_input
 from salreg.random_state import cuda_devices
-from salreg.taps import Recording, tensors_in
+from salreg.taps import Recording, map_leaves, rows_of, tensors_in
 
 
 @dataclass
@@ -26,62 +28,83 @@ class Chunk:
     """Some samples of a batch.
 
     Attributes:
-        tensors: The batch's tensors in their fixed order, each cut to the samples.
+        sample: The batch, cut to the samples.
         annotation: ``(b, ...)``.
         target: ``(b,)``, where there is one.
-        input_index: Which of the tensors is annotated, where several are.
+        input: The name of the annotated input, where several are.
         looked_at: The samples that somebody looked at, booleans ``(b,)``; by default those that carry a mark.
+        prepare: What the user's ``on_after_batch_transfer`` does to the batch.
     """
 
-    tensors: list[Tensor]
+    sample: Any
     annotation: Tensor
     target: Tensor | None
-    input_index: int | None = None
+    input: str | None = None
     looked_at: Tensor = None  # type: ignore[assignment]
+    prepare: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.looked_at is None:
             self.looked_at = is_annotated(self.annotation)
 
     @classmethod
-    def whole(cls, batch: AnnotatedBatch, target: Target = None, input: str | None = None) -> "Chunk":
+    def whole(
+        cls, batch: AnnotatedBatch, target: Target = None, input: str | None = None, reading: Reading | None = None
+    ) -> "Chunk":
         """All samples of a batch.
 
         Args:
             batch: Where several inputs are annotated, the first counts, or that named.
             target: Where the true classes are, see ``find_target``.
             input: The annotated input.
+            reading: What the training loss says of the batch.
 
         Raises:
             KeyError: No input of that name is annotated, or there is nothing at ``target``.
         """
         name, annotation = next(iter(annotations_by_input(batch.annotation, input).items()))
         looked_at = annotations_by_input(cast(Any, batch.looked_at), input)[name]
-        tensors = tensors_in(batch.sample)
-        index = None
-        if name is not None:
-            given = input_named(batch.sample, name)
-            index = next(index for index, tensor in enumerate(tensors) if tensor is given)
-        classes = find_target(batch.sample, target)
         # Tensors made in inference mode cannot carry a gradient; copies made outside of it can.
-        classes = classes if classes is None else _ordinary(classes)
-        return cls([_ordinary(tensor) for tensor in tensors], annotation, classes, index, looked_at)
+        sample = map_leaves(_ordinary, batch.sample)
+        return cls(sample, annotation, find_target(sample, target, reading), name, looked_at, batch.prepare)
 
     def __len__(self) -> int:
         return len(self.annotation)
 
     def __getitem__(self, chosen: slice | list[int]) -> "Chunk":
-        tensors = [t[chosen] if t.ndim and len(t) == len(self) else t for t in self.tensors]
-        target = None if self.target is None else self.target[chosen]
         return replace(
-            self, tensors=tensors, annotation=self.annotation[chosen], target=target, looked_at=self.looked_at[chosen]
+            self,
+            sample=rows_of(self.sample, chosen, len(self)),
+            annotation=self.annotation[chosen],
+            target=None if self.target is None else self.target[chosen],
+            looked_at=self.looked_at[chosen],
         )
 
+    @property
+    def given(self) -> Tensor:
+        """The annotated input, as it lies in the batch.
+
+        Raises:
+            RuntimeError: The batch holds no tensor.
+        """
+        if self.input is not None:
+            return cast(Tensor, input_named(self.sample, self.input))
+        try:
+            return annotated_input(self.sample, self.annotation).tensor
+        except ValueError as error:
+            tensors = [tensor for tensor in tensors_in(self.sample) if tensor.ndim]
+            if not tensors:
+                raise RuntimeError(str(error)) from error
+            return next((tensor for tensor in tensors if tensor.is_floating_point()), tensors[0])
+
     def to(self, device: torch.device) -> "Chunk":
+        def moved(leaf: Any) -> Any:
+            return leaf.to(device) if isinstance(leaf, Tensor) else leaf
+
         target = None if self.target is None else self.target.to(device)
-        tensors = [tensor.to(device) for tensor in self.tensors]
         annotation, looked_at = self.annotation.to(device), self.looked_at.to(device)
-        return replace(self, tensors=tensors, annotation=annotation, target=target, looked_at=looked_at)
+        sample = map_leaves(moved, self.sample)
+        return replace(self, sample=sample, annotation=annotation, target=target, looked_at=looked_at)
 
     def pieces(self, size: int) -> Iterator["Chunk"]:
         """Pieces of at most so many samples, about as large as one another."""
@@ -91,11 +114,16 @@ class Chunk:
             yield self[start : start + step]
 
 
-def explain(module: pl.LightningModule, call: ForwardCall, attribution: Attribution, chunk: Chunk) -> tuple[Tensor, Recording]:
+def run(replay: Replay, chunk: Chunk, layers: Any = (), replaced: Tensor | None = None) -> Recording:
+    """The module's step on some samples, as far as to its logits; see ``Replay.run``."""
+    return replay.run(chunk.sample, chunk.given, layers, replaced, chunk.prepare)
+
+
+def explain(replay: Replay, attribution: Attribution, chunk: Chunk) -> tuple[Tensor, Recording]:
     """The saliency of some samples on their annotations' grid ``(b, ...)``, 0 where a text has no place, and the recorded
     forward pass."""
-    with twice_differentiable(module):
-        recording = call.run(module, chunk.tensors, attribution.layers)
+    with twice_differentiable(replay.module):
+        recording = run(replay, chunk, attribution.layers)
     saliency = attribution.explain(recording, chunk.target).detach().float()
     if attribution.layer is not None and chunk.annotation.ndim == 4:
         saliency = upsample(saliency, tuple(chunk.annotation.shape[-2:]))
@@ -126,8 +154,8 @@ def undisturbed(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
                 part.training = mode
 
 
-def _ordinary(tensor: Tensor) -> Tensor:
-    return tensor.clone() if tensor.is_inference() else tensor
+def _ordinary(leaf: Any) -> Any:
+    return leaf.clone() if isinstance(leaf, Tensor) and leaf.is_inference() else leaf
 
 
 def refuse_sharded(module: pl.LightningModule, callback: pl.Callback) -> None:

@@ -21,11 +21,11 @@ _CANDIDATES_PER_SAMPLE = 16
 
 def choose_panel(
     trainer: pl.Trainer, module: pl.LightningModule, size: int, target: Target, input: str | None = None
-) -> Chunk | None:
+) -> tuple[Chunk | None, str]:
     """A panel of at most ``size`` samples: annotated ones first, spread over the classes.
 
     Taken from the validation data where they are annotated, otherwise from the training data, and passed through the
-    module's batch hooks. None if neither comes from an ``AnnotatedDataset``.
+    module's batch hooks. None if neither comes from an ``AnnotatedDataset``. And the step of the module that takes such batches.
 
     Args:
         trainer: Holds the data.
@@ -34,12 +34,12 @@ def choose_panel(
         target: Where the true classes are, see ``find_target``.
         input: The name of the annotated input, where there are several.
     """
-    for loaders in (trainer.val_dataloaders, trainer.train_dataloader):
+    for loaders, step in ((trainer.val_dataloaders, "validation_step"), (trainer.train_dataloader, "training_step")):
         for loader in loaders.values() if isinstance(loaders, dict) else loaders if isinstance(loaders, list) else [loaders]:
             with _random_state_kept():
                 if isinstance(loader, DataLoader) and _is_annotated(loader.dataset):
-                    return _chosen(loader.dataset, loader.collate_fn, module, size, target, input)
-    return None
+                    return _chosen(loader.dataset, loader.collate_fn, module, size, target, input), step
+    return None, "training_step"
 
 
 def of_dataset(trainer: pl.Trainer, *attributes: str) -> Any:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -15,8 +16,10 @@ from salreg import presets
 from salreg.annotations import is_annotated
 from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.aliveness import check_alive
-from salreg.callbacks.injection import Needs, attach, detach
+from salreg.callbacks.base import Callback
+from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.map_watch import MapWatch
+from salreg.callbacks.plan import Plan
 from salreg.callbacks.regularised_input import RegularisedInput
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, by_name, input_named
@@ -27,13 +30,14 @@ from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
 from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.penalties.saliency import Differentiation
-from salreg.taps import Layer, Recording, WithSlope, check_layers
+from salreg.taps import Recording, WithSlope, check_layers
+from salreg.taps.loss_graph import target_of
 
 _SKIPS_BEFORE_ERROR = 10
 _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
 
 
-class SaliencyRegularizer(pl.Callback):
+class SaliencyRegularizer(Callback):
     """Frees an unmodified LightningModule from what is marked as spurious.
 
     The training data comes from an ``AnnotatedDataset``; the module's own steps and batch hooks see plain samples. Two things
@@ -170,7 +174,9 @@ class SaliencyRegularizer(pl.Callback):
         )
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        check_layers(pl_module, [*self.layers(), *(name for name in (self.forward_module, self.embedding) if name is not None)])
+        check_layers(
+            pl_module, [*self.penalty.layers, *(name for name in (self.forward_module, self.embedding) if name is not None)]
+        )
         if sharded_parts(pl_module) and (not self.penalty.exact or self.penalty.compiled is not None):
             raise RuntimeError(
                 "On parameters that FSDP2 shards neither finite differences nor compile=True work: both run the network "
@@ -225,10 +231,6 @@ class SaliencyRegularizer(pl.Callback):
 
     # What the injected training step calls
 
-    def wants(self) -> bool:
-        self._steps += 1
-        return self.weight > 0 and (self._steps - 1) % self.every_n_steps == 0
-
     @property
     def intervenes(self) -> bool:
         return self.intervention is not None
@@ -242,7 +244,7 @@ class SaliencyRegularizer(pl.Callback):
             done = self._regularised_input(name).intervene(sample, annotation, looked_at[name], given)
             sample, changed[name] = done.sample, done.annotation
             self._log(module, name, {"intervened": done.changed.float().mean()})
-        return AnnotatedBatch(sample, by_name(changed), batch.looked_at)
+        return replace(batch, sample=sample, annotation=by_name(changed))
 
     def check_unannotated(self) -> bool:
         if (self.weight > 0 or self.intervenes) and self.penalty.needs != "nothing":
@@ -253,33 +255,48 @@ class SaliencyRegularizer(pl.Callback):
             )
         return self.weight > 0
 
-    def layers(self) -> list[Layer]:
-        return self.penalty.layers
-
-    def needs(self, batch: AnnotatedBatch, module: pl.LightningModule) -> Needs:
+    def plan(self, batch: AnnotatedBatch, module: pl.LightningModule) -> Plan | None:
+        if not self._is_due():
+            return None
         annotated = annotations_by_input(batch.annotation, self.input)
         penalties = {name: self._regularised_input(name).penalty for name in annotated}
-        return Needs(
+        return Plan(
+            layers=self.penalty.layers,
             taps=not all(penalties[name].apart(annotation, module) for name, annotation in annotated.items()),
             exact=any(penalty.exact for penalty in penalties.values()),
             late_terms=any(penalty.late_terms for penalty in penalties.values()),
+            with_slope=partial(self._with_slope, batch),
+            penalise=partial(self._penalise, batch, module),
         )
 
-    def with_slope(self, batch: AnnotatedBatch, alone: bool) -> WithSlope | None:
+    def _is_due(self) -> bool:
+        """Count the coming step, and tell whether it is penalised."""
+        self._steps += 1
+        return self.weight > 0 and (self._steps - 1) % self.every_n_steps == 0
+
+    def _with_slope(self, batch: AnnotatedBatch, alone: bool) -> WithSlope | None:
         compiled = self.penalty.compiled
         if compiled is None or compiled.problem:
             return None
         if not alone or list(annotations_by_input(batch.annotation, self.input)) != [None]:
             compiled.give_up("several regularizers, or several annotated inputs, share the forward pass")
             return None
-        return self.penalty.with_slope(find_target(batch.sample, self.target))
+        return self.penalty.with_slope(find_target(batch.sample, self.target, self._injection.reading))
 
-    def penalise(self, loss: Tensor, recording: Recording, batch: AnnotatedBatch, module: pl.LightningModule) -> Tensor:
-        target = find_target(batch.sample, self.target)
+    def _penalise(self, batch: AnnotatedBatch, module: pl.LightningModule, loss: Tensor, recording: Recording) -> Tensor:
+        target = self._target(batch, recording, loss)
         for name, annotation in annotations_by_input(batch.annotation, self.input).items():
             seen = recording if name is None else recording.of(input_named(batch.sample, name))
             loss = self._penalised(loss, name, seen, target, annotation, module)
         return loss
+
+    def _target(self, batch: AnnotatedBatch, recording: Recording, loss: Tensor) -> Tensor | None:
+        """The batch's targets: what the loss says, or else what can be told from the batch."""
+        logits, reading = recording.require_logits(), self._injection.reading
+        made = reading is not None and reading.has_target and reading.target_index is None and self.target is None
+        if made:  # of the batch's targets by the step itself
+            return target_of(loss, logits)
+        return find_target(batch.sample, self.target, reading, logits)
 
     def _penalised(
         self,

@@ -1,7 +1,7 @@
 """The callback that draws a fixed panel of samples again and again, so that one sees attention shift."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,16 @@ from salreg import attributions as known
 from salreg.annotations import marks
 from salreg.attributions import Attribution
 from salreg.callbacks.alerts import Alerts
-from salreg.callbacks.forward_call import ForwardCall
+from salreg.callbacks.base import Callback
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, refuse_sharded, undisturbed
+from salreg.callbacks.monitoring import Chunk, refuse_sharded, run, undisturbed
 from salreg.callbacks.observation import panel_behaviour, panel_maps, panel_sanity
 from salreg.callbacks.panel import choose_panel, of_dataset
 from salreg.callbacks.panel_statistics import PanelStatistics
 from salreg.callbacks.place_names import Names, place_names
 from salreg.callbacks.probes import default_probes
 from salreg.callbacks.regularizer import SaliencyRegularizer
+from salreg.callbacks.replay import Replay
 from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
 from salreg.callbacks.snapshot_logging import SnapshotLogging
 from salreg.callbacks.targets import Target
@@ -36,7 +37,7 @@ from salreg.verdict import verdict_on_run
 _LARGEST_MAP = 96  # pixels a side that the history keeps
 
 
-class SaliencySnapshots(pl.Callback):
+class SaliencySnapshots(Callback):
     """Draws where a model looks, on the same samples, before the training, at every ``every_n_epochs``-th epoch and at its end.
 
     Written to the run folder, and brought up to date at each snapshot: ``report.html``, a page with a slider over the epochs
@@ -115,6 +116,7 @@ class SaliencySnapshots(pl.Callback):
         self.target = target
         self.history = History()
         self._panel: Chunk | None = None
+        self._panel_step = "validation_step"
         self._drawn: dict[str, Attribution] = {}
         self._probes: dict[str, Attribution] | None = None
         self._statistics = PanelStatistics()
@@ -139,7 +141,9 @@ class SaliencySnapshots(pl.Callback):
         if not trainer.is_global_zero:
             return
         if self._panel is None:
-            self._panel = choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
+            self._panel, self._panel_step = choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
+        if self._panel is not None:
+            self._panel = replace(self._panel, prepare=self._injection.prepare)
         if self._panel is None:
             rank_zero_warn(
                 "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset."
@@ -178,7 +182,8 @@ class SaliencySnapshots(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         panel = self._panel
         return {
-            "panel": panel and {field.name: getattr(panel, field.name) for field in fields(panel)},
+            "panel": panel and {field.name: getattr(panel, field.name) for field in fields(panel) if field.name != "prepare"},
+            "panel_step": self._panel_step,
             "history": self.history.state_dict(),
             "epochs_drawn": list(self._epochs_drawn),
             "files": self._files and {"root": str(self._files.root), "number": self._files.number},
@@ -187,6 +192,7 @@ class SaliencySnapshots(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._panel = state_dict["panel"] and Chunk(**state_dict["panel"])
+        self._panel_step = state_dict["panel_step"]
         self.history = History.from_state_dict(state_dict["history"])
         self._epochs_drawn = list(state_dict["epochs_drawn"])
         self._statistics.load_state_dict(state_dict["statistics"])
@@ -197,11 +203,11 @@ class SaliencySnapshots(pl.Callback):
     # One snapshot
 
     @property
-    def _call(self) -> ForwardCall | None:
-        return self._injection.call_on(None if self._panel is None else self._panel.input_index)
+    def _replay(self) -> Replay:
+        return self._injection.replay(self._panel_step)
 
     def _first(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if not self._epochs_drawn and trainer.global_step == 0 and self._injection.forward_call is not None:
+        if not self._epochs_drawn and trainer.global_step == 0 and self._injection.reading is not None:
             self._snapshot(trainer, module, 0)
 
     def _snapshot(self, trainer: pl.Trainer, module: pl.LightningModule, epoch: int) -> None:
@@ -209,8 +215,6 @@ class SaliencySnapshots(pl.Callback):
             return
         self._epochs_drawn.append(epoch)
         try:
-            if self._call is None:
-                raise RuntimeError(self._injection.problem)
             with undisturbed(trainer, module):
                 snapshot = self._observe(module, epoch)
             snapshot.draw(self.history)
@@ -225,14 +229,13 @@ class SaliencySnapshots(pl.Callback):
 
     def _observe(self, module: pl.LightningModule, epoch: int) -> Snapshot:
         """Look at the panel, and remember what was seen."""
-        call, panel = self._call, self._panel
-        assert call is not None
+        replay, panel = self._replay, self._panel
         assert panel is not None
         if not self.history.images:
-            self._remember_panel(module, call, panel)
+            self._remember_panel(replay, panel)
         snapshot = Snapshot(epoch)
         for name, attribution in self._drawn.items():
-            saliency, predictions = panel_maps(module, call, attribution, panel)
+            saliency, predictions = panel_maps(replay, attribution, panel)
             snapshot.numbers |= self._measure(epoch, name, saliency, probe=False)
             maps = saliency.abs().sum(1) if saliency.ndim > 2 else saliency.abs()
             shares = _shares(saliency, panel.annotation.cpu())
@@ -240,27 +243,26 @@ class SaliencySnapshots(pl.Callback):
             snapshot.frames[name] = frame
             self.history.add(name, frame)
         snapshot.numbers |= self._probe(module, epoch)
-        snapshot.numbers |= {f"panel/{name}": value for name, value in panel_behaviour(module, call, panel).items()}
+        snapshot.numbers |= {f"panel/{name}": value for name, value in panel_behaviour(replay, panel).items()}
         self.history.curves[epoch] = {**self.history.curves.get(epoch, {}), **snapshot.numbers}
         return snapshot
 
     def _probe(self, module: pl.LightningModule, epoch: int) -> dict[str, float]:
         """Measure the probes. One that does not fit the model is left out from then on."""
-        call, panel = self._call, self._panel
-        assert call is not None
+        replay, panel = self._replay, self._panel
         assert panel is not None
         if self._probes is None:
             chosen = self.probes
             if chosen is None:
                 with torch.no_grad():
-                    inputs = call.run(module, [tensor.to(module.device) for tensor in panel[:1].tensors]).floating_input()
+                    inputs = run(replay, panel[:1].to(module.device)).floating_input()
                 chosen = default_probes(module, inputs, list(self._drawn.values()))
             named = _named([*self._drawn.values(), *chosen])
             self._probes = {name: probe for name, probe in named.items() if name not in self._drawn}
         numbers: dict[str, float] = {}
         for name, probe in list(self._probes.items()):
             try:
-                numbers |= self._measure(epoch, name, panel_maps(module, call, probe, panel)[0], probe=True)
+                numbers |= self._measure(epoch, name, panel_maps(replay, probe, panel)[0], probe=True)
             except (RuntimeError, ValueError, NotImplementedError) as error:
                 del self._probes[name]
                 rank_zero_warn(f"The probe {name} is left out: {error}")
@@ -274,14 +276,13 @@ class SaliencySnapshots(pl.Callback):
 
     def _conclude(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Check the maps, and say what happened."""
-        call = self._call
-        if self._files is None or self._panel is None or call is None or not trainer.is_global_zero:
+        if self._files is None or self._panel is None or not trainer.is_global_zero:
             return
         try:
             if self.sanity:
                 with undisturbed(trainer, module):
                     self.history.sanity = {
-                        name: panel_sanity(module, call, attribution, self._panel)
+                        name: panel_sanity(self._replay, attribution, self._panel)
                         for name, attribution in {**self._drawn, **(self._probes or {})}.items()
                     }
             self.history.verdict = verdict_on_run(self.history)
@@ -293,12 +294,12 @@ class SaliencySnapshots(pl.Callback):
 
     # What is remembered
 
-    def _remember_panel(self, module: pl.LightningModule, call: ForwardCall, panel: Chunk) -> None:
+    def _remember_panel(self, replay: Replay, panel: Chunk) -> None:
         with torch.no_grad():
-            recording = call.run(module, [tensor.to(module.device) for tensor in panel.tensors])
+            recording = run(replay, panel.to(replay.module.device))
         target = panel.target
         single = target is not None and target.ndim == 1
-        self.history.images = images = list(call.input_of(panel.tensors).cpu())
+        self.history.images = images = list(panel.given.cpu())
         self.history.annotations = list(recording.without_padding(panel.annotation).cpu())
         self.history.names = place_names(self.names, images)
         self.history.labels = [

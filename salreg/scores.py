@@ -42,7 +42,9 @@ def target_logit(logits: Tensor, target: Tensor | None) -> Tensor:
     several = labels(logits, target)
     if several is not None:
         return (logits * several).sum(1)
-    return logits.gather(1, _required(target, "target_logit").long().view(-1, 1)).squeeze(1)
+    classes = _required(target, "target_logit").long().view(-1)
+    # A negative class, such as the -100 that losses ignore, says that the sample has none.
+    return logits.gather(1, classes.clamp(min=0).view(-1, 1)).squeeze(1) * (classes >= 0)
 
 
 def predicted_logit(logits: Tensor, target: Tensor | None = None) -> Tensor:
@@ -67,7 +69,8 @@ def task_loss(logits: Tensor, target: Tensor | None) -> Tensor:
     several = labels(logits, target)
     if several is not None:
         return binary_cross_entropy_with_logits(logits, several, reduction="none").sum(1)
-    return cross_entropy(logits, _required(target, "task_loss").long().view(-1), reduction="none")
+    classes = _required(target, "task_loss").long().view(-1)
+    return cross_entropy(logits, classes.clamp(min=0), reduction="none") * (classes >= 0)
 
 
 class Dense:

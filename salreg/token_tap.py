@@ -29,10 +29,15 @@ class TokenTap:
     def __init__(self, ids: Sequence[Tensor], kwargs: Mapping[str, Any]) -> None:
         self.order: tuple[int, int, int] | None = None
         self._candidates = list(ids)
-        self._masks = {name: kwargs[name] for name in _MASKS if isinstance(kwargs.get(name), Tensor)}
+        self._masks: dict[str, Tensor] = {}
+        self.note_masks(kwargs)
         self._padding: Tensor | None = None
         self.length = 0
         self.ids: Tensor | None = None
+
+    def note_masks(self, kwargs: Mapping[str, Any]) -> None:
+        """Take in masks of the padding that are called so."""
+        self._masks |= {name: kwargs[name] for name in _MASKS if isinstance(kwargs.get(name), Tensor)}
 
     def found(self, embedding: nn.Module, given: Any, output: Any, named: bool) -> bool:
         """Whether this is the embedding of the tokens; ``named`` if the user says so."""

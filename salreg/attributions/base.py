@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from salreg import scores
 from salreg.differentiation import gradient
-from salreg.taps import Layer, Recording, record
+from salreg.taps import Layer, Options, Recording, record
 
 
 class Attribution(ABC):
@@ -72,7 +72,7 @@ class Attribution(ABC):
             The map, detached, in the shape the class documents.
         """
         with torch.inference_mode(False), torch.set_grad_enabled(self.uses_gradients):
-            with record(model, self.layers, forward_module=model, tap_input=self.uses_gradients) as recording:
+            with record(model, Options(self.layers, forward_module=model, tap_input=self.uses_gradients)) as recording:
                 _call(model, inputs)
             return self.explain(recording, target).detach()
 

@@ -40,8 +40,8 @@ class CustomAttribution(Attribution):
     ) -> Tensor:
         recording.require_logits()
         recording.close()
-        assert recording.module is not None
-        saliency = self.function(recording.module, _as_given(recording), target)
+        model, inputs = _as_called(recording)
+        saliency = self.function(model, inputs, target)
         if not isinstance(saliency, Tensor):
             raise TypeError(f"{self.name} returned {type(saliency).__name__}; a map is a tensor.")
         if create_graph and not saliency.requires_grad:
@@ -104,7 +104,21 @@ class CaptumAttribution(CustomAttribution):
         return type(self.captum).__name__
 
 
-def _as_given(recording: Recording) -> Any:
+class _Step(nn.Module):
+    """A user's step from its input to the logits, for functions that call a module."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self._recorded = [recording]  # in a list, so that the model does not become a part of this one
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self._recorded[0].repeat(inputs).require_logits()
+
+
+def _as_called(recording: Recording) -> tuple[nn.Module, Any]:
+    """The module that gave the logits and its input as it was given; the whole step where it does more than call a module."""
+    if recording.module is None:
+        return _Step(recording), recording.activation(None)
     if recording.kwargs:
-        return recording.kwargs
-    return recording.args[0] if len(recording.args) == 1 else recording.args
+        return recording.module, recording.kwargs
+    return recording.module, recording.args[0] if len(recording.args) == 1 else recording.args

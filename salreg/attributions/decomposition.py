@@ -87,7 +87,11 @@ def decompose(recording: Recording, region: Tensor) -> Pair:
         NotImplementedError: An operator without a rule, by name; or a network that fx cannot trace.
     """
     module = recording.module
-    assert module is not None
+    if module is None:
+        raise NotImplementedError(
+            "Contextual decomposition needs one module that receives the batch's input as it is and returns the logits; this "
+            "step does more."
+        )
     if len(recording.args) + len(recording.kwargs) != 1:
         raise NotImplementedError("Contextual decomposition needs a network that takes one tensor.")
     given = recording.tensor_given()

@@ -40,10 +40,8 @@ class InfluenceGradient(Attribution):
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
         inputs, logits = recording.activation(None), recording.require_logits()
-        assert recording.module is not None
-        trainable = [parameter for parameter in recording.module.parameters() if parameter.requires_grad]
         loss = scores.evaluate(scores.task_loss, logits, target).mean()
-        slopes = torch.autograd.grad(loss, trainable, create_graph=True, allow_unused=True)
+        slopes = torch.autograd.grad(loss, recording.parameters(), create_graph=True, allow_unused=True)
         influence = torch.stack([slope.sum() for slope in slopes if slope is not None]).sum()
         values = scores.evaluate(self.score, logits, target).sum()
         one, other = (

@@ -17,7 +17,7 @@ from salreg.compiled_slope import CompiledSlope
 from salreg.differentiation import Differences, explained, twice_differentiable
 from salreg.distributed import sum_over_ranks
 from salreg.losses.base import Needs, PerSample, mean_over_scored
-from salreg.taps import Layer, Recording, WithSlope, record
+from salreg.taps import Layer, Options, Recording, WithSlope, record
 
 # Annotated samples that may pass before it is an error that none carries the marks a penalty works on.
 _PATIENCE = 32
@@ -125,8 +125,7 @@ class Penalty(ABC):
         taps = annotation is None or not self.apart(annotation, model)
         together = self.with_slope(target) if taps else None
         kernels = twice_differentiable(model, compiled=together is not None) if taps and self.exact else nullcontext()
-        observed = record(
-            model,
+        options = Options(
             self.layers,
             forward_module=model,
             tap_input=taps,
@@ -135,7 +134,7 @@ class Penalty(ABC):
             stays_compiled=not (taps and self.exact),
             with_slope=None if together is None else (model, together),
         )
-        with kernels, observed as recording:
+        with kernels, record(model, options) as recording:
             yield Watch(self, recording)
 
     def measure(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Measured:

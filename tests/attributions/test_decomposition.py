@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from salreg.attributions import ContextualDecomposition, decompose
-from salreg.taps import record
+from salreg.taps import Options, record
 
 X, Y, _ = images(5)
 REGION = torch.zeros(5, 1, 8, 8)
@@ -16,7 +16,7 @@ REGION[:, :, :3, :3] = 1
 
 
 def parts(model, x=X, region=REGION):
-    with record(model, forward_module=model) as recording:
+    with record(model, Options(forward_module=model)) as recording:
         logits = model(x)
     return decompose(recording, region), logits
 
@@ -133,7 +133,7 @@ def test_both_parts_are_divided_by_what_belongs_to_neither():
 
 def test_training_mode_is_kept_and_dropout_passed_over():
     model = Functional().train()
-    with record(model, forward_module=model) as recording:
+    with record(model, Options(forward_module=model)) as recording:
         model(X)
     one, other = decompose(recording, REGION), decompose(recording, REGION)
     assert torch.equal(one.region, other.region)

@@ -6,7 +6,7 @@ from support import conv_net, images
 
 from salreg.attributions import decompose
 from salreg.penalties import DecompositionPenalty
-from salreg.taps import record
+from salreg.taps import Options, record
 
 X, Y, MARKS = images(6)
 ANNOTATED = [1, 2, 4, 5]
@@ -22,7 +22,7 @@ def value(penalty, model):
 def parts():
     torch.manual_seed(0)
     model = conv_net()
-    with record(model, forward_module=model) as recording:
+    with record(model, Options(forward_module=model)) as recording:
         model(X)
     return model, *decompose(recording, MARKS.abs())
 

@@ -1,0 +1,140 @@
+"""A user's own step, run again on other samples as far as to its logits."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from salreg.callbacks.muted import muted
+from salreg.callbacks.replacements import Replacement
+from salreg.taps import Found, Options, Recording, StepObserver, find_layer, replace_tensor
+from salreg.taps.layers import traceless
+
+
+class Replay:
+    """Runs one of a module's steps without a trace of it: nothing is logged, no optimizer moves, no state changes.
+
+    Args:
+        module: The LightningModule.
+        name: The step: ``training_step``, ``validation_step``, ``test_step`` or ``predict_step``.
+
+    Attributes:
+        found: Where its logits come from, once that is known.
+        forward_module: Name of the module whose output is the logits, where the user gave one.
+        embedding: Name of the module that embeds token numbers, likewise.
+        at_entry: Whether code ahead of the network fails on tensors that require grad.
+    """
+
+    def __init__(self, module: pl.LightningModule, name: str) -> None:
+        self.module, self.name = module, name
+        self.found: Found | None = None
+        self.forward_module: str | None = None
+        self.embedding: str | None = None
+        self.at_entry = False
+        self._is_harmless = False
+
+    def __call__(self, sample: Any, prepare: Any = None) -> Any:
+        """Run the step on a batch, and before it the hook that is part of it, if there is one."""
+        step = getattr(self.module, self.name)
+        step = step.method if isinstance(step, Replacement) else step
+        with self._unchanged_parameters(), muted(self.module):
+            sample = sample if prepare is None else prepare(sample)
+            return loss_in(step(**arguments_of(step, sample)))
+
+    def options(self, layers: Any = (), **others: Any) -> Options:
+        """How a pass of this step is observed."""
+        modules = {
+            what: None if name is None else find_layer(self.module, name)
+            for what, name in (("forward_module", self.forward_module), ("embedding", self.embedding))
+        }
+        return Options(tuple(layers), **modules, at_entry=self.at_entry, **others)
+
+    def run(
+        self, sample: Any, explained: Tensor, layers: Any = (), replaced: Tensor | None = None, prepare: Any = None
+    ) -> Recording:
+        """Run the step on a batch under observation, with its taps open if gradients are enabled.
+
+        Args:
+            sample: The batch, laid out like those of the module's loaders.
+            explained: Its tensor that is explained.
+            layers: Layers whose outputs are taps.
+            replaced: Stands for the explained input, or for the embedded tokens ``(B, E, T)`` of a text.
+            prepare: The user's hook that batches go through before the step.
+
+        Raises:
+            RuntimeError: The logits cannot be told, or the step cannot be run again.
+        """
+        tapped = replaced is None and torch.is_grad_enabled()
+        if self.found is None and not tapped:
+            with torch.enable_grad():
+                self.run(sample, explained, prepare=prepare)
+        of_tokens = not explained.is_floating_point()
+        if replaced is not None and not of_tokens:
+            sample, explained = replace_tensor(sample, explained, replaced), replaced
+        try:
+            return self._observed(sample, explained, layers, tapped, replaced if of_tokens else None, prepare)
+        except (RuntimeError, TypeError) as error:
+            if self.at_entry or not tapped or not refuses_taps(error):
+                raise
+        self.at_entry = True
+        return self._observed(sample, explained, layers, tapped, replaced if of_tokens else None, prepare)
+
+    def _observed(
+        self, sample: Any, explained: Tensor, layers: Any, tapped: bool, replaced: Tensor | None, prepare: Any
+    ) -> Recording:
+        options = self.options(
+            layers, tap_input=tapped, inputs=[explained], in_training=False, replaced=replaced
+        )
+        with traceless(self.module), StepObserver(self.module, options, self.found).watching() as observer:
+            observer.run(self, (sample, prepare), {})
+        self.learn(observer.recording.found)
+        return observer.recording
+
+    def learn(self, found: Found | None) -> None:
+        """Remember where the logits come from."""
+        if found is not None and self.found is None:
+            self.found = replace(found, target=None)
+
+    @contextmanager
+    def _unchanged_parameters(self) -> Iterator[None]:
+        """Make sure that the step changes no parameter before its logits are there; the first time, undo it."""
+        parameters = list(self.module.parameters())
+        versions = [one._version for one in parameters]
+        kept = [] if self._is_harmless else [one.detach().clone() for one in parameters]
+        try:
+            yield
+        finally:
+            moved = [one for one, version in zip(parameters, versions, strict=True) if one._version != version]
+            with torch.no_grad():
+                for one, before in zip(parameters if moved else [], kept, strict=False):
+                    one.copy_(before)
+        if moved:
+            raise RuntimeError(
+                f"{type(self.module).__name__}.{self.name} changes {len(moved)} parameters before it has the logits, so that it "
+                "cannot be run again to look at other samples. Change them in on_train_batch_start or on_train_batch_end."
+            )
+        self._is_harmless = True
+
+
+def arguments_of(step: Any, batch: Any, batch_idx: int = 0, dataloader_idx: int = 0) -> dict[str, Any]:
+    """What a step is called with, by name, as far as it takes it: ``batch`` or ``dataloader_iter``, and the indices."""
+    known = list(inspect.signature(step).parameters)
+    first = known[0] if known else "batch"
+    given = iter([(batch, batch_idx, dataloader_idx)]) if first == "dataloader_iter" else batch
+    places = {"batch_idx": batch_idx, "dataloader_idx": dataloader_idx}
+    return {first: given, **{name: value for name, value in places.items() if name in known}}
+
+
+def refuses_taps(error: Exception) -> bool:
+    """Whether a step failed only because its batch requires grad: ``.numpy()`` on it, for example."""
+    return "requires grad" in str(error) or "require grad" in str(error) or "deepcopy protocol" in str(error)
+
+
+def loss_in(output: Any) -> Any:
+    """The loss that a step returned."""
+    return output.get("loss") if isinstance(output, Mapping) else output

@@ -1,0 +1,37 @@
+"""Where saliency is read: one forward pass, observed at its input, at chosen layers and at its logits.
+
+The observed call is that of a module (``record``), or a user's whole step (``StepObserver``), in which the batch's own tensors
+become leaves that require grad: whatever the step does to them stays in the graph, so that the gradient lands on the batch's own
+pixels, where the marks are. Token numbers carry no gradient: in their place the output of their embedding is the tap.
+"""
+
+from salreg.taps.layers import ATTENTION, LAST_CONV, Layer, check_layers, find_layer, name_of
+from salreg.taps.nested import map_leaves, place_of, replace_tensor, replace_tensors, rows_of, tensors_in
+from salreg.taps.observer import Observer, record
+from salreg.taps.options import Options, WithSlope
+from salreg.taps.recording import Recording
+from salreg.taps.search import Found, find_logits
+from salreg.taps.step_observer import StepObserver
+
+__all__ = [
+    "ATTENTION",
+    "LAST_CONV",
+    "Found",
+    "Layer",
+    "Observer",
+    "Options",
+    "Recording",
+    "StepObserver",
+    "WithSlope",
+    "check_layers",
+    "find_layer",
+    "find_logits",
+    "map_leaves",
+    "name_of",
+    "place_of",
+    "record",
+    "replace_tensor",
+    "replace_tensors",
+    "rows_of",
+    "tensors_in",
+]

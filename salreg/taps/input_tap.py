@@ -1,0 +1,133 @@
+"""Making the input of a call a tap: the batch's own tensor, or what an embedding makes of its token numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from salreg.taps.nested import replace_tensors, tensors_in
+from salreg.taps.recording import Recording
+from salreg.token_tap import TokenTap, token_numbers
+
+
+class InputTap:
+    """Puts leaves that require grad in the place of the explained inputs, inside the observed call only.
+
+    Args:
+        recording: Takes the taps.
+
+    Attributes:
+        size: How many samples the call got; 0 before it was made.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.size = 0
+        self._recording = recording
+        self._options = recording.options
+        self._replaced = recording.options.replaced
+        self._put: dict[int, tuple[Tensor, Tensor]] = {}  # by the id of what the call gets: the leaf, and the caller's tensor
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """The taps at the input, so far."""
+        held = [tap for _, tap, _ in self._recording.taps_of.values() if tap is not None]
+        return held or [tap for tap in (self._recording.input,) if tap is not None]
+
+    def put_into(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of the observed call with taps in place of its floating point inputs; token numbers are noted."""
+        every = [tensor for tensor in tensors_in((args, kwargs)) if tensor.ndim]
+        named = _by_name(args, kwargs)
+        wanted = [tensor for tensor in every if any(tensor is one for one in self._options.inputs)]
+        candidates = [tensor for tensor in wanted or every if tensor.is_floating_point()]
+        numbers = token_numbers(wanted or every, {} if wanted else named)
+        explained = [*wanted, *candidates, *numbers, *every]
+        self.size = len(explained[0]) if explained else 0
+        if numbers and (wanted or not candidates or "input_ids" in named):
+            self._recording.tokens = TokenTap(numbers, named)
+            candidates = candidates if wanted else []
+        new = {id(given): self._tapped(given, named) for given in (candidates if wanted else candidates[:1])}
+        changed: tuple[Any, Any] = replace_tensors((args, kwargs), new)
+        return changed
+
+    def take_embedded(self, module: nn.Module, given: Any, output: Any) -> Tensor | None:
+        """What the model gets in place of what an embedding made of the token numbers; None if these were not the tokens."""
+        tokens = self._recording.tokens
+        if tokens is None or not tokens.found(module, given, output, named=module is self._options.embedding):
+            return None
+        return self._tapped_tokens(output)
+
+    def note_masks(self, kwargs: dict[str, Any]) -> None:
+        """Take in which tokens are padding, where a module is told by a keyword."""
+        if self._recording.tokens is not None:
+            self._recording.tokens.note_masks(kwargs)
+
+    def reconnected(self, arguments: tuple[Any, Any]) -> tuple[Any, Any]:
+        """A module's arguments in which a copy of the input that lost its graph on the way is the tap again.
+
+        Only a copy with the same values: of any other it is not known where its pixels lie in the batch.
+        """
+        if not torch.is_grad_enabled() or not self._put:
+            return arguments
+        new = {}
+        for tensor in tensors_in(arguments):
+            if tensor.is_floating_point() and not tensor.requires_grad:
+                leaf = next((leaf for leaf, given in self._put.values() if _same_values(tensor, given)), None)
+                if leaf is not None:
+                    new[id(tensor)] = leaf.clone().to(tensor.dtype)
+        changed: tuple[Any, Any] = replace_tensors(arguments, new)
+        return changed
+
+    def as_given(self, arguments: tuple[Any, Any]) -> tuple[Any, Any] | None:
+        """A module's arguments with the caller's tensors in place of taps; None where it received no tap as it was put."""
+        given = {id(tensor): self._put[id(tensor)][1] for tensor in tensors_in(arguments) if id(tensor) in self._put}
+        return replace_tensors(arguments, given) if given else None
+
+    def _tapped(self, given: Tensor, named: Mapping[str, Any]) -> Tensor:
+        recording = self._recording
+        if given is named.get("inputs_embeds"):
+            recording.tokens = TokenTap([], named)
+            recording.tokens.taken_as_embedded()
+            return self._tapped_tokens(given)
+        recording.given = given
+        if None in self._options.shift:
+            return given + self._options.shift[None]
+        if not self._options.tap_input:
+            return given
+        recording.input = leaf = given if given.requires_grad else _leaf(given)
+        recording.taps_of[id(given)] = (given, leaf, None)
+        # A clone, so that an in-place operation of the model finds no leaf and spoils no tap.
+        put = leaf if self._options.with_slope else leaf.clone()
+        self._put[id(put)] = (leaf, given)
+        return given if self._options.at_entry else put
+
+    def _tapped_tokens(self, embedded: Tensor) -> Tensor:
+        """What the model gets in place of embedded tokens."""
+        recording, shift = self._recording, self._options.shift
+        assert recording.tokens is not None
+        tokens = recording.tokens.channels_first(embedded) if self._replaced is None else self._replaced
+        if None in shift:
+            tokens = self._replaced = tokens + shift[None]
+        recording.given = tokens
+        if not self._options.tap_input:
+            return embedded if self._replaced is None else recording.tokens.as_the_model_has_it(tokens)
+        recording.input = leaf = tokens if tokens.requires_grad else _leaf(tokens)
+        if recording.tokens.ids is not None:
+            recording.taps_of[id(recording.tokens.ids)] = (tokens, leaf, recording.tokens)
+        return recording.tokens.as_the_model_has_it(leaf).clone()
+
+
+def _by_name(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
+    """The call's tensors by keyword, or by key of the batch that it got."""
+    parts = [*args, *(part for one in args if isinstance(one, list | tuple) for part in one)]
+    mapping = next((one for one in parts if isinstance(one, Mapping)), None)
+    return kwargs if mapping is None else {**mapping, **kwargs}
+
+
+def _same_values(tensor: Tensor, given: Tensor) -> bool:
+    return tensor.shape == given.shape and tensor.device == given.device and bool((tensor == given).all())
+
+
+def _leaf(tensor: Tensor) -> Tensor:
+    # A copy: the caller may change its tensor after the forward pass.
+    return tensor.detach().clone().requires_grad_()

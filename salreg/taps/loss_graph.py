@@ -1,0 +1,129 @@
+"""What the graph behind a loss says of the logits: whether they reach it, how they become probabilities, and the targets."""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from torch import Tensor
+from torch.autograd.graph import Node, get_gradient_edge
+
+#: How logits become probabilities: classes that exclude one another, labels each on its own, or no probabilities at all.
+Link = Literal["softmax", "sigmoid", "regression"]
+
+# Names of autograd's nodes, in the order in which they decide.
+_LINKS: tuple[tuple[Link, frozenset[str]], ...] = (
+    ("softmax", frozenset({"LogSoftmax", "NllLoss", "NllLoss2D", "NllLossNd", "Softmax", "MultiMarginLoss"})),
+    ("sigmoid", frozenset({"BinaryCrossEntropyWithLogits", "BinaryCrossEntropy", "LogSigmoid", "SoftMarginLoss"})),
+    ("regression", frozenset({"MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss"})),
+)
+_HOLD_TARGETS = (
+    "NllLoss",
+    "NllLoss2D",
+    "BinaryCrossEntropyWithLogits",
+    "BinaryCrossEntropy",
+    "MseLoss",
+    "L1Loss",
+    "SmoothL1Loss",
+)
+
+
+def node_of(tensor: Tensor) -> Node:
+    """The node of autograd's graph that made a tensor, or that accumulates its gradient."""
+    return get_gradient_edge(tensor).node
+
+
+def below(tensor: Tensor) -> set[Node]:
+    """All nodes that a tensor was made from, its own included; none of one without a graph."""
+    if not tensor.requires_grad:
+        return set()
+    seen, stack = {node_of(tensor)}, [node_of(tensor)]
+    while stack:
+        for child in children(stack.pop()):
+            if child not in seen:
+                seen.add(child)
+                stack.append(child)
+    return seen
+
+
+def between(loss: Tensor, logits: Node) -> list[Node]:
+    """The nodes through which a loss depends on the logits, without the logits' own; those next to the logits first."""
+    if not loss.requires_grad:
+        return []
+    parents: dict[Node, list[Node]] = {}
+    for node in below(loss):
+        for child in children(node):
+            parents.setdefault(child, []).append(node)
+    ordered, seen = [logits], {logits}
+    for node in ordered:  # grows while it is walked
+        for parent in parents.get(node, []):
+            if parent not in seen:
+                seen.add(parent)
+                ordered.append(parent)
+    return ordered[1:]
+
+
+def link_of(loss: Tensor, logits: Tensor) -> Link | None:
+    """How the loss reads the logits; None where its operators do not tell."""
+    names = {operator(node) for node in between(loss, node_of(logits))}
+    return next((link for link, known in _LINKS if names & known), None)
+
+
+def gives_probabilities(output: Tensor) -> bool:
+    """Whether a module's output went through a softmax or sigmoid last."""
+    node: Node | None = node_of(output) if output.requires_grad else None
+    while node is not None and operator(node) in ("View", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Reshape", "Select"):
+        node = next(iter(children(node)), None)
+    return node is not None and operator(node) in ("Softmax", "Sigmoid")
+
+
+def target_of(loss: Tensor, logits: Tensor) -> Tensor | None:
+    """The targets that the loss compares the logits with; None where its operators keep none, or several differ."""
+    held = []
+    for node in between(loss, node_of(logits)):
+        if operator(node) in _HOLD_TARGETS:
+            target = getattr(node, "_saved_target", None)
+            if isinstance(target, Tensor) and not any(target is one for one in held):
+                held.append(target)
+    return held[0] if len(held) == 1 else None
+
+
+def uses_parameters_after(loss: Tensor, logits: Tensor) -> bool:
+    """Whether trained parameters act on a module's output before the loss reads it: the output is then no logits."""
+    for node in between(loss, node_of(logits)):
+        if any(operator(node) in known for _, known in _LINKS):
+            return False
+        if any(operator(child) == "AccumulateGrad" for child in _beside(node)):
+            return True
+    return False
+
+
+def logits_in_loss(loss: Tensor, ends: Iterable[Node]) -> Tensor | None:
+    """What the loss took the softmax or sigmoid of, where no module returned it: log-probabilities, or a sigmoid's logits.
+    None unless there is exactly one that depends on ``ends``."""
+    found = []
+    for node in below(loss):
+        name = operator(node)
+        kept = {"LogSoftmax": "_saved_result", "BinaryCrossEntropyWithLogits": "_saved_self"}.get(name)
+        kept = "_saved_self" if name in ("MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss") else kept
+        tensor = getattr(node, kept, None) if kept else None
+        if isinstance(tensor, Tensor) and tensor.requires_grad and set(ends) & below(tensor):
+            found.append(tensor)
+    return found[0] if len(found) == 1 else None
+
+
+def operator(node: Node) -> str:
+    """What a node does, as autograd calls it, without the number at its end."""
+    return re.sub(r"Backward\d*$", "", node.name().rpartition("::")[2])
+
+
+def children(node: Node) -> list[Node]:
+    """The nodes that a node's inputs were made by."""
+    return [child for child, _ in node.next_functions if child is not None]
+
+
+def _beside(node: Node) -> list[Node]:
+    """The children of a node, and through views and transposes of weights what they lead to."""
+    found = []
+    for child in children(node):
+        found += children(child) if operator(child) in ("T", "Transpose", "View", "Permute", "ToCopy", "Exp") else [child]
+    return found

@@ -1,0 +1,116 @@
+"""Tensors in whatever a user's batch is made of: nested tuples, lists, mappings and dataclasses."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+def tensors_in(collection: Any) -> list[Tensor]:
+    """All tensors in nested sequences, mappings and dataclasses, in a fixed order."""
+    if isinstance(collection, Tensor):
+        return [collection]
+    return [tensor for _, value in _parts(collection) for tensor in tensors_in(value)]
+
+
+def replace_tensor(collection: Any, old: Tensor, new: Any) -> Any:
+    """A copy of nested collections in which ``new`` stands for ``old``."""
+    return replace_tensors(collection, {id(old): new})
+
+
+def replace_tensors(collection: Any, new: Mapping[int, Any]) -> Any:
+    """A copy of nested collections in which other things stand for the tensors with those ids."""
+    return map_leaves(lambda leaf: new.get(id(leaf), leaf), collection)
+
+
+def rows_of(collection: Any, chosen: Any, size: int) -> Any:
+    """Some samples of a batch of ``size``: of each tensor and each list of words or numbers with one entry per sample.
+
+    Args:
+        collection: The batch.
+        chosen: A slice, or the samples' indices, as a list or a tensor.
+        size: How many samples it has.
+    """
+    indices = range(size)[chosen] if isinstance(chosen, slice) else [int(index) for index in chosen]
+
+    def rows(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return leaf[chosen] if leaf.ndim and len(leaf) == size else leaf
+        if isinstance(leaf, list | tuple) and len(leaf) == size:
+            return type(leaf)(leaf[index] for index in indices)
+        return leaf
+
+    return map_leaves(rows, collection)
+
+
+def map_leaves(change: Callable[[Any], Any], collection: Any) -> Any:
+    """A copy of nested collections with each leaf changed, and one that is there twice changed once.
+
+    A leaf is a tensor, or what holds none; whatever stays as it is is not copied.
+    """
+    made: dict[int, Any] = {}
+
+    def mapped(part: Any) -> Any:
+        parts = [] if isinstance(part, Tensor) else _parts(part)
+        if not any(tensors_in(value) for _, value in parts):
+            if id(part) not in made:
+                made[id(part)] = change(part)
+            return made[id(part)]
+        changed = {key: mapped(value) for key, value in parts}
+        return part if all(changed[key] is value for key, value in parts) else _rebuilt(part, changed)
+
+    return mapped(collection)
+
+
+def place_of(collection: Any, wanted: Tensor) -> str | None:
+    """Where a tensor lies in a collection, as one would write it: ``["image"]``, ``[0]``, ``.pixels``; None if it does not.
+
+    Example:
+        >>> import torch
+        >>> x = torch.ones(1)
+        >>> place_of(({"image": x}, 3), x)
+        "[0]['image']"
+    """
+    if collection is wanted:
+        return ""
+    for key, value in [] if isinstance(collection, Tensor) else _parts(collection):
+        below = place_of(value, wanted)
+        if below is not None:
+            return (f".{key}" if _is_dataclass(collection) else f"[{key!r}]") + below
+    return None
+
+
+def _parts(collection: Any) -> list[tuple[Any, Any]]:
+    """What a collection holds, by key, position or field; nothing of what is no collection."""
+    if isinstance(collection, Mapping):
+        return list(collection.items())
+    if isinstance(collection, Sequence) and not isinstance(collection, str | bytes | range):
+        return list(enumerate(collection))
+    if _is_dataclass(collection):
+        return [(field.name, getattr(collection, field.name)) for field in fields(collection)]
+    return []
+
+
+def _rebuilt(collection: Any, changed: dict[Any, Any]) -> Any:
+    if type(collection) is dict:
+        return changed
+    if hasattr(collection, "_make"):  # a named tuple
+        return collection._make(changed.values())
+    if isinstance(collection, tuple):
+        return type(collection)(changed.values())
+    if type(collection) is list:
+        return list(changed.values())
+    one = copy.copy(collection)
+    if _is_dataclass(collection):
+        for name, value in changed.items():
+            object.__setattr__(one, name, value)
+        return one
+    for key, value in changed.items():  # subclasses of dict and list, Hugging Face's batches
+        one[key] = value
+    return one
+
+
+def _is_dataclass(collection: Any) -> bool:
+    return is_dataclass(collection) and not isinstance(collection, type)

@@ -1,0 +1,217 @@
+"""What was seen of one forward pass, and the same pass again on other samples."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from salreg.attention_weights import AttentionWeights
+from salreg.differentiation.late_terms import LateTerms
+from salreg.precision import Precision
+from salreg.random_state import RandomState
+from salreg.taps.layers import Layer, trained_parameters
+from salreg.taps.loss_graph import Link
+from salreg.taps.nested import tensors_in
+from salreg.taps.options import Options
+from salreg.taps.search import Found
+from salreg.token_tap import TokenTap
+
+
+class Recording:
+    """What an ``Observer`` saw of one forward pass: that of a module, or of a user's whole step.
+
+    Attributes:
+        model: The module that owns the pass.
+        options: How it was observed.
+        logits: What the network put out ``(B, C)``; None until that is known.
+        call: What was called with the input: a module, or a user's step; None until it was.
+        args: Its positional arguments, as the caller gave them.
+        kwargs: Its keyword arguments, likewise.
+        found: Where in a user's step the logits came from.
+        late: Room for terms of the loss that run the call again; None unless asked for.
+        slope: The gradient at the input, where it was taken together with the call.
+        problem: Why there are no logits, where that is known.
+    """
+
+    def __init__(self, model: nn.Module, options: Options, attention: AttentionWeights | None) -> None:
+        self.model = model
+        self.options = options
+        self.logits: Tensor | None = None
+        self.call: Callable[..., Any] | None = None
+        self.args: tuple[Any, ...] = ()
+        self.kwargs: dict[str, Any] = {}
+        self.found: Found | None = None
+        self.late: LateTerms | None = None
+        self.slope: Tensor | None = None
+        self.problem: str | None = None
+        self.closed = False
+        self.input: Tensor | None = None
+        self.given: Tensor | None = None
+        self.tokens: TokenTap | None = None
+        self.taps_of: dict[int, tuple[Tensor, Tensor | None, TokenTap | None]] = {}
+        self.activations: dict[Layer, Tensor] = {}
+        self.draws: RandomState | None = None
+        self.is_random = False
+        self.own_precision: Precision | None = None
+        self._attention = attention
+
+    def close(self) -> None:
+        """Stop observing. Activation checkpointing calls modules again while gradients are computed."""
+        self.closed = True
+
+    @property
+    def module(self) -> nn.Module | None:
+        """The module that received the input and returned the logits; None where a step does more than call one module."""
+        return self.call if isinstance(self.call, nn.Module) else None
+
+    @property
+    def link(self) -> Link | None:
+        """How the training loss reads the logits, where that is known."""
+        return None if self.found is None else self.found.link
+
+    @property
+    def is_tapped(self) -> bool:
+        """Whether the input is a tap."""
+        return self.options.tap_input
+
+    @property
+    def is_one_call(self) -> bool:
+        """Whether a module of the model received a floating point input and returned the logits."""
+        own = any(module is self.call for module in self.model.modules())
+        named = self.options.forward_module
+        return own and self.input is not None and self.tokens is None and named in (None, self.call)
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The number format of the pass: autocast's, or that of its floating point input."""
+        assert self.own_precision is not None
+        kept = self.own_precision.dtype
+        return kept if kept.is_floating_point else self.floating_input().dtype
+
+    def require_logits(self) -> Tensor:
+        """The logits, or a ``RuntimeError`` that says why there are none."""
+        if self.logits is None:
+            raise RuntimeError(self.problem or "The network was not called with gradients enabled during the step.")
+        return self.logits
+
+    def activation(self, layer: Layer | None) -> Tensor:
+        """The activation at a tap: a layer's output, or the input where ``layer`` is None.
+
+        Raises:
+            RuntimeError: The tap was not reached by the forward pass, with the reason.
+        """
+        self.require_logits()
+        if layer is not None:
+            if layer not in self.activations:
+                raise RuntimeError(f"The forward pass that gave the logits did not run the layer {layer!r}.")
+            return self.activations[layer]
+        if self.input is None:
+            raise self._no_input()
+        return self.input
+
+    def of(self, given: Tensor) -> "Recording":
+        """The same pass with one of its inputs as the one that ``activation(None)``, ``repeat`` and the like are about.
+
+        Args:
+            given: One of the inputs that were asked for, as the caller has it.
+
+        Raises:
+            RuntimeError: The observed call did not receive it, or it carries no gradient.
+        """
+        self.require_logits()
+        if id(given) not in self.taps_of:
+            raise RuntimeError(
+                f"The step did not receive the input of shape {tuple(given.shape)} as it lies in the batch, or does not embed "
+                "it, so that it has no saliency."
+            )
+        one = copy.copy(self)
+        one.options = replace(self.options, inputs=[given])
+        one.given, one.input, one.tokens = self.taps_of[id(given)]
+        return one
+
+    def floating_input(self) -> Tensor:
+        """The input as it was given, whether it is a tap or not; detached. Embedded tokens for a text.
+
+        Raises:
+            RuntimeError: There is no floating point input.
+        """
+        self.require_logits()
+        if self.given is None:
+            raise self._no_input()
+        return self.given.detach()
+
+    def tensor_given(self) -> Tensor | None:
+        """The first tensor that the observed call received: images, or token numbers."""
+        return next((tensor for tensor in tensors_in((self.args, self.kwargs)) if tensor.ndim), None)
+
+    def without_padding(self, annotation: Tensor) -> Tensor:
+        """Annotations with ``NO_PLACE`` where the call's text is padded.
+
+        Raises:
+            ValueError: A mark on padding.
+        """
+        return annotation if self.tokens is None or annotation.ndim != 2 else self.tokens.without_padding(annotation)
+
+    def attention(self) -> list[Tensor]:
+        """The attention weights ``(B, heads, T, T)`` of every layer, in the order of the forward pass; needs the tap
+        ``ATTENTION``.
+
+        Raises:
+            RuntimeError: The model gives none, with what to switch.
+        """
+        self.require_logits()
+        assert self._attention is not None
+        return self._attention.require()
+
+    def parameters(self) -> list[Tensor]:
+        """All parameters that are trained."""
+        return trained_parameters(self.model)
+
+    def repeat(self, inputs: Tensor) -> "Recording":
+        """Make the observed call again on other inputs, and leave no trace of it.
+
+        Args:
+            inputs: ``(k * B, ...)`` for a recorded input ``(B, ...)``: k versions of the batch, one after the other. What else
+                the call got with one entry per sample is repeated k times.
+
+        Raises:
+            RuntimeError: The recorded input is no tap, or the logits came from another call.
+        """
+        from salreg.taps.again import repeated
+
+        return repeated(self, inputs)
+
+    def rows(self, chosen: Tensor | None = None, *, late_terms: bool = False) -> "Recording":
+        """Make the observed call again on some of its samples, given by their indices, and leave no trace of it; without
+        indices on all of them, with the same random numbers if these were kept. ``late_terms`` as in ``Options``."""
+        from salreg.taps.again import of_rows
+
+        return of_rows(self, chosen, late_terms)
+
+    def shifted(
+        self, layer: Layer | None, shift: Tensor, rows: Tensor | None = None, stand_ins: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
+        """The logits of the same call with the same random numbers, the activation at a tap being moved.
+
+        Args:
+            layer: The tap; None is the input.
+            shift: What is added to the activation, one row per sample.
+            rows: The samples' indices; all by default. Only a call that draws no random numbers is the same for some of them.
+            stand_ins: Take these in place of the call's tensors with those ids.
+        """
+        from salreg.taps.again import shifted
+
+        return shifted(self, layer, shift, rows, stand_ins or {})
+
+    def _no_input(self) -> RuntimeError:
+        given = [t for t in tensors_in((self.args, self.kwargs)) if t.ndim]
+        called = type(self.call).__name__ if isinstance(self.call, nn.Module) else "The step"
+        return RuntimeError(
+            f"{called} received {', '.join(str(t.dtype) for t in given) or 'no tensor'}: only "
+            "floating point inputs carry a gradient, and no nn.Embedding received these numbers as they are. Name the module "
+            "that embeds them with embedding='...', read the saliency at a layer, for example GradCAM(layer='...'), or convert "
+            "the input to float in the dataset."
+        )

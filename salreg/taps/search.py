@@ -1,0 +1,231 @@
+"""Finding the logits of a user's step among what its modules returned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+from torchmetrics import Metric
+
+from salreg.random_state import RandomState
+from salreg.taps.layers import name_of
+from salreg.taps.loss_graph import (
+    Link,
+    below,
+    gives_probabilities,
+    link_of,
+    logits_in_loss,
+    node_of,
+    target_of,
+    uses_parameters_after,
+)
+from salreg.taps.nested import tensors_in
+from salreg.taps.options import Options
+
+REMEDY = (
+    "Name the module whose output is the logits with forward_module='...' (a name from named_modules(), or '' for the "
+    "LightningModule itself)."
+)
+
+
+_NO_TAP = (
+    "The step has no floating point input to explain, and no nn.Embedding received its token numbers as they are. Name the "
+    "module that embeds them with embedding='...', or convert the input to float in the dataset (image / 255)."
+)
+
+
+@dataclass
+class Call:
+    """One outermost call of a module during a step.
+
+    Attributes:
+        module: What was called.
+        turn: How often it had been called before in this step.
+        arguments: Its ``(args, kwargs)``, where the batch's own tensor was among them as it was; otherwise None.
+        outputs: The floating point tensors that it returned.
+        output: All that it returned.
+        draws: The random state before it, where that may be needed again.
+        is_random: Whether it drew random numbers, where that was looked at.
+    """
+
+    module: nn.Module
+    turn: int
+    arguments: tuple[Any, Any] | None
+    outputs: list[Tensor]
+    output: Any
+    draws: RandomState | None = None
+    is_random: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the logits of a step come from, so that the next step need not be searched.
+
+    Attributes:
+        modules: The modules that return them, each with the turn of its call and the position among its tensors; none
+            where only the loss knows them.
+        link: How the loss reads them; None where that is not known.
+        probabilities: Whether they are probabilities, and the logarithm is to be taken back.
+        target: The targets that the loss compares them with, where it says.
+    """
+
+    modules: tuple[tuple[nn.Module, int, int], ...]
+    link: Link | None = None
+    probabilities: bool = False
+    target: Tensor | None = None
+
+
+def search(
+    calls: Sequence[Call], taps: Sequence[Tensor], loss: Tensor | None, size: int, model: nn.Module, options: Options
+) -> Found:
+    """Where the logits of a step come from.
+
+    Args:
+        calls: The calls that it made, in their order.
+        taps: What the logits depend on; empty where nothing was tapped, and the loss alone tells.
+        loss: What the step returned, where it did.
+        size: How many samples the batch has.
+        model: That the step belongs to.
+        options: How the step was observed.
+
+    Raises:
+        RuntimeError: They cannot be told, with the reason and the remedy.
+    """
+    loss = loss if loss is not None and loss.requires_grad else None
+    if not taps and (loss is None or options.tap_input):
+        raise RuntimeError(_NO_TAP)
+    ends = {node_of(tap) for tap in taps}
+    outputs = [(call, position, tensor) for call in calls for position, tensor in enumerate(call.outputs)]
+    reached = [one for one in outputs if ends & below(one[2])] if taps else [one for one in outputs if one[2].requires_grad]
+    trained = reached if loss is None else [one for one in reached if node_of(one[2]) in below(loss)]
+    if reached and not trained:
+        raise RuntimeError(
+            f"The training loss does not depend on what {name_of(model, reached[-1][0].module)!r} returned for the batch, so "
+            f"that another forward pass trains the model. {REMEDY}"
+        )
+    fitting = [one for one in trained if _may_be_logits(one, size)]
+    last = _last(fitting)
+    if len(last) > 1 and options.forward_module is None:
+        last = _one_module(last, model)
+    if loss is not None and (not last or uses_parameters_after(loss, last[0][2])):
+        logits = logits_in_loss(loss, ends)
+        if logits is not None:
+            return Found((), _link_of_raw(logits), target=target_of(loss, logits))
+    if not last:
+        raise RuntimeError(_unreached(calls, bool(ends & below(loss)) if loss is not None else False, model))
+    first = last[0][2]
+    link = None if loss is None else link_of(loss, first)
+    return Found(
+        tuple((call.module, call.turn, position) for call, position, _ in last),
+        link,
+        gives_probabilities(first) and link != "regression",
+        None if loss is None else target_of(loss, first),
+    )
+
+
+def known_logits(found: Found | None, calls: Sequence[Call]) -> Tensor | None:
+    """What the modules returned that are known to give the logits, and their mean where there are several; None until all of
+    them were called."""
+    if found is None or not found.modules:
+        return None
+    made = {(id(call.module), call.turn): call for call in calls}
+    outputs = []
+    for module, turn, position in found.modules:
+        call = made.get((id(module), turn))
+        if call is None or position >= len(call.outputs):
+            return None
+        outputs.append(call.outputs[position])
+    logits = outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(0)
+    return from_probabilities(logits) if found.probabilities else logits
+
+
+def logits_of(found: Found, calls: Sequence[Call], taps: Sequence[Tensor], loss: Tensor | None) -> Tensor:
+    """The logits that a search has just found."""
+    logits = known_logits(found, calls)
+    if logits is None:
+        assert loss is not None
+        logits = logits_in_loss(loss, [node_of(tap) for tap in taps])
+        assert logits is not None
+    return logits
+
+
+def from_probabilities(output: Tensor) -> Tensor:
+    """Logits whose softmax, or sigmoid where there is one number a sample or the classes are labels, is the output."""
+    smallest = torch.finfo(output.dtype).tiny
+    logs = output.clamp(min=smallest).log()
+    exclusive = output.ndim > 1 and output.shape[1] > 1 and bool(((output.sum(1) - 1).abs() < 1e-2).all())
+    return logs if exclusive else logs - (1 - output).clamp(min=torch.finfo(output.dtype).eps).log()
+
+
+def _link_of_raw(logits: Tensor) -> Link | None:
+    """How a loss reads logits that it alone knows."""
+    return "softmax" if "LogSoftmax" in node_of(logits).name() else None
+
+
+def _may_be_logits(one: tuple[Call, int, Tensor], size: int) -> bool:
+    """A loss or a metric is none, nor is what does not go by samples."""
+    call, _, tensor = one
+    if isinstance(call.module, nn.modules.loss._Loss | Metric):
+        return False
+    return tensor.ndim > 0 and len(tensor) > 0 and len(tensor) % size == 0
+
+
+def _last(outputs: list[tuple[Call, int, Tensor]]) -> list[tuple[Call, int, Tensor]]:
+    """Those of which nothing else in the list was made."""
+    under: dict[int, set[Node]] = {index: below(tensor) for index, (_, _, tensor) in enumerate(outputs)}
+    return [
+        one
+        for index, one in enumerate(outputs)
+        if not any(
+            node_of(one[2]) in nodes and node_of(outputs[other][2]) is not node_of(one[2])
+            for other, nodes in under.items()
+            if other != index
+        )
+    ]
+
+
+def _one_module(outputs: list[tuple[Call, int, Tensor]], model: nn.Module) -> list[tuple[Call, int, Tensor]]:
+    """The logits among several outputs: all of one module called several times, or the only one called ``logits``.
+
+    Raises:
+        RuntimeError: There are several candidates.
+    """
+    if len({(id(call.module), tensor.shape) for call, _, tensor in outputs}) == 1 and len({o[1] for o in outputs}) == 1:
+        return outputs
+    called = [one for one in outputs if _logits_of(one[0].output) is one[2]]
+    if called and len({id(call.module) for call, _, _ in outputs}) == 1:
+        return called
+    names = {f"{name_of(model, call.module)!r} {tuple(tensor.shape)}" for call, _, tensor in outputs}
+    raise RuntimeError(f"{len(outputs)} candidates for the logits: {', '.join(sorted(names))}. {REMEDY}")
+
+
+def _logits_of(output: Any) -> Tensor | None:
+    held = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    return held if isinstance(held, Tensor) else None
+
+
+def _unreached(calls: Sequence[Call], by_loss: bool, model: nn.Module) -> str:
+    if not calls:
+        return f"The step called no module with gradients enabled, so that the forward pass could not be found. {REMEDY}"
+    called = ", ".join(dict.fromkeys(repr(name_of(model, call.module)) for call in calls))
+    if by_loss:
+        return f"The loss depends on the batch's input, but no output of {called} goes by its samples. {REMEDY}"
+    return (
+        f"The batch's input does not reach the output of {called} with a gradient: it went through integers, .numpy(), "
+        "detach() or a transform under torch.no_grad() and came out with other values, so that the marks may lie elsewhere by "
+        "now. Do this in the dataset (salreg.data.Augmented moves the marks with the images), or keep it differentiable."
+    )
+
+
+def find_logits(output: Any) -> Tensor:
+    """The logits in a module's output: the tensor itself, ``.logits``, ``["logits"]``, or a tuple's only float tensor."""
+    named = _logits_of(output)
+    tensors = [tensor for tensor in tensors_in(output if named is None else named) if tensor.is_floating_point()]
+    if len(tensors) != 1:
+        raise ValueError(
+            f"{len(tensors)} candidates for the logits in the output ({type(output).__name__}); return them as a tensor, "
+            "as an attribute or a dict entry called 'logits', or name the module that gives them with forward_module='...'."
+        )
+    return tensors[0]

@@ -1,0 +1,132 @@
+"""Watching a user's whole step: from the batch's own tensors to the logits, whatever lies between them."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from salreg.random_state import RandomState
+from salreg.taps.loss_graph import below, node_of
+from salreg.taps.nested import tensors_in
+from salreg.taps.observer import Observer
+from salreg.taps.options import Options
+from salreg.taps.search import Call, Found, find_logits, known_logits, logits_of, search
+
+
+class Reached(BaseException):
+    """The logits of a step are there, so that the rest of it need not run. No ``except Exception`` of a user stops it."""
+
+
+class _Open(NamedTuple):
+    """A call that has begun."""
+
+    module: nn.Module
+    turn: int
+    arguments: tuple[Any, Any] | None
+    draws: RandomState | None
+
+
+class StepObserver(Observer):
+    """Sees a user's step. The logits are what its modules returned last, of what depends on the batch's input.
+
+    Args:
+        model: The module whose step it is.
+        options: How to observe.
+        found: Where the logits come from, once that is known.
+    """
+
+    _sees_failed_calls = True  # or the outermost calls could not be told from the others any more
+
+    def __init__(self, model: nn.Module, options: Options, found: Found | None = None) -> None:
+        super().__init__(model, options)
+        self.recording.found = found
+        self._calls: list[Call] = []
+        self._open: list[_Open | None] = []
+        self._turns: Counter[int] = Counter()
+        self._stops = False
+
+    def run(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Make the step once more, as far as to its logits."""
+        args, kwargs = self.enter(call, args, kwargs)
+        self._stops, output = True, None
+        try:
+            output = call(*args, **kwargs)
+        except Reached:
+            pass
+        self.settle(output if isinstance(output, Tensor) else None)
+
+    def settle(self, loss: Tensor | None) -> None:
+        """Take the logits of the step that has run.
+
+        Args:
+            loss: What it returned, where that is a loss.
+
+        Raises:
+            RuntimeError: They cannot be told; ``recording.problem`` says why, too.
+        """
+        recording, taps = self.recording, self._taps()
+        logits = known_logits(recording.found, self._calls)
+        if logits is None:
+            try:
+                recording.found = search(self._calls, taps, loss, self._tap.size, self._model, self._options)
+            except RuntimeError as error:
+                recording.problem = str(error)
+                raise
+            logits = logits_of(recording.found, self._calls, taps, loss)
+        last = self._last_call()
+        self._take(logits, None if last is None else last.output)
+        if last is not None and last.arguments is not None and _is_output(logits, last.output):
+            recording.call, (recording.args, recording.kwargs) = last.module, last.arguments
+            recording.draws, recording.is_random = last.draws, last.is_random
+
+    def concerns(self, loss: Tensor) -> bool:
+        """Whether a loss depends on the batch's input, as far as that is seen."""
+        taps, logits = self._taps(), known_logits(self.recording.found, self._calls)
+        ends = {node_of(one) for one in (taps or ([] if logits is None else [logits]))}
+        return bool(ends & below(loss))
+
+    def _taps(self) -> list[Tensor]:
+        """What the logits depend on: the input, or where that is no tap the layers."""
+        return self._tap.leaves or list(self.recording.activations.values())
+
+    def _last_call(self) -> Call | None:
+        """The last call that gave logits."""
+        modules = () if self.recording.found is None else self.recording.found.modules
+        given = {(id(module), turn) for module, turn, _ in modules}
+        return next((call for call in reversed(self._calls) if (id(call.module), call.turn) in given), None)
+
+    def _hooked(self, seen: Sequence[nn.Module]) -> list[nn.Module]:
+        return list(seen)
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        named, outermost = self._options.forward_module, not self._open
+        arguments = (args, kwargs)
+        if outermost and not self._is_past():
+            self._tap.note_masks(kwargs)
+            arguments = self._tap.reconnected(arguments)
+        opened = None
+        if module is named if named is not None else outermost:
+            draws = RandomState(self._model) if self._options.late_terms else None
+            opened = _Open(module, self._turns[id(module)], self._tap.as_given(arguments), draws)
+            self._turns[id(module)] += 1
+        self._open.append(opened)
+        return arguments
+
+    def _after(self, module: nn.Module, args: Any, output: Any) -> None:
+        opened = self._open.pop() if self._open else None
+        if opened is None or self._is_past():
+            return
+        outputs = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
+        moved = opened.draws is not None and opened.draws.has_moved()
+        self._calls.append(Call(opened.module, opened.turn, opened.arguments, outputs, output, opened.draws, moved))
+        if self._stops and known_logits(self.recording.found, self._calls) is not None:
+            self._stops = False  # the modules around this one return, too
+            raise Reached
+
+
+def _is_output(logits: Tensor, output: Any) -> bool:
+    try:
+        return find_logits(output) is logits
+    except ValueError:
+        return False
