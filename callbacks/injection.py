@@ -107,7 +107,7 @@ class Injection:
         if found is None:
             self.reading = self.reading or Reading()
             return
-        if recording.is_tapped:
+        if recording.options.tap_input:
             self.replay("training_step").learn(found)
             names = {id(one): name for name, one in self.module.named_modules()}
             self.called = names.get(id(recording.module)) if self.called is None else self.called

@@ -5,43 +5,46 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 
-#: What a module's attributes are set back to; the rest is other objects' business.
-_PLAIN = (bool, int, float, str, type(None), torch.Tensor)
+from salreg.callbacks.replacements import Replacement
+
+_INTERNAL = ("_parameters", "_buffers", "_modules")
+_SILENCED = ("log", "log_dict", "manual_backward", "print", "optimizers")
 
 
 @contextmanager
 def muted(module: pl.LightningModule) -> Iterator[None]:
-    """Inside, the module logs nothing, no optimizer of its own moves, and it keeps no gradient; its numbers, lists and
-    dictionaries are as before afterwards.
-
-    Raises:
-        RuntimeError: Its parameters were changed; those of the first time are put back.
-    """
+    """Inside, the module is its user's own again, but logs nothing, moves no optimizer and keeps no gradient; afterwards its
+    attributes, and the lists and dictionaries among them, are as before."""
     attributes = vars(module)
-    numbers = {name: value for name, value in attributes.items() if isinstance(value, _PLAIN)}
-    held = [(value, value.copy()) for name, value in attributes.items() if name[0] != "_" and type(value) in (list, dict)]
-    silenced = ("log", "log_dict", "manual_backward", "print", "optimizers")
-    own = {name: attributes[name] for name in silenced if name in attributes}
+    before = {name: value for name, value in attributes.items() if name not in _INTERNAL}
+    contents = _contents({name: value for name, value in before.items() if name[0] != "_"})
     grads = [] if module.automatic_optimization else [(one, one.grad) for one in module.parameters()]
     for parameter, _ in grads:
         parameter.grad = None
     still = _still(module)
-    attributes.update(dict.fromkeys(silenced, _nothing), optimizers=lambda *_, **__: still)
+    for value in before.values():
+        if isinstance(value, Replacement):  # one step may call another
+            value.put_back()
+    attributes.update({name: _nothing for name in _SILENCED}, optimizers=lambda *_, **__: still)
     try:
         yield
     finally:
-        for name in silenced:
-            attributes.pop(name, None)
-        for name in [name for name, value in attributes.items() if isinstance(value, _PLAIN) and name not in numbers]:
+        for name in [name for name in attributes if name not in before and name not in _INTERNAL]:
             del attributes[name]
-        attributes.update(numbers | own)
-        for container, content in held:
+        attributes.update(before)
+        for container, content in contents:
             container.clear()
             container.update(content) if isinstance(container, dict) else container.extend(content)
         for parameter, grad in grads:
             parameter.grad = grad
+
+
+def _contents(container: Any) -> list[tuple[Any, Any]]:
+    """The lists and dictionaries in a container, with what they hold."""
+    values = container.values() if isinstance(container, dict) else container
+    inner = [value for value in values if type(value) in (list, dict)]
+    return [(value, value.copy()) for value in inner] + [pair for value in inner for pair in _contents(value)]
 
 
 def _nothing(*_: Any, **__: Any) -> None:

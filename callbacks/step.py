@@ -82,8 +82,8 @@ class Step(Replacement):
 
     def _observed(self, run: Callable[[Any], Any], plans: list[Plan], batch: AnnotatedBatch) -> Any:
         module, replay = self.owner, self.injection.replay("training_step")
-        # Before it is known where the logits come from, only a tap can tell.
-        taps = replay.found is None or any(plan.taps for plan in plans)
+        taps = any(plan.taps for plan in plans)
+        searching = not taps and replay.found is None  # where the logits come from only a tap can tell
         exact = any(plan.exact for plan in plans)
         # Nothing is seen of a step that is compiled itself.
         eager = (taps and exact) or module._compiler_ctx is not None
@@ -93,7 +93,8 @@ class Step(Replacement):
                 stack.enter_context(twice_differentiable(module, compiled=together is not None))
             options = replay.options(
                 dict.fromkeys(layer for plan in plans for layer in plan.layers),
-                tap_input=taps,
+                tap_input=taps or searching,
+                searching=searching,
                 inputs=self.injection.explained(batch),
                 in_training=True,
                 late_terms=any(plan.late_terms for plan in plans),

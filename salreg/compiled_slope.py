@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from salreg import scores
 from salreg.differentiation import gradient, reusable_graphs
-from salreg.taps import find_logits, replace_tensor
+from salreg.taps import find_logits
 
 # Differentiating inside the graph, recurrent layers, DDP without cuts of its own, and noticing hooks that come or go.
 _ONE_GRAPH = {"trace_autograd_ops": True, "allow_rnn": True, "optimize_ddp": False, "skip_nnmodule_hook_guards": False}
@@ -90,8 +90,17 @@ class CompiledSlope:
 
 
 def _call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], tap: Tensor) -> Any:
-    args, kwargs = replace_tensor((args, kwargs), tap, tap.clone())  # what the module overwrites is not the tap
+    args, kwargs = _exchanged((args, kwargs), tap, tap.clone())  # what the module overwrites is not the tap
     return getattr(module, "_orig_mod", module)._call_impl(*args, **kwargs)
+
+
+def _exchanged(arguments: Any, old: Tensor, new: Tensor) -> Any:
+    """Arguments with one tensor for another, in a way that can be compiled."""
+    if isinstance(arguments, dict):
+        return {key: _exchanged(value, old, new) for key, value in arguments.items()}
+    if type(arguments) in (tuple, list):
+        return type(arguments)(_exchanged(value, old, new) for value in arguments)
+    return new if arguments is old else arguments
 
 
 def _what_broke(error: Exception) -> str:

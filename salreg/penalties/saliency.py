@@ -287,6 +287,8 @@ class SaliencyPenalty(Penalty):
         if self._settled is not None:
             self.compiled.give_up(f"the gradient is taken by {self.way}")
         elif not recording.is_one_call:
-            self.compiled.give_up("the network reads token numbers, lies in a plain list, or another module returns the logits")
+            self.compiled.give_up(
+                "no named module of the model receives the batch's floating point input as it is and returns the logits"
+            )
         else:
             self.way += ", compiled as one graph with the forward pass from the next step on (compiling takes up to minutes)"

@@ -72,7 +72,7 @@ def _again(
     options = replace(
         recording.options,
         tap_input=tap,
-        at_entry=False,
+        searching=False,
         replaced=inputs if of_tokens else None,
         inputs=explained,
         shift=shift or {},
@@ -94,7 +94,8 @@ def _again(
 
 def _observer(recording: Recording, options: Options) -> Observer:
     if isinstance(recording.call, nn.Module):
-        return Observer(recording.model, replace(options, forward_module=None if recording.found else options.forward_module))
+        named = None if recording.found else options.forward_module
+        return Observer(recording.model, replace(options, forward_module=named, at_entry=False))
     return StepObserver(recording.model, options, recording.found)
 
 

@@ -26,7 +26,8 @@ class InputTap:
         self._recording = recording
         self._options = recording.options
         self._replaced = recording.options.replaced
-        self._put: dict[int, tuple[Tensor, Tensor]] = {}  # by the id of what the call gets: the leaf, and the caller's tensor
+        self._numbers: list[Tensor] = []
+        self._put: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # by its id what the call gets, the leaf, the caller's tensor
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -44,7 +45,7 @@ class InputTap:
         explained = [*wanted, *candidates, *numbers, *every]
         self.size = len(explained[0]) if explained else 0
         if numbers and (wanted or not candidates or "input_ids" in named):
-            self._recording.tokens = TokenTap(numbers, named)
+            self._recording.tokens, self._numbers = TokenTap(numbers, named), numbers
             candidates = candidates if wanted else []
         new = {id(given): self._tapped(given, named) for given in (candidates if wanted else candidates[:1])}
         changed: tuple[Any, Any] = replace_tensors((args, kwargs), new)
@@ -72,16 +73,19 @@ class InputTap:
         new = {}
         for tensor in tensors_in(arguments):
             if tensor.is_floating_point() and not tensor.requires_grad:
-                leaf = next((leaf for leaf, given in self._put.values() if _same_values(tensor, given)), None)
-                if leaf is not None:
-                    new[id(tensor)] = leaf.clone().to(tensor.dtype)
+                same = next((one for one in self._put.values() if _same_values(tensor, one[2])), None)
+                if same is not None:
+                    new[id(tensor)] = put = same[1].clone().to(tensor.dtype)
+                    self._put[id(put)] = (put, *same[1:])
         changed: tuple[Any, Any] = replace_tensors(arguments, new)
         return changed
 
     def as_given(self, arguments: tuple[Any, Any]) -> tuple[Any, Any] | None:
-        """A module's arguments with the caller's tensors in place of taps; None where it received no tap as it was put."""
-        given = {id(tensor): self._put[id(tensor)][1] for tensor in tensors_in(arguments) if id(tensor) in self._put}
-        return replace_tensors(arguments, given) if given else None
+        """A module's arguments with the caller's tensors in place of taps; None where it received no input as it is."""
+        every = tensors_in(arguments)
+        given = {id(tensor): self._put[id(tensor)][2] for tensor in every if id(tensor) in self._put}
+        has_numbers = any(tensor is one for tensor in every for one in self._numbers)
+        return replace_tensors(arguments, given) if given or has_numbers else None
 
     def _tapped(self, given: Tensor, named: Mapping[str, Any]) -> Tensor:
         recording = self._recording
@@ -98,7 +102,7 @@ class InputTap:
         recording.taps_of[id(given)] = (given, leaf, None)
         # A clone, so that an in-place operation of the model finds no leaf and spoils no tap.
         put = leaf if self._options.with_slope else leaf.clone()
-        self._put[id(put)] = (leaf, given)
+        self._put[id(put)] = (put, leaf, given)
         return given if self._options.at_entry else put
 
     def _tapped_tokens(self, embedded: Tensor) -> Tensor:

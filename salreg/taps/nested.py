@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
@@ -94,7 +95,7 @@ def _parts(collection: Any) -> list[tuple[Any, Any]]:
 
 
 def _rebuilt(collection: Any, changed: dict[Any, Any]) -> Any:
-    if type(collection) is dict:
+    if type(collection) is dict or isinstance(collection, MappingProxyType):
         return changed
     if hasattr(collection, "_make"):  # a named tuple
         return collection._make(changed.values())

@@ -22,6 +22,7 @@ class Options:
             the step finds.
         embedding: The module that embeds token numbers, where it is not the ``nn.Embedding`` that receives them as they are.
         tap_input: Whether the input becomes a tap. False observes without touching anything.
+        searching: Whether the input becomes a tap only so that the logits can be found.
         at_entry: Whether a step's input becomes a tap where a module receives it, and not before, because code ahead of the
             module fails on tensors that require grad.
         replaced: Embedded tokens ``(B, E, T)`` to stand for those of the call.
@@ -40,6 +41,7 @@ class Options:
     forward_module: nn.Module | None = None
     embedding: nn.Module | None = None
     tap_input: bool = True
+    searching: bool = False
     at_entry: bool = False
     replaced: Tensor | None = None
     inputs: Sequence[Tensor] = ()

@@ -74,8 +74,8 @@ class Recording:
 
     @property
     def is_tapped(self) -> bool:
-        """Whether the input is a tap."""
-        return self.options.tap_input
+        """Whether the input is a tap that was asked for."""
+        return self.options.tap_input and not self.options.searching
 
     @property
     def is_one_call(self) -> bool:

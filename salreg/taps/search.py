@@ -31,7 +31,7 @@ REMEDY = (
 
 
 _NO_TAP = (
-    "The step has no floating point input to explain, and no nn.Embedding received its token numbers as they are. Name the "
+    "The step has no floating point input to explain, and no nn.Embedding received these numbers as they are. Name the "
     "module that embeds them with embedding='...', or convert the input to float in the dataset (image / 255)."
 )
 

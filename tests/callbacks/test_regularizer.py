@@ -419,7 +419,7 @@ def test_numbers_that_nothing_embeds_need_another_tap():
 
     x = torch.randint(0, 5, (8, 8))
     data = AnnotatedDataset(TensorDataset(x, torch.zeros(8, dtype=torch.long)), -torch.ones(8, 8, dtype=torch.int8))
-    with pytest.raises(RuntimeError, match="no nn.Embedding received its token numbers"):
+    with pytest.raises(RuntimeError, match="no nn.Embedding received these numbers"):
         fit(fresh(Tokens), regularizer(), data=loader(data))
 
 
