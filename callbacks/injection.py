@@ -5,9 +5,11 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import pytorch_lightning as pl
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from salreg.callbacks.base import Callback
+from salreg.callbacks.introduction import introduction
 from salreg.callbacks.overriding import overrides
 from salreg.callbacks.plan import Regularizer
 from salreg.callbacks.reading import Reading
@@ -39,6 +41,7 @@ class Injection:
         self.called: str | None = None
         self.forward_module: str | None = None
         self.embedding: str | None = None
+        self._introduced = False
         self._replays: dict[str, Replay] = {}
         trainer = module._trainer
         data = getattr(trainer, "datamodule", None)
@@ -66,6 +69,7 @@ class Injection:
             self._replays[step] = Replay(self.module, step)
         replay = self._replays[step]
         replay.forward_module, replay.embedding = self.forward_module, self.embedding
+        replay.link = None if self.reading is None else self.reading.link
         return replay
 
     @property
@@ -113,6 +117,9 @@ class Injection:
             self.called = names.get(id(recording.module)) if self.called is None else self.called
         if self.reading is None or not self.reading.is_complete:
             self.reading = Reading.of(found, batch)
+            if recording.logits is not None and not self._introduced:
+                self._introduced = True
+                rank_zero_info(f"salreg: {introduction(self.reading, found, recording, batch)}.")
 
 
 _injections: "WeakKeyDictionary[pl.LightningModule, Injection]" = WeakKeyDictionary()

@@ -62,6 +62,7 @@ class SaliencyMetrics(Callback):
             depends on them, which takes 12 more forward passes.
         input: Of several annotated inputs, the name of the one that is measured; by default the first.
         forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
+        name: Part of the keys, ``<stage>/<name>/...``; give each a name of its own where a Trainer has several.
 
     Example:
         >>> trainer = pl.Trainer(callbacks=[SaliencyMetrics(max_batches=4)], logger=False)
@@ -80,6 +81,7 @@ class SaliencyMetrics(Callback):
         forward_module: str | None = None,
         embedding: str | None = None,
         target: Target = None,
+        name: str = "",
     ) -> None:
         if chunk_size < 1:
             raise ValueError(f"chunk_size is at least 1, not {chunk_size}.")
@@ -91,6 +93,7 @@ class SaliencyMetrics(Callback):
         self.forward_module = forward_module
         self.embedding = embedding
         self.target = target
+        self.name = name
         self._spurious, self._relevant = SpuriousSaliency(), RelevantSaliency()
         self._worst = None if group is None else WorstGroupAccuracy(groups)
         self._behaviour = Behaviour()
@@ -101,6 +104,10 @@ class SaliencyMetrics(Callback):
         self._f1 = RationaleF1()
         self._metrics |= {"rationale_f1": self._f1, **self._rationale} if rationale else {}
         self._gave_up = False
+
+    @property
+    def state_key(self) -> str:
+        return self._generate_state_key(name=self.name)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
@@ -202,12 +209,13 @@ class SaliencyMetrics(Callback):
         measured = sum_over_ranks(torch.tensor(float(self._spurious.update_count), device=module.device))
         if trainer.sanity_checking or not measured:
             return
+        prefix = f"{stage}/{self.name}" if self.name else stage
         for name, metric in self._metrics.items():
-            value = metric.compute()
-            if value.isfinite():
-                module.log(f"{stage}/{name}", value, batch_size=1)
+            value, undefined = metric.compute(), sum_over_ranks(getattr(metric, "undefined", torch.zeros(1)).to(module.device))
+            if value.isfinite() or undefined.any():  # NaN where there were samples, and no map of them was defined
+                module.log(f"{prefix}/{name}", value, batch_size=1)
         for name, value in self._behaviour.compute().items():
-            module.log(f"{stage}/{name}", value, batch_size=1)
+            module.log(f"{prefix}/{name}", value, batch_size=1)
         undefined = sum_over_ranks(self._spurious.undefined + self._relevant.undefined)
         if undefined:
-            module.log(f"{stage}/undefined_maps", undefined, batch_size=1)
+            module.log(f"{prefix}/undefined_maps", undefined, batch_size=1)

@@ -26,7 +26,7 @@ def muted(module: pl.LightningModule) -> Iterator[None]:
     for value in before.values():
         if isinstance(value, Replacement):  # one step may call another
             value.put_back()
-    attributes.update({name: _nothing for name in _SILENCED}, optimizers=lambda *_, **__: still)
+    attributes.update(dict.fromkeys(_SILENCED, _nothing), optimizers=lambda *_, **__: still)
     try:
         yield
     finally:

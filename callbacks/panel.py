@@ -25,7 +25,8 @@ def choose_panel(
     """A panel of at most ``size`` samples: annotated ones first, spread over the classes.
 
     Taken from the validation data where they are annotated, otherwise from the training data, and passed through the
-    module's batch hooks. None if neither comes from an ``AnnotatedDataset``. And the step of the module that takes such batches.
+    module's batch hooks. None if neither comes from an ``AnnotatedDataset``. And the step of the module that takes such
+    batches.
 
     Args:
         trainer: Holds the data.

@@ -24,7 +24,7 @@ from salreg.callbacks.regularised_input import RegularisedInput
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, by_name, input_named
 from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
-from salreg.distributed import sum_over_ranks
+from salreg.distributed import sum_over_ranks, world_size
 from salreg.interventions import Intervention
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
@@ -137,9 +137,10 @@ class SaliencyRegularizer(Callback):
         if preset is not None and (attribution, loss) != ("input_gradient", "rrr"):
             raise ValueError("A preset brings its own attribution and loss: give preset=... or attribution=... and loss=...")
         self.penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
-        if isinstance(self.penalty, SaliencyPenalty):
-            self.penalty.differentiate(differentiation, max_rows, compile)
-        elif (differentiation, max_rows, compile) != ("auto", None, False):
+        of_differentiation = (differentiation, max_rows, compile)
+        if isinstance(self.penalty, SaliencyPenalty) and of_differentiation != ("auto", None, False):
+            self.penalty.differentiate(*of_differentiation)
+        elif of_differentiation != ("auto", None, False):
             raise ValueError(
                 f"differentiation, max_rows and compile are for penalties made of a saliency map, not for {self.penalty}."
             )
@@ -152,9 +153,18 @@ class SaliencyRegularizer(Callback):
         self.target = target
         self.name = name
         self._while_fitting = ExitStack()
+        self._fresh = self.penalty, self.intervention
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Forget what an earlier training has taught."""
+        self.penalty, self.intervention = self._fresh
+        self._fresh = deepcopy(self._fresh)
+        self._has_ended = False
         self._steps = 0
         self._of_input: dict[str | None, RegularisedInput] = {None: RegularisedInput(self.penalty, self.intervention)}
-        self._map_watch = MapWatch(self.penalty, target, input) if isinstance(self.penalty, SaliencyPenalty) else None
+        watched = self.penalty if isinstance(self.penalty, SaliencyPenalty) else None
+        self._map_watch = None if watched is None else MapWatch(watched, self.target, self.input)
         self._counts = {"unannotated_batches": 0, "undefined_maps": 0, "skipped_penalties": 0}
 
     # What Lightning calls
@@ -169,6 +179,8 @@ class SaliencyRegularizer(Callback):
                 f"SaliencyRegularizer does not support {type(trainer.strategy).__name__}: sharded parameters are gone when "
                 "the saliency is differentiated a second time. Use ModelParallelStrategy (FSDP2), DDP or one device."
             )
+        if stage == "fit" and self._has_ended:
+            self._start_anew()
         self._injection = attach(
             pl_module, self, forward_module=self.forward_module, embedding=self.embedding, regularizer=self
         )
@@ -202,6 +214,9 @@ class SaliencyRegularizer(Callback):
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if self.intervenes and not self.weight and self._map_watch is not None and batch_idx % every == 0:
             self._log(pl_module, self.input, self._map_watch.measure(trainer, pl_module, self._injection, batch))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._has_ended = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for one in self._of_input.values():
@@ -314,7 +329,7 @@ class SaliencyRegularizer(Callback):
             rank_zero_info(f"salreg: the penalty is differentiated by {of_input.penalty.way}.")
             of_input.told = True
         weight = self._current_weight()
-        log({"penalty": penalty.value.detach(), "weight": weight}, prog_bar=True)
+        log({"penalty": _over_ranks(penalty.value.detach()), "weight": weight}, prog_bar=True)
         if not penalty.scored and not penalty.undefined and not is_annotated(penalty.annotation).any():
             log(self._counted("unannotated_batches"))
             return loss
@@ -372,6 +387,11 @@ def _intervention(given: bool | Intervention | dict[str, Any]) -> Intervention |
     if not isinstance(given, bool):
         raise TypeError(f"intervene is True, False, an Intervention or its arguments by name, not {given!r}.")
     return Intervention() if given else None
+
+
+def _over_ranks(penalty: Tensor) -> Tensor:
+    """The mean over the processes, each of which has its share of the sum."""
+    return sum_over_ranks(penalty.clone()) / world_size()
 
 
 def _mean_spurious(saliency: Tensor, annotation: Tensor) -> Tensor | None:

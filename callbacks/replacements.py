@@ -1,17 +1,22 @@
 """What is replaced on a module, a DataModule or a callback while salreg callbacks are attached, and put back afterwards.
 
-The replacements are callable objects rather than closures: they pickle, and a deep copy of the module (EMA) is bound to the copy.
+The replacements are callable objects rather than closures: they pickle, and a deep copy of the module (EMA) is bound to the
+copy.
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
+import torch
 from lightning_fabric.utilities.apply_func import move_data_to_device
+from torch import Tensor
 
 from salreg.callbacks.overriding import overrides
 from salreg.data import AnnotatedBatch
+from salreg.interventions.inputs import annotated_input
 
 BATCH_HOOKS = tuple(
     f"on_{stage}_batch_{edge}" for stage in ("train", "validation", "test", "predict") for edge in ("start", "end")
@@ -72,7 +77,27 @@ class SampleTransfer(Replacement):
             marks = move_data_to_device(marks, kwargs["device"] if "device" in kwargs else args[0])
         if self.name == "on_after_batch_transfer" and overrides(self.owner, self.name):
             return replace(batch, prepare=lambda sample: self.method(sample, *args, **kwargs))
-        return AnnotatedBatch(self.method(batch.sample, *args, **kwargs), *marks, batch.prepare)
+        sample = self.method(batch.sample, *args, **kwargs)
+        if self.name == "on_before_batch_transfer" and overrides(self.owner, self.name):
+            _check_places(batch, sample, type(self.owner).__name__)
+        return AnnotatedBatch(sample, *marks, batch.prepare)
+
+
+def _check_places(batch: AnnotatedBatch, sample: Any, owner: str) -> None:
+    """Warn if the input is not what it was: the marks may lie on other pixels by now."""
+    if not isinstance(batch.annotation, Tensor) or not batch.annotation.any():
+        return
+    try:
+        before, after = (annotated_input(one, batch.annotation).tensor for one in (batch.sample, sample))
+    except ValueError:
+        return
+    if before is not after and not torch.equal(before, after):
+        warnings.warn(
+            f"{owner}.on_before_batch_transfer changes the annotated input before its marks are looked at. Where it moves "
+            "pixels, the marks lie elsewhere: move both in the dataset with salreg.data.Augmented, or do it in "
+            "on_after_batch_transfer, which salreg follows.",
+            stacklevel=2,
+        )
 
 
 def plain(value: Any) -> Any:

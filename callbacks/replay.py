@@ -14,6 +14,7 @@ from salreg.callbacks.muted import muted
 from salreg.callbacks.replacements import Replacement
 from salreg.taps import Found, Options, Recording, StepObserver, find_layer, replace_tensor
 from salreg.taps.layers import traceless
+from salreg.taps.loss_graph import Link
 
 
 class Replay:
@@ -28,6 +29,7 @@ class Replay:
         forward_module: Name of the module whose output is the logits, where the user gave one.
         embedding: Name of the module that embeds token numbers, likewise.
         at_entry: Whether code ahead of the network fails on tensors that require grad.
+        link: How the training loss reads the logits, where that is known.
     """
 
     def __init__(self, module: pl.LightningModule, name: str) -> None:
@@ -36,6 +38,7 @@ class Replay:
         self.forward_module: str | None = None
         self.embedding: str | None = None
         self.at_entry = False
+        self.link: Link | None = None
         self._is_harmless = False
 
     def __call__(self, sample: Any, prepare: Any = None) -> Any:
@@ -87,12 +90,12 @@ class Replay:
     def _observed(
         self, sample: Any, explained: Tensor, layers: Any, tapped: bool, replaced: Tensor | None, prepare: Any
     ) -> Recording:
-        options = self.options(
-            layers, tap_input=tapped, inputs=[explained], in_training=False, replaced=replaced
-        )
+        options = self.options(layers, tap_input=tapped, inputs=[explained], in_training=False, replaced=replaced)
         with traceless(self.module), StepObserver(self.module, options, self.found).watching() as observer:
             observer.run(self, (sample, prepare), {})
         self.learn(observer.recording.found)
+        if observer.recording.found is not None and self.link is not None:
+            observer.recording.found = replace(observer.recording.found, link=self.link)
         return observer.recording
 
     def learn(self, found: Found | None) -> None:
@@ -115,8 +118,8 @@ class Replay:
                     one.copy_(before)
         if moved:
             raise RuntimeError(
-                f"{type(self.module).__name__}.{self.name} changes {len(moved)} parameters before it has the logits, so that it "
-                "cannot be run again to look at other samples. Change them in on_train_batch_start or on_train_batch_end."
+                f"{type(self.module).__name__}.{self.name} changes {len(moved)} parameters before it has the logits, so that "
+                "it cannot be run again to look at other samples. Change them in on_train_batch_start or on_train_batch_end."
             )
         self._is_harmless = True
 

@@ -75,6 +75,7 @@ class SaliencySnapshots(Callback):
         sanity: Whether to check the maps at the end, which takes some ten snapshots' time.
         input: Of several annotated inputs, the name of the one that is drawn; by default the first.
         forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
+        name: Give each a name of its own, and a ``dir``, where a Trainer has several.
 
     Attributes:
         history: A ``salreg.plotting.History`` of everything that was seen.
@@ -99,6 +100,7 @@ class SaliencySnapshots(Callback):
         forward_module: str | None = None,
         embedding: str | None = None,
         target: Target = None,
+        name: str = "",
     ) -> None:
         if panel < 1 or every_n_epochs < 1:
             raise ValueError(f"panel ({panel}) and every_n_epochs ({every_n_epochs}) are at least 1.")
@@ -114,20 +116,35 @@ class SaliencySnapshots(Callback):
         self.forward_module = forward_module
         self.embedding = embedding
         self.target = target
+        self.name = name
+        self._limits = dict(alerts or {})
+        self._own_names = self.class_names, self.names
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Forget what was seen of an earlier training."""
         self.history = History()
+        self.class_names, self.names = self._own_names
         self._panel: Chunk | None = None
         self._panel_step = "validation_step"
         self._drawn: dict[str, Attribution] = {}
         self._probes: dict[str, Attribution] | None = None
         self._statistics = PanelStatistics()
-        self._alerts = Alerts(alerts or {})
+        self._alerts = Alerts(self._limits)
         self._logging = SnapshotLogging()
         self._files: SnapshotFiles | None = None
         self._epochs_drawn: list[int] = []
+        self._has_ended = False
 
     # What Lightning calls
 
+    @property
+    def state_key(self) -> str:
+        return self._generate_state_key(name=self.name)
+
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if stage == "fit" and self._has_ended:
+            self._start_anew()
         self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -172,6 +189,7 @@ class SaliencySnapshots(Callback):
         self._remember_logged(trainer, trainer.current_epoch)
         self._snapshot(trainer, pl_module, trainer.current_epoch)
         self._conclude(trainer, pl_module)
+        self._has_ended = True
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         detach(pl_module, self)

@@ -146,8 +146,8 @@ class Step(Replacement):
             vars(module).pop("manual_backward")
         if pending:
             raise RuntimeError(
-                "The step called no self.manual_backward(loss) with a loss that depends on the batch's input, so there was none "
-                "to add the penalty to. Use self.manual_backward(loss) instead of loss.backward()."
+                "The step called no self.manual_backward(loss) with a loss that depends on the batch's input, so there was "
+                "none to add the penalty to. Use self.manual_backward(loss) instead of loss.backward()."
             )
         return output
 

@@ -119,12 +119,21 @@ def resolve(score: str | Score) -> Score:
     return NAMED[score]
 
 
-def evaluate(score: Score, logits: Tensor, target: Tensor | None) -> Tensor:
+def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | None = None) -> Tensor:
     """Apply a score in at least single precision: ``(B,)``.
+
+    Args:
+        score: What is explained.
+        logits: What the network put out.
+        target: True classes, for scores that need them.
+        link: How the training loss reads the logits, where that is known. What a ``"regression"`` puts out has no
+            probabilities: it is explained itself, summed over a sample's numbers.
 
     Raises:
         ValueError: The logits are not one row per sample, or the score does not give one number per sample.
     """
+    if link == "regression":
+        return logits.reshape(len(logits), -1).sum(1, dtype=torch.promote_types(logits.dtype, torch.float32))
     values = score(logits if isinstance(score, Dense) else one_row_per_sample(logits), target)
     if values.shape != logits.shape[:1]:
         raise ValueError(

@@ -62,7 +62,7 @@ class AttentionAttribution(Attribution):
         weights = [one.float() if one.dtype in (torch.float16, torch.bfloat16) else one for one in recording.attention()]
         slopes: list[Tensor] = []
         if self.needs_slopes:
-            values = scores.evaluate(self.score, recording.require_logits(), target)
+            values = scores.evaluate(self.score, recording.require_logits(), target, recording.link)
             slopes = [gradient(values, one, create_graph=create_graph) for one in recording.attention()]
         related = self.relate(weights, slopes)
         tokens = related[:, 0] if self.read == "class_token" else related.mean(1)

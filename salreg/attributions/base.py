@@ -98,7 +98,7 @@ def slope_at(
     """The gradient of a score at a tap of a recorded forward pass."""
     if recording.slope is not None and layer is None:
         return recording.slope
-    values = scores.evaluate(score, recording.require_logits(), target)
+    values = scores.evaluate(score, recording.require_logits(), target, recording.link)
     return gradient(values, recording.activation(layer), create_graph=create_graph)
 
 

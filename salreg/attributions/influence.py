@@ -43,7 +43,7 @@ class InfluenceGradient(Attribution):
         loss = scores.evaluate(scores.task_loss, logits, target).mean()
         slopes = torch.autograd.grad(loss, recording.parameters(), create_graph=True, allow_unused=True)
         influence = torch.stack([slope.sum() for slope in slopes if slope is not None]).sum()
-        values = scores.evaluate(self.score, logits, target).sum()
+        values = scores.evaluate(self.score, logits, target, recording.link).sum()
         one, other = (
             torch.autograd.grad(value, inputs, create_graph=create_graph, retain_graph=True)[0] for value in (values, influence)
         )

@@ -52,7 +52,8 @@ def _slopes(recording: Recording, versions: Tensor, score: scores.Score, target:
 
 def _scores(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None) -> Tensor:
     again = recording.repeat(versions.flatten(0, 1))
-    return scores.evaluate(score, again.require_logits(), _tiled(target, len(versions))).view(versions.shape[:2])
+    values = scores.evaluate(score, again.require_logits(), _tiled(target, len(versions)), again.link)
+    return values.view(versions.shape[:2])
 
 
 def _tiled(target: Tensor | None, times: int) -> Tensor | None:

@@ -34,7 +34,7 @@ class _Perturbation(Attribution):
         inputs = recording.floating_input()
         fill = broadcast(self.fill, inputs)
         with nullcontext() if create_graph else torch.no_grad():
-            before = scores.evaluate(self.score, recording.require_logits(), target)
+            before = scores.evaluate(self.score, recording.require_logits(), target, recording.link)
             after = [
                 scores_at(recording, torch.where(some, fill, inputs), self.score, target)
                 for some in _split(parts.unsqueeze(1).to(inputs.device), inputs)

@@ -42,6 +42,13 @@ class AnnotatedSample:
         if self.looked_at is None:
             self.looked_at = by_name({name: _is_marked(one) for name, one in annotations_by_input(self.annotation).items()})
 
+    def __len__(self) -> int:
+        raise TypeError(
+            "Some samples of this batch are annotated and others are not, as where a ConcatDataset holds an AnnotatedDataset "
+            "beside a plain one. Give the DataLoader collate_fn=salreg.data.Collate(), or wrap the plain dataset: "
+            "AnnotatedDataset(plain, {})."
+        )
+
     @property
     def only_annotation(self) -> Tensor:
         """The annotation, of the only input that has one.
@@ -84,7 +91,7 @@ class AnnotatedBatch:
         return cls(batch, like.new_zeros((len(like), *_layout(like.shape[1:])), dtype=torch.int8))
 
     def pin_memory(self) -> "AnnotatedBatch":
-        return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation), pin_memory(self.looked_at))
+        return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation), pin_memory(self.looked_at), self.prepare)
 
     @property
     def annotated_inputs(self) -> dict[str, Tensor]:
@@ -177,7 +184,8 @@ class Collate:
     def __init__(self, collate_fn: Callable[[list[Any]], Any] = default_collate) -> None:
         self.collate_fn = collate_fn
 
-    def __call__(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
+    def __call__(self, samples: list[Any]) -> AnnotatedBatch:
+        samples = [one if isinstance(one, AnnotatedSample) else AnnotatedSample(one, _unknown(one), False) for one in samples]
         by_input = [annotations_by_input(one.annotation) for one in samples]
         stacked = {name: _stacked([one[name] for one in by_input]) for name in by_input[0]}
         looked: list[Any] = [one.looked_at for one in samples]

@@ -194,12 +194,17 @@ class SaliencyPenalty(Penalty):
         return relative_error(estimated, exact)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs: the spread of the inputs seen so far, and the attribution's random generator."""
-        return {"spread": self.spread.state_dict(), "attribution": self.attribution.state_dict()}
+        """What a checkpoint needs: the spread of the inputs seen so far, and the random generators."""
+        return {
+            "spread": self.spread.state_dict(),
+            "attribution": self.attribution.state_dict(),
+            "draws": self._draws.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.spread.load_state_dict(state["spread"])
         self.attribution.load_state_dict(state["attribution"])
+        self._draws.load_state_dict(state["draws"])
 
     def __str__(self) -> str:
         return f"{type(self.loss).__name__} of {type(self.attribution).__name__}"
@@ -218,13 +223,14 @@ class SaliencyPenalty(Penalty):
         assert isinstance(attribution, TapAttribution)
         assert recording.late is not None
         layer, activation = attribution.layer, recording.activation(attribution.layer)
-        values = scores.evaluate(attribution.score, recording.require_logits(), target)
+        values = scores.evaluate(attribution.score, recording.require_logits(), target, recording.link)
         slope = gradient(values, activation).detach().requires_grad_()
         saliency = attribution.saliency(activation, slope if self._scale is None else slope * self._scale(activation))
 
         def scores_at(shift: Tensor, rows: Tensor | None, stand_ins: dict[int, Tensor]) -> Tensor:
             logits = recording.shifted(layer, shift, rows, stand_ins)
-            return scores.evaluate(attribution.score, logits, target if rows is None or target is None else target[rows])
+            chosen = target if rows is None or target is None else target[rows]
+            return scores.evaluate(attribution.score, logits, chosen, recording.link)
 
         coupled = couples_samples(recording.model)
         together = coupled or recording.is_random

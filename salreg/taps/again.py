@@ -89,6 +89,7 @@ def _again(
         if draws is not None:
             draws.restore()
         observer.run(recording.call, args, kwargs)
+    observer.recording.found = recording.found
     return observer.recording
 
 

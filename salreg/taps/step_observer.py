@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -50,10 +51,8 @@ class StepObserver(Observer):
         """Make the step once more, as far as to its logits."""
         args, kwargs = self.enter(call, args, kwargs)
         self._stops, output = True, None
-        try:
+        with suppress(Reached):
             output = call(*args, **kwargs)
-        except Reached:
-            pass
         self.settle(output if isinstance(output, Tensor) else None)
 
     def settle(self, loss: Tensor | None) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from support import (
     Gloo,

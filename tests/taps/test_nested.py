@@ -27,8 +27,8 @@ X = torch.arange(6.0).view(3, 2)
 WORDS = ["one", "two", "three"]
 
 COLLECTIONS = [
-    (X, WORDS), [X, WORDS], {"x": X, "words": WORDS}, OrderedDict(x=X, words=WORDS), UserDict(x=X, words=WORDS), Named(X, WORDS),
-    Frozen(X, WORDS), Bag([X, WORDS]), defaultdict(list, x=X, words=WORDS), {"deep": [({"x": X}, WORDS)]},
+    (X, WORDS), [X, WORDS], {"x": X, "words": WORDS}, OrderedDict(x=X, words=WORDS), UserDict(x=X, words=WORDS),
+    Named(X, WORDS), Frozen(X, WORDS), Bag([X, WORDS]), defaultdict(list, x=X, words=WORDS), {"deep": [({"x": X}, WORDS)]},
 ]  # fmt: skip
 
 

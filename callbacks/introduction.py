@@ -1,0 +1,55 @@
+"""One line at the first step that says what salreg takes for the input, the target, the logits and the marks."""
+
+from torch import Tensor
+
+from salreg.annotations import is_annotated
+from salreg.callbacks.reading import Reading
+from salreg.data import AnnotatedBatch, annotations_by_input, input_named
+from salreg.interventions.inputs import annotated_input
+from salreg.taps import Found, Recording, name_of, place_of
+
+
+def introduction(reading: Reading, found: Found, recording: Recording, batch: AnnotatedBatch) -> str:
+    """What was taken for what in the first step.
+
+    Args:
+        reading: What the loss says.
+        found: Where the logits come from.
+        recording: The step.
+        batch: Its batch.
+
+    Returns:
+        For example ``input batch['image'] (3, 224, 224), target batch['label'] (5 classes, softmax), logits from net.head,
+        marks on 12 of 64 samples``.
+    """
+    parts = [_input(name, annotation, batch) for name, annotation in annotations_by_input(batch.annotation).items()]
+    marked = sum(is_annotated(annotation) for annotation in annotations_by_input(batch.annotation).values()) > 0
+    parts += [_target(reading, recording.require_logits()), _logits(found, recording)]
+    return ", ".join([*parts, f"marks on {int(marked.sum())} of {len(marked)} samples"])
+
+
+def _input(name: str | None, annotation: Tensor, batch: AnnotatedBatch) -> str:
+    try:
+        tensor = annotated_input(batch.sample, annotation).tensor if name is None else input_named(batch.sample, name)
+    except ValueError:
+        return "no input that the annotations fit (only a layer can be explained)"
+    return f"input batch{place_of(batch.sample, tensor) or ''} {tuple(tensor.shape[1:])}"
+
+
+def _target(reading: Reading, logits: Tensor) -> str:
+    classes = logits.shape[1] if logits.ndim > 1 and logits.shape[1] > 1 else 2
+    kind = "regression" if reading.link == "regression" else f"{classes} {'labels' if reading.link == 'sigmoid' else 'classes'}"
+    kind += f", {reading.link}" if reading.link in ("softmax", "sigmoid") else ""
+    if reading.target_place is not None:
+        return f"target {reading.target_place} ({kind})"
+    if reading.has_target:
+        return f"target made by the step itself ({kind})"
+    return f"target not told by the loss ({kind})"
+
+
+def _logits(found: Found, recording: Recording) -> str:
+    if not found.modules:
+        return "logits from the loss (no module returns them)"
+    names = list(dict.fromkeys(name_of(recording.model, module) for module, _, _ in found.modules))
+    calls = f" (the mean of {len(found.modules)} calls)" if len(found.modules) > 1 else ""
+    return f"logits from {', '.join(names)}{calls}" + (", which are probabilities" if found.probabilities else "")
