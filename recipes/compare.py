@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, cast
 
 from matplotlib.image import imread
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from salreg.callbacks.atomic_write import atomic_write
 from salreg.callbacks.snapshot_files import HISTORY, save_png
@@ -55,8 +55,9 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
     for number, (arm, seed) in enumerate(plans, start=1):
         print(f"[{number}/{len(plans)}] {arm}, seed {seed}", flush=True)
         one = deepcopy(config)
-        for key, value in {**config.arms[arm], "seed": seed}.items():
-            assign(one, str(key), value)
+        changes = cast(dict[str, Any], OmegaConf.to_container(config.arms[arm], resolve=False))
+        for key, value in {**changes, "seed": seed}.items():
+            assign(one, key, value)
         place = folder / _place(arm) / f"seed_{seed}"
         place.mkdir(parents=True)
         try:

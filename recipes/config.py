@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from salreg.callbacks.masked import masked
 from salreg.names import nearest
 
 
@@ -67,11 +68,26 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
         if not equals:
             raise ConfigError(f"{override!r} is not of the form key=value.")
         try:
-            value = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.create(f"value: {text}").value}))["value"]  # type: ignore[index, call-overload]
+            value = OmegaConf.to_container(OmegaConf.create(f"value: {text}"), resolve=False)["value"]  # type: ignore[index, call-overload]
         except Exception as error:
             raise ConfigError(f"The value of {key} cannot be read: {text!r}. Quote it as YAML wants it.") from error
         assign(config, key, value)
+    try:
+        OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     return config
+
+
+def shown(config: DictConfig) -> str:
+    """A configuration as everybody may see it: interpolations unresolved, what looks like a secret masked.
+
+    Example:
+        >>> print(shown(OmegaConf.create({"root": "${oc.env:HOME}", "api_key": "abc"})), end="")
+        root: ${oc.env:HOME}
+        api_key: '***'
+    """
+    return masked(OmegaConf.to_yaml(config))
 
 
 def assign(config: DictConfig, key: str, value: Any) -> None:

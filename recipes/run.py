@@ -20,10 +20,11 @@ import salreg
 from salreg import attributions, presets
 from salreg.attributions import Attribution
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots, TrackioLogger
+from salreg.callbacks.atomic_write import atomic_write
 from salreg.interventions import Intervention
 from salreg.names import nearest
 from salreg.penalties import Penalty, SaliencyPenalty
-from salreg.recipes.config import ConfigError
+from salreg.recipes.config import ConfigError, shown
 from salreg.recipes.experiment import Experiment
 from salreg.taps import check_layers
 
@@ -33,13 +34,13 @@ _PACKAGES = ("salreg", "torch", "pytorch-lightning", "torchmetrics")
 def run(config: DictConfig, folder: Path) -> dict[str, Any]:
     """Train, test and write everything below ``folder``.
 
-    Writes ``config.yaml`` (resolved), ``results.json``, ``report.html``, ``checkpoints/``, ``snapshots/`` and the logger's
-    files.
+    Writes ``config.yaml`` (interpolations unresolved), ``results.json``, ``report.html``, ``checkpoints/``, ``snapshots/`` and
+    the logger's files.
 
     Returns:
         What ``results.json`` holds: the ``test/...`` metrics, ``seconds`` of training, ``versions`` and ``git_commit``.
     """
-    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    _write(folder / "config.yaml", OmegaConf.to_yaml(config))
     pl.seed_everything(config.seed, workers=True, verbose=False)
     try:
         experiment = build(config)
@@ -67,7 +68,7 @@ def _train_and_test(
         "versions": {package: version(package) for package in _PACKAGES},
         "git_commit": _git_commit(),
     }
-    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    _write(folder / "results.json", json.dumps(results, indent=2) + "\n")
     return results
 
 
@@ -164,8 +165,7 @@ def _logger(config: DictConfig, folder: Path) -> Logger | bool:
     if name in (None, "none"):
         return False
     if name == "trackio":
-        settings = OmegaConf.to_container(config, resolve=True)
-        return TrackioLogger(config.logger.project, _run_name(config, folder), cast(dict[str, Any], settings))
+        return TrackioLogger(config.logger.project, _run_name(config, folder), _settings(config))
     if name == "csv":
         return CSVLogger(folder, name="logs", version="")
     if name == "tensorboard":
@@ -183,13 +183,23 @@ def _wandb(config: DictConfig, folder: Path) -> WandbLogger:
         name=_run_name(config, folder),
         save_dir=folder.resolve(),  # W&B's service keeps the working directory it was started in
         offline=config.logger.offline,
-        config=OmegaConf.to_container(config, resolve=True),
+        config=_settings(config),
     )
     try:
         _ = logger.experiment
     except wandb.errors.Error as error:
         raise ConfigError(f"W&B cannot start: {error} Run `wandb login` first, or add logger.offline=true.") from error
     return logger
+
+
+def _settings(config: DictConfig) -> dict[str, Any]:
+    """What loggers, which others may read, are told of the configuration."""
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(shown(config)), resolve=False))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, "utf-8")
 
 
 def _run_name(config: DictConfig, folder: Path) -> str:
