@@ -24,6 +24,7 @@ from salreg.callbacks.panel_statistics import PanelStatistics
 from salreg.callbacks.place_names import Names, place_names
 from salreg.callbacks.probes import default_probes
 from salreg.callbacks.regularizer import SaliencyRegularizer
+from salreg.callbacks.settings import check_snapshots
 from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
 from salreg.callbacks.snapshot_logging import SnapshotLogging
 from salreg.callbacks.targets import Target
@@ -99,8 +100,7 @@ class SaliencySnapshots(pl.Callback):
         embedding: str | None = None,
         target: Target = None,
     ) -> None:
-        if panel < 1 or every_n_epochs < 1:
-            raise ValueError(f"panel ({panel}) and every_n_epochs ({every_n_epochs}) are at least 1.")
+        check_snapshots(locals())
         self.panel_size = panel
         self.every_n_epochs = every_n_epochs
         self.attributions = None if attributions is None else [known.resolve(one) for one in attributions]

@@ -15,7 +15,7 @@ from salreg.recipes import config as configuration
 from salreg.recipes import controls, run_folder
 from salreg.recipes.compare import compare, table
 from salreg.recipes.config import ConfigError
-from salreg.recipes.run import intervention, penalty, run
+from salreg.recipes.run import callbacks, intervention, penalty, run
 from salreg.recipes.watch import server
 
 
@@ -150,6 +150,7 @@ def _validate(options: argparse.Namespace) -> None:
     config = configuration.load(options.recipe, options.overrides)
     penalty(config)
     intervention(config)
+    callbacks(config, Path(config.out))
     print(configuration.shown(config), end="")
 
 

@@ -13,8 +13,11 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from salreg import checks
 from salreg.callbacks.masked import masked
 from salreg.names import nearest
+
+_OF_TRAINER = ("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps")
 
 
 class ConfigError(ValueError):
@@ -72,11 +75,52 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
         except Exception as error:
             raise ConfigError(f"The value of {key} cannot be read: {text!r}. Quote it as YAML wants it.") from error
         assign(config, key, value)
+    check_values(config, path)
+    return config
+
+
+def check_values(config: DictConfig, path: Path | None = None) -> None:
+    """Refuse values of another kind than the recipe's own: texts for numbers, words for yes or no, less than nothing.
+
+    Raises:
+        ConfigError: Such a value, or an interpolation that leads nowhere.
+    """
     try:
-        OmegaConf.to_container(config, resolve=True)
+        values = _flat(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
-    return config
+    own = _flat(cast(dict[str, Any], OmegaConf.to_container(_original(config, path or Path("arms")))))
+    for key, value in values.items():
+        try:
+            _check_value(key, value, own.get(key))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(str(error)) from error
+
+
+def _check_value(key: str, value: Any, own: Any) -> None:
+    if key in _OF_TRAINER:
+        checks.whole(-1, or_none=True, **{key: value})
+    elif key.startswith("trainer.") or (key.startswith("saliency.") and value is None):
+        return
+    elif isinstance(own, bool):
+        checks.flag(**{key: value})
+    elif isinstance(own, int):
+        checks.whole(0, **{key: value})
+    elif isinstance(own, float):
+        checks.number(**{key: value})
+    elif isinstance(own, list):
+        checks.several("values", **{key: value})
+
+
+def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """All values but those of the arms, by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value and key != "arms":
+            found |= {f"{key}.{inner}": one for inner, one in _flat(value).items()}
+        else:
+            found[str(key)] = value
+    return found
 
 
 def shown(config: DictConfig) -> str:

@@ -15,6 +15,7 @@ import wandb
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 import salreg
 from salreg import attributions, presets
@@ -45,19 +46,24 @@ def run(config: DictConfig, folder: Path) -> dict[str, Any]:
     try:
         experiment = build(config)
         _check_layers(config, experiment.module)
-        callbacks, logger = _callbacks(config, folder, experiment.rationale), _logger(config, folder)
+        added, logger = callbacks(config, folder, experiment.rationale), _logger(config, folder)
+        trainer = _trainer(config, folder, logger, added)
     except ValueError as error:  # a name or number that some part refused
         raise ConfigError(str(error)) from error
     try:
-        return _train_and_test(config, experiment, folder, logger, callbacks)
+        return _train_and_test(config, experiment, folder, trainer)
     finally:
         _finish(logger)
 
 
-def _train_and_test(
-    config: DictConfig, experiment: Experiment, folder: Path, logger: Logger | bool, callbacks: list[pl.Callback]
-) -> dict[str, Any]:
-    trainer = pl.Trainer(**config.trainer, default_root_dir=folder, logger=logger, callbacks=callbacks)
+def _trainer(config: DictConfig, folder: Path, logger: Logger | bool, added: list[pl.Callback]) -> pl.Trainer:
+    try:
+        return pl.Trainer(**config.trainer, default_root_dir=folder, logger=logger, callbacks=added)
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise ConfigError(f"trainer: {error}") from error
+
+
+def _train_and_test(config: DictConfig, experiment: Experiment, folder: Path, trainer: pl.Trainer) -> dict[str, Any]:
     started = time.monotonic()
     trainer.fit(experiment.module, experiment.train, experiment.validation, ckpt_path=config.resume)
     seconds = time.monotonic() - started
@@ -87,7 +93,7 @@ def attribution(saliency: DictConfig) -> Attribution:
     """
     try:
         made = attributions.resolve(saliency.attribution)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"saliency.attribution: {error}") from error
     takes = inspect.signature(type(made)).parameters
     wanted = {name: value for name, value in (("layer", saliency.layer), ("score", saliency.score)) if value is not None}
@@ -106,7 +112,7 @@ def penalty(config: DictConfig) -> Penalty:
         if config.preset.name is None:
             return SaliencyPenalty(attribution(config.saliency), config.saliency.loss)
         return presets.resolve({key: value for key, value in config.preset.items() if value is not None})
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
 
 
@@ -141,7 +147,19 @@ def _check_layers(config: DictConfig, module: pl.LightningModule) -> None:
     check_layers(module, [*penalty(config).layers, *attribution(config.saliency).layers])
 
 
-def _callbacks(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Callback]:
+def callbacks(config: DictConfig, folder: Path, rationale: bool = False) -> list[pl.Callback]:
+    """What a configuration adds to the Trainer.
+
+    Raises:
+        ConfigError: A setting that one of them refuses.
+    """
+    try:
+        return _made(config, folder, rationale)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _made(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Callback]:
     regularizer = SaliencyRegularizer(
         preset=penalty(config),
         intervene=intervention(config) or False,
