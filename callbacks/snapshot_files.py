@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from matplotlib.image import imsave
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
 
 from salreg.callbacks.atomic_write import atomic_write, remove_unfinished
 from salreg.callbacks.masked import masked
@@ -40,13 +41,9 @@ class Snapshot:
         for name, frame in self.frames.items():
             title = f"Saliency ({name}) over the training"
             samples = (history.images, history.annotations, history.labels)
+            drawn = zip(history.images, frame.saliency, history.annotations, history.names, strict=True)
+            self.overlays[name] = [_drawn(number, *one) for number, one in enumerate(drawn)]
             self.film_strips[name] = film_strip(*samples, history.frames[name], title, history.names)
-            self.overlays[name] = [
-                overlay(image, saliency, mark, limit=float(saliency.max()), names=names)
-                for image, saliency, mark, names in zip(
-                    history.images, frame.saliency, history.annotations, history.names, strict=True
-                )
-            ]
 
 
 class SnapshotFiles:
@@ -119,6 +116,13 @@ class SnapshotFiles:
     def _configurations(self) -> list[Path]:
         """Recipes and LightningCLI write the one, Lightning's loggers the other."""
         return [self.root / "config.yaml", self.root / "hparams.yaml"]
+
+
+def _drawn(number: int, image: Tensor, saliency: Tensor, annotation: Tensor, names: list[str]) -> Any:
+    try:
+        return overlay(image, saliency, annotation, limit=float(saliency.max()), names=names)
+    except Exception as error:
+        raise RuntimeError(f"sample {number} of the panel cannot be drawn: {error}") from error
 
 
 def save_png(path: Path, pixels: Any) -> None:

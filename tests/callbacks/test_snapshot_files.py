@@ -4,10 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import fit, fresh, history, loader, plain_loader, same
+import torch
+from support import Lit, fit, fresh, history, images, loader, plain_loader, same
+from torch.utils.data import TensorDataset
 
 from salreg.callbacks import SaliencySnapshots
-from salreg.callbacks.snapshot_files import SnapshotFiles
+from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
+from salreg.data import AnnotatedDataset
 
 
 def mode(path):
@@ -82,3 +85,27 @@ def test_an_interrupted_training_leaves_its_report(tmp_path):
     with pytest.raises(SystemExit):
         fit(module, SaliencySnapshots(panel=1, dir=tmp_path, probes=[], sanity=False), data=loader())
     assert Path(tmp_path / "report.html").read_text().endswith("</html>\n")
+
+
+def test_a_snapshot_that_fails_on_a_sample_says_which(tmp_path):
+    class Picky(Lit):
+        def forward(self, x):
+            if not self.training and self.global_step and (x[:, 0, 7, 7] == 0.5).any():
+                raise ValueError("half a pixel")
+            return super().forward(x)
+
+    x, y, annotations = images()
+    x[:, 0, 7, 7] = 0.25
+    data = AnnotatedDataset(TensorDataset(x, y), annotations)
+    chosen = SaliencySnapshots(panel=4, dir=tmp_path / "first", probes=[], sanity=False)
+    fit(fresh(Picky), chosen, data=loader(data), epochs=1)
+    x[(x[:, None] == torch.stack(chosen.history.images)).flatten(2).all(2).any(1).nonzero()[2], 0, 7, 7] = 0.5
+    with pytest.warns(UserWarning, match=r"epoch 1 failed: sample \d of the panel cannot be explained: half a pixel"):
+        fit(fresh(Picky), SaliencySnapshots(panel=4, dir=tmp_path, probes=[], sanity=False), data=loader(data), epochs=1)
+
+
+def test_a_sample_that_cannot_be_drawn_is_named():
+    seen = history(1)
+    seen.frames["input_gradient"][0].saliency[1] = torch.rand(3)
+    with pytest.raises(RuntimeError, match="sample 1 of the panel cannot be drawn"):
+        Snapshot(0, {"input_gradient": seen.frames["input_gradient"][0]}).draw(seen)
