@@ -8,7 +8,7 @@ import torch
 from support import Lit, fit, fresh, history, images, loader, plain_loader, same
 from torch.utils.data import TensorDataset
 
-from salreg.callbacks import SaliencySnapshots
+from salreg.callbacks import SaliencySnapshots, snapshot_files
 from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
 from salreg.data import AnnotatedDataset
 
@@ -104,8 +104,13 @@ def test_a_snapshot_that_fails_on_a_sample_says_which(tmp_path):
         fit(fresh(Picky), SaliencySnapshots(panel=4, dir=tmp_path, probes=[], sanity=False), data=loader(data), epochs=1)
 
 
-def test_a_sample_that_cannot_be_drawn_is_named():
+def test_a_sample_that_cannot_be_drawn_is_named(monkeypatch):
     seen = history(1)
-    seen.frames["input_gradient"][0].saliency[1] = torch.rand(3)
-    with pytest.raises(RuntimeError, match="sample 1 of the panel cannot be drawn"):
+
+    def picky(image, *_, **__):
+        if image is seen.images[1]:
+            raise ValueError("too dark")
+
+    monkeypatch.setattr(snapshot_files, "overlay", picky)
+    with pytest.raises(RuntimeError, match="sample 1 of the panel cannot be drawn: too dark"):
         Snapshot(0, {"input_gradient": seen.frames["input_gradient"][0]}).draw(seen)
