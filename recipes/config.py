@@ -143,6 +143,8 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
     group = OmegaConf.select(config, key)
     if isinstance(group, DictConfig) and "name" in group:
         key = f"{key}.name"
+    elif isinstance(group, DictConfig):
+        raise ConfigError(_needs_keys(key, value))
     known = keys(config)
     has_group = OmegaConf.select(config, key.rpartition(".")[0]) is not None
     if key not in known and not (has_group and _is_open(key)):
@@ -153,9 +155,16 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
         raise ConfigError(f"{key}: {error}") from error
 
 
+def _needs_keys(key: str, value: Any) -> str:
+    return f"{key} is a mapping from keys to values, such as {{key: value}}, not {checks.said(value)}."
+
+
 def check(config: DictConfig, like: DictConfig, where: str) -> None:
     """Refuse keys that a recipe does not have, or lacks."""
     known, given = set(keys(like)), set(keys(config))
+    for key in sorted(given - known):
+        if isinstance(OmegaConf.select(like, key), DictConfig):
+            raise ConfigError(f"{where}: {_needs_keys(key, OmegaConf.select(config, key))}")
     for key in sorted(given - known):
         if not _is_open(key) and not key.startswith("arms."):
             raise ConfigError(f"{where}: there is no key {key!r}{nearest(key, known)}.")

@@ -117,7 +117,7 @@ def pair(*, or_none: bool = True, **given: object) -> None:
         if value is None and or_none:
             continue
         sizes = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
-        if len(sizes) != 2 or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        if len(sizes) != 2 or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
             raise ValueError(f"{name} is (height, width), two whole numbers of at least 1{_none(or_none)}, not {said(value)}.")
 
 
@@ -139,7 +139,7 @@ def fill(**given: object) -> None:
     """What replaces something: a finite number, or a tensor."""
     for name, value in given.items():
         if not isinstance(value, Tensor):
-            number(**{name: value})
+            number("(-inf, inf)", or_none=False, **{name: value})
 
 
 def named(kind: str, name: object, known: Mapping[str, _Named]) -> _Named:

@@ -47,7 +47,9 @@ class ClassActivationMap(Attribution):
     ) -> None:
         checks.pair(grid=grid)
         checks.flag(positive=positive)
-        several = list(layer) if isinstance(layer, list | tuple) else [layer]
+        if not isinstance(layer, Sequence):
+            checks.layer(layer=layer)
+        several = [layer] if isinstance(layer, str | nn.Module) else list(layer)
         for one in several:
             checks.layer(layer=one)
         if not several:
