@@ -2,8 +2,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Of `make mutants`: what is changed, and which tests should notice.
+OF ?= salreg/losses
+BY ?= tests/losses tests/penalties
 
-.PHONY: demo test check compatibility benchmark clean
+.PHONY: demo test check compatibility benchmark mutants clean
 
 demo: .venv/installed  ## train the digits with a decoy, plainly and regularised, and draw where the model looks
 	$(BIN)/salreg compare decoy_digits out=demo --arms plain,regularised
@@ -28,6 +31,17 @@ benchmark: .venv/installed  ## what a penalised step costs, and post-hoc maps an
 	$(BIN)/python -m benchmarks.step_cost --presets
 	$(BIN)/python -m benchmarks.attributions
 	@echo "With MNIST at hand: $(BIN)/python -m benchmarks.snapshot_cost --data path/to/mnist"
+
+mutants: .venv/installed  ## which changes of a copy no test notices: make mutants OF=salreg/losses BY=tests/losses
+	$(BIN)/pip install -q cosmic-ray
+	rm -rf build/mutants && mkdir -p build/mutants && git ls-files -z | xargs -0 cp --parents -t build/mutants
+	cd build/mutants/salreg && ln -s ../callbacks ../recipes ../configs .
+	printf '[cosmic-ray]\nmodule-path = "%s"\ntimeout = 300.0\nexcluded-modules = []\ntest-command = "%s"\n[cosmic-ray.distributor]\nname = "local"\n' \
+		"$(OF)" "$(CURDIR)/$(BIN)/python -B -m pytest -x -q -p no:cacheprovider $(BY)" > build/mutants/mutants.toml
+	cd build/mutants && $(CURDIR)/$(BIN)/cosmic-ray init mutants.toml mutants.sqlite
+	cd build/mutants && $(CURDIR)/$(BIN)/cosmic-ray baseline mutants.toml
+	cd build/mutants && $(CURDIR)/$(BIN)/cosmic-ray exec mutants.toml mutants.sqlite
+	$(BIN)/cr-report --surviving-only --show-diff build/mutants/mutants.sqlite
 
 clean:
 	rm -rf .venv build demo

@@ -1,14 +1,31 @@
-"""Files that are whole or not there, whatever happens while they are written."""
+"""Files that are whole or not there, whatever happens while they are written, and that are their owner's alone."""
 
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkstemp
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_SUFFIX = ".unfinished"
+_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}" + re.escape(_SUFFIX))
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A place to write to, which becomes ``path`` at the end; an earlier file of that name stays whole until then.
+
+    Nobody else can foresee the name of that place, and nothing that stands there is followed or overwritten; a link at ``path``
+    is replaced, not followed. A new file is readable by its owner alone (mode 0600, less what the umask takes away); one that
+    replaces another keeps its permissions, so that who shared a file once has shared it.
+
+    Raises:
+        OSError: The folder cannot be made or written to.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -19,9 +36,64 @@ def atomic_write(path: Path) -> Iterator[Path]:
         '1 2 3'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor, name = mkstemp(prefix=f".{path.name}.", suffix=_SUFFIX, dir=path.parent)  # exclusive, and follows no link
+    unfinished = Path(name)
     try:
-        yield unfinished
-        unfinished.replace(path)
+        with _locked(descriptor):
+            yield unfinished
+            if path.is_file() and not path.is_symlink():
+                unfinished.chmod(path.stat().st_mode & 0o777)
+            unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(root: Path) -> list[Path]:
+    """Remove what killed processes left of their writing below a folder, and nothing that is being written.
+
+    Args:
+        root: Links below it are not followed.
+
+    Returns:
+        What was removed.
+
+    Example:
+        >>> remove_unfinished(Path("no folder"))
+        []
+    """
+    removed = []
+    for folder, _, names in os.walk(root):
+        for path in (Path(folder, name) for name in names if _UNFINISHED.fullmatch(name)):
+            with suppress(OSError):
+                if not path.is_symlink() and _is_left(path):
+                    path.unlink()
+                    removed.append(path)
+    return removed
+
+
+@contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    """Hold a lock until the end, however that comes: what is not locked any more, nobody is writing."""
+    if fcntl is None:
+        os.close(descriptor)  # an open file cannot be renamed there
+        yield
+        return
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_left(path: Path) -> bool:
+    """Whether nobody holds the lock of a file any more; False where there are no locks.
+
+    Raises:
+        OSError: It is being written, or cannot be opened or locked.
+    """
+    if fcntl is None:
+        return False
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True

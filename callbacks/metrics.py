@@ -15,6 +15,7 @@ from salreg.callbacks.behaviour import Behaviour
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.monitoring import Chunk, explain, refuse_sharded, run, undisturbed
 from salreg.callbacks.replay import Replay
+from salreg.callbacks.settings import check_metrics
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch
 from salreg.distributed import sum_over_ranks
@@ -83,8 +84,7 @@ class SaliencyMetrics(Callback):
         target: Target = None,
         name: str = "",
     ) -> None:
-        if chunk_size < 1:
-            raise ValueError(f"chunk_size is at least 1, not {chunk_size}.")
+        check_metrics(locals())
         self.attribution = attributions.resolve(attribution)
         self.chunk_size = chunk_size
         self.max_batches = max_batches

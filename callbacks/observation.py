@@ -1,5 +1,7 @@
 """What a model does with the panel: its maps and predictions, its reliance on the marks, and whether the maps hold."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -16,14 +18,36 @@ _ROUNDS = 4  # of donors: a panel is small
 
 
 def panel_maps(replay: Replay, attribution: Attribution, panel: Chunk) -> tuple[Tensor, list[int]]:
-    """Maps of the panel on the annotations' grid ``(B, ...)``, on the CPU, and the predicted classes."""
-    maps: list[Tensor] = []
-    predictions: list[int] = []
-    for piece in panel.to(replay.module.device).pieces(_CHUNK):
+    """Maps of the panel on the annotations' grid ``(B, ...)``, on the CPU, and the predicted classes.
+
+    Raises:
+        RuntimeError: Some of the samples cannot be explained, others can; it says which.
+    """
+
+    def observe(piece: Chunk) -> tuple[Tensor, list[int]]:
         saliency, recording = explain(replay, attribution, piece)
-        maps.append(saliency.cpu())
-        predictions += predicted_classes(recording.require_logits().detach()).tolist()
-    return torch.cat(maps), predictions
+        return saliency.cpu(), predicted_classes(recording.require_logits().detach()).tolist()
+
+    panel = panel.to(replay.module.device)
+    try:
+        observed = [observe(piece) for piece in panel.pieces(_CHUNK)]
+    except Exception as error:
+        failing = _failing(observe, panel)
+        if failing is None:
+            raise
+        raise RuntimeError(f"sample {failing[0]} of the panel cannot be explained: {failing[1]}") from error
+    return torch.cat([maps for maps, _ in observed]), [one for _, predictions in observed for one in predictions]
+
+
+def _failing(observe: Callable[[Chunk], object], panel: Chunk) -> tuple[int, Exception] | None:
+    """The first sample that fails alone; None where it is none of them, or not the sample's fault because all do."""
+    errors: dict[int, Exception] = {}
+    for number, piece in enumerate(panel.pieces(1)):
+        try:
+            observe(piece)
+        except Exception as error:
+            errors[number] = error
+    return next(iter(errors.items())) if 0 < len(errors) < len(panel) else None
 
 
 def panel_behaviour(replay: Replay, panel: Chunk) -> dict[str, float]:

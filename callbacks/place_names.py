@@ -28,10 +28,10 @@ def place_names(names: Names | None, samples: Sequence[Tensor]) -> list[list[str
     """
     if isinstance(names, Mapping):
         names = {number: word for word, number in names.items()}
-    return [_names(names, sample) for sample in samples]
+    return [_names(names, sample, number) for number, sample in enumerate(samples)]
 
 
-def _names(names: Any, sample: Tensor) -> list[str]:
+def _names(names: Any, sample: Tensor, number: int) -> list[str]:
     kind = kind_of(sample)
     if kind == "image":
         return []
@@ -49,5 +49,5 @@ def _names(names: Any, sample: Tensor) -> list[str]:
     else:
         found = names
     if len(found) != len(sample):
-        raise ValueError(f"There are {len(found)} names for the {len(sample)} places of a {kind}.")
+        raise ValueError(f"There are {len(found)} names for the {len(sample)} places of sample {number}, a {kind}.")
     return [str(one) for one in found]

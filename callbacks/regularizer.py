@@ -21,6 +21,7 @@ from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.map_watch import MapWatch
 from salreg.callbacks.plan import Plan
 from salreg.callbacks.regularised_input import RegularisedInput
+from salreg.callbacks.settings import check_regularizer
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, by_name, input_named
 from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
@@ -126,6 +127,7 @@ class SaliencyRegularizer(Callback):
         target: Target = None,
         name: str = "salreg",
     ) -> None:
+        check_regularizer(locals())
         of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_rows, compile)
         chosen = preset is not None or of_penalty != ("input_gradient", "rrr", 1, 0, "auto", None, False)
         self.intervention = _intervention(preset is None if intervene is None else intervene)

@@ -25,6 +25,7 @@ from salreg.callbacks.place_names import Names, place_names
 from salreg.callbacks.probes import default_probes
 from salreg.callbacks.regularizer import SaliencyRegularizer
 from salreg.callbacks.replay import Replay
+from salreg.callbacks.settings import check_snapshots
 from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
 from salreg.callbacks.snapshot_logging import SnapshotLogging
 from salreg.callbacks.targets import Target
@@ -102,8 +103,7 @@ class SaliencySnapshots(Callback):
         target: Target = None,
         name: str = "",
     ) -> None:
-        if panel < 1 or every_n_epochs < 1:
-            raise ValueError(f"panel ({panel}) and every_n_epochs ({every_n_epochs}) are at least 1.")
+        check_snapshots(locals())
         self.panel_size = panel
         self.every_n_epochs = every_n_epochs
         self.attributions = None if attributions is None else [known.resolve(one) for one in attributions]
@@ -215,7 +215,7 @@ class SaliencySnapshots(Callback):
         self._epochs_drawn = list(state_dict["epochs_drawn"])
         self._statistics.load_state_dict(state_dict["statistics"])
         files = state_dict["files"]
-        if self.dir is None and files and Path(files["root"]).is_dir():
+        if files and self.dir in (None, Path(files["root"])) and Path(files["root"]).is_dir():
             self._files = SnapshotFiles(Path(files["root"]), files["number"])
 
     # One snapshot

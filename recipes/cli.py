@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from salreg.recipes import config as configuration
 from salreg.recipes import controls, run_folder
 from salreg.recipes.compare import compare, table
 from salreg.recipes.config import ConfigError
-from salreg.recipes.run import intervention, penalty, run
+from salreg.recipes.run import callbacks, intervention, penalty, run
 from salreg.recipes.watch import server
 
 
@@ -142,7 +142,7 @@ def _point_out(folder: Path, config: DictConfig) -> None:
 
 def _watch(options: argparse.Namespace) -> None:
     with server(options.folder, options.port) as serving:
-        print(f"Serving {options.folder} at http://127.0.0.1:{serving.server_port}/ (Ctrl+C ends it)", flush=True)
+        print(f"Serving {options.folder} at {serving.url} (Ctrl+C ends it)", flush=True)
         serving.serve_forever()
 
 
@@ -150,7 +150,8 @@ def _validate(options: argparse.Namespace) -> None:
     config = configuration.load(options.recipe, options.overrides)
     penalty(config)
     intervention(config)
-    print(OmegaConf.to_yaml(config, resolve=True), end="")
+    callbacks(config, Path(config.out))
+    print(configuration.shown(config), end="")
 
 
 def _check_annotations(options: argparse.Namespace) -> None:

@@ -2,21 +2,22 @@
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, cast
 
 from matplotlib.image import imread
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from salreg.callbacks.atomic_write import atomic_write
 from salreg.callbacks.snapshot_files import HISTORY, save_png
 from salreg.names import nearest
 from salreg.plotting import History, report, stack
 from salreg.propagation import PropagationError
-from salreg.recipes.config import ConfigError, assign
+from salreg.recipes.config import ConfigError, assign, check_values
 from salreg.recipes.run import run
 from salreg.verdict import verdict_on_runs
 
@@ -50,13 +51,18 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
     for arm in arms or ():
         if arm not in config.arms:
             raise ConfigError(f"There is no arm {arm!r}{nearest(arm, map(str, config.arms))}.")
+    for arm, changes in config.arms.items():
+        if not isinstance(changes, Mapping):
+            raise ConfigError(f"arms.{arm} is a mapping of keys to values, such as {{saliency.weight: 0}}, not {changes!r}.")
     plans = [(str(arm), config.seed + offset) for arm in arms or config.arms for offset in range(seeds)]
     runs: dict[str, list[dict[str, Any]]] = {}
     for number, (arm, seed) in enumerate(plans, start=1):
         print(f"[{number}/{len(plans)}] {arm}, seed {seed}", flush=True)
         one = deepcopy(config)
-        for key, value in {**config.arms[arm], "seed": seed}.items():
-            assign(one, str(key), value)
+        changes = cast(dict[str, Any], OmegaConf.to_container(config.arms[arm], resolve=False))
+        for key, value in {**changes, "seed": seed}.items():
+            assign(one, key, value)
+        check_values(one)
         place = folder / _place(arm) / f"seed_{seed}"
         place.mkdir(parents=True)
         try:
@@ -147,7 +153,13 @@ def _place(arm: str) -> str:
 def _report(folder: Path, arms: Sequence[str]) -> None:
     """The arms side by side, at their first seed: ``report.html``."""
     paths = {arm: sorted((folder / _place(arm)).glob(f"seed_*/snapshots/{HISTORY}")) for arm in arms}
-    runs = {arm: History.load(found[0]) for arm, found in paths.items() if found}
+    runs: dict[str, History] = {}
+    for arm, found in paths.items():
+        try:
+            if found:
+                runs[arm] = History.load(found[0])
+        except ValueError as error:  # the numbers are there, and a picture is not worth them
+            warnings.warn(f"The report leaves {arm} out: {error}", stacklevel=2)
     if runs:
         verdict = verdict_on_runs(runs["plain"], runs["regularised"]) if {"plain", "regularised"} <= set(runs) else ""
         with atomic_write(folder / "report.html") as path:

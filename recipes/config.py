@@ -13,7 +13,11 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from salreg import checks
+from salreg.callbacks.masked import masked
 from salreg.names import nearest
+
+_OF_TRAINER = ("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps")
 
 
 class ConfigError(ValueError):
@@ -67,11 +71,67 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
         if not equals:
             raise ConfigError(f"{override!r} is not of the form key=value.")
         try:
-            value = OmegaConf.to_container(OmegaConf.create({"value": OmegaConf.create(f"value: {text}").value}))["value"]  # type: ignore[index, call-overload]
+            value = OmegaConf.to_container(OmegaConf.create(f"value: {text}"), resolve=False)["value"]  # type: ignore[index, call-overload]
         except Exception as error:
             raise ConfigError(f"The value of {key} cannot be read: {text!r}. Quote it as YAML wants it.") from error
         assign(config, key, value)
+    check_values(config, path)
     return config
+
+
+def check_values(config: DictConfig, path: Path | None = None) -> None:
+    """Refuse values of another kind than the recipe's own: texts for numbers, words for yes or no, less than nothing.
+
+    Raises:
+        ConfigError: Such a value, or an interpolation that leads nowhere.
+    """
+    try:
+        values = _flat(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    own = _flat(cast(dict[str, Any], OmegaConf.to_container(_original(config, path or Path("arms")))))
+    for key, value in values.items():
+        try:
+            _check_value(key, value, own.get(key))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(str(error)) from error
+
+
+def _check_value(key: str, value: Any, own: Any) -> None:
+    if key in _OF_TRAINER:
+        checks.whole(-1, or_none=True, **{key: value})
+    elif key.startswith("trainer.") or (key.startswith("saliency.") and value is None):
+        return
+    elif isinstance(own, bool):
+        checks.flag(**{key: value})
+    elif isinstance(own, int):
+        checks.whole(0, **{key: value})
+    elif isinstance(own, float):
+        checks.number(**{key: value})
+    elif isinstance(own, list):
+        checks.several("values", **{key: value})
+
+
+def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """All values but those of the arms, by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict) and value and key != "arms":
+            found |= {f"{key}.{inner}": one for inner, one in _flat(value).items()}
+        else:
+            found[str(key)] = value
+    return found
+
+
+def shown(config: DictConfig) -> str:
+    """A configuration as everybody may see it: interpolations unresolved, what looks like a secret masked.
+
+    Example:
+        >>> print(shown(OmegaConf.create({"root": "${oc.env:HOME}", "api_key": "abc"})), end="")
+        root: ${oc.env:HOME}
+        api_key: '***'
+    """
+    return masked(OmegaConf.to_yaml(config))
 
 
 def assign(config: DictConfig, key: str, value: Any) -> None:
@@ -83,6 +143,8 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
     group = OmegaConf.select(config, key)
     if isinstance(group, DictConfig) and "name" in group:
         key = f"{key}.name"
+    elif isinstance(group, DictConfig):
+        raise ConfigError(_needs_keys(key, value))
     known = keys(config)
     has_group = OmegaConf.select(config, key.rpartition(".")[0]) is not None
     if key not in known and not (has_group and _is_open(key)):
@@ -93,9 +155,16 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
         raise ConfigError(f"{key}: {error}") from error
 
 
+def _needs_keys(key: str, value: Any) -> str:
+    return f"{key} is a mapping from keys to values, such as {{key: value}}, not {checks.said(value)}."
+
+
 def check(config: DictConfig, like: DictConfig, where: str) -> None:
     """Refuse keys that a recipe does not have, or lacks."""
     known, given = set(keys(like)), set(keys(config))
+    for key in sorted(given - known):
+        if isinstance(OmegaConf.select(like, key), DictConfig):
+            raise ConfigError(f"{where}: {_needs_keys(key, OmegaConf.select(config, key))}")
     for key in sorted(given - known):
         if not _is_open(key) and not key.startswith("arms."):
             raise ConfigError(f"{where}: there is no key {key!r}{nearest(key, known)}.")

@@ -15,15 +15,17 @@ import wandb
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 import salreg
 from salreg import attributions, presets
 from salreg.attributions import Attribution
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots, TrackioLogger
+from salreg.callbacks.atomic_write import atomic_write
 from salreg.interventions import Intervention
 from salreg.names import nearest
 from salreg.penalties import Penalty, SaliencyPenalty
-from salreg.recipes.config import ConfigError
+from salreg.recipes.config import ConfigError, shown
 from salreg.recipes.experiment import Experiment
 from salreg.taps import check_layers
 
@@ -33,30 +35,35 @@ _PACKAGES = ("salreg", "torch", "pytorch-lightning", "torchmetrics")
 def run(config: DictConfig, folder: Path) -> dict[str, Any]:
     """Train, test and write everything below ``folder``.
 
-    Writes ``config.yaml`` (resolved), ``results.json``, ``report.html``, ``checkpoints/``, ``snapshots/`` and the logger's
-    files.
+    Writes ``config.yaml`` (interpolations unresolved), ``results.json``, ``report.html``, ``checkpoints/``, ``snapshots/`` and
+    the logger's files.
 
     Returns:
         What ``results.json`` holds: the ``test/...`` metrics, ``seconds`` of training, ``versions`` and ``git_commit``.
     """
-    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    _write(folder / "config.yaml", OmegaConf.to_yaml(config))
     pl.seed_everything(config.seed, workers=True, verbose=False)
     try:
         experiment = build(config)
         _check_layers(config, experiment.module)
-        callbacks, logger = _callbacks(config, folder, experiment.rationale), _logger(config, folder)
+        added, logger = callbacks(config, folder, experiment.rationale), _logger(config, folder)
+        trainer = _trainer(config, folder, logger, added)
     except ValueError as error:  # a name or number that some part refused
         raise ConfigError(str(error)) from error
     try:
-        return _train_and_test(config, experiment, folder, logger, callbacks)
+        return _train_and_test(config, experiment, folder, trainer)
     finally:
         _finish(logger)
 
 
-def _train_and_test(
-    config: DictConfig, experiment: Experiment, folder: Path, logger: Logger | bool, callbacks: list[pl.Callback]
-) -> dict[str, Any]:
-    trainer = pl.Trainer(**config.trainer, default_root_dir=folder, logger=logger, callbacks=callbacks)
+def _trainer(config: DictConfig, folder: Path, logger: Logger | bool, added: list[pl.Callback]) -> pl.Trainer:
+    try:
+        return pl.Trainer(**config.trainer, default_root_dir=folder, logger=logger, callbacks=added)
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        raise ConfigError(f"trainer: {error}") from error
+
+
+def _train_and_test(config: DictConfig, experiment: Experiment, folder: Path, trainer: pl.Trainer) -> dict[str, Any]:
     started = time.monotonic()
     trainer.fit(experiment.module, experiment.train, experiment.validation, ckpt_path=config.resume)
     seconds = time.monotonic() - started
@@ -67,7 +74,7 @@ def _train_and_test(
         "versions": {package: version(package) for package in _PACKAGES},
         "git_commit": _git_commit(),
     }
-    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", "utf-8")
+    _write(folder / "results.json", json.dumps(results, indent=2) + "\n")
     return results
 
 
@@ -86,7 +93,7 @@ def attribution(saliency: DictConfig) -> Attribution:
     """
     try:
         made = attributions.resolve(saliency.attribution)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"saliency.attribution: {error}") from error
     takes = inspect.signature(type(made)).parameters
     wanted = {name: value for name, value in (("layer", saliency.layer), ("score", saliency.score)) if value is not None}
@@ -105,7 +112,7 @@ def penalty(config: DictConfig) -> Penalty:
         if config.preset.name is None:
             return SaliencyPenalty(attribution(config.saliency), config.saliency.loss)
         return presets.resolve({key: value for key, value in config.preset.items() if value is not None})
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
 
 
@@ -140,7 +147,19 @@ def _check_layers(config: DictConfig, module: pl.LightningModule) -> None:
     check_layers(module, [*penalty(config).layers, *attribution(config.saliency).layers])
 
 
-def _callbacks(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Callback]:
+def callbacks(config: DictConfig, folder: Path, rationale: bool = False) -> list[pl.Callback]:
+    """What a configuration adds to the Trainer.
+
+    Raises:
+        ConfigError: A setting that one of them refuses.
+    """
+    try:
+        return _made(config, folder, rationale)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+
+
+def _made(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Callback]:
     regularizer = SaliencyRegularizer(
         preset=penalty(config),
         intervene=intervention(config) or False,
@@ -164,8 +183,7 @@ def _logger(config: DictConfig, folder: Path) -> Logger | bool:
     if name in (None, "none"):
         return False
     if name == "trackio":
-        settings = OmegaConf.to_container(config, resolve=True)
-        return TrackioLogger(config.logger.project, _run_name(config, folder), cast(dict[str, Any], settings))
+        return TrackioLogger(config.logger.project, _run_name(config, folder), _settings(config))
     if name == "csv":
         return CSVLogger(folder, name="logs", version="")
     if name == "tensorboard":
@@ -183,13 +201,23 @@ def _wandb(config: DictConfig, folder: Path) -> WandbLogger:
         name=_run_name(config, folder),
         save_dir=folder.resolve(),  # W&B's service keeps the working directory it was started in
         offline=config.logger.offline,
-        config=OmegaConf.to_container(config, resolve=True),
+        config=_settings(config),
     )
     try:
         _ = logger.experiment
     except wandb.errors.Error as error:
         raise ConfigError(f"W&B cannot start: {error} Run `wandb login` first, or add logger.offline=true.") from error
     return logger
+
+
+def _settings(config: DictConfig) -> dict[str, Any]:
+    """What loggers, which others may read, are told of the configuration."""
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(shown(config)), resolve=False))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(text, "utf-8")
 
 
 def _run_name(config: DictConfig, folder: Path) -> str:

@@ -1,9 +1,12 @@
 """Random numbers that are the attribution's own: the training's random state never notices them."""
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from salreg import checks
 
 
 class Draws:
@@ -14,6 +17,7 @@ class Draws:
     """
 
     def __init__(self, seed: int) -> None:
+        checks.whole(-math.inf, seed=seed)
         self._generator = torch.Generator().manual_seed(seed)
 
     def normal(self, shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from salreg import checks
 from salreg.attributions import ExpectedGradients, GradCAM, InfluenceGradient, InputGradient, InputTimesGradient
 from salreg.interventions.replacements import Replacement
 from salreg.losses import (
@@ -26,7 +27,6 @@ from salreg.losses import (
     RobustSupervision,
     TotalVariation,
 )
-from salreg.names import nearest
 from salreg.penalties import (
     ActivationDifference,
     ConceptPenalty,
@@ -86,8 +86,7 @@ def hint(layer: Layer = LAST_CONV, form: Literal["simplified", "ranking"] = "sim
         >>> print(hint(form="ranking"))
         RankingLoss of GradCAM
     """
-    if form not in ("simplified", "ranking"):
-        raise ValueError(f"form is simplified or ranking, not {form!r}.")
+    checks.choice(("simplified", "ranking"), form=form)
     return SaliencyPenalty(
         GradCAM(layer, positive=False), MeanSquaredError("min_max") if form == "simplified" else RankingLoss()
     )
@@ -337,6 +336,7 @@ def resolve(preset: str | Mapping[str, Any] | Penalty) -> Penalty:
     """The penalty of a preset's name, of ``{"name": ..., option: ...}``, or the object itself.
 
     Raises:
+        TypeError: Something else, or an option of another type.
         ValueError: An unknown preset or option; the nearest names are suggested.
 
     Example:
@@ -345,13 +345,10 @@ def resolve(preset: str | Mapping[str, Any] | Penalty) -> Penalty:
     """
     if isinstance(preset, Penalty):
         return preset
-    options = {} if isinstance(preset, str) else {**preset}
-    name = preset if isinstance(preset, str) else options.pop("name", None)
-    if name not in NAMED:
-        raise ValueError(f"No preset is called {name!r}{nearest(str(name), NAMED)}. There are: {', '.join(NAMED)}.")
-    known = inspect.signature(NAMED[name]).parameters
-    unknown = [option for option in options if option not in known]
-    if unknown:
-        takes = ", ".join(known) or "none"
-        raise ValueError(f"The preset {name} has no option {unknown[0]!r}{nearest(unknown[0], known)}; it takes: {takes}.")
-    return NAMED[name](**options)
+    options = {**preset} if isinstance(preset, Mapping) else {}
+    name = options.pop("name", None) if isinstance(preset, Mapping) else preset
+    if isinstance(preset, Mapping) and name is None:
+        raise ValueError(f"The preset {dict(preset)} lacks its name: {{'name': ...}}.")
+    make = checks.named("a preset", name, NAMED)
+    checks.options(f"The preset {name}", options, inspect.signature(make).parameters)
+    return make(**options)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, logsigmoid
 
-from salreg.names import nearest
+from salreg import checks
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -90,8 +90,7 @@ class Dense:
     """
 
     def __init__(self, score: "str | Score" = "log_prob_sum", reduction: Literal["mean", "max"] = "mean") -> None:
-        if reduction not in ("mean", "max"):
-            raise ValueError(f"reduction is mean or max, not {reduction!r}.")
+        checks.choice(("mean", "max"), reduction=reduction)
         self.score = resolve(score)
         self.reduction = reduction
 
@@ -112,11 +111,9 @@ NAMED: dict[str, Score] = {
 
 def resolve(score: str | Score) -> Score:
     """The score of that name, or the callable itself."""
-    if callable(score):
+    if callable(score) and not isinstance(score, type):
         return score
-    if score not in NAMED:
-        raise ValueError(f"No score is called {score!r}{nearest(score, NAMED)}. There are: {', '.join(NAMED)}.")
-    return NAMED[score]
+    return checks.named("a score", score, NAMED)
 
 
 def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | None = None) -> Tensor:

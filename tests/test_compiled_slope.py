@@ -16,6 +16,12 @@ from salreg.taps import find_logits
 X, Y = torch.rand(6, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1, 2])
 
 
+@pytest.fixture(autouse=True)
+def nothing_compiled():
+    """What another test compiled for one backward pass is not reused here, where there are several."""
+    torch._dynamo.reset()
+
+
 def slope_of(score="log_prob_sum", backend="aot_eager"):
     return CompiledSlope(scores.resolve(score), backend)
 

@@ -71,7 +71,7 @@ def test_options_in_a_mapping():
     [
         ("rrrr", "No preset is called 'rrrr' .did you mean 'rrr'"),
         ({"name": "hint", "lyer": "net.0"}, "no option 'lyer' .did you mean 'layer'.*it takes: layer, form"),
-        ({"form": "ranking"}, "No preset is called None"),
+        ({"form": "ranking"}, "lacks its name"),
         ({"name": "hint", "form": "rank"}, "simplified or ranking"),
     ],
 )

@@ -148,3 +148,26 @@ def test_a_runs_accuracy_is_held_against_its_best_and_another_runs_against_its_e
     assert "fell" not in verdict_on_run(other)
     assert verdict_on_runs(one, other).endswith("; but its accuracy under intervention fell from 80%")
     assert "fell" not in verdict_on_runs(other, one)
+
+
+@pytest.mark.parametrize(
+    ("before", "end"),
+    [
+        (0.05, "predictions did not depend on the region"),
+        (0.051, "the model stopped using the region"),
+        (0.0, "predictions did not depend on the region"),
+    ],
+)
+def test_it_did_not_depend_up_to_five_percent_before(before, end):
+    assert verdict(SALIENCY, {}, {"removal": (before, 0.0)}).endswith(end)
+
+
+@pytest.mark.parametrize(("after", "points"), [(0.2, False), (0.201, True), (0.4, True)])
+def test_a_probe_points_at_the_region_as_before_where_it_did_not_fall_to_a_half(after, points):
+    said = verdict(SALIENCY, {"grad_cam": (0.4, after)}, {"removal": (0.5, 0.0)})
+    assert ("grad_cam points at it as before" in said) == points
+
+
+@pytest.mark.parametrize(("share", "words"), [(0.0, "→ 0%"), (0.009, "→ 0.9%"), (0.01, "→ 1%"), (0.011, "→ 1%")])
+def test_shares_below_one_percent_get_a_digit_more(share, words):
+    assert words in verdict({"input_gradient": (0.4, share)}, {}, {})

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from salreg import checks
 from salreg.attributions.attention import (
     AttentionAttribution,
     AttentionRollout,
@@ -17,7 +18,6 @@ from salreg.attributions.gradient import InputGradient, InputTimesGradient, Smoo
 from salreg.attributions.influence import InfluenceGradient
 from salreg.attributions.path import ExpectedGradients, IntegratedGradients
 from salreg.attributions.perturbation import RISE, FeatureAblation, Occlusion
-from salreg.names import nearest
 
 __all__ = [
     "RISE",
@@ -79,16 +79,17 @@ NAMED: dict[str, Callable[[], Attribution]] = {
 
 
 def resolve(attribution: str | MapFunction | Attribution) -> Attribution:
-    """The attribution of that name with its defaults, the object itself, or a function ``(model, inputs, target) -> map``."""
+    """The attribution of that name with its defaults, the object itself, or a function ``(model, inputs, target) -> map``.
+
+    Raises:
+        TypeError: Something else, such as a class.
+        ValueError: An unknown name; the nearest are suggested.
+    """
     if isinstance(attribution, Attribution):
         return attribution
-    if callable(attribution):
+    if callable(attribution) and not isinstance(attribution, type):
         return CustomAttribution(attribution)
-    if attribution not in NAMED:
-        raise ValueError(
-            f"No attribution is called {attribution!r}{nearest(attribution, NAMED)}. There are: {', '.join(NAMED)}."
-        )
-    return NAMED[attribution]()
+    return checks.named("an attribution", attribution, NAMED)()
 
 
 def name_of(attribution: Attribution) -> str:

@@ -1,5 +1,6 @@
 """Attributions made of a transformer's attention weights, on its tokens or its grid of patches."""
 
+import math
 from abc import abstractmethod
 from math import isqrt
 from typing import Any, Literal
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
-from salreg import scores
+from salreg import checks, scores
 from salreg.attributions.base import Attribution
 from salreg.differentiation import gradient
 from salreg.scores import Score
@@ -42,8 +43,8 @@ class AttentionAttribution(Attribution):
         self, score: str | Score = "target_logit", *, read: Reader = "class_token", grid: tuple[int, int] | None = None
     ) -> None:
         super().__init__(score, ATTENTION)
-        if read not in ("class_token", "mean"):
-            raise ValueError(f"read is class_token or mean, not {read!r}.")
+        checks.choice(("class_token", "mean"), read=read)
+        checks.pair(grid=grid)
         self.read = read
         self.grid = grid
 
@@ -105,6 +106,7 @@ class RawAttention(AttentionAttribution):
     needs_slopes = False
 
     def __init__(self, block: int = -1, *, read: Reader = "class_token", grid: tuple[int, int] | None = None) -> None:
+        checks.whole(-math.inf, block=block)
         super().__init__("predicted_logit", read=read, grid=grid)
         self.block = block
 

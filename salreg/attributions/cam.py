@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
+from salreg import checks
 from salreg.attributions.base import Attribution, slope_at
 from salreg.scores import Score
 from salreg.taps import LAST_CONV, Layer, Recording
@@ -44,7 +45,13 @@ class ClassActivationMap(Attribution):
         grid: tuple[int, int] | None = None,
         positive: bool = True,
     ) -> None:
+        checks.pair(grid=grid)
+        checks.flag(positive=positive)
+        if not isinstance(layer, Sequence):
+            checks.layer(layer=layer)
         several = [layer] if isinstance(layer, str | nn.Module) else list(layer)
+        for one in several:
+            checks.layer(layer=one)
         if not several:
             raise ValueError("A class activation map needs at least one layer.")
         super().__init__(score, several[0])

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, fx, nn
 
-from salreg import scores
+from salreg import checks, scores
 from salreg.attributions import decomposition_rules as rules
 from salreg.attributions.base import Attribution
 from salreg.attributions.decomposition_pair import Pair, holds_pair
@@ -55,6 +55,7 @@ class ContextualDecomposition(Attribution):
     uses_gradients = False
 
     def __init__(self, groups: Tensor | None = None, score: str | Score = "target_logit") -> None:
+        checks.tensor(groups=groups)
         super().__init__(score)
         self.groups = groups
 

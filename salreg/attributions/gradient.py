@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
+from salreg import checks
 from salreg.attributions.base import Attribution, TapAttribution
 from salreg.attributions.passes import slopes_at
 from salreg.draws import Draws
@@ -38,6 +39,7 @@ class InputGradient(TapAttribution):
     """
 
     def __init__(self, score: str | Score = "log_prob_sum", times_input: bool = False) -> None:
+        checks.flag(times_input=times_input)
         super().__init__(score)
         self.times_input = times_input
         self.in_score_units = times_input
@@ -86,9 +88,9 @@ class SmoothGrad(Attribution):
     in_score_units = False
 
     def __init__(self, score: str | Score = "log_prob_sum", samples: int = 8, noise: float = 0.1, *, seed: int = 0) -> None:
+        checks.whole(1, samples=samples)
+        checks.number("[0, inf)", noise=noise)
         super().__init__(score)
-        if samples < 1 or noise < 0:
-            raise ValueError(f"samples ({samples}) is at least 1 and noise ({noise}) at least 0.")
         self.samples = samples
         self.noise = noise
         self.draws = Draws(seed)

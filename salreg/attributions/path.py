@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from salreg import checks
 from salreg.attributions.base import Attribution
 from salreg.attributions.passes import in_passes, slopes_at
 from salreg.draws import Draws
@@ -51,6 +52,7 @@ class IntegratedGradients(Attribution):
         baseline: float | Tensor = 0.0,
         rule: Rule = "gauss_legendre",
     ) -> None:
+        checks.fill(baseline=baseline)
         super().__init__(score)
         self.alphas, self.weights = path_points(steps, rule)
         self.baseline = baseline
@@ -108,9 +110,9 @@ class ExpectedGradients(Attribution):
         *,
         seed: int = 0,
     ) -> None:
+        checks.whole(1, samples=samples)
+        checks.tensor(references=references)
         super().__init__(score)
-        if samples < 1:
-            raise ValueError(f"samples is at least 1, not {samples}.")
         self.references = references
         self.samples = samples
         self.draws = Draws(seed)
@@ -157,8 +159,8 @@ def path_points(steps: int, rule: str) -> tuple[Tensor, Tensor]:
         >>> path_points(2, "middle")[0].tolist()
         [0.25, 0.75]
     """
-    if steps < 1:
-        raise ValueError(f"steps is at least 1, not {steps}.")
+    checks.whole(1, steps=steps)
+    checks.choice(("gauss_legendre", "left", "right", "middle", "trapezoid"), rule=rule)
     grid = torch.arange(steps, dtype=torch.float64)
     even = torch.full((steps,), 1 / steps, dtype=torch.float64)
     if rule == "gauss_legendre":
@@ -170,11 +172,9 @@ def path_points(steps: int, rule: str) -> tuple[Tensor, Tensor]:
         return (grid + 1) / steps, even
     if rule == "middle":
         return (grid + 0.5) / steps, even
-    if rule == "trapezoid":
-        ends = torch.full((steps + 1,), 1 / steps, dtype=torch.float64)
-        ends[[0, -1]] /= 2
-        return torch.arange(steps + 1, dtype=torch.float64) / steps, ends
-    raise ValueError(f"rule is gauss_legendre, left, right, middle or trapezoid, not {rule!r}.")
+    ends = torch.full((steps + 1,), 1 / steps, dtype=torch.float64)
+    ends[[0, -1]] /= 2
+    return torch.arange(steps + 1, dtype=torch.float64) / steps, ends
 
 
 def broadcast(baseline: float | Tensor, inputs: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Attributions that change a part of the input and watch the score; no gradient at the input is needed."""
 
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from salreg import scores
+from salreg import checks, scores
 from salreg.attributions.base import Attribution
 from salreg.attributions.passes import in_passes, scores_at
 from salreg.attributions.path import broadcast
@@ -23,6 +24,7 @@ class _Perturbation(Attribution):
     uses_gradients = False
 
     def __init__(self, score: str | Score, fill: float | Tensor) -> None:
+        checks.fill(fill=fill)
         super().__init__(score)
         self.fill = fill
 
@@ -75,6 +77,10 @@ class Occlusion(_Perturbation):
         fill: float | Tensor = 0.0,
         score: str | Score = "target_logit",
     ) -> None:
+        for size in window if isinstance(window, tuple) else (window,):
+            checks.whole(1, window=size)
+        for step in stride if isinstance(stride, tuple) else (stride,):
+            checks.whole(1, or_none=not isinstance(stride, tuple), stride=step)
         super().__init__(score, fill)
         self.window = window
         self.stride = window if stride is None else stride
@@ -114,6 +120,7 @@ class FeatureAblation(_Perturbation):
     """
 
     def __init__(self, groups: Tensor | None = None, fill: float | Tensor = 0.0, score: str | Score = "target_logit") -> None:
+        checks.tensor(groups=groups)
         super().__init__(score, fill)
         self.groups = groups
 
@@ -157,9 +164,10 @@ class RISE(Attribution):
     def __init__(
         self, masks: int = 500, cells: int = 7, keep: float = 0.5, score: str | Score = "target_logit", *, seed: int = 0
     ) -> None:
+        checks.whole(1, masks=masks, cells=cells)
+        checks.number("(0, 1)", keep=keep)
+        checks.whole(-math.inf, seed=seed)
         super().__init__(score)
-        if masks < 1 or cells < 1 or not 0 < keep < 1:
-            raise ValueError(f"masks ({masks}) and cells ({cells}) are at least 1, and keep ({keep}) lies between 0 and 1.")
         self.masks, self.cells, self.keep, self.seed = masks, cells, keep, seed
 
     def explain(

@@ -6,6 +6,7 @@ annotation for something else.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, NoReturn, cast
 
 import torch
@@ -15,6 +16,7 @@ from torch.utils.data import Dataset, IterableDataset, default_collate
 from torch.utils.data._utils.collate import default_collate_fn_map
 from torch.utils.data._utils.pin_memory import pin_memory
 
+from salreg import checks
 from salreg.annotations import NO_PLACE, check, is_annotated
 from salreg.data.several_inputs import annotations_by_input, by_name, input_named
 from salreg.taps import tensors_in
@@ -141,8 +143,9 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
     def __init__(
         self, base: Dataset[Any], annotations: Annotations, *, empty: Literal["looked at", "unknown"] = "looked at"
     ) -> None:
-        if empty not in ("looked at", "unknown"):
-            raise ValueError(f"empty is 'looked at' or 'unknown', not {empty!r}.")
+        checks.choice(("looked at", "unknown"), empty=empty)
+        if not (hasattr(base, "__getitem__") or isinstance(base, IterableDataset)):
+            raise TypeError(f"The base is a map-style dataset, not {checks.said(base)}.")
         if isinstance(base, IterableDataset):
             raise TypeError("Annotations belong to indices, so the base must be a map-style dataset.")
         size = len(base)  # type: ignore[arg-type]
@@ -204,9 +207,17 @@ default_collate_fn_map[AnnotatedSample] = _collate_annotated
 
 def _check_length(annotations: OfOneInput, size: int) -> None:
     if isinstance(annotations, Mapping):
+        for index in annotations:  # 0.5, or a tensor, would never be found
+            if not isinstance(index, Integral):
+                raise TypeError(f"Annotations are given by a sample's index, a whole number, not by {checks.said(index)}.")
         beyond = [index for index in annotations if not 0 <= index < size]
         if beyond:
             raise ValueError(f"The dataset has {size} samples, but sample {beyond[0]} is annotated too.")
+    elif not callable(annotations) and (isinstance(annotations, str) or not hasattr(annotations, "__len__")):
+        raise TypeError(
+            "Annotations are one per sample (a sequence or a tensor), a mapping from index to annotation, or a function of "
+            f"(index, sample), not {checks.said(annotations)}."
+        )
     elif not callable(annotations) and len(annotations) != size:
         raise ValueError(f"The dataset has {size} samples, but there are {len(annotations)} annotations.")
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, pad
 from torch.utils.data import Dataset
 
+from salreg import checks
 from salreg.annotations import resized
 from salreg.data.annotated_dataset import AnnotatedDataset, AnnotatedSample
 from salreg.data.joint_transform import joint_transform
@@ -54,8 +55,9 @@ class Augmented(Dataset[AnnotatedSample]):
     ) -> None:
         if not isinstance(base, AnnotatedDataset):
             raise TypeError(f"Marks move with the images of an AnnotatedDataset, not of {type(base).__name__}.")
-        if crop < 0:
-            raise ValueError(f"crop is a number of pixels of at least 0, not {crop}.")
+        checks.pair(size=size)
+        checks.flag(flip=flip)
+        checks.whole(0, crop=crop)
         self.base = base
         self.size = size
         self.flip = flip

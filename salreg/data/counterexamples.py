@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from salreg import checks
 from salreg.annotations import marks
 from salreg.data.annotated_dataset import AnnotatedDataset, AnnotatedSample
 from salreg.draws import Draws
@@ -40,8 +41,8 @@ class Counterexamples(Dataset[AnnotatedSample]):
     def __init__(self, base: AnnotatedDataset, copies: int = 1, replacement: Literal["uniform", "shuffle"] = "uniform") -> None:
         if not isinstance(base, AnnotatedDataset):
             raise TypeError(f"Counterexamples are made of an AnnotatedDataset, not of {type(base).__name__}.")
-        if copies < 1 or replacement not in ("uniform", "shuffle"):
-            raise ValueError(f"copies ({copies}) is at least 1 and replacement ({replacement!r}) uniform or shuffle.")
+        checks.whole(1, copies=copies)
+        checks.choice(("uniform", "shuffle"), replacement=replacement)
         self.base = base
         self.copies = copies
         self.replacement = replacement

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salreg import checks
 from salreg.differentiation.exact import explained
 from salreg.differentiation.late_terms import LateTerms
 
@@ -49,11 +50,12 @@ class FiniteDifference:
     check_every: int = 100
 
     def __post_init__(self) -> None:
-        if self.sides not in (None, 1, 2) or self.check_every < 0 or (self.step is not None and self.step <= 0):
-            raise ValueError(
-                f"sides ({self.sides}) is 1 or 2, step ({self.step}) is more than 0 and check_every ({self.check_every}) at "
-                "least 0."
-            )
+        checks.whole(1, or_none=True, sides=self.sides)
+        if self.sides not in (None, 1, 2):
+            raise ValueError(f"sides is 1, 2 or None, not {self.sides}.")
+        checks.number("(0, inf)", or_none=True, step=self.step)
+        checks.flag(allow_kinks=self.allow_kinks)
+        checks.whole(0, check_every=self.check_every)
 
     def sides_for(self, dtype: torch.dtype) -> int:
         """1 or 2, for a forward pass in that precision."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from salreg import checks
 from salreg.annotations import align, marks, places
 from salreg.draws import Draws
 from salreg.interventions.donors import DonorBank
@@ -14,7 +15,6 @@ from salreg.interventions.grids import Fate, change_grids
 from salreg.interventions.inputs import AnnotatedInput, annotated_input, beside_tokens, padding_of, replaced
 from salreg.interventions.tables import change_rows
 from salreg.interventions.tokens import Texts, change_texts
-from salreg.names import nearest
 
 
 class Intervened(NamedTuple):
@@ -99,12 +99,10 @@ class Intervention:
         padding_token: int | None = None,
         seed: int = 0,
     ) -> None:
-        if presence is not None and not 0 <= presence <= 1:
-            raise ValueError(f"presence is a probability in [0, 1], not {presence}.")
-        if fill not in FILLS:
-            raise ValueError(f"A region is filled by {', '.join(FILLS)}, not by {fill!r}{nearest(str(fill), FILLS)}.")
-        if bank < 1:
-            raise ValueError(f"The bank holds at least one donor, not {bank}.")
+        checks.number("[0, 1]", or_none=True, presence=presence)
+        checks.choice(FILLS, fill=fill)
+        checks.whole(1, bank=bank)
+        checks.whole(0, or_none=True, padding_token=padding_token)
         self.given_presence = presence
         self.fill = fill
         self.padding_token = padding_token

@@ -1,5 +1,6 @@
 """Attribution losses: formulas over a saliency map and an annotation."""
 
+from salreg import checks
 from salreg.losses.base import AttributionLoss, PerSample
 from salreg.losses.energy import EnergyLoss
 from salreg.losses.masked import CosineLoss, MaskedL1, RightForRightReasons
@@ -15,7 +16,6 @@ from salreg.losses.supervised import (
     PointwiseCrossEntropy,
     Supervised,
 )
-from salreg.names import nearest
 
 __all__ = [
     "AttributionLoss",
@@ -59,9 +59,12 @@ NAMED: dict[str, type[AttributionLoss]] = {
 
 
 def resolve(loss: str | AttributionLoss) -> AttributionLoss:
-    """The loss of that name with its defaults, or the object itself."""
+    """The loss of that name with its defaults, or the object itself.
+
+    Raises:
+        TypeError: Something else, such as a class.
+        ValueError: An unknown name; the nearest are suggested.
+    """
     if isinstance(loss, AttributionLoss):
         return loss
-    if loss not in NAMED:
-        raise ValueError(f"No attribution loss is called {loss!r}{nearest(loss, NAMED)}. There are: {', '.join(NAMED)}.")
-    return NAMED[loss]()
+    return checks.named("an attribution loss", loss, NAMED)()

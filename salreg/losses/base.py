@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-from salreg.annotations import is_annotated, marks
+from salreg.annotations import align, is_annotated, marks
 from salreg.distributed import sum_over_ranks, world_size
 
 #: The marks a loss works on; "either" takes both, "nothing" applies to every sample.
@@ -37,8 +37,12 @@ class AttributionLoss(ABC):
         """The loss of each sample; ``saliency`` is ``(B, ...)`` and ``annotation`` broadcasts to it."""
 
     def __call__(self, saliency: Tensor, annotation: Tensor) -> Tensor:
-        """Mean over the scored samples, of all processes under distributed training; 0 where there is none."""
-        return mean_over_scored(self.per_sample(saliency, annotation))
+        """Mean over the scored samples, of all processes under distributed training; 0 where there is none.
+
+        Raises:
+            ValueError: The annotation is not laid out like the maps, but for the channels, where one is enough.
+        """
+        return mean_over_scored(self.per_sample(saliency, align(annotation, saliency)))
 
 
 def mean_over_scored(losses: PerSample) -> Tensor:

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from salreg import checks
 from salreg.annotations import is_annotated, marks
 from salreg.losses.base import AttributionLoss, PerSample, misplaced, split
-from salreg.losses.normalization import Normalization, normalize
+from salreg.losses.normalization import NORMALIZATIONS, Normalization, normalize
 
 
 class RightForRightReasons(AttributionLoss):
@@ -27,6 +28,7 @@ class RightForRightReasons(AttributionLoss):
     """
 
     def __init__(self, normalize: Normalization = "none") -> None:
+        checks.choice(NORMALIZATIONS, normalize=normalize)
         self.normalize = normalize
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:

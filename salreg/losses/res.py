@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, relu
 
+from salreg import checks
 from salreg.annotations import is_annotated, marks
 from salreg.losses.base import AttributionLoss, PerSample, split
 from salreg.losses.normalization import normalize
@@ -39,8 +40,7 @@ class RobustSupervision(AttributionLoss):
     needs = "relevant"
 
     def __init__(self, slack: float = 0.1) -> None:
-        if slack < 0:
-            raise ValueError(f"slack is at least 0, not {slack}.")
+        checks.number("[0, inf)", slack=slack)
         self.slack = slack
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:

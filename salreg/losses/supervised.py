@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss, log_softmax
 
+from salreg import checks
 from salreg.annotations import is_annotated, marks, places
 from salreg.distributed import sum_over_ranks
 from salreg.losses.base import AttributionLoss, PerSample, per_place, split
-from salreg.losses.normalization import Normalization, normalize
+from salreg.losses.normalization import NORMALIZATIONS, Normalization, normalize
 
 
 class Supervised(AttributionLoss):
@@ -24,6 +25,7 @@ class Supervised(AttributionLoss):
     needs = "relevant"
 
     def __init__(self, normalize: Normalization = "max") -> None:
+        checks.choice(NORMALIZATIONS, normalize=normalize)
         self.normalize = normalize
 
     @abstractmethod

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salreg import checks
 from salreg.metrics.functional.groups import group_counts, worst
 from salreg.metrics.plottable import Plottable
 
@@ -27,6 +28,7 @@ class WorstGroupAccuracy(Plottable):
     total: Tensor
 
     def __init__(self, groups: int, **kwargs: Any) -> None:
+        checks.whole(1, groups=groups)
         super().__init__(**kwargs)
         self.groups = groups
         for name in ("correct", "total"):

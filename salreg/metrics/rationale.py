@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salreg import checks
 from salreg.annotations import is_annotated, marks
-from salreg.metrics.functional.rationale import SHARES, Predict, comprehensiveness, rationale_f1, sufficiency
+from salreg.metrics.functional.rationale import SHARES, Predict, check_shares, comprehensiveness, rationale_f1, sufficiency
 from salreg.metrics.localisation import MeanShare
 from salreg.metrics.plottable import Plottable
 
@@ -30,6 +31,7 @@ class RationaleF1(MeanShare):
     higher_is_better = True
 
     def __init__(self, share: float | None = None, **kwargs: Any) -> None:
+        checks.number("(0, 1]", or_none=True, share=share)
         super().__init__(**kwargs)
         self.share = share
 
@@ -59,6 +61,7 @@ class Comprehensiveness(Plottable):
     _measure = staticmethod(comprehensiveness)
 
     def __init__(self, shares: Sequence[float] = SHARES, **kwargs: Any) -> None:
+        check_shares(shares)
         super().__init__(**kwargs)
         self.shares = tuple(shares)
         for name in ("total", "count"):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
-from salreg import annotations, attributions, scores
+from salreg import annotations, attributions, checks, scores
 from salreg.attributions import Attribution
 from salreg.attributions.passes import slopes_at
 from salreg.draws import Draws
@@ -55,6 +55,8 @@ class ConsistencyPenalty(Penalty):
         *,
         seed: int = 0,
     ) -> None:
+        checks.number("(0, inf)", strength=strength)
+        checks.whole(1, steps=steps)
         super().__init__()
         if perturbation not in (*REPLACEMENTS, "pgd"):
             raise ValueError(f"perturbation is {', '.join(REPLACEMENTS)} or pgd, not {perturbation!r}.")
@@ -130,6 +132,7 @@ class SaliencyGuided(Penalty):
     attribution: Attribution
 
     def __init__(self, share: float = 0.5, attribution: str | Attribution | None = None, *, seed: int = 0) -> None:
+        checks.number("(0, 1)", share=share)
         super().__init__()
         if not 0 < share < 1:
             raise ValueError(f"share is more than 0 and less than 1, not {share}.")

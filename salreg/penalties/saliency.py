@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from salreg import annotations, attributions, losses, scores
+from salreg import annotations, attributions, checks, losses, scores
 from salreg.attributions import Attribution
 from salreg.attributions.base import TapAttribution
 from salreg.compiled_slope import CompiledSlope
@@ -96,6 +96,7 @@ class SaliencyPenalty(Penalty):
         """Choose how the gradient is taken; see the class."""
         if isinstance(differentiation, str) and differentiation not in ("auto", "exact", "finite_difference"):
             raise ValueError(f"differentiation is auto, exact or finite_difference, not {differentiation!r}.")
+        checks.whole(1, or_none=True, max_rows=max_rows)
         if max_rows is not None and max_rows < 1:
             raise ValueError(f"max_rows is at least 1, not {max_rows}.")
         by_differences = FiniteDifference() if differentiation == "finite_difference" else differentiation

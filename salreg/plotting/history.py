@@ -1,7 +1,8 @@
 """What the snapshots of a training gathered: all that film strips and reports are drawn from."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -87,11 +88,38 @@ class History:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> "History":
-        frames = {name: [Frame(**frame) for frame in frames] for name, frames in state["frames"].items()}
-        sanity = {name: SanityCheck(**check) for name, check in state["sanity"].items()}
+        """What ``state_dict`` gave.
+
+        Raises:
+            ValueError: It lacks something, or another version of salreg wrote it.
+        """
+        known = {one.name for one in fields(cls)}
+        if not isinstance(state, dict) or set(state) != known:
+            given = set(state) if isinstance(state, dict) else set()
+            lacks, beyond = sorted(known - given), sorted(map(str, given - known))
+            found = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("also has", beyond)) if names]
+            raise ValueError(f"This is no history of this version of salreg: it {' and '.join(found)}.")
+        try:
+            frames = {name: [Frame(**frame) for frame in frames] for name, frames in state["frames"].items()}
+            sanity = {name: SanityCheck(**check) for name, check in state["sanity"].items()}
+        except (AttributeError, TypeError) as error:
+            raise ValueError(f"This is no history of this version of salreg: {error}.") from error
         return cls(**{**state, "frames": frames, "sanity": sanity})
 
     @classmethod
     def load(cls, path: Path) -> "History":
-        """Read what ``torch.save(history.state_dict(), path)`` wrote."""
-        return cls.from_state_dict(torch.load(path, weights_only=True))
+        """Read what ``torch.save(history.state_dict(), path)`` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is incomplete, something else, or of another version.
+        """
+        try:
+            return cls.from_state_dict(torch.load(path, weights_only=True))
+        except FileNotFoundError:
+            raise FileNotFoundError(f"There is no history {path}.") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error} Train again, or read it with the salreg that wrote it.") from error
+        except (RuntimeError, EOFError, UnpicklingError, OSError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"{path} is no whole history, as snapshots write it ({reason}): train again.") from error

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from salreg import checks
 from salreg.annotations import NO_PLACE, SPURIOUS, UNKNOWN
 from salreg.propagation.quality import PropagationError
 
@@ -122,6 +123,7 @@ def propagate_words(
         >>> [annotation.tolist() for annotation in found]
         [[0, -1], [0, -1], [-1, 0]]
     """
+    checks.number("[0, 1]", precision=precision)
     entries = lexicon_of(texts, annotations)
     if not entries:
         raise PropagationError("No word is marked as spurious, so there is nothing to carry over.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from salreg import checks
 from salreg.data import AnnotatedDataset
 from salreg.propagation.carried_over import CarriedOver
 from salreg.propagation.cross_validation import CrossValidation
@@ -93,6 +94,9 @@ def propagate(
     """
     if not isinstance(dataset, AnnotatedDataset):
         raise TypeError(f"Marks are carried over within an AnnotatedDataset, not a {type(dataset).__name__}.")
+    checks.number("[0, 1]", least_quality=least_quality)
+    checks.whole(1, side=side, steps=steps)
+    checks.whole(0, seed=seed)
     reduced = read(dataset, side, progress)
     marked = len(reduced.marked())
     grids = torch.zeros(len(dataset), *reduced.images.shape[-2:], dtype=torch.uint8)

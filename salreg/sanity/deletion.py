@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from salreg import checks
 from salreg.metrics.functional.predictions import probabilities
 
 
@@ -34,6 +35,7 @@ def deletion_curve(
         >>> deletion_curve(lambda x: x, x, order=x, steps=2)[:, 0].tolist()
         [0.9820137619972229, 0.8807970285415649, 0.5]
     """
+    checks.whole(1, steps=steps)
     places = inputs[:, 0] if inputs.ndim > 2 else inputs
     if order.shape != places.shape:
         raise ValueError(f"The order has shape {tuple(order.shape)}, but the inputs have places {tuple(places.shape)}.")

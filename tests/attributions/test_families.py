@@ -119,9 +119,9 @@ def test_memory_is_bounded_by_splitting_the_path(monkeypatch):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: IntegratedGradients(steps=0), "steps is at least 1"),
+        (lambda: IntegratedGradients(steps=0), "steps is a whole number of at least 1, not 0"),
         (lambda: IntegratedGradients(rule="simpson"), "not 'simpson'"),
-        (lambda: ExpectedGradients(samples=0), "samples is at least 1"),
+        (lambda: ExpectedGradients(samples=0), "samples is a whole number of at least 1, not 0"),
         (lambda: SmoothGrad(samples=0), "samples"),
         (lambda: RISE(keep=1.0), "keep"),
     ],

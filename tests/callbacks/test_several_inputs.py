@@ -197,7 +197,7 @@ def test_workers_and_pinning_keep_the_names():
 
 def test_several_penalised_inputs_run_uncompiled_and_it_says_so():
     with pytest.warns(UserWarning, match="compile=True has no effect: .*several annotated inputs"):
-        fitted(Lit(), data("image", "row"), SaliencyRegularizer(compile=True, intervene=False))
+        fitted(Lit(), data("image", "row"), SaliencyRegularizer(compile=True, intervene=False), max_steps=2)
 
 
 def test_each_input_is_intervened_on_for_itself():

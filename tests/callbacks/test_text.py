@@ -255,7 +255,7 @@ def test_words_come_from_whatever_a_user_has(names, expected):
 def test_columns_are_named():
     assert place_names(["age", "race"], [torch.rand(2)]) == [["age", "race"]]
     assert place_names(None, [torch.rand(2), torch.rand(1, 4, 4)]) == [["0", "1"], []]
-    with pytest.raises(ValueError, match="3 names for the 2 places of a table"):
+    with pytest.raises(ValueError, match="3 names for the 2 places of sample 0, a table"):
         place_names(["a", "b", "c"], [torch.rand(2)])
 
 

@@ -96,7 +96,7 @@ def test_a_click_on_the_legend_hides_the_outlines(page, tmp_path):
 def test_a_watched_report_reloads_when_it_changes(page, tmp_path):
     with server(tmp_path) as serving:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
-        page.goto(f"http://127.0.0.1:{serving.server_port}/")
+        page.goto(serving.url)
         assert "no report yet" in page.locator("p").first.text_content()
         for epochs in (1, 2):
             title = f"{epochs} epochs"

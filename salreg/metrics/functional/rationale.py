@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from salreg import checks
 from salreg.annotations import align, marks, places
 from salreg.metrics.functional.predictions import probabilities
 
@@ -37,8 +38,7 @@ def rationale_f1(saliency: Tensor, annotation: Tensor, share: float | None = Non
         >>> rationale_f1(torch.tensor([[3.0, 1.0, 2.0, 0.0]]), torch.tensor([[1, 1, 0, 0]])).item()
         0.5
     """
-    if share is not None and not 0 < share <= 1:
-        raise ValueError(f"share is more than 0 and at most 1, not {share}.")
+    checks.number("(0, 1]", or_none=True, share=share)
     strength, inside = _strengths(saliency, annotation)
     relevant = _one_per_place(marks(align(annotation, saliency)).relevant) > 0
     count = relevant.sum(1) if share is None else _portion(inside, share)
@@ -97,9 +97,19 @@ def sufficiency(
     return _change(predict, inputs, saliency, annotation, shares, keep=True)
 
 
+def check_shares(shares: Sequence[float]) -> None:
+    """At least one, each in (0, 1]."""
+    checks.several("numbers", shares=shares)
+    if not shares:
+        raise ValueError("shares is a list of at least one number.")
+    for share in shares:
+        checks.number("(0, 1]", shares=share)
+
+
 def _change(
     predict: Predict, inputs: Tensor, saliency: Tensor, annotation: Tensor | None, shares: Sequence[float], keep: bool
 ) -> Tensor:
+    check_shares(shares)
     strength, inside = _strengths(saliency, inputs.new_zeros(inputs[:, :1].shape) if annotation is None else annotation)
     grid = inputs[:, :1].shape if inputs.ndim > 2 else inputs.shape
     if strength.shape[1] != inputs[0].numel() // (inputs.shape[1] if inputs.ndim > 2 else 1):

@@ -1,0 +1,124 @@
+"""The same mistakes on the command line and in a YAML of one's own: refused before anything is built."""
+
+import pytest
+from hostile.refusal import refused
+
+from salreg.recipes import config
+from salreg.recipes.cli import main
+from salreg.recipes.run import callbacks
+
+OVERRIDES = [
+    ('saliency.weight="1.0"', ["weight is a finite number", "Leave the quotation marks away"]),
+    ("saliency.weight=high", ["weight is a finite number", "'high'"]),
+    ("saliency.weight=-1", ["weight is a finite number of at least 0", "-1"]),
+    ("saliency.weight=.nan", ["weight is a finite number", "nan"]),
+    ("saliency.every_n_steps=1.5", ["saliency.every_n_steps is a whole number", "1.5"]),
+    ("saliency.every_n_steps=0", ["every_n_steps is a whole number of at least 1", "0"]),
+    ("saliency.warmup_steps=-5", ["saliency.warmup_steps is a whole number", "-5"]),
+    ("saliency.loss=null", ["attribution loss is given by its name", "None"]),
+    ("saliency.loss=rr", ["did you mean 'rrr'"]),
+    ("saliency.attribution=null", ["attribution is given by its name", "None"]),
+    ("saliency.attribution=gradcam", ["did you mean 'grad_cam'"]),
+    ("saliency.score=logit", ["did you mean 'target_logit'"]),
+    ("saliency.fill=blurr", ["did you mean 'blur'"]),
+    ("saliency.presence=2", ["presence is a number in [0, 1]", "2"]),
+    ("saliency.intervene=yess", ["saliency.intervene is true, false or null", "'yess'"]),
+    ("saliency.compile=1", ["saliency.compile is True or False", "1"]),
+    ("saliency.max_rows=0", ["max_rows is a whole number of at least 1", "0"]),
+    ("saliency.differentiation=exakt", ["differentiation is auto", "'exakt'"]),
+    ("saliency.layer=net.1", ["takes no saliency.layer"]),
+    ("preset=5", ["preset is given by its name", "5"]),
+    ("preset=cdepp", ["did you mean 'cdep'"]),
+    ("preset={name: hint, frm: ranking}", ["no option 'frm'", "did you mean 'form'"]),
+    ("snapshots.panel=2.5", ["snapshots.panel is a whole number", "2.5"]),
+    ("snapshots.panel=0", ["panel is a whole number of at least 1", "0"]),
+    ("snapshots.sanity=maybe", ["snapshots.sanity is True or False", "'maybe'"]),
+    ("snapshots.alerts.reliance=high", ["alerts: reliance", "'high'"]),
+    ("snapshots.alerts.reliance=.nan", ["alerts: reliance", "nan"]),
+    ("snapshots.alerts=0.2", ["snapshots.alerts is a mapping", "0.2"]),
+    ("snapshots.attributions=input_gradient", ["no key 'snapshots.attributions'"]),
+    ("seed=x", ["seed is a whole number", "'x'"]),
+    ("seed=1.5", ["seed is a whole number", "1.5"]),
+    ("seed=-1", ["seed is a whole number of at least 0", "-1"]),
+    ("data.batch_size=null", ["data.batch_size is a whole number", "None"]),
+    ("data.validation=-3", ["data.validation is a whole number", "-3"]),
+    ("data.decoy=maybe", ["data.decoy is True or False", "'maybe'"]),
+    ("data.carry_over=5", ["data.carry_over is True or False", "5"]),
+    ("data.marked=high", ["data.marked is a finite number", "'high'"]),
+    ("optimizer.lr=abc", ["optimizer.lr is a finite number", "'abc'"]),
+    ("optimizer.lr=.nan", ["optimizer.lr is a finite number", "nan"]),
+    ("optimizer.lr=.inf", ["optimizer.lr is a finite number", "inf"]),
+    ("logger.offline=5", ["logger.offline is True or False", "5"]),
+    ("shown=accuracy", ["shown is a list", "write ['accuracy']"]),
+    ("trainer.max_epochs=1.5", ["trainer.max_epochs is a whole number", "1.5"]),
+    ("trainer.max_epochs=many", ["trainer.max_epochs is a whole number", "'many'"]),
+    ("trainer.max_epoch=1", ["did you mean 'trainer.max_epochs'"]),
+    ("optimizer=5", ["optimizer is a mapping", "5"]),
+    ("logger.project=${oc.env:SALREG_IS_NOT_SET}", ["logger.project", "SALREG_IS_NOT_SET"]),
+    ("logger.project=${nothing.there}", ["logger.project", "nothing.there"]),
+    ("out", ["key=value"]),
+    ("out=[1", ["cannot be read"]),
+]
+
+
+def ready(*overrides, recipe="decoy_digits"):
+    loaded = config.load(recipe, overrides)
+    callbacks(loaded, config.Path(loaded.out))
+
+
+@pytest.mark.parametrize(("override", "words"), OVERRIDES)
+def test_an_override_is_refused_by_the_words_of_the_constructor(override, words):
+    refused(lambda: ready(override), *words)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("every_n_steps: 1\n", "every_n_steps: 1.5\n", ["every_n_steps is a whole number", "1.5"]),
+        ("panel: 5 ", "panel: five ", ["snapshots.panel is a whole number", "'five'"]),
+        ("alerts: {}", "alerts: {reliance: high}", ["alerts: reliance", "'high'"]),
+        ("alerts: {}", "alerts: [reliance]", ["snapshots.alerts is a mapping", "reliance"]),
+        ("lr: 0.01", "lr: 1e-3x", ["optimizer.lr is a finite number", "'1e-3x'"]),
+        ("sanity: true", "sanity: 'true'", ["snapshots.sanity is True or False", "'true'"]),
+        ("loss: rrr", "loss: []", ["attribution loss is given by its name"]),
+        ("seed: 0", "seed: [0", ["not readable as YAML"]),
+        ("seed: 0", "sede: 0", ["no key 'sede'", "did you mean 'seed'"]),
+        ("recipe: decoy ", "recipe: 5 ", ["`recipe: 5` is unknown"]),
+    ],
+)
+def test_a_yaml_of_ones_own_too(tmp_path, old, new, words):
+    text = config.recipes()["decoy_digits"].read_text("utf-8")
+    assert old in text
+    (tmp_path / "mine.yaml").write_text(text.replace(old, new), "utf-8")
+    refused(lambda: ready(recipe=str(tmp_path / "mine.yaml")), *words)
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n- 2\n", "just words", "\x00", "a: &a [*a]"])
+def test_what_is_no_configuration_at_all_is_named(tmp_path, text):
+    (tmp_path / "mine.yaml").write_text(text, "utf-8")
+    refused(lambda: config.load(str(tmp_path / "mine.yaml")), "mine.yaml")
+
+
+@pytest.mark.parametrize("recipe", ["", "decoy_digit", "nothing.yaml", "../decoy_digits", "decoy_digits.yml"])
+def test_an_unknown_recipe_is_named_with_those_there_are(recipe):
+    refused(lambda: config.load(recipe), "No recipe is called", "decoy_digits")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["validate", "decoy_digits", "saliency.every_n_steps=1.5"], "saliency.every_n_steps is a whole number"),
+        (["validate", "decoy_digits", "snapshots.alerts.reliance=high"], "alerts: reliance"),
+        (["run", "decoy_digits", "seed=x"], "seed is a whole number"),
+        (["run", "decoy_digits", "trainer.accelerator=gpuu", "logger=none"], "gpuu"),
+        (["run", "decoy_digits", "trainer.devices=0", "trainer.accelerator=cpu", "logger=none"], "devices=0"),
+        (["compare", "decoy_digits", "arms=5"], "arms is a mapping"),
+        (["watch", "nothing"], "no folder nothing"),
+        (["watch", ".", "--port", "70000"], "A port is a number from 1 to 65535"),
+    ],
+)
+def test_the_command_says_it_in_one_line(arguments, words, capsys):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said

@@ -1,0 +1,34 @@
+"""What docs/reliability.md promises is tested, and what it counts is there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+PROMISES = re.findall(r"\[(test_\w+)\]\(\.\./(tests/[\w/]+\.py)\)", PAGE)
+
+
+@pytest.mark.parametrize(("name", "file"), PROMISES)
+def test_every_promise_has_its_test(name, file):
+    assert f"\ndef {name}(" in (ROOT / file).read_text("utf-8")
+
+
+def test_every_row_of_a_table_of_promises_has_one():
+    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and "tests/hostile" not in line]
+    assert len([row for row in rows if row.split("|")[2].strip() not in ("test", "---", "cases", "---:")]) == len(PROMISES)
+
+
+def test_the_hostile_calls_are_counted():
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "tests/hostile"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    counts = {
+        file: len(re.findall(rf"^{re.escape(file)}::", listed, re.M)) for file in re.findall(r"tests/hostile/\w+\.py", PAGE)
+    }
+    assert len(counts) == len(list((ROOT / "tests" / "hostile").glob("test_*.py")))
+    for file, count in counts.items():
+        assert re.search(rf"\({re.escape('../' + file)}\).*\| {count} \|", PAGE), (file, count)
+    assert f"{sum(counts.values())} calls with wrong arguments" in PAGE
