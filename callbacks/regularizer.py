@@ -66,8 +66,9 @@ class SaliencyRegularizer(Callback):
             such as ``GradCAM(layer="net.4")``, or a function ``(model, inputs, target) -> map``. Layer names are the
             LightningModule's.
         loss: ``"rrr"``, ``"energy"``, or another name from ``salreg.losses``, or an ``AttributionLoss``.
-        weight: How strongly the penalty counts. By default 0, so that the intervention is all; 1 where an attribution, a
-            loss, a preset or another option of the penalty is given, or ``intervene=False``. Gradients are measured per
+        weight: How strongly the penalty counts. By default 0, so that the intervention is all; where an attribution, a loss, a
+            preset or another option of the penalty is given, or ``intervene=False``, 100 for squared input gradients
+            (``"input_gradient"`` and ``"rrr"``) and 1 for all else. Gradients are measured per
             standard deviation of the input, so that the scale of the data does not matter. Beside ``intervene=False``, 0 trains
             exactly as without the callback.
         intervene: ``True``, ``False``, an ``Intervention``, or its arguments by name (``{"presence": 0.5}``). By default
@@ -131,14 +132,17 @@ class SaliencyRegularizer(Callback):
         of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_rows, compile)
         chosen = preset is not None or of_penalty != ("input_gradient", "rrr", 1, 0, "auto", None, False)
         self.intervention = _intervention(preset is None if intervene is None else intervene)
-        weight = float(chosen or self.intervention is None) if weight is None else weight
-        if not (math.isfinite(weight) and weight >= 0):
-            raise ValueError(f"weight is a finite number of at least 0, not {weight}.")
         if every_n_steps < 1 or warmup_steps < 0:
             raise ValueError(f"every_n_steps ({every_n_steps}) starts at 1 and warmup_steps ({warmup_steps}) at 0.")
         if preset is not None and (attribution, loss) != ("input_gradient", "rrr"):
             raise ValueError("A preset brings its own attribution and loss: give preset=... or attribution=... and loss=...")
         self.penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
+        if weight is None:
+            wanted = chosen or self.intervention is None
+            usual = self.penalty.usual_weight if preset is None else 1.0  # as published
+            weight = usual if wanted else 0.0
+        if not (math.isfinite(weight) and weight >= 0):
+            raise ValueError(f"weight is a finite number of at least 0, not {weight}.")
         of_differentiation = (differentiation, max_rows, compile)
         if isinstance(self.penalty, SaliencyPenalty) and of_differentiation != ("auto", None, False):
             self.penalty.differentiate(*of_differentiation)

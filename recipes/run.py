@@ -135,11 +135,13 @@ def intervention(config: DictConfig) -> Intervention | None:
 
 
 def weight(config: DictConfig) -> float:
-    """The penalty's weight: by default 1 where a penalty is chosen, and 0 where the intervention is all."""
+    """The penalty's weight: by default its usual one where a penalty is chosen, and 0 where the intervention is all."""
     if config.saliency.weight is not None:
         return config.saliency.weight
     chosen = config.preset.name, config.saliency.attribution, config.saliency.loss
-    return float(chosen != (None, "input_gradient", "rrr") or intervention(config) is None)
+    wanted = chosen != (None, "input_gradient", "rrr") or intervention(config) is None
+    usual = penalty(config).usual_weight if config.preset.name is None else 1.0  # as published
+    return usual if wanted else 0.0
 
 
 def _check_layers(config: DictConfig, module: pl.LightningModule) -> None:

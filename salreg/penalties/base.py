@@ -76,6 +76,8 @@ class Penalty(ABC):
     attribution: Attribution | None = None
     #: What compiles the forward pass together with its gradient, where that is wanted.
     compiled: CompiledSlope | None = None
+    #: The weight where nobody chose one.
+    usual_weight: float = 1.0
     #: How the gradient is taken and why, once that was decided.
     way: str = ""
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from salreg import annotations, attributions, checks, losses, scores
-from salreg.attributions import Attribution
+from salreg.attributions import Attribution, InputGradient
 from salreg.attributions.base import TapAttribution
 from salreg.compiled_slope import CompiledSlope
 from salreg.differentiation import (
@@ -24,7 +24,7 @@ from salreg.differentiation import (
 )
 from salreg.draws import Draws
 from salreg.input_spread import InputSpread
-from salreg.losses import AttributionLoss
+from salreg.losses import AttributionLoss, RightForRightReasons
 from salreg.losses.base import mean_over_scored
 from salreg.penalties.base import Evaluated, Penalty
 from salreg.taps import Layer, Recording
@@ -206,6 +206,12 @@ class SaliencyPenalty(Penalty):
         self.spread.load_state_dict(state["spread"])
         self.attribution.load_state_dict(state["attribution"])
         self._draws.load_state_dict(state["draws"])
+
+    @property
+    def usual_weight(self) -> float:  # type: ignore[override]
+        """The weight where nobody chose one: what measured best, see "A weight that travels" in docs/results.md."""
+        squares_of_gradients = isinstance(self.attribution, InputGradient) and isinstance(self.loss, RightForRightReasons)
+        return 100.0 if squares_of_gradients else 1.0
 
     def __str__(self) -> str:
         return f"{type(self.loss).__name__} of {type(self.attribution).__name__}"

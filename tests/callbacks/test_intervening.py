@@ -143,7 +143,7 @@ def test_what_stands_for_what_by_default():
     assert (default.weight, default.intervenes) == (0.0, True)
     assert (named.weight, named.intervenes) == (1.0, True)
     assert (published.weight, published.intervenes) == (1.0, False)
-    assert (alone.weight, alone.intervenes) == (1.0, False)
+    assert (alone.weight, alone.intervenes) == (100.0, False)
     assert SaliencyRegularizer(preset="rrr", intervene=True).intervenes
     given = SaliencyRegularizer(intervene={"presence": 0.5, "fill": "mean"}).intervention
     assert (given.presence, given.fill) == (0.5, "mean")
@@ -165,7 +165,7 @@ def test_the_maps_are_measured_and_logged_though_no_penalty_needs_them():
 def test_it_says_once_what_it_does(caplog):
     with caplog.at_level(logging.INFO, logger="pytorch_lightning.utilities.rank_zero"):
         fit(fresh(), SaliencyRegularizer(), data=loader())
-    said = [record.getMessage() for record in caplog.records if "samples" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "looked at" in record.getMessage()]
     assert len(said) == 1
     assert "of the first 8 samples, 8 were looked at and 5 are marked" in said[0]
     assert "drawn with probability 0.62" in said[0]
