@@ -1,5 +1,6 @@
 """One line at the first step that says what salreg takes for the input, the target, the logits and the marks."""
 
+import torch
 from torch import Tensor
 
 from salreg.annotations import is_annotated
@@ -23,7 +24,7 @@ def introduction(reading: Reading, found: Found, recording: Recording, batch: An
         marks on 12 of 64 samples``.
     """
     parts = [_input(name, annotation, batch) for name, annotation in annotations_by_input(batch.annotation).items()]
-    marked = sum(is_annotated(annotation) for annotation in annotations_by_input(batch.annotation).values()) > 0
+    marked = torch.stack([is_annotated(one) for one in annotations_by_input(batch.annotation).values()]).any(0)
     parts += [_target(reading, recording.require_logits()), _logits(found, recording)]
     return ", ".join([*parts, f"marks on {int(marked.sum())} of {len(marked)} samples"])
 

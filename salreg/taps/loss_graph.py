@@ -78,7 +78,7 @@ def gives_probabilities(output: Tensor) -> bool:
 
 def target_of(loss: Tensor, logits: Tensor) -> Tensor | None:
     """The targets that the loss compares the logits with; None where its operators keep none, or several differ."""
-    held = []
+    held: list[Tensor] = []
     for node in between(loss, node_of(logits)):
         if operator(node) in _HOLD_TARGETS:
             target = getattr(node, "_saved_target", None)
