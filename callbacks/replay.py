@@ -12,7 +12,7 @@ from torch import Tensor
 
 from salreg.callbacks.muted import muted
 from salreg.callbacks.replacements import Replacement
-from salreg.taps import Found, Options, Recording, StepObserver, find_layer, replace_tensor
+from salreg.taps import Found, Options, Recording, StepObserver, copied, find_layer, replace_tensor
 from salreg.taps.layers import traceless
 
 
@@ -87,9 +87,8 @@ class Replay:
     def _observed(
         self, sample: Any, explained: Tensor, layers: Any, tapped: bool, replaced: Tensor | None, prepare: Any
     ) -> Recording:
-        options = self.options(
-            layers, tap_input=tapped, inputs=[explained], in_training=False, replaced=replaced
-        )
+        sample, explained = copied((sample, explained))  # the step may change its batch in place
+        options = self.options(layers, tap_input=tapped, inputs=[explained], in_training=False, replaced=replaced)
         with traceless(self.module), StepObserver(self.module, options, self.found).watching() as observer:
             observer.run(self, (sample, prepare), {})
         self.learn(observer.recording.found)

@@ -64,12 +64,14 @@ class AnnotatedBatch:
         looked_at: Booleans ``(B,)``: the samples that somebody looked at; by default those that carry a mark.
         prepare: What the user's ``on_after_batch_transfer`` does to the batch, which is done when the step runs, so that marks
             and pixels belong together until then; None if there is no such hook.
+        untouched: A copy of the sample from before the user's evaluation step, which may change it in place; None without one.
     """
 
     sample: Any
     annotation: Tensor | dict[str, Tensor]
     looked_at: Tensor | dict[str, Tensor] | None = None
     prepare: Callable[[Any], Any] | None = None
+    untouched: Any = None
 
     def __post_init__(self) -> None:
         if self.looked_at is None:
