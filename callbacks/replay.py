@@ -42,9 +42,11 @@ class Replay:
         """Run the step on a batch, and before it the hook that is part of it, if there is one."""
         step = getattr(self.module, self.name)
         step = step.method if isinstance(step, Replacement) else step
-        with self._unchanged_parameters(), muted(self.module):
+        with self._unchanged_parameters(), muted(self.module) as logged:
             sample = sample if prepare is None else prepare(sample)
-            return loss_in(step(**arguments_of(step, sample)))
+            loss = loss_in(step(**arguments_of(step, sample)))
+        # A validation step returns no loss as a rule, and logs it.
+        return loss if loss is not None or not logged else torch.stack([one.sum() for one in logged]).sum()
 
     def options(self, layers: Any = (), **others: Any) -> Options:
         """How a pass of this step is observed."""
@@ -69,7 +71,8 @@ class Replay:
         Raises:
             RuntimeError: The logits cannot be told, or the step cannot be run again.
         """
-        tapped = replaced is None and torch.is_grad_enabled()
+        by_graph = self.found is not None and not self.found.modules  # the loss alone knows the logits
+        tapped = by_graph or (replaced is None and torch.is_grad_enabled())
         if self.found is None and not tapped:
             with torch.enable_grad():
                 self.run(sample, explained, prepare=prepare)
@@ -89,7 +92,8 @@ class Replay:
     ) -> Recording:
         sample, explained = copied((sample, explained))  # the step may change its batch in place
         options = self.options(layers, tap_input=tapped, inputs=[explained], in_training=False, replaced=replaced)
-        with traceless(self.module), StepObserver(self.module, options, self.found).watching() as observer:
+        observer = StepObserver(self.module, options, self.found)
+        with traceless(self.module), torch.set_grad_enabled(tapped or torch.is_grad_enabled()), observer.watching():
             observer.run(self, (sample, prepare), {})
         self.learn(observer.recording.found)
         return observer.recording

@@ -76,6 +76,11 @@ class Found:
     probabilities: bool = False
     target: Tensor | None = None
 
+    @property
+    def is_derived(self) -> bool:
+        """Whether the logits are made of what the modules returned, beside what the loss makes of it."""
+        return self.probabilities or len(self.modules) > 1
+
 
 def search(
     calls: Sequence[Call], taps: Sequence[Tensor], loss: Tensor | None, size: int, model: nn.Module, options: Options
@@ -108,7 +113,13 @@ def search(
     fitting = [one for one in trained if _may_be_logits(one, size)]
     last = _last(fitting)
     if len(last) > 1 and options.forward_module is None:
-        last = _one_module(last, model)
+        try:
+            last = _one_module(last, model)
+        except RuntimeError:
+            # The loss may bring several together: the mean of an ensemble, images compared with texts.
+            if loss is None or logits_in_loss(loss, ends) is None:
+                raise
+            last = []
     if loss is not None and (not last or uses_parameters_after(loss, last[0][2])):
         logits = logits_in_loss(loss, ends)
         if logits is not None:

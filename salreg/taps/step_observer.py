@@ -54,7 +54,7 @@ class StepObserver(Observer):
             output = call(*args, **kwargs)
         except Reached:
             pass
-        self.settle(output if isinstance(output, Tensor) else None)
+        self.settle(output if isinstance(output, Tensor) and self.concerns(output) else None)
 
     def settle(self, loss: Tensor | None) -> None:
         """Take the logits of the step that has run.

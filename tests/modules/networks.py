@@ -329,6 +329,7 @@ PATTERNS = [
         of(lambda x, y: {"pixel_values": x, "labels": y}),
         lambda m, x, batch: m.net(pixel_values=x, labels=batch["labels"]).logits,
         input=lambda _, batch: batch["pixel_values"],
+        reliance=False,
     ),
     Pattern(
         auxiliary_head,

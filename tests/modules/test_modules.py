@@ -170,7 +170,7 @@ def penalty_by_hand(pattern: Pattern, package: str, draws: Tensor) -> float:
     torch.set_rng_state(draws)
     logits = pattern.sees(module, leaf, batch.sample)
     scores = log_softmax(logits, 1) if pattern.link == "softmax" else logsigmoid(logits) + logsigmoid(-logits)
-    (gradient,) = torch.autograd.grad(scores.sum(), leaf)
+    (gradient,) = torch.autograd.grad(scores.flatten(2).mean(2).sum() if scores.ndim > 2 else scores.sum(), leaf)
     annotation = batch.annotation
     marked = is_annotated(annotation)
     rest = [axis for axis in range(leaf.ndim) if axis != 1]
