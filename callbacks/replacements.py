@@ -67,12 +67,13 @@ class SampleTransfer(Replacement):
         batch = gathered(batch)
         if not isinstance(batch, AnnotatedBatch):
             return self.method(batch, *args, **kwargs)
-        marks = batch.annotation, batch.looked_at
         if self.name == "transfer_batch_to_device":
-            marks = move_data_to_device(marks, kwargs["device"] if "device" in kwargs else args[0])
+            device = kwargs["device"] if "device" in kwargs else args[0]
+            annotation, looked_at = move_data_to_device((batch.annotation, batch.looked_at), device)
+            batch = replace(batch, annotation=annotation, looked_at=looked_at)
         if self.name == "on_after_batch_transfer" and overrides(self.owner, self.name):
             return replace(batch, prepare=lambda sample: self.method(sample, *args, **kwargs))
-        return AnnotatedBatch(self.method(batch.sample, *args, **kwargs), *marks, batch.prepare)
+        return replace(batch, sample=self.method(batch.sample, *args, **kwargs))
 
 
 def plain(value: Any) -> Any:
@@ -98,4 +99,4 @@ def gathered(batch: Any) -> Any:
     marked = parts[annotated[0]]
     whole: Any = {key: plain(part) for key, part in parts.items()}
     whole = whole if isinstance(batch, Mapping) else type(batch)(whole.values())
-    return AnnotatedBatch(whole, marked.annotation, marked.looked_at, marked.prepare)
+    return replace(marked, sample=whole, part=annotated[0])

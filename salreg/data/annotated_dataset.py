@@ -53,6 +53,21 @@ class AnnotatedSample:
             raise TypeError(f"This works on one annotated input; here are {', '.join(self.annotation)}.")
         return self.annotation
 
+    def __len__(self) -> NoReturn:  # what default_collate asks for among plain tuples
+        raise TypeError(_MIXED)
+
+    def __getitem__(self, key: object) -> NoReturn:  # and among plain mappings
+        raise TypeError(_MIXED)
+
+    def __bool__(self) -> bool:
+        return True
+
+
+_MIXED = (
+    "A batch mixes annotated samples with plain ones. Wrap the other data, too: ConcatDataset([annotated, "
+    "AnnotatedDataset(others, {})]); nobody looked at its samples then."
+)
+
 
 @dataclass
 class AnnotatedBatch:
@@ -64,6 +79,7 @@ class AnnotatedBatch:
         looked_at: Booleans ``(B,)``: the samples that somebody looked at; by default those that carry a mark.
         prepare: What the user's ``on_after_batch_transfer`` does to the batch, which is done when the step runs, so that marks
             and pixels belong together until then; None if there is no such hook.
+        part: In a batch that brings those of several loaders together, the key or position of the annotated one's.
         untouched: A copy of the sample from before the user's evaluation step, which may change it in place; None without one.
     """
 
@@ -71,6 +87,7 @@ class AnnotatedBatch:
     annotation: Tensor | dict[str, Tensor]
     looked_at: Tensor | dict[str, Tensor] | None = None
     prepare: Callable[[Any], Any] | None = None
+    part: Any = None
     untouched: Any = None
 
     def __post_init__(self) -> None:
@@ -87,6 +104,11 @@ class AnnotatedBatch:
 
     def pin_memory(self) -> "AnnotatedBatch":
         return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation), pin_memory(self.looked_at))
+
+    @property
+    def annotated_part(self) -> Any:
+        """What the annotated loader gave."""
+        return self.sample if self.part is None else self.sample[self.part]
 
     @property
     def annotated_inputs(self) -> dict[str, Tensor]:
@@ -180,6 +202,8 @@ class Collate:
         self.collate_fn = collate_fn
 
     def __call__(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
+        if not all(isinstance(one, AnnotatedSample) for one in samples):
+            raise TypeError(_MIXED)
         by_input = [annotations_by_input(one.annotation) for one in samples]
         stacked = {name: _stacked([one[name] for one in by_input]) for name in by_input[0]}
         looked: list[Any] = [one.looked_at for one in samples]

@@ -194,12 +194,18 @@ def annotated_and_plain_data(package: Any) -> Any:
     return base(package)()
 
 
-def _concatenated(annotated: bool) -> Any:
+def _concatenated(annotated: bool, wrapped: bool = False) -> Any:
     x, y, annotations = images()
     samples = list(zip(x, y, strict=True))
-    first = AnnotatedDataset(Samples(samples[:12]), annotations[:12]) if annotated else Samples(samples[:12])
-    order = [index + offset for index in range(12) for offset in (0, 12)]  # both kinds in each batch
-    return DataLoader(ConcatDataset([first, Samples(samples[12:])]), 8, sampler=order)
+    first, others = Samples(samples[:12]), Samples(samples[12:])
+    first = AnnotatedDataset(first, annotations[:12]) if annotated else first
+    others = AnnotatedDataset(others, {}) if wrapped else others
+    order = [index + offset for index in range(12) for offset in (12, 0)]  # both kinds in each batch
+    return DataLoader(ConcatDataset([first, others]), 8, sampler=order)
+
+
+def _wrapped(annotated: bool) -> Any:
+    return _concatenated(annotated, wrapped=annotated)
 
 
 def list_batch(package: Any) -> Any:
@@ -246,6 +252,13 @@ PATTERNS = [
     Pattern(dataloader_iter, pairs(), _net),
     Pattern(combined_loaders, pairs(), _net, loaders=_combined),
     Pattern(dict_of_loaders, pairs(), _net, loaders=_loaders),
-    Pattern(annotated_and_plain_data, pairs(), None, loaders=_concatenated),
+    Pattern(
+        annotated_and_plain_data,
+        pairs(),
+        loaders=_concatenated,
+        refused=r"ConcatDataset\(\[annotated, AnnotatedDataset\(others, {}\)\]\)",
+        remedy={"loaders": _wrapped},
+        refused_at_any_weight=True,
+    ),
     Pattern(list_batch, of(lambda x, y: ([x, x.flip(2)], y)), None),
 ]

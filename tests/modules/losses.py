@@ -204,9 +204,7 @@ def simclr(package: Any) -> Any:
     class Module(base(package)):
         def loss(self, batch):
             x, _ = batch
-            z = nn.functional.normalize(self.net(torch.cat([x, x.flip(3)])), dim=1)
-            near = (z @ z.T / 0.1).masked_fill(torch.eye(len(z), dtype=torch.bool), -1e9)
-            return cross_entropy(near, torch.arange(len(z)).roll(len(x)))
+            return cross_entropy(_similarities(self, x, batch), torch.arange(2 * len(x)).roll(len(x)))
 
     return Module(perceptron(4))
 
@@ -219,10 +217,13 @@ def clip(package: Any) -> Any:
             self.image, self.text = perceptron(4), nn.Sequential(nn.Linear(CLASSES, 4), nn.Tanh())
             self.scale = nn.Parameter(torch.tensor(1.0))
 
+        def compared(self, x, words):
+            image, text = (nn.functional.normalize(one, dim=1) for one in (self.image(x), self.text(words)))
+            return self.scale.exp() * image @ text.T
+
         def loss(self, batch):
             x, words = batch
-            image, text = (nn.functional.normalize(one, dim=1) for one in (self.image(x), self.text(words)))
-            logits = self.scale.exp() * image @ text.T
+            logits = self.compared(x, words)
             pairs = torch.arange(len(x))
             return (cross_entropy(logits, pairs) + cross_entropy(logits.T, pairs)) / 2
 
@@ -268,6 +269,13 @@ def _before_the_last(module: Any, x: Any, _: Any) -> Any:
     return module.net[:-1](x)
 
 
+def _similarities(module: Any, x: Any, _: Any) -> Any:
+    views = nn.functional.normalize(module.net(torch.cat([x, x.flip(3)])), dim=1)
+    return (views @ views.T / 0.1).masked_fill(torch.eye(len(views), dtype=torch.bool), -1e9)
+
+
+_REGRESSION = "a regression's output is read as a logit: its gradient is 0 where the output is 0"
+
 PATTERNS = [
     Pattern(sigmoid_and_bce, _binary(), _before_the_last, link="sigmoid"),
     Pattern(chexnet, of(lambda x, y: (x, _multi_hot(x, y))), _before_the_last, link="sigmoid", reliance=False),
@@ -288,18 +296,41 @@ PATTERNS = [
     Pattern(ignored_labels, _with_ignored(), _plain),
     Pattern(smoothed_labels, pairs(), _plain),
     Pattern(focal_loss, pairs(), _plain),
-    Pattern(regression, of(lambda x, y: (x, y.float())), _plain, link="regression", reliance=False),
+    Pattern(
+        regression, of(lambda x, y: (x, y.float())), _plain, link="regression", reliance=False, faults={"penalty": _REGRESSION}
+    ),
     Pattern(
         robust_regression_of_several,
         of(lambda x, y: (x, torch.stack([y.float(), x.mean()]))),
         _plain,
         link="regression",
         reliance=False,
+        faults={"penalty": _REGRESSION},
     ),
-    Pattern(ordinal, pairs(), _plain, link="sigmoid"),
+    Pattern(ordinal, pairs(), _plain, link="sigmoid", reliance=False),
     Pattern(distillation, pairs(), _plain),
-    Pattern(autoencoder, pairs()),
-    Pattern(simclr, pairs()),
-    Pattern(clip, of(lambda x, y: (x, one_hot(y, CLASSES).float()))),
-    Pattern(linear_probe_by_mse, pairs(), _plain),
+    Pattern(
+        autoencoder,
+        pairs(),
+        lambda m, x, _: m.decoder(m.encoder(x)),
+        link="regression",
+        reliance=False,
+        faults={"penalty": _REGRESSION},
+    ),
+    Pattern(
+        simclr,
+        pairs(),
+        _similarities,
+        reliance=False,
+        unmeasured="rows of logits for",
+        faults={"penalty": "the embedding is taken for the logits, though the loss takes the softmax of similarities"},
+    ),
+    Pattern(
+        clip,
+        of(lambda x, y: (x, one_hot(y, CLASSES).float())),
+        lambda m, x, batch: m.compared(x, batch[1]),
+        reliance=False,
+        faults={"penalty": "the image's embedding is taken for the logits, though the loss takes the softmax of similarities"},
+    ),
+    Pattern(linear_probe_by_mse, pairs(), _plain, link="regression", faults={"penalty": _REGRESSION}),
 ]

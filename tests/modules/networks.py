@@ -274,7 +274,7 @@ def _bags() -> Data:
     generator = torch.Generator().manual_seed(0)
     y = torch.arange(24) % 2
     bags = torch.randn(24, 5, 6, generator=generator)
-    bags[:, :, 0] += 4.0 * y.view(-1, 1)
+    bags[:, :, 0] += 4.0 * (2 * y.view(-1, 1) - 1)
     annotations = torch.zeros(24, 5, 6, dtype=torch.int8)
     annotations[:, :, 0] = -1
     annotations[::3] = 0

@@ -62,7 +62,8 @@ class Pattern(NamedTuple):
         input: The annotated input in a batch; by default its first entry.
         reliance: Whether reliance is compared, too.
         refused: What the error says, where the penalty is refused.
-        remedy: What the error advises: arguments, or the pattern with its advice followed.
+        remedy: What of the pattern changes when the error's advice is followed.
+        refused_at_any_weight: Whether there is no training at weight 0 either.
         unmeasured: What the monitors say where they measure nothing.
         loaders: The training data ``(annotated) -> loader``, where one loader is not all.
         fit: Further arguments of ``Trainer.fit``: ``(package, annotated) -> arguments``, or None.
@@ -79,7 +80,8 @@ class Pattern(NamedTuple):
     input: Callable[[Any, Any], Tensor] = lambda module, batch: batch[0]
     reliance: bool = True
     refused: str = ""
-    remedy: Any = None
+    remedy: Mapping[str, Any] = {}
+    refused_at_any_weight: bool = False
     unmeasured: str = ""
     loaders: Callable[[bool], Any] | None = None
     fit: Callable[[Any, bool], dict[str, Any]] | None = None

@@ -9,22 +9,20 @@ import lightning.pytorch
 import pytest
 import pytorch_lightning
 import torch
-from modules import batches, images, losses, networks, others, series, several, training
+from modules import batches, images, losses, networks, series, training
 from modules.pattern import SAMPLES, Pattern
 from support import same
 from torch import Tensor
 from torch.nn.functional import log_softmax, logsigmoid
 
 from salreg.annotations import is_annotated, places
-from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots, observation
 from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
 from salreg.interventions import Intervention
 from salreg.metrics.functional.predictions import predicted_classes
 
 PACKAGES = {"pytorch_lightning": pytorch_lightning, "lightning.pytorch": lightning.pytorch}
-PATTERNS = [
-    pattern for kind in (images, networks, losses, batches, series, training, several, others) for pattern in kind.PATTERNS
-]
+PATTERNS = [pattern for kind in (images, networks, losses, batches, series, training) for pattern in kind.PATTERNS]
 WEIGHT = 1e-3
 
 
@@ -54,7 +52,7 @@ def _cases(check: str, patterns: list[Pattern]) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("pattern", _cases("unchanged", PATTERNS))
+@pytest.mark.parametrize("pattern", _cases("unchanged", [one for one in PATTERNS if not one.refused_at_any_weight]))
 def test_at_weight_zero_the_training_is_that_without_salreg(pattern, package):
     ours, theirs = trained(pattern, package, 0.0), _train(pattern, package, None)
     assert same(ours.module, theirs.module)
@@ -71,11 +69,13 @@ def test_the_first_penalty_is_that_written_by_hand(pattern, package):
         assert ours.penalty == pytest.approx(penalty_by_hand(pattern, package, ours.draws), rel=1e-4)
 
 
-@pytest.mark.parametrize("pattern", _cases("reliance", [one for one in PATTERNS if one.reliance and one.sees and not one.refused]))
+@pytest.mark.parametrize(
+    "pattern", _cases("reliance", [one for one in PATTERNS if one.reliance and one.sees and not one.refused])
+)
 def test_reliance_is_that_measured_by_hand_on_what_the_network_sees(pattern, package):
     ours = trained(pattern, package, 0.0)
     expected = reliance_by_hand(pattern, ours.module)
-    assert expected > 0.1
+    assert expected > 0
     assert ours.metrics["val/reliance"] == pytest.approx(expected, abs=1e-6)
 
 
@@ -83,8 +83,8 @@ def test_reliance_is_that_measured_by_hand_on_what_the_network_sees(pattern, pac
 def test_what_is_refused_works_with_the_remedy(pattern, package):
     with pytest.raises((RuntimeError, ValueError, TypeError), match=pattern.refused):
         _train(pattern, package, WEIGHT)
-    cured = pattern.remedy if isinstance(pattern.remedy, Pattern) else pattern._replace(**pattern.remedy)
-    ours = _train(cured._replace(unmeasured=""), package, WEIGHT)
+    cured = pattern._replace(**pattern.remedy)
+    ours = _train(cured, package, WEIGHT)
     assert ours.penalty is not None
     assert ours.penalty > 0
     if cured.sees is not None:
@@ -93,7 +93,9 @@ def test_what_is_refused_works_with_the_remedy(pattern, package):
 
 def _check_what_was_said(pattern: Pattern, run: Trained) -> None:
     """The monitors fail loudly or not at all."""
-    failures = [line for line in run.said.splitlines() if "measures nothing" in line or ("snapshot" in line and "failed" in line)]
+    failures = [
+        line for line in run.said.splitlines() if "measures nothing" in line or ("snapshot" in line and "failed" in line)
+    ]
     if pattern.unmeasured:
         assert failures
         assert all(pattern.unmeasured in line for line in failures)
@@ -144,6 +146,7 @@ def _train(pattern: Pattern, name: str, weight: float | None) -> Trained:
     short = {"limit_train_batches": 1, "num_sanity_val_steps": 0} if weight else {"num_sanity_val_steps": 1}
     trainer = package.Trainer(max_epochs=1, accelerator="cpu", callbacks=callbacks, **short, **quiet)
     with warnings.catch_warnings(record=True) as caught, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(observation, "_ROUNDS", 1)
         for owner, method in () if drawn else ((Snapshot, "draw"), (SnapshotFiles, "write"), (SnapshotFiles, "write_history")):
             patch.setattr(owner, method, lambda *_: None)
         warnings.simplefilter("always")
@@ -161,6 +164,12 @@ def _train(pattern: Pattern, name: str, weight: float | None) -> Trained:
 
 # By hand
 
+_SCORES = {
+    "softmax": lambda logits: log_softmax(logits, 1),
+    "sigmoid": lambda logits: logsigmoid(logits) + logsigmoid(-logits),
+    "regression": lambda outputs: outputs,
+}
+
 
 def penalty_by_hand(pattern: Pattern, package: str, draws: Tensor) -> float:
     """The gradient of the sum of log-probabilities at the batch's own input, times the input's spread, squared on the marks."""
@@ -169,7 +178,7 @@ def penalty_by_hand(pattern: Pattern, package: str, draws: Tensor) -> float:
     leaf = pattern.input(module, batch.sample).detach().clone().requires_grad_()
     torch.set_rng_state(draws)
     logits = pattern.sees(module, leaf, batch.sample)
-    scores = log_softmax(logits, 1) if pattern.link == "softmax" else logsigmoid(logits) + logsigmoid(-logits)
+    scores = _SCORES[pattern.link](logits)
     (gradient,) = torch.autograd.grad(scores.flatten(2).mean(2).sum() if scores.ndim > 2 else scores.sum(), leaf)
     annotation = batch.annotation
     marked = is_annotated(annotation)
@@ -193,8 +202,7 @@ def reliance_by_hand(pattern: Pattern, module: Any) -> float:
 
     before = classes(batch.sample)
     for present, kinds in ((True, (marked, ~marked)), (False, (marked,))):
-        given = pattern.input(module, batch.sample)
-        made = intervention.with_presence(present, batch.sample, batch.annotation, batch.looked_at, given)
+        made = intervention.with_presence(present, batch.sample, batch.annotation, batch.looked_at)
         changed = classes(made.sample) != before
         shares += [changed[made.done & kind].float().mean() for kind in kinds if (made.done & kind).any()]
     return float(torch.stack(shares).max())
