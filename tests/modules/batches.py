@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import torch
 from modules.pattern import Pattern, Samples, base, images, of, pairs
-from pytorch_lightning.utilities import CombinedLoader as OfPytorchLightning
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import ConcatDataset, DataLoader, default_collate
@@ -172,8 +171,10 @@ def combined_loaders(package: Any) -> Any:
     return Module()
 
 
-def _combined(annotated: bool) -> Any:
-    return OfPytorchLightning({"labelled": pairs().loader(annotated, 8), "unlabelled": pairs().loader(False, 8)}, "min_size")
+def _combined(package: Any, annotated: bool) -> Any:
+    return package.utilities.CombinedLoader(
+        {"labelled": pairs().loader(annotated, 8), "unlabelled": pairs().loader(False, 8)}, "min_size"
+    )
 
 
 def dict_of_loaders(package: Any) -> Any:
@@ -186,7 +187,7 @@ def dict_of_loaders(package: Any) -> Any:
     return Module()
 
 
-def _loaders(annotated: bool) -> Any:
+def _loaders(package: Any, annotated: bool) -> Any:
     return {"b": pairs(2.0).loader(False, 8), "a": pairs().loader(annotated, 8)}
 
 
@@ -194,7 +195,7 @@ def annotated_and_plain_data(package: Any) -> Any:
     return base(package)()
 
 
-def _concatenated(annotated: bool, wrapped: bool = False) -> Any:
+def _concatenated(package: Any, annotated: bool, wrapped: bool = False) -> Any:
     x, y, annotations = images()
     samples = list(zip(x, y, strict=True))
     first, others = Samples(samples[:12]), Samples(samples[12:])
@@ -204,8 +205,8 @@ def _concatenated(annotated: bool, wrapped: bool = False) -> Any:
     return DataLoader(ConcatDataset([first, others]), 8, sampler=order)
 
 
-def _wrapped(annotated: bool) -> Any:
-    return _concatenated(annotated, wrapped=annotated)
+def _wrapped(package: Any, annotated: bool) -> Any:
+    return _concatenated(package, annotated, wrapped=annotated)
 
 
 def list_batch(package: Any) -> Any:

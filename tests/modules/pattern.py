@@ -65,10 +65,10 @@ class Pattern(NamedTuple):
         remedy: What of the pattern changes when the error's advice is followed.
         refused_at_any_weight: Whether there is no training at weight 0 either.
         unmeasured: What the monitors say where they measure nothing.
-        loaders: The training data ``(annotated) -> loader``, where one loader is not all.
+        loaders: The training data ``(package, annotated) -> loader``, where one loader is not all.
         fit: Further arguments of ``Trainer.fit``: ``(package, annotated) -> arguments``, or None.
         callbacks: The user's own callbacks, from the package.
-        faults: By check (``unchanged``, ``penalty``, ``reliance``), what the library still does wrong.
+        faults: By check (``unchanged``, ``monitors``, ``penalty``, ``reliance``, ``refused``), what the library still does wrong.
     """
 
     make: Callable[[Any], Any]
@@ -83,7 +83,7 @@ class Pattern(NamedTuple):
     remedy: Mapping[str, Any] = {}
     refused_at_any_weight: bool = False
     unmeasured: str = ""
-    loaders: Callable[[bool], Any] | None = None
+    loaders: Callable[[Any, bool], Any] | None = None
     fit: Callable[[Any, bool], dict[str, Any]] | None = None
     callbacks: Callable[[Any], list[Any]] | None = None
     faults: Mapping[str, str] = {}
