@@ -19,6 +19,7 @@ from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.differentiation import sharded_parts, twice_differentiable
 from salreg.interventions.inputs import annotated_input
+from salreg.metrics.functional.predictions import NO_CLASS, predicted_classes
 from salreg.random_state import cuda_devices
 from salreg.taps import Recording, map_leaves, rows_of, tensors_in
 
@@ -129,6 +130,16 @@ def run(replay: Replay, chunk: Chunk, layers: Any = (), replaced: Tensor | None 
             "views of each in one batch: let the validation step call the network on the samples as they are."
         )
     return recording
+
+
+def predicted(recording: Recording) -> Tensor:
+    """What the model predicts for each sample: the class ``(B,)``, or a number for the set of its labels."""
+    logits = recording.require_logits().detach()
+    if recording.link != "sigmoid" or logits.ndim != 2 or logits.shape[1] == 1:
+        return predicted_classes(logits)
+    factors = torch.randint(2**62, (logits.shape[1],), generator=torch.Generator().manual_seed(0)).to(logits.device)
+    sets = ((logits > 0) * factors).sum(1) & (2**62 - 1)  # as good as one number for each set
+    return sets.masked_fill(logits.isnan().any(1), NO_CLASS)
 
 
 def explain(replay: Replay, attribution: Attribution, chunk: Chunk) -> tuple[Tensor, Recording]:

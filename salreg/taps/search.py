@@ -15,6 +15,7 @@ from salreg.taps.loss_graph import (
     Link,
     below,
     gives_probabilities,
+    is_compared_after,
     link_of,
     logits_in_loss,
     node_of,
@@ -120,10 +121,16 @@ def search(
             if loss is None or logits_in_loss(loss, ends) is None:
                 raise
             last = []
-    if loss is not None and (not last or uses_parameters_after(loss, last[0][2])):
+    compared = loss is not None and bool(last) and options.forward_module is None and is_compared_after(loss, last[0][2])
+    if loss is not None and (not last or compared or uses_parameters_after(loss, last[0][2])):
         logits = logits_in_loss(loss, ends)
         if logits is not None:
             return Found((), _link_of_raw(logits), target=target_of(loss, logits))
+    if compared:
+        raise RuntimeError(
+            f"What {name_of(model, last[0][0].module)!r} returns is an embedding: the loss reads products of it, in a way that "
+            f"does not tell the logits. Give these a module of their own, if only nn.Identity()(logits). {REMEDY}"
+        )
     if not last:
         raise RuntimeError(_unreached(calls, bool(ends & below(loss)) if loss is not None else False, model))
     first = last[0][2]

@@ -230,6 +230,13 @@ def clip(package: Any) -> Any:
     return Module()
 
 
+def clip_with_a_module(package: Any) -> Any:
+    module = clip(package)
+    module.logits, compared = nn.Identity(), module.compared
+    module.compared = lambda x, words: module.logits(compared(x, words))
+    return module
+
+
 def linear_probe_by_mse(package: Any) -> Any:
     """Squared error of one-hot classes."""
 
@@ -278,16 +285,15 @@ _REGRESSION = "a regression's output is read as a logit: its gradient is 0 where
 
 PATTERNS = [
     Pattern(sigmoid_and_bce, _binary(), _before_the_last, link="sigmoid"),
-    Pattern(chexnet, of(lambda x, y: (x, _multi_hot(x, y))), _before_the_last, link="sigmoid", reliance=False),
+    Pattern(chexnet, of(lambda x, y: (x, _multi_hot(x, y))), _before_the_last, link="sigmoid"),
     Pattern(binary_logit, _binary(), _plain, link="sigmoid"),
-    Pattern(multi_hot, of(lambda x, y: (x, _multi_hot(x, y))), _plain, link="sigmoid", reliance=False),
+    Pattern(multi_hot, of(lambda x, y: (x, _multi_hot(x, y))), _plain, link="sigmoid"),
     Pattern(
         torchxrayvision,
         of(lambda x, y: {"idx": y, "lab": _unknown(x, y), "img": x}),
         _plain,
         link="sigmoid",
         input=lambda _, batch: batch["img"],
-        reliance=False,
     ),
     Pattern(softmax_and_nll, pairs(), _before_the_last),
     Pattern(log_softmax_and_nll, pairs(), _plain),
@@ -307,7 +313,7 @@ PATTERNS = [
         reliance=False,
         faults={"penalty": _REGRESSION},
     ),
-    Pattern(ordinal, pairs(), _plain, link="sigmoid", reliance=False),
+    Pattern(ordinal, pairs(), _plain, link="sigmoid"),
     Pattern(distillation, pairs(), _plain),
     Pattern(
         autoencoder,
@@ -323,14 +329,15 @@ PATTERNS = [
         _similarities,
         reliance=False,
         unmeasured="rows of logits for",
-        faults={"penalty": "the embedding is taken for the logits, though the loss takes the softmax of similarities"},
     ),
     Pattern(
         clip,
         of(lambda x, y: (x, one_hot(y, CLASSES).float())),
         lambda m, x, batch: m.compared(x, batch[1]),
         reliance=False,
-        faults={"penalty": "the image's embedding is taken for the logits, though the loss takes the softmax of similarities"},
+        refused="Give these a module of their own",
+        remedy={"make": clip_with_a_module, "options": {"forward_module": "logits"}},
+        unmeasured="Give these a module of their own",
     ),
-    Pattern(linear_probe_by_mse, pairs(), _plain, link="regression", faults={"penalty": _REGRESSION}),
+    Pattern(linear_probe_by_mse, pairs(), _plain, link="regression", reliance=False, faults={"penalty": _REGRESSION}),
 ]

@@ -195,11 +195,12 @@ def reliance_by_hand(pattern: Pattern, module: Any) -> float:
 
     def classes(sample: Any) -> Tensor:
         with torch.no_grad():
-            return predicted_classes(pattern.sees(module, pattern.input(module, sample), sample))
+            logits = pattern.sees(module, pattern.input(module, sample), sample)
+            return predicted_classes(logits).unsqueeze(1) if pattern.link == "softmax" else logits > 0
 
     before = classes(batch.sample)
     for present, kinds in ((True, (marked, ~marked)), (False, (marked,))):
         made = intervention.with_presence(present, batch.sample, batch.annotation, batch.looked_at)
-        changed = classes(made.sample) != before
+        changed = (classes(made.sample) != before).any(1)
         shares += [changed[made.done & kind].float().mean() for kind in kinds if (made.done & kind).any()]
     return float(torch.stack(shares).max())
