@@ -1,29 +1,30 @@
 """Running a user's step once more without a trace of it."""
 
+import copy
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torchmetrics import Metric
 
-#: What a module's attributes are set back to; the rest is other objects' business.
+#: Attributes under a private name that are set back, too; the others are other objects' business.
 _PLAIN = (bool, int, float, str, type(None), torch.Tensor)
 
 
 @contextmanager
 def muted(module: pl.LightningModule) -> Iterator[list[torch.Tensor]]:
-    """Inside, the module logs nothing, no optimizer of its own moves, and it keeps no gradient; its numbers, lists and
-    dictionaries are as before afterwards. Gives the numbers with a graph that it would have logged, losses as a rule.
+    """Inside, the module logs nothing, no optimizer of its own moves, and it keeps no gradient; its attributes, the lists and
+    dictionaries among them, and the states of its metrics are as before afterwards. Gives the numbers with a graph that it
+    would have logged, losses as a rule.
 
     Raises:
         RuntimeError: Its parameters were changed; those of the first time are put back.
     """
     attributes = vars(module)
-    numbers = {name: value for name, value in attributes.items() if isinstance(value, _PLAIN)}
-    held = [(value, value.copy()) for name, value in attributes.items() if name[0] != "_" and type(value) in (list, dict)]
-    silenced = ("log", "log_dict", "manual_backward", "print", "optimizers")
-    own = {name: attributes[name] for name in silenced if name in attributes}
+    kept = [(vars(one), _own(vars(one))) for one in module.modules() if one is module or isinstance(one, Metric)]
     grads = [] if module.automatic_optimization else [(one, one.grad) for one in module.parameters()]
     for parameter, _ in grads:
         parameter.grad = None
@@ -33,21 +34,40 @@ def muted(module: pl.LightningModule) -> Iterator[list[torch.Tensor]]:
     def log_dict(values: Any, *_: Any, **__: Any) -> None:
         logged.extend(one for one in values.values() if isinstance(one, torch.Tensor) and one.requires_grad)
 
-    attributes.update(dict.fromkeys(silenced, _nothing), optimizers=lambda *_, **__: still)
+    for held, own in kept:
+        held.update({name: _twin(value) for name, value in own.items()})
+    attributes.update(dict.fromkeys(("manual_backward", "print"), _nothing), optimizers=lambda *_, **__: still)
     attributes.update(log_dict=log_dict, log=lambda name, value, *_, **__: log_dict({name: value}))
     try:
         yield logged
     finally:
-        for name in silenced:
-            attributes.pop(name, None)
-        for name in [name for name, value in attributes.items() if isinstance(value, _PLAIN) and name not in numbers]:
-            del attributes[name]
-        attributes.update(numbers | own)
-        for container, content in held:
-            container.clear()
-            container.update(content) if isinstance(container, dict) else container.extend(content)
+        for held, own in kept:
+            for name in set(_own(held)) - set(own):
+                del held[name]
+            held.update(own)
         for parameter, grad in grads:
             parameter.grad = grad
+
+
+def _own(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name[0] != "_" or isinstance(value, _PLAIN)}
+
+
+def _twin(value: Any) -> Any:
+    """Something to be changed in the place of an attribute: containers and tensors are copied."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        twin = copy.copy(value)
+        for key, held in value.items():
+            twin[key] = _twin(held)
+        return twin
+    if type(value) in (list, deque):
+        twin = copy.copy(value)
+        twin.clear()
+        twin.extend(_twin(held) for held in value)
+        return twin
+    return copy.copy(value) if type(value) is set else value
 
 
 def _nothing(*_: Any, **__: Any) -> None:

@@ -57,6 +57,7 @@ def test_at_weight_zero_the_training_is_that_without_salreg(pattern, package):
     ours, theirs = trained(pattern, package, 0.0), trained(pattern, "pytorch_lightning", None)
     assert same(ours.module, theirs.module)
     assert not same(ours.module, _fresh(pattern, PACKAGES[package]))
+    assert theirs.metrics.items() <= ours.metrics.items()
 
 
 @pytest.mark.parametrize("pattern", _cases("penalty", [one for one in PATTERNS if not one.refused]))
