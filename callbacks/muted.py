@@ -57,6 +57,7 @@ def _twin(value: Any) -> Any:
     """Something to be changed in the place of an attribute: containers and tensors are copied."""
     if isinstance(value, torch.Tensor):
         return value.clone()
+    twin: Any
     if isinstance(value, dict):
         twin = copy.copy(value)
         for key, held in value.items():

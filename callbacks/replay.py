@@ -71,11 +71,11 @@ class Replay:
         Raises:
             RuntimeError: The logits cannot be told, or the step cannot be run again.
         """
-        by_graph = self.found is not None and not self.found.modules  # the loss alone knows the logits
-        tapped = by_graph or (replaced is None and torch.is_grad_enabled())
+        tapped = replaced is None and torch.is_grad_enabled()
         if self.found is None and not tapped:
             with torch.enable_grad():
                 self.run(sample, explained, prepare=prepare)
+        tapped = tapped or (self.found is not None and not self.found.modules)  # the graph of the loss alone knows the logits
         of_tokens = not explained.is_floating_point()
         if replaced is not None and not of_tokens:
             sample, explained = replace_tensor(sample, explained, replaced), replaced

@@ -247,7 +247,7 @@ PATTERNS = [
     ),
     Pattern(index_first, of(lambda x, y: (int(x.sum() * 10) % 3, x, y, "a.png")), _net, input=lambda _, batch: batch[1]),
     Pattern(own_collate, pairs()._replace(collate=_stacked), _net, input=lambda _, batch: batch["x"]),
-    Pattern(hooks_of_the_module, pairs(), None),
+    Pattern(hooks_of_the_module, pairs(), lambda m, x, _: m.net(2 * x)),
     Pattern(hooks_of_the_data_module, pairs(), lambda m, x, _: m.net(x.flip(2)), fit=_data_module),
     Pattern(callbacks_that_read_the_batch, pairs(), _net, callbacks=_readers),
     Pattern(dataloader_iter, pairs(), _net),
@@ -261,5 +261,10 @@ PATTERNS = [
         remedy={"loaders": _wrapped},
         refused_at_any_weight=True,
     ),
-    Pattern(list_batch, of(lambda x, y: ([x, x.flip(2)], y)), None),
+    Pattern(
+        list_batch,
+        of(lambda x, y: ([x, x.flip(2)], y)),
+        _net,  # of the annotated view
+        input=lambda _, batch: batch[0][0],
+    ),
 ]

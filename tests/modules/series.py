@@ -168,7 +168,14 @@ def _net(module: Any, x: Any, _: Any) -> Any:
 
 
 PATTERNS = [
-    Pattern(time_series, _series(), lambda m, x, _: m.seen(x), reliance=False),
+    Pattern(
+        time_series,
+        _series(),
+        lambda m, x, _: m.seen(x),
+        reliance=False,
+        unit=2,
+        faults={"penalty": "of (B, T, F) each time step, not each feature, is given a unit of its own"},
+    ),
     Pattern(audio, _sounds(), _net, reliance=False),
     Pattern(spectrogram_in_the_step, _sounds(), lambda m, x, _: m.seen(x), reliance=False),
     Pattern(

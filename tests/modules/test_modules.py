@@ -138,10 +138,18 @@ def _train(pattern: Pattern, name: str, weight: float | None) -> Trained:
             SaliencySnapshots(panel=2, sanity=False, probes=[], **pattern.options),
             SaliencyMetrics(**pattern.options),
         ]
-    # Pictures take most of the time.
-    drawn = salreg and not weight and (name == "lightning.pytorch" or "monitors" in pattern.faults)
+    # Pictures take most of the time, and depend on the samples alone.
+    drawn = (
+        salreg
+        and not weight
+        and (any(pattern.name == one.name for one in series.PATTERNS) or pattern.make is images.lightning_tutorial)
+    )
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    short = {"limit_train_batches": 1, "num_sanity_val_steps": 0} if weight else {"num_sanity_val_steps": 1}
+    short = (
+        {"limit_train_batches": 1, "num_sanity_val_steps": 0}
+        if weight
+        else {"num_sanity_val_steps": int(bool(pattern.unmeasured))}
+    )
     trainer = package.Trainer(max_epochs=1, accelerator="cpu", callbacks=callbacks, **short, **quiet)
     with warnings.catch_warnings(record=True) as caught, pytest.MonkeyPatch.context() as patch:
         patch.setattr(observation, "_ROUNDS", 1)
@@ -180,7 +188,7 @@ def penalty_by_hand(pattern: Pattern, package: str, draws: Tensor) -> float:
     (gradient,) = torch.autograd.grad(scores.flatten(2).mean(2).sum() if scores.ndim > 2 else scores.sum(), leaf)
     annotation = batch.annotation
     marked = is_annotated(annotation)
-    rest = [axis for axis in range(leaf.ndim) if axis != 1]
+    rest = [axis for axis in range(leaf.ndim) if axis != pattern.unit]
     spread = leaf.detach()[marked].double().std(rest, correction=0, keepdim=True)
     marks = annotation * places(annotation)
     marks = marks.unsqueeze(1) if marks.ndim < leaf.ndim else marks
