@@ -42,7 +42,7 @@ class Replay:
         """Run the step on a batch, and before it the hook that is part of it, if there is one."""
         step = getattr(self.module, self.name)
         step = step.method if isinstance(step, Replacement) else step
-        with self._unchanged_parameters(), muted(self.module) as logged:
+        with self._unchanged_parameters(), _own_methods(self.module), muted(self.module) as logged:
             sample = sample if prepare is None else prepare(sample)
             loss = loss_in(step(**arguments_of(step, sample)))
         # A validation step returns no loss as a rule, and logs it.
@@ -122,6 +122,19 @@ class Replay:
                 "cannot be run again to look at other samples. Change them in on_train_batch_start or on_train_batch_end."
             )
         self._is_harmless = True
+
+
+@contextmanager
+def _own_methods(module: pl.LightningModule) -> Iterator[None]:
+    """Inside, a step that calls another one, validation_step the training_step, calls it as the user wrote it."""
+    replacements = [one for one in vars(module).values() if isinstance(one, Replacement)]
+    for one in replacements:
+        one.put_back()
+    try:
+        yield
+    finally:
+        for one in replacements:
+            one.put_in()
 
 
 def arguments_of(step: Any, batch: Any, batch_idx: int = 0, dataloader_idx: int = 0) -> dict[str, Any]:

@@ -94,6 +94,8 @@ def test_what_is_refused_works_with_the_remedy(pattern, package):
 @pytest.mark.parametrize("pattern", _cases("monitors", [one for one in PATTERNS if not one.refused_at_any_weight]))
 def test_monitors_measure_and_draw_or_say_once_why_not(pattern, package):
     said = trained(pattern, package, 0.0).said.splitlines()
+    if not pattern.refused and not pattern.unmeasured:
+        said += trained(pattern, package, WEIGHT).said.splitlines()
     measured = [line for line in said if "SaliencyMetrics measures nothing" in line]
     drawn = [line for line in said if "saliency snapshot" in line]
     assert len(measured) == bool(pattern.unmeasured)
