@@ -7,12 +7,12 @@ import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
-from salreg.callbacks.monitoring import Chunk, run
+from salreg.callbacks.monitoring import Chunk, predicted, run
 from salreg.callbacks.replay import Replay
 from salreg.distributed import sum_over_ranks
 from salreg.interventions import Intervention
 from salreg.metrics import AccuracyUnderIntervention, ConstantPredictions, Reliance
-from salreg.metrics.functional.predictions import NO_CLASS, predicted_classes
+from salreg.metrics.functional.predictions import NO_CLASS
 
 
 class Behaviour:
@@ -98,4 +98,4 @@ class Behaviour:
 def _classes(replay: Replay, samples: Chunk, size: int) -> Iterator[Tensor]:
     with torch.no_grad():
         for piece in samples.pieces(size):
-            yield predicted_classes(run(replay, piece).require_logits())
+            yield predicted(run(replay, piece))

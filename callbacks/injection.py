@@ -88,7 +88,7 @@ class Injection:
         if not isinstance(batch.annotation, Tensor):
             return [input_named(batch.sample, name) for name in batch.annotation]
         try:
-            return [annotated_input(batch.sample, batch.annotation).tensor]
+            return [annotated_input(batch.annotated_part, batch.annotation).tensor]
         except ValueError:
             return []
 

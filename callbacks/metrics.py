@@ -13,7 +13,7 @@ from salreg.attributions import Attribution
 from salreg.callbacks.base import Callback
 from salreg.callbacks.behaviour import Behaviour
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, explain, refuse_sharded, run, undisturbed
+from salreg.callbacks.monitoring import Chunk, explain, predicted, refuse_sharded, run, undisturbed
 from salreg.callbacks.replay import Replay
 from salreg.callbacks.settings import check_metrics
 from salreg.callbacks.targets import Target, find_target
@@ -27,7 +27,6 @@ from salreg.metrics import (
     Sufficiency,
     WorstGroupAccuracy,
 )
-from salreg.metrics.functional.predictions import predicted_classes
 
 
 class SaliencyMetrics(Callback):
@@ -179,7 +178,7 @@ class SaliencyMetrics(Callback):
             annotation = recording.without_padding(chunk.annotation.to(saliency.device))
             self._spurious.update(saliency, annotation)
             self._relevant.update(saliency, annotation)
-            predictions.append(predicted_classes(recording.require_logits().detach()))
+            predictions.append(predicted(recording))
             self._f1.update(saliency, annotation)
             self._depend(replay, chunk, recording.floating_input(), saliency, annotation)
         self._behaviour.update(replay, samples, torch.cat(predictions), self.chunk_size)

@@ -19,6 +19,7 @@ from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.differentiation import sharded_parts, twice_differentiable
 from salreg.interventions.inputs import annotated_input
+from salreg.metrics.functional.predictions import NO_CLASS, predicted_classes
 from salreg.random_state import cuda_devices
 from salreg.taps import Recording, map_leaves, rows_of, tensors_in
 
@@ -34,6 +35,7 @@ class Chunk:
         input: The name of the annotated input, where several are.
         looked_at: The samples that somebody looked at, booleans ``(b,)``; by default those that carry a mark.
         prepare: What the user's ``on_after_batch_transfer`` does to the batch.
+        part: The key or position of the annotated loader's, where those of several come together.
     """
 
     sample: Any
@@ -42,6 +44,7 @@ class Chunk:
     input: str | None = None
     looked_at: Tensor = None  # type: ignore[assignment]
     prepare: Callable[[Any], Any] | None = None
+    part: Any = None
 
     def __post_init__(self) -> None:
         if self.looked_at is None:
@@ -65,8 +68,8 @@ class Chunk:
         name, annotation = next(iter(annotations_by_input(batch.annotation, input).items()))
         looked_at = annotations_by_input(cast(Any, batch.looked_at), input)[name]
         # Tensors made in inference mode cannot carry a gradient; copies made outside of it can.
-        sample = map_leaves(_ordinary, batch.sample)
-        return cls(sample, annotation, find_target(sample, target, reading), name, looked_at, batch.prepare)
+        sample = map_leaves(_ordinary, batch.sample if batch.untouched is None else batch.untouched)
+        return cls(sample, annotation, find_target(sample, target, reading), name, looked_at, batch.prepare, batch.part)
 
     def __len__(self) -> int:
         return len(self.annotation)
@@ -90,7 +93,7 @@ class Chunk:
         if self.input is not None:
             return cast(Tensor, input_named(self.sample, self.input))
         try:
-            return annotated_input(self.sample, self.annotation).tensor
+            return annotated_input(self.sample if self.part is None else self.sample[self.part], self.annotation).tensor
         except ValueError as error:
             tensors = [tensor for tensor in tensors_in(self.sample) if tensor.ndim]
             if not tensors:
@@ -115,8 +118,28 @@ class Chunk:
 
 
 def run(replay: Replay, chunk: Chunk, layers: Any = (), replaced: Tensor | None = None) -> Recording:
-    """The module's step on some samples, as far as to its logits; see ``Replay.run``."""
-    return replay.run(chunk.sample, chunk.given, layers, replaced, chunk.prepare)
+    """The module's step on some samples, as far as to its logits; see ``Replay.run``.
+
+    Raises:
+        RuntimeError: The logits are not those of the samples, one by one.
+    """
+    recording = replay.run(chunk.sample, chunk.given, layers, replaced, chunk.prepare)
+    if len(recording.require_logits()) != len(chunk):
+        raise RuntimeError(
+            f"{replay.name} puts out {len(recording.require_logits())} rows of logits for {len(chunk)} samples, as with "
+            "several views of each in one batch: let the validation step call the network on the samples as they are."
+        )
+    return recording
+
+
+def predicted(recording: Recording) -> Tensor:
+    """What the model predicts for each sample: the class ``(B,)``, or a number for the set of its labels."""
+    logits = recording.require_logits().detach()
+    if recording.link != "sigmoid" or logits.ndim != 2 or logits.shape[1] == 1:
+        return predicted_classes(logits)
+    factors = torch.randint(2**62, (logits.shape[1],), generator=torch.Generator().manual_seed(0)).to(logits.device)
+    sets = ((logits > 0) * factors).sum(1) & (2**62 - 1)  # as good as one number for each set
+    return sets.masked_fill(logits.isnan().any(1), NO_CLASS)
 
 
 def explain(replay: Replay, attribution: Attribution, chunk: Chunk) -> tuple[Tensor, Recording]:

@@ -1,50 +1,74 @@
 """Running a user's step once more without a trace of it."""
 
+import copy
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from torchmetrics import Metric
 
-from salreg.callbacks.replacements import Replacement
-
-_INTERNAL = ("_parameters", "_buffers", "_modules")
-_SILENCED = ("log", "log_dict", "manual_backward", "print", "optimizers")
+#: Attributes under a private name that are set back, too; the others are other objects' business.
+_PLAIN = (bool, int, float, str, type(None), torch.Tensor)
 
 
 @contextmanager
-def muted(module: pl.LightningModule) -> Iterator[None]:
-    """Inside, the module is its user's own again, but logs nothing, moves no optimizer and keeps no gradient; afterwards its
-    attributes, and the lists and dictionaries among them, are as before."""
+def muted(module: pl.LightningModule) -> Iterator[list[torch.Tensor]]:
+    """Inside, the module logs nothing, no optimizer of its own moves, and it keeps no gradient; its attributes, the lists and
+    dictionaries among them, and the states of its metrics are as before afterwards. Gives the numbers with a graph that it
+    would have logged, losses as a rule.
+
+    Raises:
+        RuntimeError: Its parameters were changed; those of the first time are put back.
+    """
     attributes = vars(module)
-    before = {name: value for name, value in attributes.items() if name not in _INTERNAL}
-    contents = _contents({name: value for name, value in before.items() if name[0] != "_"})
+    kept = [(vars(one), _own(vars(one))) for one in module.modules() if one is module or isinstance(one, Metric)]
     grads = [] if module.automatic_optimization else [(one, one.grad) for one in module.parameters()]
     for parameter, _ in grads:
         parameter.grad = None
     still = _still(module)
-    for value in before.values():
-        if isinstance(value, Replacement):  # one step may call another
-            value.put_back()
-    attributes.update(dict.fromkeys(_SILENCED, _nothing), optimizers=lambda *_, **__: still)
+    logged: list[torch.Tensor] = []
+
+    def log_dict(values: Any, *_: Any, **__: Any) -> None:
+        logged.extend(one for one in values.values() if isinstance(one, torch.Tensor) and one.requires_grad)
+
+    for held, own in kept:
+        held.update({name: _twin(value) for name, value in own.items()})
+    attributes.update(dict.fromkeys(("manual_backward", "print"), _nothing), optimizers=lambda *_, **__: still)
+    attributes.update(log_dict=log_dict, log=lambda name, value, *_, **__: log_dict({name: value}))
     try:
-        yield
+        yield logged
     finally:
-        for name in [name for name in attributes if name not in before and name not in _INTERNAL]:
-            del attributes[name]
-        attributes.update(before)
-        for container, content in contents:
-            container.clear()
-            container.update(content) if isinstance(container, dict) else container.extend(content)
+        for held, own in kept:
+            for name in set(_own(held)) - set(own):
+                del held[name]
+            held.update(own)
         for parameter, grad in grads:
             parameter.grad = grad
 
 
-def _contents(container: Any) -> list[tuple[Any, Any]]:
-    """The lists and dictionaries in a container, with what they hold."""
-    values = container.values() if isinstance(container, dict) else container
-    inner = [value for value in values if type(value) in (list, dict)]
-    return [(value, value.copy()) for value in inner] + [pair for value in inner for pair in _contents(value)]
+def _own(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name[0] != "_" or isinstance(value, _PLAIN)}
+
+
+def _twin(value: Any) -> Any:
+    """Something to be changed in the place of an attribute: containers and tensors are copied."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    twin: Any
+    if isinstance(value, dict):
+        twin = copy.copy(value)
+        for key, held in value.items():
+            twin[key] = _twin(held)
+        return twin
+    if type(value) in (list, deque):
+        twin = copy.copy(value)
+        twin.clear()
+        twin.extend(_twin(held) for held in value)
+        return twin
+    return copy.copy(value) if type(value) is set else value
 
 
 def _nothing(*_: Any, **__: Any) -> None:

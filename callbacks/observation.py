@@ -8,7 +8,7 @@ from torch import Tensor
 from salreg import sanity
 from salreg.attributions import Attribution
 from salreg.callbacks.behaviour import Behaviour
-from salreg.callbacks.monitoring import Chunk, explain, run
+from salreg.callbacks.monitoring import Chunk, explain, predicted, run
 from salreg.callbacks.replay import Replay
 from salreg.metrics.functional.predictions import predicted_classes
 from salreg.sanity import SanityCheck
@@ -57,8 +57,7 @@ def panel_behaviour(replay: Replay, panel: Chunk) -> dict[str, float]:
     behaviour.reset(replay.module.device)
     panel = panel.to(replay.module.device)
     with torch.no_grad():
-        runs = [run(replay, piece).require_logits() for piece in panel.pieces(_CHUNK)]
-    before = torch.cat([predicted_classes(logits) for logits in runs])
+        before = torch.cat([predicted(run(replay, piece)) for piece in panel.pieces(_CHUNK)])
     for seed in range(_ROUNDS):
         behaviour.draw(seed)
         behaviour.update(replay, panel, before, _CHUNK)

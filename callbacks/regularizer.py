@@ -27,6 +27,7 @@ from salreg.data import AnnotatedBatch, annotations_by_input, by_name, input_nam
 from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
 from salreg.distributed import sum_over_ranks, world_size
 from salreg.interventions import Intervention
+from salreg.interventions.inputs import annotated_input
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
 from salreg.penalties import Penalty, SaliencyPenalty
@@ -261,7 +262,8 @@ class SaliencyRegularizer(Callback):
         looked_at = annotations_by_input(cast(Any, batch.looked_at), self.input)
         sample, changed = batch.sample, dict(annotations_by_input(batch.annotation))
         for name, annotation in annotated.items():
-            given = None if name is None else input_named(sample, name)
+            given = annotated_input(sample[batch.part], annotation).tensor if batch.part is not None else None
+            given = given if name is None else input_named(sample, name)
             done = self._regularised_input(name).intervene(sample, annotation, looked_at[name], given)
             sample, changed[name] = done.sample, done.annotation
             self._log(module, name, {"intervened": done.changed.float().mean()})

@@ -72,15 +72,16 @@ class SampleTransfer(Replacement):
         batch = gathered(batch)
         if not isinstance(batch, AnnotatedBatch):
             return self.method(batch, *args, **kwargs)
-        marks = batch.annotation, batch.looked_at
         if self.name == "transfer_batch_to_device":
-            marks = move_data_to_device(marks, kwargs["device"] if "device" in kwargs else args[0])
+            device = kwargs["device"] if "device" in kwargs else args[0]
+            annotation, looked_at = move_data_to_device((batch.annotation, batch.looked_at), device)
+            batch = replace(batch, annotation=annotation, looked_at=looked_at)
         if self.name == "on_after_batch_transfer" and overrides(self.owner, self.name):
             return replace(batch, prepare=lambda sample: self.method(sample, *args, **kwargs))
         sample = self.method(batch.sample, *args, **kwargs)
         if self.name == "on_before_batch_transfer" and overrides(self.owner, self.name):
             _check_places(batch, sample, type(self.owner).__name__)
-        return AnnotatedBatch(sample, *marks, batch.prepare)
+        return replace(batch, sample=sample)
 
 
 def _check_places(batch: AnnotatedBatch, sample: Any, owner: str) -> None:
@@ -123,4 +124,4 @@ def gathered(batch: Any) -> Any:
     marked = parts[annotated[0]]
     whole: Any = {key: plain(part) for key, part in parts.items()}
     whole = whole if isinstance(batch, Mapping) else type(batch)(whole.values())
-    return AnnotatedBatch(whole, marked.annotation, marked.looked_at, marked.prepare)
+    return replace(marked, sample=whole, part=annotated[0])

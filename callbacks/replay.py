@@ -12,7 +12,7 @@ from torch import Tensor
 
 from salreg.callbacks.muted import muted
 from salreg.callbacks.replacements import Replacement
-from salreg.taps import Found, Options, Recording, StepObserver, find_layer, replace_tensor
+from salreg.taps import Found, Options, Recording, StepObserver, copied, find_layer, replace_tensor
 from salreg.taps.layers import traceless
 from salreg.taps.loss_graph import Link
 
@@ -45,17 +45,17 @@ class Replay:
         """Run the step on a batch, and before it the hook that is part of it, if there is one."""
         step = getattr(self.module, self.name)
         step = step.method if isinstance(step, Replacement) else step
-        with self._unchanged_parameters(), muted(self.module):
+        with self._unchanged_parameters(), _own_methods(self.module), muted(self.module) as logged:
             sample = sample if prepare is None else prepare(sample)
-            return loss_in(step(**arguments_of(step, sample)))
+            loss = loss_in(step(**arguments_of(step, sample)))
+        # A validation step returns no loss as a rule, and logs it.
+        return loss if loss is not None or not logged else torch.stack([one.sum() for one in logged]).sum()
 
     def options(self, layers: Any = (), **others: Any) -> Options:
         """How a pass of this step is observed."""
-        modules = {
-            what: None if name is None else find_layer(self.module, name)
-            for what, name in (("forward_module", self.forward_module), ("embedding", self.embedding))
-        }
-        return Options(tuple(layers), **modules, at_entry=self.at_entry, **others)
+        named = None if self.forward_module is None else find_layer(self.module, self.forward_module)
+        embedding = None if self.embedding is None else find_layer(self.module, self.embedding)
+        return Options(tuple(layers), forward_module=named, embedding=embedding, at_entry=self.at_entry, **others)
 
     def run(
         self, sample: Any, explained: Tensor, layers: Any = (), replaced: Tensor | None = None, prepare: Any = None
@@ -76,6 +76,7 @@ class Replay:
         if self.found is None and not tapped:
             with torch.enable_grad():
                 self.run(sample, explained, prepare=prepare)
+        tapped = tapped or (self.found is not None and not self.found.modules)  # the graph of the loss alone knows the logits
         of_tokens = not explained.is_floating_point()
         if replaced is not None and not of_tokens:
             sample, explained = replace_tensor(sample, explained, replaced), replaced
@@ -90,8 +91,10 @@ class Replay:
     def _observed(
         self, sample: Any, explained: Tensor, layers: Any, tapped: bool, replaced: Tensor | None, prepare: Any
     ) -> Recording:
+        sample, explained = copied((sample, explained))  # the step may change its batch in place
         options = self.options(layers, tap_input=tapped, inputs=[explained], in_training=False, replaced=replaced)
-        with traceless(self.module), StepObserver(self.module, options, self.found).watching() as observer:
+        observer = StepObserver(self.module, options, self.found)
+        with traceless(self.module), torch.set_grad_enabled(tapped or torch.is_grad_enabled()), observer.watching():
             observer.run(self, (sample, prepare), {})
         self.learn(observer.recording.found)
         if observer.recording.found is not None and self.link is not None:
@@ -122,6 +125,19 @@ class Replay:
                 "it cannot be run again to look at other samples. Change them in on_train_batch_start or on_train_batch_end."
             )
         self._is_harmless = True
+
+
+@contextmanager
+def _own_methods(module: pl.LightningModule) -> Iterator[None]:
+    """Inside, a step that calls another one, validation_step the training_step, calls it as the user wrote it."""
+    replacements = [one for one in vars(module).values() if isinstance(one, Replacement)]
+    for one in replacements:
+        one.put_back()
+    try:
+        yield
+    finally:
+        for one in replacements:
+            one.put_in()
 
 
 def arguments_of(step: Any, batch: Any, batch_idx: int = 0, dataloader_idx: int = 0) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from salreg.callbacks.replay import loss_in, refuses_taps
 from salreg.data import AnnotatedBatch
 from salreg.differentiation import is_compiled, kept_whole, twice_differentiable
 from salreg.random_state import RandomState
-from salreg.taps import StepObserver, WithSlope
+from salreg.taps import StepObserver, WithSlope, copied
 
 if TYPE_CHECKING:
     from salreg.callbacks.injection import Injection
@@ -50,6 +50,8 @@ class Step(Replacement):
             return self._penalised(run, plans, batch)
         if training and self.injection.reading is None and not is_compiled(self.owner):
             return self._looked_at(run, batch)
+        if not training:
+            batch.untouched = copied(batch.sample)
         return run(batch.sample)
 
     def _intervened(self, batch: AnnotatedBatch) -> AnnotatedBatch:

@@ -39,8 +39,9 @@ def find_target(sample: Any, key: Target = None, reading: Reading | None = None,
     named = [sample[name] for name in _USUAL_KEYS if isinstance(sample, Mapping) and isinstance(sample.get(name), Tensor)]
     if named:
         return _as_classes(named[0], reading)
-    fitting = [tensor for tensor in tensors if _may_be_classes(tensor, logits)]
-    fitting = fitting or [tensor for tensor in tensors if logits is not None and _may_be_labels(tensor, logits)]
+    several = reading is not None and reading.link == "sigmoid" and logits is not None and logits.shape[1:].numel() > 1
+    fitting = [tensor for tensor in tensors if not several and _may_be_classes(tensor, logits)]
+    fitting = fitting or [one.nan_to_num(0) for one in tensors if logits is not None and _may_be_labels(one, logits)]
     return _as_classes(fitting[0], reading) if len(fitting) == 1 else None
 
 
@@ -74,4 +75,6 @@ def _may_be_classes(tensor: Tensor, logits: Tensor | None) -> bool:
 
 
 def _may_be_labels(tensor: Tensor, logits: Tensor) -> bool:
-    return tensor.shape == logits.shape and tensor.ndim == 2 and bool(((tensor == 0) | (tensor == 1)).all())
+    if tensor.shape != logits.shape or tensor.ndim != 2:
+        return False
+    return bool(((tensor == 0) | (tensor == 1) | (tensor != tensor)).all())  # NaN where a finding is not known

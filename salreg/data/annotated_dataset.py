@@ -44,13 +44,6 @@ class AnnotatedSample:
         if self.looked_at is None:
             self.looked_at = by_name({name: _is_marked(one) for name, one in annotations_by_input(self.annotation).items()})
 
-    def __len__(self) -> int:
-        raise TypeError(
-            "Some samples of this batch are annotated and others are not, as where a ConcatDataset holds an AnnotatedDataset "
-            "beside a plain one. Give the DataLoader collate_fn=salreg.data.Collate(), or wrap the plain dataset: "
-            "AnnotatedDataset(plain, {})."
-        )
-
     @property
     def only_annotation(self) -> Tensor:
         """The annotation, of the only input that has one.
@@ -61,6 +54,22 @@ class AnnotatedSample:
         if not isinstance(self.annotation, Tensor):
             raise TypeError(f"This works on one annotated input; here are {', '.join(self.annotation)}.")
         return self.annotation
+
+    def __len__(self) -> NoReturn:  # what default_collate asks for among plain tuples
+        raise TypeError(_MIXED)
+
+    def __getitem__(self, key: object) -> NoReturn:  # and among plain mappings
+        raise TypeError(_MIXED)
+
+    def __bool__(self) -> bool:
+        return True
+
+
+_MIXED = (
+    "A batch mixes annotated samples with plain ones. Wrap the other data, too: ConcatDataset([annotated, "
+    "AnnotatedDataset(others, {})]), or give the DataLoader collate_fn=salreg.data.Collate(); nobody looked at its samples "
+    "then."
+)
 
 
 @dataclass
@@ -73,12 +82,16 @@ class AnnotatedBatch:
         looked_at: Booleans ``(B,)``: the samples that somebody looked at; by default those that carry a mark.
         prepare: What the user's ``on_after_batch_transfer`` does to the batch, which is done when the step runs, so that marks
             and pixels belong together until then; None if there is no such hook.
+        part: In a batch that brings those of several loaders together, the key or position of the annotated one's.
+        untouched: A copy of the sample from before the user's evaluation step, which may change it in place; None without one.
     """
 
     sample: Any
     annotation: Tensor | dict[str, Tensor]
     looked_at: Tensor | dict[str, Tensor] | None = None
     prepare: Callable[[Any], Any] | None = None
+    part: Any = None
+    untouched: Any = None
 
     def __post_init__(self) -> None:
         if self.looked_at is None:
@@ -93,7 +106,12 @@ class AnnotatedBatch:
         return cls(batch, like.new_zeros((len(like), *_layout(like.shape[1:])), dtype=torch.int8))
 
     def pin_memory(self) -> "AnnotatedBatch":
-        return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation), pin_memory(self.looked_at), self.prepare)
+        return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation), pin_memory(self.looked_at))
+
+    @property
+    def annotated_part(self) -> Any:
+        """What the annotated loader gave."""
+        return self.sample if self.part is None else self.sample[self.part]
 
     @property
     def annotated_inputs(self) -> dict[str, Tensor]:
@@ -198,7 +216,9 @@ class Collate:
         return AnnotatedBatch(self.collate_fn([one.sample for one in samples]), by_name(stacked), by_name(looked_at))
 
 
-def _collate_annotated(batch: list[AnnotatedSample], *, collate_fn_map: object = None) -> AnnotatedBatch:
+def _collate_annotated(batch: list[Any], *, collate_fn_map: object = None) -> AnnotatedBatch:
+    if not all(isinstance(one, AnnotatedSample) for one in batch):
+        raise TypeError(_MIXED)
     return Collate()(batch)
 
 

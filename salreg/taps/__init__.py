@@ -6,7 +6,7 @@ own pixels, where the marks are. Token numbers carry no gradient: in their place
 """
 
 from salreg.taps.layers import ATTENTION, LAST_CONV, Layer, check_layers, find_layer, name_of
-from salreg.taps.nested import map_leaves, place_of, replace_tensor, replace_tensors, rows_of, tensors_in
+from salreg.taps.nested import copied, map_leaves, place_of, replace_tensor, replace_tensors, rows_of, tensors_in
 from salreg.taps.observer import Observer, record
 from salreg.taps.options import Options, WithSlope
 from salreg.taps.recording import Recording
@@ -24,6 +24,7 @@ __all__ = [
     "StepObserver",
     "WithSlope",
     "check_layers",
+    "copied",
     "find_layer",
     "find_logits",
     "map_leaves",

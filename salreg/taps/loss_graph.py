@@ -97,6 +97,16 @@ def uses_parameters_after(loss: Tensor, logits: Tensor) -> bool:
     return False
 
 
+def is_compared_after(loss: Tensor, output: Tensor) -> bool:
+    """Whether the loss reads products of a module's output with something else: it is an embedding, and no logits."""
+    for node in between(loss, node_of(output)):
+        if any(operator(node) in known for _, known in _LINKS):
+            return False
+        if operator(node) in ("Mm", "Bmm", "Addmm"):
+            return True
+    return False
+
+
 def logits_in_loss(loss: Tensor, ends: Iterable[Node]) -> Tensor | None:
     """What the loss took the softmax or sigmoid of, where no module returned it: log-probabilities, or a sigmoid's logits.
     None unless there is exactly one that depends on ``ends``."""

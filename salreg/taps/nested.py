@@ -65,6 +65,11 @@ def map_leaves(change: Callable[[Any], Any], collection: Any) -> Any:
     return mapped(collection)
 
 
+def copied(collection: Any) -> Any:
+    """A copy of nested collections whose tensors may be changed in place."""
+    return map_leaves(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, collection)
+
+
 def place_of(collection: Any, wanted: Tensor) -> str | None:
     """Where a tensor lies in a collection, as one would write it: ``["image"]``, ``[0]``, ``.pixels``; None if it does not.
 

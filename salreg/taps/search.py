@@ -15,6 +15,7 @@ from salreg.taps.loss_graph import (
     Link,
     below,
     gives_probabilities,
+    is_compared_after,
     link_of,
     logits_in_loss,
     node_of,
@@ -76,6 +77,11 @@ class Found:
     probabilities: bool = False
     target: Tensor | None = None
 
+    @property
+    def is_derived(self) -> bool:
+        """Whether the logits are made of what the modules returned, beside what the loss makes of it."""
+        return self.probabilities or len(self.modules) > 1
+
 
 def search(
     calls: Sequence[Call], taps: Sequence[Tensor], loss: Tensor | None, size: int, model: nn.Module, options: Options
@@ -108,11 +114,23 @@ def search(
     fitting = [one for one in trained if _may_be_logits(one, size)]
     last = _last(fitting)
     if len(last) > 1 and options.forward_module is None:
-        last = _one_module(last, model)
-    if loss is not None and (not last or uses_parameters_after(loss, last[0][2])):
+        try:
+            last = _one_module(last, model)
+        except RuntimeError:
+            # The loss may bring several together: the mean of an ensemble, images compared with texts.
+            if loss is None or logits_in_loss(loss, ends) is None:
+                raise
+            last = []
+    compared = loss is not None and bool(last) and options.forward_module is None and is_compared_after(loss, last[0][2])
+    if loss is not None and (not last or compared or uses_parameters_after(loss, last[0][2])):
         logits = logits_in_loss(loss, ends)
         if logits is not None:
             return Found((), _link_of_raw(logits), target=target_of(loss, logits))
+    if compared:
+        raise RuntimeError(
+            f"What {name_of(model, last[0][0].module)!r} returns is an embedding: the loss reads products of it, in a way that "
+            f"does not tell the logits. Give these a module of their own, if only nn.Identity()(logits). {REMEDY}"
+        )
     if not last:
         raise RuntimeError(_unreached(calls, bool(ends & below(loss)) if loss is not None else False, model))
     first = last[0][2]

@@ -53,7 +53,7 @@ class StepObserver(Observer):
         self._stops, output = True, None
         with suppress(Reached):
             output = call(*args, **kwargs)
-        self.settle(output if isinstance(output, Tensor) else None)
+        self.settle(output if isinstance(output, Tensor) and self.concerns(output) else None)
 
     def settle(self, loss: Tensor | None) -> None:
         """Take the logits of the step that has run.

@@ -364,7 +364,7 @@ class Both(Lit):
 
     def training_step(self, batch, batch_idx):
         x, y = batch
-        return cross_entropy(self.net(x) + self.other(x), y)
+        return cross_entropy(self.net(x), y) + cross_entropy(self.other(x), y)
 
 
 @pytest.mark.parametrize(
