@@ -16,6 +16,7 @@ from salreg.annotations import marks
 from salreg.attributions import Attribution
 from salreg.callbacks.alerts import Alerts
 from salreg.callbacks.base import Callback
+from salreg.callbacks.drawable import drawable_maps, drawable_sample
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.monitoring import Chunk, refuse_sharded, run, undisturbed
 from salreg.callbacks.observation import panel_behaviour, panel_maps, panel_sanity
@@ -255,7 +256,7 @@ class SaliencySnapshots(Callback):
         for name, attribution in self._drawn.items():
             saliency, predictions = panel_maps(replay, attribution, panel)
             snapshot.numbers |= self._measure(epoch, name, saliency, probe=False)
-            maps = saliency.abs().sum(1) if saliency.ndim > 2 else saliency.abs()
+            maps = drawable_maps(saliency, panel.annotation)
             shares = _shares(saliency, panel.annotation.cpu())
             frame = Frame(epoch, [_small(one) for one in maps], [self._class_name(one) for one in predictions], shares)
             snapshot.frames[name] = frame
@@ -317,8 +318,10 @@ class SaliencySnapshots(Callback):
             recording = run(replay, panel.to(replay.module.device))
         target = panel.target
         single = target is not None and target.ndim == 1
-        self.history.images = images = list(panel.given.cpu())
-        self.history.annotations = list(recording.without_padding(panel.annotation).cpu())
+        marks = recording.without_padding(panel.annotation).cpu()
+        drawn = [drawable_sample(*pair) for pair in zip(panel.given.cpu(), marks, strict=True)]
+        self.history.images = images = [image for image, _ in drawn]
+        self.history.annotations = [mark for _, mark in drawn]
         self.history.names = place_names(self.names, images)
         self.history.labels = [
             self._class_name(int(target[index]), prefix="class ") if single and target is not None else f"sample {index}"

@@ -19,8 +19,16 @@ class InputSpread:
     def __init__(self) -> None:
         self._moments: Tensor | None = None  # rows: count, sum, sum of squares; one column per channel
 
-    def update(self, inputs: Tensor, annotated: Tensor) -> None:
-        """Take in the annotated samples of a batch ``(B, C, ...)``; every process must call it."""
+    def update(self, inputs: Tensor, annotated: Tensor, by_place: bool = False) -> None:
+        """Take in the annotated samples of a batch ``(B, C, ...)``; every process must call it.
+
+        Args:
+            inputs: The batch.
+            annotated: Booleans ``(B,)``.
+            by_place: Whether each place of a sample has a unit of its own: in a series ``(B, T, F)`` that is marked feature by
+                feature it is not known which of the axes are the channels.
+        """
+        inputs = inputs.flatten(1) if by_place else inputs
         moments = sum_over_ranks(_moments(inputs.detach(), annotated))
         self._moments = moments if self._moments is None else self._moments.to(moments) + moments
 
@@ -33,7 +41,10 @@ class InputSpread:
         # Below this the difference of the two terms is rounding, not spread.
         noise = 1e-12 * squares / count
         deviation = variance.where(variance > noise, variance.new_zeros(())).sqrt()
-        return deviation.to(inputs.dtype).view(1, -1, *[1] * (inputs.ndim - 2))
+        deviation = deviation.to(inputs.dtype)
+        if len(deviation) == inputs[0].numel():
+            return deviation.view(1, *inputs.shape[1:])
+        return deviation.view(1, -1, *[1] * (inputs.ndim - 2))
 
     def state_dict(self) -> dict[str, Any]:
         return {"moments": self._moments}

@@ -166,7 +166,7 @@ class SaliencyPenalty(Penalty):
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
         if not self.attribution.in_score_units:
             used = annotations.is_annotated(annotation) | (self.needs == "nothing")
-            self.spread.update(recording.activation(None), used)
+            self._measure_spread(recording.activation(None), annotation, used)
         self._measured += 1
         how = self._how(recording)
         return self._exactly(recording, target, annotation) if how is None else self._nearly(how, recording, target, annotation)
@@ -177,7 +177,7 @@ class SaliencyPenalty(Penalty):
     def observe(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
         """The same maps and losses, in the same units, without a graph: to be looked at, not trained by."""
         if not self.attribution.in_score_units:
-            self.spread.update(recording.activation(None), annotations.is_annotated(annotation))
+            self._measure_spread(recording.activation(None), annotation, annotations.is_annotated(annotation))
         return self._compared(self.attribution.explain(recording, target, scale=self._scale), annotation)
 
     def error_of(self, value: Tensor, recording: Recording, target: Tensor | None, annotation: Tensor) -> float | None:
@@ -215,6 +215,10 @@ class SaliencyPenalty(Penalty):
 
     def __str__(self) -> str:
         return f"{type(self.loss).__name__} of {type(self.attribution).__name__}"
+
+    def _measure_spread(self, inputs: Tensor, annotation: Tensor, used: Tensor) -> None:
+        by_place = inputs.ndim == 3 and annotation.shape == inputs.shape and inputs.shape[1] > 1
+        self.spread.update(inputs, used, by_place)
 
     @property
     def _scale(self) -> InputSpread | None:

@@ -311,7 +311,6 @@ def _halves(module: Any, x: Any, _: Any) -> Any:
 
 _dicts = of(lambda x, y: {"image": x, "label": y})
 
-_UNIT = "of a bag (B, N, F) each instance, not each feature, is given a unit of its own"
 
 PATTERNS = [
     Pattern(head_of_features, pairs(), _halves),
@@ -367,7 +366,7 @@ PATTERNS = [
         input=lambda _, batch: batch["image"],
     ),
     Pattern(monai_classification, _dicts, _with_default, input=lambda _, batch: batch["image"]),
-    Pattern(multiple_instances, _bags(), _bag_logits, link="sigmoid", unit=2, faults={"penalty": _UNIT}),
+    Pattern(multiple_instances, _bags(), _bag_logits, link="sigmoid"),
     Pattern(
         siamese,
         of(lambda x, y: (x, x.flip(2), y)),

@@ -68,7 +68,6 @@ class Pattern(NamedTuple):
         loaders: The training data ``(package, annotated) -> loader``, where one loader is not all.
         fit: Further arguments of ``Trainer.fit``: ``(package, annotated) -> arguments``, or None.
         callbacks: The user's own callbacks, from the package.
-        unit: The input's axis along which each place has a spread of its own.
         faults: What the library still does wrong by check: ``unchanged``, ``monitors``, ``penalty``, ``reliance``, ``refused``.
     """
 
@@ -87,7 +86,6 @@ class Pattern(NamedTuple):
     loaders: Callable[[Any, bool], Any] | None = None
     fit: Callable[[Any, bool], dict[str, Any]] | None = None
     callbacks: Callable[[Any], list[Any]] | None = None
-    unit: int = 1
     faults: Mapping[str, str] = {}
 
     @property

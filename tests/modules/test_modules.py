@@ -190,7 +190,10 @@ def penalty_by_hand(pattern: Pattern, package: str, draws: Tensor) -> float:
     (gradient,) = torch.autograd.grad(scores.flatten(2).mean(2).sum() if scores.ndim > 2 else scores.sum(), leaf)
     annotation = batch.annotation
     marked = is_annotated(annotation)
-    rest = [axis for axis in range(leaf.ndim) if axis != pattern.unit]
+    by_place = (
+        leaf.ndim == 3 and annotation.shape == leaf.shape and leaf.shape[1] > 1
+    )  # it is not known which axis is the channels
+    rest = [0] if by_place else [axis for axis in range(leaf.ndim) if axis != 1]
     spread = leaf.detach()[marked].double().std(rest, correction=0, keepdim=True)
     marks = annotation * places(annotation)
     marks = marks.unsqueeze(1) if marks.ndim < leaf.ndim else marks
