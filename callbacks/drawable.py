@@ -23,6 +23,7 @@ def drawable_sample(sample: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]
     marks, or the middle one; a series with features ``(T, F)`` is an image.
 
     Example:
+        >>> import torch
         >>> marks = torch.zeros(1, 5, 8, 8)
         >>> marks[:, 3] = -1
         >>> drawable_sample(torch.rand(2, 5, 8, 8), marks)[0].shape
