@@ -1,0 +1,268 @@
+"""Shapes that were checked before anything draws them.
+
+The makers (``box``, ``polygon``, ...) take what a file says and raise ``BadShape`` for what has no certain meaning. Coordinates
+are pixels of the image as it is annotated, or fractions of its width and height.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from salreg.readers.problems import BadShape
+from salreg.readers.raster import Canvas, fill, touch
+
+Size = tuple[int, int]  # (H, W)
+LINE_WIDTH = 3.0  # of a line whose file states none, in pixels of the image as it is annotated
+_FAR = 1e6  # pixels
+_CORNERS = 64  # of the polygon that an ellipse is drawn as
+_MOST_CORNERS = 100_000
+
+
+class Shape(Protocol):
+    """What one annotation marks."""
+
+    @property
+    def own_size(self) -> Size | None:
+        """``(H, W)`` of the image that it belongs to; None where the shape does not say."""
+
+    def cover(self, canvas: Canvas, frame: Size) -> bool:
+        """Set the canvas, which shows the whole image of size ``frame``, to 1 where the shape is; whether that is anywhere.
+
+        Raises:
+            BadShape: The shape does not fit an image of that size.
+        """
+
+
+class Outline(NamedTuple):
+    """Parts that count together; of each, what an odd number of its rings ``(N, 2)`` surrounds.
+
+    Where it holds the centre of no pixel, it marks those that its boundary touches.
+    """
+
+    parts: Sequence[Sequence[Any]]
+    fractions: bool = False
+    own_size = None
+
+    def cover(self, canvas: Canvas, frame: Size) -> bool:
+        _check_reach(self.parts, (1, 1) if self.fractions else frame)
+        scale = np.array(canvas.shape[::-1], float) / (1.0 if self.fractions else np.array(frame[::-1]))
+        parts = [[ring * scale for ring in part] for part in self.parts]
+        covered = [fill(canvas, part) for part in parts]
+        if any(covered):
+            return True
+        touched = [touch(canvas, part) for part in parts]
+        return any(touched)
+
+
+class Line(NamedTuple):
+    """A line through points ``(N, 2)``, of a width in pixels of the image as it is annotated."""
+
+    points: Any
+    width: float = LINE_WIDTH
+    fractions: bool = False
+    own_size = None
+
+    def cover(self, canvas: Canvas, frame: Size) -> bool:
+        points = self.points * frame[::-1] if self.fractions else self.points
+        radius = self.width / 2
+        parts = [[_ellipse(*point, radius, radius)] for point in points]
+        for begin, end in pairwise(points):
+            along = end - begin
+            if length := math.hypot(*along):
+                aside = np.array([-along[1], along[0]]) * radius / length
+                parts.append([np.stack([begin + aside, end + aside, end - aside, begin - aside])])
+        return Outline(parts).cover(canvas, frame)
+
+
+class Runs(NamedTuple):
+    """A mask as the places where it begins and ends, one after the other, counted along its columns or its rows.
+
+    Attributes:
+        edges: ``(N,)``, rising; before the first one nothing is marked.
+        size: Of the mask; None where the file does not say.
+        order: ``F`` along the columns, ``C`` along the rows.
+        corner: The row and the column of the mask's first pixel in the image; None for a mask of the whole image.
+    """
+
+    edges: Any
+    size: Size | None = None
+    order: str = "F"
+    corner: tuple[int, int] | None = None
+
+    @property
+    def own_size(self) -> Size | None:
+        return None if self.corner else self.size
+
+    def cover(self, canvas: Canvas, frame: Size) -> bool:
+        size = self.size or frame
+        (height, width), (top, left) = size, self.corner or (0, 0)
+        if self.own_size not in (None, frame):
+            raise BadShape("another size", f"its mask is of size (H, W) = {size}, its image of {frame}")
+        if len(self.edges) and self.edges[-1] > height * width:
+            raise BadShape("wrong run lengths", f"its runs end at {self.edges[-1]} of {height * width} places")
+        rows = (np.arange(canvas.shape[0]) + 0.5) * frame[0] // canvas.shape[0] - top
+        columns = (np.arange(canvas.shape[1]) + 0.5) * frame[1] // canvas.shape[1] - left
+        y, x = (np.flatnonzero((at >= 0) & (at < most)) for at, most in ((rows, height), (columns, width)))
+        if not len(y) or not len(x):
+            return False
+        part = canvas[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+        before = bool(part.any())
+        part |= self._sampled(rows[y].astype(np.int64), columns[x].astype(np.int64), size)
+        return True if before else bool(part.any()) or self._touch(canvas, frame, size)
+
+    def _sampled(self, rows: Any, columns: Any, size: Size) -> Any:
+        """Whether each of these rows and columns is inside: bytes, a line of the mask at a time."""
+        height, width = size
+        if len(rows) * len(columns) == height * width:
+            lengths = np.diff(np.concatenate([[0], self.edges, [height * width]]))
+            flat = np.repeat(np.arange(len(lengths), dtype=np.uint8) & 1, lengths)
+            return flat.reshape(width, height).T if self.order == "F" else flat.reshape(height, width)
+        lines = np.empty((len(columns), len(rows)) if self.order == "F" else (len(rows), len(columns)), np.uint8)
+        outer, inner, step = (columns, rows, height) if self.order == "F" else (rows, columns, width)
+        for number, line in enumerate(outer):
+            lines[number] = np.searchsorted(self.edges, line * step + inner, side="right") & 1
+        return lines.T if self.order == "F" else lines
+
+    def _touch(self, canvas: Canvas, frame: Size, size: Size) -> bool:
+        """Mark the pixels in which runs begin, where the mask is too fine for the canvas."""
+        starts = self.edges[::2][self.edges[::2] < np.append(self.edges[1::2], size[0] * size[1])[: len(self.edges[::2])]]
+        y, x = (starts % size[0], starts // size[0]) if self.order == "F" else (starts // size[1], starts % size[1])
+        top, left = self.corner or (0, 0)
+        y, x = y + top, x + left
+        inside = (y >= 0) & (y < frame[0]) & (x >= 0) & (x < frame[1])
+        canvas[y[inside] * canvas.shape[0] // frame[0], x[inside] * canvas.shape[1] // frame[1]] = 1
+        return bool(inside.any())
+
+
+def box(left: Any, top: Any, right: Any, bottom: Any, *, rotation: Any = 0, fractions: bool = False) -> Outline:
+    """A box by its edges, turned clockwise about its centre by degrees."""
+    x1, y1, x2, y2 = numbers((left, top, right, bottom))
+    if x1 >= x2 or y1 >= y2:
+        raise BadShape("no area", f"the box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) covers nothing")
+    ring = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    return Outline([[turned(ring, ring.mean(0), rotation)]], fractions)
+
+
+def corner_box(x: Any, y: Any, width: Any, height: Any, **more: Any) -> Outline:
+    """A box by its upper left corner and its size."""
+    x, y, width, height = numbers((x, y, width, height))
+    return box(x, y, x + width, y + height, **more)
+
+
+def polygon(*rings: Any, fractions: bool = False) -> Outline:
+    """An outline and perhaps its holes, each a list of pairs or of numbers x, y, x, y, ..."""
+    return Outline([[ring_of(ring) for ring in rings]], fractions)
+
+
+def ellipse(x: Any, y: Any, radius_x: Any, radius_y: Any, *, rotation: Any = 0, fractions: bool = False) -> Outline:
+    """An ellipse by its centre, turned clockwise about it by degrees."""
+    x, y, radius_x, radius_y = numbers((x, y, radius_x, radius_y))
+    if radius_x <= 0 or radius_y <= 0:
+        raise BadShape("no area", f"the ellipse of the radii {radius_x:g} and {radius_y:g} covers nothing")
+    return Outline([[turned(_ellipse(x, y, radius_x, radius_y), np.array([x, y]), rotation)]], fractions)
+
+
+def line(points: Any, width: Any = LINE_WIDTH, *, fractions: bool = False) -> Line:
+    """A line through two points or more."""
+    (width,) = numbers((width,))
+    found = _pairs(points)
+    if len(found) < 2 or width <= 0:
+        raise BadShape("no area", f"the line of {len(found)} points and the width {width:g} covers nothing")
+    if len(found) > _MOST_CORNERS // _CORNERS:
+        raise BadShape("too large to draw", f"the line has {len(found)} points")
+    return Line(found, width, fractions)
+
+
+def runs(lengths: Any, size: Size | None, *, order: str = "F", corner: tuple[int, int] | None = None) -> Runs:
+    """A mask by the lengths of its runs, which begin outside and fill it; of which, a mask of known size."""
+    try:
+        found = np.asarray(lengths, float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadShape("wrong run lengths", "its run lengths are no list of numbers") from error
+    if found.ndim != 1 or not found.size:
+        raise BadShape("wrong run lengths", "it has no run lengths")
+    if not np.isfinite(found).all() or (found < 0).any() or (found != np.floor(found)).any():
+        raise BadShape("wrong run lengths", "a run length is negative or no whole number")
+    if size is not None and found.sum() != size[0] * size[1]:
+        raise BadShape("wrong run lengths", f"its runs cover {found.sum():g} places of a mask of {size[0]} x {size[1]}")
+    return Runs(np.cumsum(found.astype(np.int64)), size, order, corner)
+
+
+def turned(ring: Any, pivot: Any, degrees: Any) -> Any:
+    """A ring turned clockwise, as one sees it, about a point. None is no turn."""
+    (angle,) = numbers((0 if degrees is None else degrees,))
+    if not angle:
+        return ring
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return (ring - pivot) @ np.array([[cos, sin], [-sin, cos]]) + pivot
+
+
+def ring_of(points: Any) -> Any:
+    """A ring ``(N, 2)`` of three corners or more, or ``BadShape``."""
+    ring = _pairs(points)
+    if len(ring) < 3:
+        raise BadShape("too few corners", f"a polygon has {len(ring)} corners")
+    if not np.ptp(ring, 0).all():
+        raise BadShape("no area", "a polygon's corners lie on one line")
+    return ring
+
+
+def numbers(values: Any) -> list[float]:
+    """Finite numbers that are near enough to be coordinates, or ``BadShape``; their text counts."""
+    try:
+        found = [math.nan if isinstance(value, bool) else float(value) for value in values]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadShape("no number", f"{_short(values)} are no numbers") from error
+    if not all(map(math.isfinite, found)):
+        raise BadShape("no number", f"{_short(values)} are no finite numbers")
+    if any(abs(value) > _FAR for value in found):
+        raise BadShape("far outside the image", f"{_short(values)} lies far outside of any image")
+    return found
+
+
+def _pairs(points: Any) -> Any:
+    """Points ``(N, 2)`` from pairs, mappings with x and y, or numbers in a row."""
+    if not isinstance(points, (list, tuple, np.ndarray)):
+        raise BadShape("malformed", f"{_short(points)} is no list of points")
+    if len(points) > 2 * _MOST_CORNERS:
+        raise BadShape("too large to draw", f"it has {len(points)} coordinates")
+    if len(points) and all(isinstance(point, dict) for point in points):
+        points = [(point.get("x"), point.get("y")) for point in points]
+    try:
+        found = np.asarray(points, float)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadShape("no number", f"{_short(points)} are no points") from error
+    if found.ndim == 1 and found.size % 2 == 0:
+        found = found.reshape(-1, 2)
+    if found.ndim != 2 or found.shape[1] != 2:
+        raise BadShape("malformed", f"{_short(points)} are no points (x, y)")
+    if not np.isfinite(found).all():
+        raise BadShape("no number", "a coordinate is no finite number")
+    if found.size and np.abs(found).max() > _FAR:
+        raise BadShape("far outside the image", f"a corner at {np.abs(found).max():g} lies far outside of any image")
+    return found
+
+
+def _check_reach(parts: Sequence[Sequence[Any]], frame: Size) -> None:
+    """Refuse what reaches further out of the image than the image is large: it belongs to another one, or to no one."""
+    height, width = frame
+    for part in parts:
+        for ring in part:
+            low, high = ring.min(0), ring.max(0)
+            if low[0] >= width or low[1] >= height or high[0] <= 0 or high[1] <= 0:
+                raise BadShape("outside the image", f"it lies outside the image of size (H, W) = {frame}")
+            if low[0] < -width or low[1] < -height or high[0] > 2 * width or high[1] > 2 * height:
+                raise BadShape("far outside the image", f"it reaches far out of the image of size (H, W) = {frame}")
+
+
+def _ellipse(x: float, y: float, radius_x: float, radius_y: float) -> Any:
+    angles = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
+    return np.stack([x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)], 1)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
