@@ -84,6 +84,11 @@ def read_xml(path: str | Path) -> Any:
         raise ValueError(f"{path} is no XML that can be read: {type(error).__name__} {error}.") from error
 
 
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list of a JSON; none where it is no list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def read_table(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """A table's columns, and its rows by column with the number of their line; separated by commas, semicolons or tabs.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from salreg.readers.content import read_json
+from salreg.readers.content import objects, read_json
 from salreg.readers.label_studio_address import addresses
 from salreg.readers.label_studio_brush import bitmask, brush
 from salreg.readers.problems import BadShape
@@ -77,7 +77,7 @@ def _read_task(reading: Reading, task: dict[str, Any], id: str, fields: Mapping[
     if "data" not in task:
         task = {"data": task["task"].get("data"), "annotations": [task]}
     made = task.get("annotations", task.get("completions"))
-    finished = [one for one in made or () if isinstance(one, dict) and not one.get("was_cancelled")]
+    finished = [one for one in objects(made) if not one.get("was_cancelled")]
     if not finished:
         reading.note(f"{reading.file}: tasks without a finished annotation were not looked at; predictions are no marks.")
         return
@@ -87,16 +87,14 @@ def _read_task(reading: Reading, task: dict[str, Any], id: str, fields: Mapping[
         return
     # A list of several results, or of several images, is told apart below; whoever finished the task saw all of them.
     marks = {place: reading.image(address) for place, address in images.items()}
-    for number, results in enumerate(one.get("result") or () for one in finished):
-        if not isinstance(results, list):
-            continue
+    for number, results in enumerate(objects(one.get("result")) for one in finished):
         labels = _labels_by_id(results)
-        for position, one in enumerate(result for result in results if isinstance(result, dict)):
+        for position, one in enumerate(results):
             kind = str(one.get("type", "")).removesuffix("labels")
             if kind not in _LABELLED:
                 continue
             called = one.get("id", f"{position} of annotation {number} of task {id}")
-            named = labels.get(one.get("id"), []) if "id" in one else _labels(one)
+            named = labels.get(str(one["id"]), []) if "id" in one else _labels(one)
             place = _place(one, images, fields)
             if place is not None:
                 reading.mark(marks[place], named, called, _shape, kind, one, marks[place], reading)
@@ -116,16 +114,16 @@ def _skip_of_several(reading: Reading, one: Mapping[str, Any], id: Any, marks: M
 
 def _labels(one: Mapping[str, Any]) -> list[Any]:
     value = one.get("value")
-    found = value.get(one.get("type"), ()) if isinstance(value, dict) else ()
+    found = value.get(str(one.get("type")), ()) if isinstance(value, dict) else ()
     return [label for label in found if isinstance(label, (str, int))] if isinstance(found, list) else []
 
 
-def _labels_by_id(results: list[Any]) -> dict[Any, list[Any]]:
+def _labels_by_id(results: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """All labels of a region: its shape and its labels may be results of their own, with the same id."""
-    found: dict[Any, list[Any]] = {}
+    found: dict[str, list[Any]] = {}
     for one in results:
-        if isinstance(one, dict) and isinstance(one.get("id"), (str, int)):
-            found.setdefault(one["id"], []).extend(label for label in _labels(one) if label not in found.get(one["id"], ()))
+        known = found.setdefault(str(one.get("id")), [])
+        known += [label for label in _labels(one) if label not in known]
     return found
 
 
@@ -138,7 +136,7 @@ def _place(one: Mapping[str, Any], images: Mapping[tuple[str, int], str], fields
     several = sum(name == field for name, _ in images) > 1
     if several and "item_index" not in one:
         return None
-    return (field, number) if (field, number) in images else None
+    return (field, number) if isinstance(number, int) and (field, number) in images else None
 
 
 def _shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: Reading) -> Shape:

@@ -47,7 +47,7 @@ def marked(pixels: Pixels, wanted: Iterable[str] | None) -> Any:
         names = [pixels.names.get(one, str(one)) for one in classes]
         raise BadShape(
             _KIND,
-            f"it has the value {names[0]}{f' and {len(names) - 1} others' if len(names) > 1 else ''}; masks are 0, and 1 or "
+            f"it has the value {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}; masks are 0, and 1 or "
             f"255: say by categories={{'{names[-1]}': 'spurious'}} which are marks",
         )
     return pixels.classes == classes[0] if classes else np.zeros(pixels.classes.shape, bool)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salreg.readers.content import read_json
+from salreg.readers.content import objects, read_json
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
@@ -40,14 +40,12 @@ def read_megadetector(
     names = content.get("detection_categories") if isinstance(content, dict) else None
     if not isinstance(names, dict) or not isinstance(content.get("images"), list):
         raise ValueError(f"{path} is no JSON of MegaDetector's: it has no images and detection_categories.")
-    for one in content["images"]:
-        if not isinstance(one, dict) or one.get("failure"):
+    for one in objects(content["images"]):
+        if one.get("failure"):
             continue
         image = reading.image(one.get("file"))
-        for number, found in enumerate(one.get("detections") or ()):
-            if not isinstance(found, dict):
-                reading.skip(image or "", number, "malformed", "it is no object")
-            elif _conf(found) >= confidence:
+        for number, found in enumerate(objects(one.get("detections"))):
+            if _conf(found) >= confidence:
                 reading.mark(image, names.get(str(found.get("category")), ""), number, _shape, found.get("bbox"))
     return reading.finish([str(name) for name in names.values()])
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from salreg.readers.boxes import read_boxes
 from salreg.readers.chexlocalize import read_chexlocalize
 from salreg.readers.coco import read_coco
-from salreg.readers.content import read_json, read_json_lines, read_table, read_text, read_xml
+from salreg.readers.content import objects, read_json, read_json_lines, read_table, read_text, read_xml
 from salreg.readers.cub import read_cub
 from salreg.readers.cvat import read_cvat
 from salreg.readers.cvat_video import read_cvat_video
@@ -211,7 +211,7 @@ def _of_text(path: Path) -> str:
 
 
 def _of_json(content: Any) -> str:
-    items = [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
+    items = objects(content)
     if isinstance(content, dict):
         return _of_object(content)
     if not items:
@@ -266,7 +266,7 @@ def _of_object(content: dict[str, Any]) -> str:
 
 def _of_tasks(tasks: list[dict[str, Any]]) -> str:
     """Label Studio's, of images unless all results are of texts."""
-    made = [one for task in tasks for one in task.get("annotations") or () if isinstance(one, dict)]
-    values = [result.get("value") for one in made for result in one.get("result") or () if isinstance(result, dict)]
+    made = [one for task in tasks for one in objects(task.get("annotations"))]
+    values = [result.get("value") for one in made for result in objects(one.get("result"))]
     of_texts = [isinstance(value, dict) and "start" in value and "end" in value for value in values]
     return "texts" if of_texts and all(of_texts) else "Label Studio"
