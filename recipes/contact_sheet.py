@@ -17,6 +17,8 @@ def tile(image: Image.Image, drawn: Tensor, caption: str, why: str = "") -> Imag
     """An image with its annotation ``(1, H, W)`` outlined, and the end of a caption below; below that, why it is shown."""
     small = _eight_bits(image)
     small.thumbnail((_SIDE, _SIDE))
+    enlarged = max(1, _SIDE // max(small.size))
+    small = small.resize((enlarged * small.width, enlarged * small.height), Image.Resampling.NEAREST)
     pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
     made = Image.new("RGB", (_SIDE + 10, _SIDE + 26 + 12 * bool(why)), "white")
     made.paste(Image.fromarray(to_bytes(outlined(picture(pixels), drawn))), (5, 5))

@@ -46,7 +46,7 @@ def most_odd(marked: Sequence[Seen], most: int) -> list[tuple[int, str]]:
     Example:
         >>> images = [Seen(number, "", share, 0.0, 0.0, False) for number, share in enumerate((0.1, 0.9, 0.2))]
         >>> most_odd(images, 2)
-        [(1, '90% marked: the largest'), (0, '10% marked')]
+        [(1, '90% marked: among the largest'), (0, '10% marked')]
     """
     chosen: dict[int, str] = {}
     odd = max(1, 3 * most // 4)
@@ -54,8 +54,8 @@ def most_odd(marked: Sequence[Seen], most: int) -> list[tuple[int, str]]:
         if one.both and len(chosen) < odd:
             chosen[one.index] = f"{_percent(one)}: both signs"
     ranks: tuple[tuple[str, Callable[[Seen], float], Callable[[Seen], bool]], ...] = (
-        ("the largest", lambda one: -one.share, lambda one: True),
-        ("the smallest", lambda one: one.share, lambda one: True),
+        ("among the largest", lambda one: -one.share, lambda one: True),
+        ("among the smallest", lambda one: one.share, lambda one: True),
         ("at the border", lambda one: -one.border, lambda one: one.border > 0),
     )
     queues = [(name, iter(sorted(filter(fits, marked), key=key))) for name, key, fits in ranks]

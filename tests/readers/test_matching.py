@@ -1,7 +1,5 @@
 """Names of images and of annotations, which meet although tools write them differently."""
 
-import unicodedata
-
 import pytest
 
 from salreg.readers.matching import match
@@ -26,8 +24,8 @@ def differences(image, regions):
         ("moles/a.jpg", "https://example.org/moles/a.jpg", ["the folder"]),
         ("a b.jpg", "a%20b.jpg", ["percent signs or the way of writing accents"]),
         (
-            unicodedata.normalize("NFC", "ü.jpg"),
-            unicodedata.normalize("NFD", "ü.jpg"),
+            "\u00fc.jpg",
+            "u\u0308.jpg",
             ["percent signs or the way of writing accents"],
         ),
         ("IMG_1.JPG", "img_1.jpg", ["upper and lower case"]),
