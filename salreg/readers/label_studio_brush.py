@@ -47,10 +47,10 @@ def brush(values: Any, size: Size) -> Brush:
         BadShape: It does not, or is no list of bytes.
     """
     try:
-        raw = bytes(values)
+        raw = bytes(values if isinstance(values, list) else ["no list"])  # bytes(n) would be n zeros
     except (TypeError, ValueError) as error:
         raise BadShape(_KIND, "a brush stroke is no list of bytes") from error
-    if not isinstance(values, list) or 8 * len(raw) <= _HEAD:
+    if 8 * len(raw) <= _HEAD:
         raise BadShape(_KIND, "a brush stroke is cut off")
     total, word = int.from_bytes(raw[:4], "big"), (raw[4] >> 3) + 1
     if total != 4 * size[0] * size[1] or word != 8:

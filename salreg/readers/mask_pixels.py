@@ -149,5 +149,7 @@ def _of_colours(values: Any) -> Pixels:
 def _distinct(values: Any) -> Sequence[int]:
     """The values that occur, rising."""
     if values.dtype == np.uint8:
-        return np.flatnonzero(np.bincount(values.reshape(-1), minlength=256)).tolist()
+        rows = max(1, (1 << 20) // max(1, values.shape[1]))  # bincount takes eight bytes for each
+        parts = [np.bincount(values[top : top + rows].reshape(-1), minlength=256) for top in range(0, len(values), rows)]
+        return np.flatnonzero(np.sum(parts, 0)).tolist()
     return np.unique(values).tolist()

@@ -24,11 +24,10 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
         if image.width * image.height > MOST_PIXELS:
             raise OSError(f"its {image.height} x {image.width} pixels are too many")
         try:
-            upright = ImageOps.exif_transpose(image)
+            ImageOps.exif_transpose(image, in_place=True)
         except (SyntaxError, ValueError, EOFError) as error:
             raise OSError(f"it cannot be decoded: {error}") from error
-        upright.format = image.format
-        yield upright
+        yield image
 
 
 def size_of(path: str | Path) -> Size:

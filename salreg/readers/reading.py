@@ -100,8 +100,9 @@ class Reading:
 
     def wanted(self, labels: Any) -> dict[str, Side]:
         """Those of an annotation's labels that were asked for, by their sides; the first of each side."""
-        given = [str(label) for label in (labels if isinstance(labels, (list, tuple, set)) else [labels])]
-        self.seen.update(given)
+        given = [str(label) for label in labels] if isinstance(labels, (list, tuple, set)) else [str(labels)]
+        for label in given:
+            self.seen[label] += 1
         if self.sides is None:
             return {given[0] if given else "": self.inside}
         found: dict[str, Side] = {}

@@ -205,7 +205,7 @@ def ring_of(points: Any) -> Any:
     ring = _pairs(points)
     if len(ring) < 3:
         raise BadShape("too few corners", f"a polygon has {len(ring)} corners")
-    if not np.ptp(ring, 0).all():
+    if (ring == ring[0]).all(0).any():
         raise BadShape("no area", "a polygon's corners lie on one line")
     return ring
 
@@ -239,10 +239,11 @@ def _pairs(points: Any) -> Any:
         found = found.reshape(-1, 2)
     if found.ndim != 2 or found.shape[1] != 2:
         raise BadShape("malformed", f"{_short(points)} are no points (x, y)")
-    if not np.isfinite(found).all():
-        raise BadShape("no number", "a coordinate is no finite number")
-    if found.size and np.abs(found).max() > _FAR:
-        raise BadShape("far outside the image", f"a corner at {np.abs(found).max():g} lies far outside of any image")
+    farthest = max(found.max(), -found.min()) if found.size else 0.0  # nan and infinity remain
+    if not farthest <= _FAR:
+        if not np.isfinite(found).all():
+            raise BadShape("no number", "a coordinate is no finite number")
+        raise BadShape("far outside the image", f"a corner at {farthest:g} lies far outside of any image")
     return found
 
 

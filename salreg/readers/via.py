@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from salreg.readers.content import read_json, read_table
+from salreg.readers.content import objects, read_json, read_table
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
@@ -51,10 +51,9 @@ def _entries(path: str | Path) -> Iterator[tuple[str, int, Any, Any]]:
         raise ValueError(f"{path} is no JSON of the VGG Image Annotator: each of its entries has a filename and regions.")
     for one in content.values():
         yield one["filename"], 0, None, None
-        regions = one.get("regions") or []
-        for number, region in enumerate(regions.values() if isinstance(regions, dict) else regions):
-            fields = region if isinstance(region, dict) else {}
-            yield one["filename"], number, fields.get("shape_attributes") or "none", fields.get("region_attributes")
+        regions = one.get("regions")
+        for number, region in enumerate(objects(list(regions.values()) if isinstance(regions, dict) else regions)):
+            yield one["filename"], number, region.get("shape_attributes") or "none", region.get("region_attributes")
 
 
 def _table(path: str | Path) -> Iterator[tuple[str, int, Any, Any]]:
