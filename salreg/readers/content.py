@@ -89,8 +89,12 @@ def objects(value: Any) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def read_table(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def read_table(path: str | Path, verbatim: bool = False) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """A table's columns, and its rows by column with the number of their line; separated by commas, semicolons or tabs.
+
+    Args:
+        path: The file.
+        verbatim: Keep the spaces before a field.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -101,7 +105,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, s
     separator = max(",;\t", key=header.count)
     csv.field_size_limit(1 << 17)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=not verbatim)
         lines = [(reader.line_num, line) for line in reader if any(field.strip() for field in line)]
     except csv.Error as error:
         raise ValueError(f"{path} is no table: {error}.") from error
