@@ -17,15 +17,22 @@ from tqdm import tqdm
 
 from salreg.data import AnnotatedDataset, Augmented
 from salreg.readers import FileAnnotations, Problem, SkippedAnnotations, files_below
+from salreg.readers.dicom import is_dicom
 from salreg.readers.pictures import opened, size_of
 from salreg.readers.problems import by_kind
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".svs", ".ndpi", ".dcm", ".dicom", ".nii", ".nii.gz")
+_OTHERS = (".json", ".csv", ".xml", ".txt", ".md", ".yaml")
 
 
 def image_paths(root: Path) -> list[Path]:
-    """The paths of all images below a folder."""
-    return [path for path in files_below(root) if path.suffix.lower() in _SUFFIXES]
+    """The paths of all images below a folder; of DICOM, those without a suffix, too."""
+    return [path for path in files_below(root) if _is_image(root, path)]
+
+
+def _is_image(root: Path, path: Path) -> bool:
+    name = path.name.lower()
+    return name.endswith(_SUFFIXES) or (not name.endswith(_OTHERS) and is_dicom(root / path))
 
 
 class ImageFiles(Dataset[tuple[Tensor, int, int]]):

@@ -10,7 +10,7 @@ class Seen(NamedTuple):
     """What is to be seen of one image's marks.
 
     Attributes:
-        index: The image's number.
+        number: The image's.
         path: The image's.
         spurious: Share of the pixels, in [0, 1].
         relevant: Likewise.
@@ -18,7 +18,7 @@ class Seen(NamedTuple):
         both: Whether a place was marked as both.
     """
 
-    index: int
+    number: int
     path: str
     spurious: float
     relevant: float
@@ -31,12 +31,12 @@ class Seen(NamedTuple):
         return self.spurious + self.relevant
 
 
-def seen(index: int, path: str, drawn: Tensor, both: bool) -> Seen:
+def seen(number: int, path: str, drawn: Tensor, both: bool) -> Seen:
     """What is to be seen of an annotation ``(1, H, W)``."""
     marks = drawn[0] != 0
     edges = [marks[0], marks[-1], marks[:, 0], marks[:, -1]]
     border = sum(int(edge.sum()) for edge in edges) / sum(len(edge) for edge in edges)
-    return Seen(index, path, float((drawn < 0).float().mean()), float((drawn > 0).float().mean()), border, both)
+    return Seen(number, path, float((drawn < 0).float().mean()), float((drawn > 0).float().mean()), border, both)
 
 
 def most_odd(marked: Sequence[Seen], most: int) -> list[tuple[int, str]]:
@@ -52,7 +52,7 @@ def most_odd(marked: Sequence[Seen], most: int) -> list[tuple[int, str]]:
     odd = max(1, 3 * most // 4)
     for one in marked:
         if one.both and len(chosen) < odd:
-            chosen[one.index] = f"{_percent(one)}: both signs"
+            chosen[one.number] = f"{_percent(one)}: both signs"
     ranks: tuple[tuple[str, Callable[[Seen], float], Callable[[Seen], bool]], ...] = (
         ("among the largest", lambda one: -one.share, lambda one: True),
         ("among the smallest", lambda one: one.share, lambda one: True),
@@ -61,15 +61,15 @@ def most_odd(marked: Sequence[Seen], most: int) -> list[tuple[int, str]]:
     queues = [(name, iter(sorted(filter(fits, marked), key=key))) for name, key, fits in ranks]
     while len(chosen) < min(odd, len(marked)) and queues:
         for name, queue in list(queues):
-            one = next((one for one in queue if one.index not in chosen), None)
-            if one is None:
+            found = next((one for one in queue if one.number not in chosen), None)
+            if found is None:
                 queues.remove((name, queue))
             elif len(chosen) < odd:
-                chosen[one.index] = f"{_percent(one)}: {name}"
-    left = [one for one in marked if one.index not in chosen]
+                chosen[found.number] = f"{_percent(found)}: {name}"
+    left = [one for one in marked if one.number not in chosen]
     wanted = most - len(chosen)
     for one in left[:: max(1, -(-len(left) // max(wanted, 1)))][:wanted]:
-        chosen[one.index] = _percent(one)
+        chosen[one.number] = _percent(one)
     return list(chosen.items())
 
 

@@ -11,6 +11,7 @@ from salreg.readers.coco import read_coco
 from salreg.readers.cub import read_cub
 from salreg.readers.cvat import read_cvat
 from salreg.readers.cvat_video import read_cvat_video
+from salreg.readers.dicom_seg import read_dicom_seg
 from salreg.readers.file_annotations import FileAnnotations
 from salreg.readers.kaggle import read_kaggle
 from salreg.readers.label_studio import read_label_studio
@@ -43,6 +44,7 @@ __all__ = [
     "read_cub",
     "read_cvat",
     "read_cvat_video",
+    "read_dicom_seg",
     "read_kaggle",
     "read_label_studio",
     "read_labelme",

@@ -118,8 +118,8 @@ def _polygons(rings: list[Any], image: ImageMarks, id: Any, reading: Reading) ->
             wrong.append(error)
     if not parts:
         raise wrong[0]
-    for error in wrong:
-        reading.skip(image, id, error.kind, f"{error}; its other polygons count")
+    for one in wrong:
+        reading.skip(image, id, one.kind, f"{one}; its other polygons count")
     return Outline(parts)
 
 

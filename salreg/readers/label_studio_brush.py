@@ -47,7 +47,7 @@ def brush(values: Any, size: Size) -> Brush:
         BadShape: It does not, or is no list of bytes.
     """
     try:
-        raw = bytes(values if isinstance(values, list) else ["no list"])  # bytes(n) would be n zeros
+        raw = bytes(list(values))  # bytes(n) would be n zeros
     except (TypeError, ValueError) as error:
         raise BadShape(_KIND, "a brush stroke is no list of bytes") from error
     if 8 * len(raw) <= _HEAD:

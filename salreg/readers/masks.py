@@ -18,7 +18,7 @@ from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import SIDES, Mark, Side, check_sides, files_below
 from salreg.readers.shapes import Size
 
-_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".webp", ".pgm")
+_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".webp", ".pgm", ".nii", ".nii.gz")
 _EXPORT = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-.+-\d+$")
 
 
@@ -103,9 +103,16 @@ def read_masks(
         wanted = tuple(str(name) for name, of in categories.items() if of == side) if categories else None
         stems = Counter(path.with_suffix("") for path in listed[folder])
         for path in listed[folder]:
-            name = path.with_name(path.stem.removesuffix(suffix) + (path.suffix if stems[path.with_suffix("")] > 1 else ""))
-            _add(reading, folder, path, name.as_posix(), MaskImage(folder / path, wanted), side)
+            named = path.with_name(
+                _bare(path.name).removesuffix(suffix) + (path.suffix if stems[path.with_suffix("")] > 1 else "")
+            )
+            _add(reading, folder, path, named.as_posix(), MaskImage(folder / path, wanted), side)
     return reading.finish()
+
+
+def _bare(name: str) -> str:
+    """A mask's name without its own suffix, of which ``.jpg.png`` has one."""
+    return next(name[: -len(one)] for one in sorted(_SUFFIXES, key=len, reverse=True) if name.lower().endswith(one))
 
 
 def read_mask(path: Path) -> Tensor:
@@ -124,7 +131,9 @@ def read_mask(path: Path) -> Tensor:
 def _masks_in(folder: Path, suffix: str) -> Iterator[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {str(folder)!r} of masks.")
-    masks = [path for path in files_below(folder) if path.suffix.lower() in _SUFFIXES and path.stem.endswith(suffix)]
+    masks = [
+        path for path in files_below(folder) if path.name.lower().endswith(_SUFFIXES) and _bare(path.name).endswith(suffix)
+    ]
     if not masks:
         raise FileNotFoundError(f"The folder {str(folder)!r} holds no mask (*{suffix}.png, .tif, .jpg, ...).")
     yield from masks

@@ -1,4 +1,4 @@
-"""Image files, opened as they are seen."""
+"""Image files, opened as they are seen; of DICOM, NIfTI and whole slides, too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from salreg.readers.regions import MOST_PIXELS
-from salreg.readers.shapes import Size
+from salreg.readers import dicom, nifti, slides
+from salreg.readers.shapes import MOST_PIXELS, Size
 
 _ORIENTATION, _ON_THEIR_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF
 
@@ -18,12 +18,17 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        OSError: It is no image, is cut off, or has more than 268 million pixels.
+        OSError: It is no image, is cut off, or has more than 268 million pixels, or its library is not installed.
     """
+    for kind in (dicom, nifti, slides):
+        if kind.reads(path):
+            yield kind.picture(path)
+            return
     with _read(path) as image:
         if image.width * image.height > MOST_PIXELS:
             raise OSError(f"its {image.height} x {image.width} pixels are too many")
         try:
+            image.load()
             ImageOps.exif_transpose(image, in_place=True)
         except (SyntaxError, ValueError, EOFError) as error:
             raise OSError(f"it cannot be decoded: {error}") from error
@@ -36,9 +41,13 @@ def size_of(path: str | Path) -> Size:
     Raises:
         OSError: It is no image.
     """
+    for kind in (dicom, nifti, slides):
+        if kind.reads(path):
+            return kind.size(path)
     with _read(path) as image:
-        has = image.format != "PNG" or "exif" in image.info  # asking a PNG that has none would decode it
-        turned = has and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE
+        # PIL turns a TIFF by itself, and would decode a PNG to find out that it has no EXIF.
+        asked = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+        turned = asked and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE
         return (image.width, image.height) if turned else (image.height, image.width)
 
 

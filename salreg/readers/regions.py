@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from salreg.readers.problems import BadShape, Problem
-from salreg.readers.shapes import Shape, Size
+from salreg.readers.shapes import MOST_PIXELS, Shape, Size
 
 Side = Literal["spurious", "relevant"]
 SIDES: tuple[Side, ...] = ("spurious", "relevant")
-MOST_PIXELS = 1 << 28  # of a picture: a quarter of a GiB a byte
 
 
 class Regions(Protocol):

@@ -15,6 +15,7 @@ from salreg.readers.problems import BadShape
 from salreg.readers.raster import Canvas, fill, touch
 
 Size = tuple[int, int]  # (H, W)
+MOST_PIXELS = 1 << 28  # of a picture: a quarter of a GiB a byte
 LINE_WIDTH = 3.0  # of a line whose file states none, in pixels of the image as it is annotated
 _FAR = 1e6  # pixels
 _CORNERS = 64  # of the polygon that an ellipse is drawn as
@@ -44,7 +45,10 @@ class Outline(NamedTuple):
 
     parts: Sequence[Sequence[Any]]
     fractions: bool = False
-    own_size = None
+
+    @property
+    def own_size(self) -> None:
+        return None
 
     def cover(self, canvas: Canvas, frame: Size) -> bool:
         _check_reach(self.parts, (1, 1) if self.fractions else frame)
@@ -63,12 +67,15 @@ class Line(NamedTuple):
     points: Any
     width: float = LINE_WIDTH
     fractions: bool = False
-    own_size = None
+
+    @property
+    def own_size(self) -> None:
+        return None
 
     def cover(self, canvas: Canvas, frame: Size) -> bool:
         points = self.points * frame[::-1] if self.fractions else self.points
         radius = self.width / 2
-        parts = [[_ellipse(*point, radius, radius)] for point in points]
+        parts = [[_ellipse(x, y, radius, radius)] for x, y in points]
         for begin, end in pairwise(points):
             along = end - begin
             if length := math.hypot(*along):

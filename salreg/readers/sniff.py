@@ -11,6 +11,8 @@ from salreg.readers.content import objects, read_json, read_json_lines, read_tab
 from salreg.readers.cub import read_cub
 from salreg.readers.cvat import read_cvat
 from salreg.readers.cvat_video import read_cvat_video
+from salreg.readers.dicom import is_dicom
+from salreg.readers.dicom_seg import read_dicom_seg
 from salreg.readers.kaggle import read_kaggle
 from salreg.readers.label_studio import read_label_studio
 from salreg.readers.labelme import read_labelme
@@ -55,6 +57,7 @@ FORMATS = {
     "masks": Format("a folder of masks"),
     "boxes": Format("a CSV of boxes"),
     "run lengths": Format("a CSV of run lengths"),
+    "DICOM-SEG": Format("DICOM-SEG", read_dicom_seg),
     "CUB": Format("CUB-200-2011's boxes"),
 }
 _CONVERT = "convert it to COCO first, for example with datumaro: datum convert -i PATH -if {} -f coco_instances -o coco"
@@ -132,8 +135,10 @@ def read_annotations(
     if found.name == FORMATS["masks"].name:
         names = {entry.name for entry in path.iterdir() if entry.is_dir()}
         by_side = names and names <= set(SIDES) and not any(entry.is_file() for entry in path.iterdir())
-        folders = {side: path / side for side in SIDES if side in names} if by_side else {inside: path}
-        return read_masks(**folders, categories=categories or None, strict=strict)
+        of = {side: path / side for side in SIDES if side in names} if by_side else {inside: path}
+        return read_masks(
+            spurious=of.get("spurious"), relevant=of.get("relevant"), categories=categories or None, strict=strict
+        )
     if found.name == FORMATS["boxes"].name:
         return read_boxes(path, inside, categories=categories, columns=columns, strict=strict)
     if found.name == FORMATS["run lengths"].name:
@@ -152,6 +157,8 @@ def read_annotations(
 
 
 def _of_folder(path: Path) -> str:
+    if any(is_dicom(path / one) for one in files_below(path)[:3]):
+        return "DICOM-SEG"
     suffixes = {one.suffix.lower() for one in files_below(path) if (path / one).is_file()}
     first = {
         suffix: next((path / one for one in files_below(path) if one.suffix.lower() == suffix), path) for suffix in suffixes
@@ -185,7 +192,7 @@ def _of_file(path: Path) -> str:
         return "texts" if suffix == ".ann" or any(isinstance(one, dict) and "text" in one for _, one in lines) else "other"
     if suffix == ".txt":
         return _of_text(path)
-    return "other"
+    return "DICOM-SEG" if is_dicom(path) else "other"
 
 
 def _of_table(columns: set[str]) -> str:

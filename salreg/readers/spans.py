@@ -8,7 +8,7 @@ from salreg.readers.content import objects, read_json, read_json_lines, read_tex
 from salreg.readers.labelme import single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
-from salreg.readers.regions import Side
+from salreg.readers.regions import SIDES, ImageMarks, Side
 from salreg.readers.shapes import Size
 
 
@@ -17,7 +17,10 @@ class Span(NamedTuple):
 
     start: int
     end: int
-    own_size = None
+
+    @property
+    def own_size(self) -> None:
+        return None
 
     def cover(self, canvas: Any, frame: Size) -> bool:
         raise BadShape("no area", "a span of characters is on no image")
@@ -82,15 +85,13 @@ def read_spans(path: str | Path, labels: Mapping[str, Side], *, strict: bool = F
         for given, id, start, end, words in one.spans:
             reading.mark(image, given, id, _span, one.text, start, end, words)
     found = reading.finish()
-    marks = {
-        text: TextMarks(
-            text,
-            *([(m.shape.start, m.shape.end) for m in image.marks if m.side == side] for side in ("spurious", "relevant")),
-            image.skipped,
-        )
-        for text, image in texts.items()
-    }
-    return marks, found
+    return {text: TextMarks(text, *_by_side(image), image.skipped) for text, image in texts.items()}, found
+
+
+def _by_side(image: ImageMarks) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    spans = [(mark.side, mark.shape) for mark in image.marks if isinstance(mark.shape, Span)]
+    spurious, relevant = ([(span.start, span.end) for of, span in spans if of == side] for side in SIDES)
+    return spurious, relevant
 
 
 def _texts(path: Path, reading: Reading) -> Iterator[_Text]:
@@ -124,8 +125,8 @@ def _of_line(one: Any, name: str) -> _Text | None:
             if isinstance(span, list) and len(span) == 3:
                 spans.append((span[2], number, span[0], span[1], None))
             elif isinstance(span, dict):
-                edges = (span.get(edge, span.get(f"{edge}_offset")) for edge in ("start", "end"))
-                spans.append((span.get("label"), span.get("id", number), *edges, span.get("text")))  # type: ignore[arg-type]
+                start, end = (span.get(edge, span.get(f"{edge}_offset")) for edge in ("start", "end"))
+                spans.append((span.get("label"), span.get("id", number), start, end, span.get("text")))
     return _Text(one["text"], name, spans)
 
 

@@ -20,11 +20,10 @@ def doccano(folder):
 def doccano_relations(folder):
     entities = [
         {"id": 4, "label": "thing", "start_offset": 2, "end_offset": 7},
-        {"label": "reason", "start_offset": 13, "end_offset": 17},
+        {"id": 5, "label": "reason", "start_offset": 13, "end_offset": 17},
     ]
-    (folder / "a.jsonl").write_text(
-        "\n".join(map(json.dumps, [{"text": TEXT, "entities": entities}, {"text": "None.", "entities": []}]))
-    )
+    lines = [{"text": TEXT, "entities": entities}, {"text": "None.", "entities": []}]
+    (folder / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
     return folder / "a.jsonl"
 
 

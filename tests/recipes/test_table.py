@@ -56,11 +56,11 @@ def test_it_runs_on_a_users_table_and_on_a_made_one():
         ([GIVEN[0], GIVEN[2]], "data.target is missing: the column to predict"),
         (
             [*GIVEN[:2], "data.spurious=[rase]"],
-            "no column 'rase' (did you mean 'race'?). It has: id, income, debt, race, zip, y",
+            "no column 'rase' (did you mean 'race'?). It has: id, income, debt, race",
         ),
         ([*GIVEN[:2], "data.spurious=[id]"], "the column 'id' has one value, or one for nearly every row"),
         (GIVEN[:2], "data.spurious is a list of columns"),
-        ([GIVEN[0], "data.target=income", GIVEN[2]], "classes in 200 rows"),
+        ([GIVEN[0], "data.target=debt", GIVEN[2]], "classes in 200 rows"),
     ],
 )
 def test_mistakes_are_one_line(capsys, overrides, message):
