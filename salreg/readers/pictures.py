@@ -9,7 +9,8 @@ from PIL import Image, ImageOps
 from salreg.readers import dicom, nifti, slides
 from salreg.readers.shapes import MOST_PIXELS, Size
 
-_ORIENTATION, _ON_THEIR_SIDE = 0x0112, (5, 6, 7, 8)  # EXIF
+_WIDTH, _LENGTH, _ORIENTATION = 256, 257, 274  # tags of EXIF and TIFF
+_ON_THEIR_SIDE = (5, 6, 7, 8)  # orientations
 
 
 @contextmanager
@@ -28,11 +29,10 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
         if image.width * image.height > MOST_PIXELS:
             raise OSError(f"its {image.height} x {image.width} pixels are too many")
         try:
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
+            upright = _upright(image)
         except (SyntaxError, ValueError, EOFError) as error:
             raise OSError(f"it cannot be decoded: {error}") from error
-        yield image
+        yield upright
 
 
 def size_of(path: str | Path) -> Size:
@@ -45,10 +45,29 @@ def size_of(path: str | Path) -> Size:
         if kind.reads(path):
             return kind.size(path)
     with _read(path) as image:
-        # PIL turns a TIFF by itself, and would decode a PNG to find out that it has no EXIF.
-        asked = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
-        turned = asked and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE
-        return (image.width, image.height) if turned else (image.height, image.width)
+        width, height = _stored_size(image)
+        # To ask a PNG that has no EXIF would decode it.
+        turned = (image.format != "PNG" or "exif" in image.info) and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE
+        return (width, height) if turned else (height, width)
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """(W, H) as the file has it. PIL swaps those of some TIFFs, and then decodes uncompressed ones wrongly."""
+    tags = getattr(image, "tag_v2", {})
+    return int(tags.get(_WIDTH, image.width)), int(tags.get(_LENGTH, image.height))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as its orientation says."""
+    orientation = image.getexif().pop(_ORIENTATION, 1)
+    if image.format == "TIFF":
+        image._size = _stored_size(image)
+    image.load()
+    turned = image.copy() if orientation != 1 else image
+    turned.getexif()[_ORIENTATION] = orientation
+    ImageOps.exif_transpose(turned, in_place=True)
+    turned.format = image.format
+    return turned
 
 
 @contextmanager

@@ -16,13 +16,13 @@ PIXELS[:10, :20] = 200
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
-def test_an_image_is_upright_and_so_is_its_size(tmp_path, orientation, suffix):
+@pytest.mark.parametrize(("suffix", "how"), [("jpg", {}), ("png", {}), ("tif", {}), ("tif", {"compression": "tiff_lzw"})])
+def test_an_image_is_upright_and_so_is_its_size(tmp_path, orientation, suffix, how):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"a.{suffix}"
     quarters = {3: 2, 6: 1, 8: 3}.get(orientation, 0)  # that a camera was turned
-    Image.fromarray(np.rot90(PIXELS, quarters)).save(path, exif=exif)
+    Image.fromarray(np.rot90(PIXELS, quarters)).save(path, exif=exif, **how)
     with opened(path) as image:
         assert size_of(path) == (image.height, image.width)
         if orientation in (1, 3, 6, 8):
