@@ -18,8 +18,9 @@ import torch
 from PIL import Image
 
 from salreg.readers import FileAnnotations, read_coco, read_masks
+from salreg.readers.checked import polygon, runs
 from salreg.readers.regions import ImageMarks, Mark
-from salreg.readers.shapes import Shape, polygon, runs
+from salreg.readers.shapes import Shape
 
 SIDE = 5000
 _RING = 2500 + 2400 * np.stack([f(np.linspace(0, 2 * np.pi, 200, endpoint=False)) for f in (np.cos, np.sin)], 1)

@@ -139,7 +139,7 @@ def _look(
     root: Path, index: int, path: str, annotations: FileAnnotations, sizes: dict[int, tuple[int, int]], found: Findings
 ) -> None:
     """Take one image's annotation into the findings."""
-    before = annotations.resized
+    before, problems = annotations.resized, len(annotations.problems)
     try:
         sizes[index] = size_of(root / path)
         drawn = _drawn(annotations, index, sizes[index])
@@ -153,7 +153,7 @@ def _look(
     elif not drawn.any():
         found.nothing_marked += 1
     else:
-        both = any(one.image == path and one.kind.startswith("both") for one in annotations.problems)
+        both = any(one.kind.startswith("both") for one in annotations.problems[problems:])
         found.marked.append(seen(index, path, drawn, both))
         marks = annotations.marks(index)
         if isinstance(marks, ImageMarks):

@@ -13,6 +13,7 @@ from salreg.readers.cvat import read_cvat
 from salreg.readers.cvat_video import read_cvat_video
 from salreg.readers.dicom_seg import read_dicom_seg
 from salreg.readers.file_annotations import FileAnnotations
+from salreg.readers.formats import read_annotations, sniff
 from salreg.readers.kaggle import read_kaggle
 from salreg.readers.label_studio import read_label_studio
 from salreg.readers.labelme import read_labelme
@@ -22,7 +23,6 @@ from salreg.readers.problems import Problem, SkippedAnnotations
 from salreg.readers.qupath import read_qupath
 from salreg.readers.reading import Readings
 from salreg.readers.regions import SIDES, ImageMarks, Regions, Side, files_below
-from salreg.readers.sniff import read_annotations, sniff
 from salreg.readers.via import read_via
 from salreg.readers.voc import read_voc
 from salreg.readers.yolo import read_yolo

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from salreg.names import nearest
+from salreg.readers.checked import box, corner_box, numbers
 from salreg.readers.content import read_table
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import SIDES, Side
-from salreg.readers.shapes import Shape, box, corner_box, numbers
+from salreg.readers.shapes import Shape
 
 _EDGES, _CORNER = ("x1", "y1", "x2", "y2"), ("x", "y", "width", "height")
 #: Columns of known tables; what they hold is fractions of the image where ``fractions`` says so.

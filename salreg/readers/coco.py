@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from salreg.names import nearest
+from salreg.readers.checked import corner_box, ring_of, runs
 from salreg.readers.content import read_json
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import ImageMarks, Side
-from salreg.readers.shapes import Outline, Shape, Size, corner_box, ring_of, runs
+from salreg.readers.shapes import Outline, Shape, Size
 
 
 def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool = False) -> Readings:

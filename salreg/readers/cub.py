@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from salreg.readers.checked import corner_box
 from salreg.readers.content import read_text
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
-from salreg.readers.shapes import corner_box
 
 
 def read_cub(path: str | Path, inside: Side = "relevant", *, strict: bool = False) -> Readings:

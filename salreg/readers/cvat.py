@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salreg.readers.checked import box, ellipse, line, polygon, runs
 from salreg.readers.content import read_xml
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
-from salreg.readers.shapes import Shape, box, ellipse, line, polygon, runs
+from salreg.readers.shapes import Shape
 
 
 def read_cvat(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from salreg.readers.checked import runs
 from salreg.readers.dicom import is_dicom
 from salreg.readers.optional import optional
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side, files_below
-from salreg.readers.shapes import Runs, runs
+from salreg.readers.shapes import Runs
 
 
 def read_dicom_seg(

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from salreg.readers.checked import ellipse, line, numbers, polygon, turned
 from salreg.readers.content import objects, read_json
 from salreg.readers.label_studio_address import addresses
 from salreg.readers.label_studio_brush import bitmask, brush
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import ImageMarks, Side
-from salreg.readers.shapes import Outline, Shape, ellipse, line, numbers, polygon, turned
+from salreg.readers.shapes import Outline, Shape
 
 _LABELLED = ("rectangle", "ellipse", "polygon", "brush", "bitmask", "vector", "keypoint", "magicwand", "custom")
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salreg.readers.checked import box, ellipse, line, polygon
 from salreg.readers.content import read_json
 from salreg.readers.names import normal
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side, files_below
-from salreg.readers.shapes import Shape, box, ellipse, line, polygon
+from salreg.readers.shapes import Shape
 
 
 def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:

@@ -18,7 +18,7 @@ from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import SIDES, Mark, Side, check_sides, files_below
 from salreg.readers.shapes import Size
 
-_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".webp", ".pgm", ".nii", ".nii.gz")
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".webp", ".pgm", ".nii", ".nii.gz")
 _EXPORT = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-.+-\d+$")
 
 
@@ -112,7 +112,7 @@ def read_masks(
 
 def _bare(name: str) -> str:
     """A mask's name without its own suffix, of which ``.jpg.png`` has one."""
-    return next(name[: -len(one)] for one in sorted(_SUFFIXES, key=len, reverse=True) if name.lower().endswith(one))
+    return next(name[: -len(one)] for one in sorted(MASK_SUFFIXES, key=len, reverse=True) if name.lower().endswith(one))
 
 
 def read_mask(path: Path) -> Tensor:
@@ -132,7 +132,7 @@ def _masks_in(folder: Path, suffix: str) -> Iterator[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {str(folder)!r} of masks.")
     masks = [
-        path for path in files_below(folder) if path.name.lower().endswith(_SUFFIXES) and _bare(path.name).endswith(suffix)
+        path for path in files_below(folder) if path.name.lower().endswith(MASK_SUFFIXES) and _bare(path.name).endswith(suffix)
     ]
     if not masks:
         raise FileNotFoundError(f"The folder {str(folder)!r} holds no mask (*{suffix}.png, .tif, .jpg, ...).")

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salreg.readers.checked import corner_box
 from salreg.readers.content import objects, read_json
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
-from salreg.readers.shapes import Shape, corner_box
+from salreg.readers.shapes import Shape
 
 
 def read_megadetector(

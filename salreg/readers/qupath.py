@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salreg.readers.checked import line, ring_of
 from salreg.readers.content import read_json
 from salreg.readers.labelme import single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
-from salreg.readers.shapes import Outline, Shape, line, ring_of
+from salreg.readers.shapes import Outline, Shape
 
 
 def read_qupath(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:

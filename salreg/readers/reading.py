@@ -84,7 +84,7 @@ class Reading:
             image: Whose it is; None where that was a problem already.
             labels: One label or several.
             id: What the file calls the annotation.
-            make: A maker of ``salreg.readers.shapes``.
+            make: A maker of ``salreg.readers.checked``.
         """
         sides = self.wanted(labels)
         if not sides or image is None:

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from salreg.readers.checked import corner_box, ellipse, line, polygon
 from salreg.readers.content import objects, read_json, read_table
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
-from salreg.readers.shapes import Shape, corner_box, ellipse, line, polygon
+from salreg.readers.shapes import Shape
 
 
 def read_via(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:

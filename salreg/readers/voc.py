@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salreg.readers.checked import box, numbers, polygon
 from salreg.readers.content import read_xml
 from salreg.readers.labelme import single_files
 from salreg.readers.names import normal
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
-from salreg.readers.shapes import Shape, box, numbers, polygon
+from salreg.readers.shapes import Shape
 
 
 def read_voc(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:

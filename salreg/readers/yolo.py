@@ -4,12 +4,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from salreg.readers.checked import corner_box, numbers, polygon
 from salreg.readers.content import read_text
 from salreg.readers.labelme import single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
-from salreg.readers.shapes import Shape, corner_box, numbers, polygon
+from salreg.readers.shapes import Shape
 
 _NOT_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt", "readme.txt", "notes.txt", "requirements.txt")
 

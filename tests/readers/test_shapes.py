@@ -11,10 +11,11 @@ from pycocotools import mask as coco_mask
 from readers.examples import FILES, SIDES
 
 from salreg.readers import read_annotations, read_coco
+from salreg.readers.checked import box, ellipse, line, polygon, runs
 from salreg.readers.coco import run_length_encoded
 from salreg.readers.problems import BadShape
 from salreg.readers.raster import fill
-from salreg.readers.shapes import Line, box, ellipse, line, polygon, runs
+from salreg.readers.shapes import Line
 
 CORNERS = st.lists(st.tuples(*[st.floats(-20, 60, width=32)] * 2), min_size=3, max_size=12)
 
