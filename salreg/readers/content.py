@@ -4,11 +4,15 @@ import codecs
 import csv
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from salreg.readers.optional import optional
 
+_known: ContextVar[dict[str, Any] | None] = ContextVar("_known", default=None)
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -46,15 +50,31 @@ def read_json(path: str | Path) -> Any:
         FileNotFoundError: There is no such file.
         ValueError: It is empty, no JSON, or nested too deeply; names the file.
     """
+    known = _known.get()
+    if known is not None and str(path) in known:
+        return known[str(path)]
     text = read_text(path)
     if not text.strip():
         raise ValueError(f"{path} is empty.")
     try:
-        return json.loads(text)
+        content = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is no JSON, or is cut off: {error}.") from error
     except (RecursionError, ValueError) as error:  # depth; whole numbers of thousands of digits
         raise ValueError(f"{path} cannot be read as JSON: {type(error).__name__}.") from error
+    if known is not None:
+        known[str(path)] = content
+    return content
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """What ``read_json`` reads within is kept and given again, so that a file is not read twice to know its format."""
+    token = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(token)
 
 
 def read_json_lines(path: str | Path) -> list[tuple[int, Any]]:

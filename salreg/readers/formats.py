@@ -7,6 +7,7 @@ from typing import NamedTuple
 from salreg.readers.boxes import read_boxes
 from salreg.readers.chexlocalize import read_chexlocalize
 from salreg.readers.coco import read_coco
+from salreg.readers.content import read_once
 from salreg.readers.cub import read_cub
 from salreg.readers.cvat import read_cvat
 from salreg.readers.cvat_video import read_cvat_video
@@ -129,7 +130,18 @@ def read_annotations(
         >>> read_annotations(path)["003"].draw((2, 3)).tolist()
         [[[-1, -1, 0], [0, 0, 0]]]
     """
-    path, found = Path(path), sniff(path)
+    with read_once():
+        return _read(Path(path), sniff(path), categories, inside, columns, strict)
+
+
+def _read(
+    path: Path,
+    found: Format,
+    categories: Mapping[str, Side] | None,
+    inside: Side,
+    columns: Mapping[str, str] | None,
+    strict: bool,
+) -> Readings:
     if found.name == FORMATS["masks"].name:
         names = {entry.name for entry in path.iterdir() if entry.is_dir()}
         by_side = names and names <= set(SIDES) and not any(entry.is_file() for entry in path.iterdir())

@@ -38,6 +38,11 @@ def _of_folder(path: Path) -> str:
 
 def _of_file(path: Path) -> str:
     suffix = path.suffix.lower()
+    first = _first_character(path)
+    if suffix in (".xml", ".txt", "") and first in "{[":
+        suffix = ".json"
+    elif suffix in (".json", ".txt", "") and first == "<":
+        suffix = ".xml"
     if suffix == ".xml":
         return _of_xml(path)
     if suffix in (".csv", ".tsv"):
@@ -55,6 +60,13 @@ def _of_file(path: Path) -> str:
     if suffix == ".txt":
         return _of_text(path)
     return "DICOM-SEG" if is_dicom(path) else "other"
+
+
+def _first_character(path: Path) -> str:
+    """The first one that is no space, of a file that may be called otherwise than it is; ``?`` where it is empty."""
+    with path.open("rb") as file:
+        head = file.read(64).lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\0")
+    return chr(head[0]) if head else "?"
 
 
 def _of_table(columns: set[str]) -> str:

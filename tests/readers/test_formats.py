@@ -248,3 +248,8 @@ def test_marks_may_lie_among_the_images(tmp_path, name, content, format):
     Image.new("L", (8, 6)).save(tmp_path / "a.png")
     written(tmp_path / name, content)
     assert format in sniff(tmp_path).name
+
+
+def test_a_file_is_known_by_its_content_whatever_it_is_called(tmp_path):
+    assert pixels(read_annotations(written(tmp_path / "a.xml", COCO), SIDES), (6, 8)) == {"a": 6}
+    assert pixels(read_annotations(written(tmp_path / "b.json", VOC), SIDES), (6, 8)) == {"a": 6}
