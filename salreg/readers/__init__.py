@@ -23,6 +23,8 @@ from salreg.readers.problems import Problem, SkippedAnnotations
 from salreg.readers.qupath import read_qupath
 from salreg.readers.reading import Readings
 from salreg.readers.regions import SIDES, ImageMarks, Regions, Side, files_below
+from salreg.readers.spans import TextMarks, read_spans
+from salreg.readers.superpixels import read_superpixels
 from salreg.readers.via import read_via
 from salreg.readers.voc import read_voc
 from salreg.readers.yolo import read_yolo
@@ -36,6 +38,7 @@ __all__ = [
     "Regions",
     "Side",
     "SkippedAnnotations",
+    "TextMarks",
     "files_below",
     "read_annotations",
     "read_boxes",
@@ -51,6 +54,8 @@ __all__ = [
     "read_masks",
     "read_megadetector",
     "read_qupath",
+    "read_spans",
+    "read_superpixels",
     "read_via",
     "read_voc",
     "read_yolo",

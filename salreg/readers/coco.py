@@ -27,7 +27,7 @@ def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool 
 
     Returns:
         The regions of each listed image by name, in the size that the file states. The segmentation counts where there is
-        one, otherwise the box.
+        one, otherwise the box, turned as CVAT's attribute ``rotation`` says.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -99,7 +99,9 @@ def _shape(one: dict[str, Any], image: ImageMarks, id: Any, reading: Reading) ->
         raise BadShape("no place", "it has neither a segmentation nor a bbox [x, y, width, height]")
     if not isinstance(edges, list) or len(edges) != 4:
         raise BadShape("malformed", "its bbox is no list [x, y, width, height]")
-    return corner_box(*edges)
+    attributes = one.get("attributes")
+    rotation = attributes.get("rotation") if isinstance(attributes, dict) else one.get("rotation")
+    return corner_box(*edges, rotation=rotation)
 
 
 def _rings(found: list[Any]) -> list[Any]:

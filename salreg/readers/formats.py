@@ -21,6 +21,7 @@ from salreg.readers.qupath import read_qupath
 from salreg.readers.reading import Readings
 from salreg.readers.regions import SIDES, Side
 from salreg.readers.sniff import kind_of
+from salreg.readers.superpixels import read_superpixels
 from salreg.readers.via import read_via
 from salreg.readers.voc import read_voc
 from salreg.readers.yolo import read_yolo
@@ -53,6 +54,7 @@ FORMATS = {
     "QuPath": Format("QuPath", read_qupath),
     "CheXlocalize": Format("CheXlocalize", read_chexlocalize),
     "MegaDetector": Format("MegaDetector", read_megadetector),
+    "ISIC superpixels": Format("ISIC superpixels", read_superpixels),
     "masks": Format("a folder of masks"),
     "boxes": Format("a CSV of boxes"),
     "run lengths": Format("a CSV of run lengths"),

@@ -30,7 +30,7 @@ def _of_folder(path: Path) -> str:
                 name = _of_file(file)
             except ValueError:
                 continue
-            if name in ("LabelMe", "QuPath", "Pascal VOC", "YOLO"):
+            if name in ("LabelMe", "QuPath", "Pascal VOC", "YOLO", "ISIC superpixels"):
                 return name
     masks = any(file.name.lower().endswith(MASK_SUFFIXES) for file in files)
     return "masks" if masks or not files else "other"
@@ -49,7 +49,7 @@ def _of_file(path: Path) -> str:
         return _of_table({column.lower().replace("_", "") for column in read_table(path)[0]})
     if suffix in (".json", ".geojson"):
         try:
-            return _of_json(read_json(path))
+            return "ISIC superpixels" if path.stem.endswith("_features") else _of_json(read_json(path))
         except ValueError:
             if all(isinstance(one, dict) and "text" in one for _, one in read_json_lines(path) or [(0, None)]):
                 return "texts"

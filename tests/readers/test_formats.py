@@ -3,6 +3,7 @@
 import json
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -253,3 +254,27 @@ def test_marks_may_lie_among_the_images(tmp_path, name, content, format):
 def test_a_file_is_known_by_its_content_whatever_it_is_called(tmp_path):
     assert pixels(read_annotations(written(tmp_path / "a.xml", COCO), SIDES), (6, 8)) == {"a": 6}
     assert pixels(read_annotations(written(tmp_path / "b.json", VOC), SIDES), (6, 8)) == {"a": 6}
+
+
+def test_a_box_of_coco_may_be_turned(tmp_path):
+    content = json.loads(json.dumps(COCO))
+    content["images"][0] |= {"height": 80, "width": 100}
+    content["annotations"] = [
+        {"id": 1, "image_id": 1, "category_id": 7, "bbox": [20, 35, 60, 10], "attributes": {"rotation": 90.0}}
+    ]
+    drawn = read_coco(written(tmp_path / "a.json", content), SIDES)["a"].draw((80, 100))[0]
+    assert (drawn[10:70, 45:55] == -1).all()
+    assert int(drawn.sum()) == -600
+
+
+def test_features_of_isic_are_superpixels(tmp_path):
+    numbers = np.arange(48).reshape(6, 8) // 6 + 300
+    colours = np.stack([numbers % 256, numbers // 256, 0 * numbers], -1).astype(np.uint8)
+    Image.fromarray(colours).save(tmp_path / "ISIC_1_superpixels.png")
+    flags = [int(number in (302, 303)) for number in range(400)]
+    written(tmp_path / "ISIC_1_features.json", {"streaks": flags, "pigment_network": [0] * 400})
+    regions = read_annotations(tmp_path, {"streaks": "relevant", "pigment_network": "spurious"})
+    drawn = regions["ISIC_1"].draw((6, 8))[0]
+    assert np.array_equal(drawn, np.isin(numbers, (302, 303)).astype(int))
+    with pytest.warns(SkippedAnnotations, match="no list of 0 and 1"):
+        read_annotations(written(tmp_path / "ISIC_1_features.json", {"streaks": [2]}), {"streaks": "relevant"})
