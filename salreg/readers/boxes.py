@@ -116,6 +116,9 @@ def read_boxes(
 def _layout(path: str | Path, given: list[str], columns: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
     """Which table it is, and its own names of the columns, in any case."""
     own = {name.lower(): name for name in reversed(given)}
+    twice = next((name for name in own if name and sum(one.lower() == name for one in given) > 1), None)
+    if twice:
+        raise ValueError(f"{path} has two columns called {twice!r}.")
     if columns:
         unknown = [key for key in columns if key not in _ALL]
         if unknown:

@@ -47,7 +47,7 @@ def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: boo
     size = root.findtext(".//original_size/height"), root.findtext(".//original_size/width")
     last = max((frame for one in root.iter() if (frame := _frame(one)) is not None), default=0)
     stop = root.findtext(".//meta/task/stop_frame") or root.findtext(".//meta/job/stop_frame")
-    last = min(max(last, int(stop) if stop and stop.isdecimal() else 0), _MOST_FRAMES)
+    last = min(max(last, int(stop) if stop and stop.isdecimal() and len(stop) < 10 else 0), _MOST_FRAMES)
     frames = [reading.image(f"frame_{frame:06}", size if all(size) else None) for frame in range(last + 1)]
     for number, track in enumerate(tracks):
         label = track.get("label")

@@ -30,7 +30,9 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
             raise OSError(f"its {image.height} x {image.width} pixels are too many")
         try:
             upright = _upright(image)
-        except (SyntaxError, ValueError, EOFError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # whatever decoders raise of damaged files
             raise OSError(f"it cannot be decoded: {error}") from error
         yield upright
 
@@ -47,7 +49,11 @@ def size_of(path: str | Path) -> Size:
     with _read(path) as image:
         width, height = _stored_size(image)
         # To ask a PNG that has no EXIF would decode it.
-        turned = (image.format != "PNG" or "exif" in image.info) and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE
+        asked = image.format != "PNG" or "exif" in image.info
+        try:
+            turned = asked and image.getexif().get(_ORIENTATION) in _ON_THEIR_SIDE
+        except Exception as error:
+            raise OSError(f"its EXIF cannot be read: {error}") from error
         return (width, height) if turned else (height, width)
 
 
@@ -76,7 +82,9 @@ def _read(path: str | Path) -> Iterator[Image.Image]:
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         image = Image.open(path)
-    except (SyntaxError, ValueError) as error:
+    except OSError:
+        raise
+    except Exception as error:
         raise OSError(f"it cannot be decoded: {error}") from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit

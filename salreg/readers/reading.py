@@ -56,7 +56,7 @@ class Reading:
             size: ``(H, W)`` as the file has it; what is no size counts as not stated.
             group: What tells images of the same name apart.
         """
-        written = name if isinstance(name, str) else ""
+        written = str(name) if isinstance(name, (str, int)) and not isinstance(name, bool) else ""
         if not normal(written):
             self.skip(str(name), "", "no name", f"{name!r} names no image")
             return None
@@ -86,13 +86,16 @@ class Reading:
             id: What the file calls the annotation.
             make: A maker of ``salreg.readers.checked``.
         """
-        sides = self.wanted(labels)
-        if not sides or image is None:
-            return
         try:
+            sides = self.wanted(labels)
+            if not sides or image is None:
+                return
             shape = make(*arguments, **options)
         except BadShape as error:
-            self.skip(image, id, error.kind, str(error))
+            self.skip(image or "", id, error.kind, str(error))
+            return
+        except RecursionError:
+            self.skip(image or "", "", "malformed", "it is nested too deeply")
             return
         for label, side in sides.items():
             self._read.labels[label] += 1

@@ -46,7 +46,7 @@ def read_yolo(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fa
             if not written.strip():
                 continue
             first, *values = written.split()
-            label = names[int(first)] if first.isdecimal() and int(first) < len(names) else first
+            label = names[int(first)] if first.isdecimal() and len(first) < 9 and int(first) < len(names) else first
             known |= {label, first}
             wanted = [one for one in {label, first} if reading.sides is not None and one in reading.sides]
             reading.mark(image, wanted or label, f"in line {number}", _shape, values)

@@ -1,5 +1,6 @@
 """Whatever is wrong with a file: an error that names it, or the rest is read; in bounded time and memory."""
 
+import io
 import json
 import os
 import re
@@ -7,12 +8,14 @@ import resource
 import time
 import warnings
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from readers.examples import FILES
 
-from salreg.readers import FileAnnotations, read_annotations
+from salreg.readers import FileAnnotations, read_annotations, read_masks
 
 EXAMPLES = int(os.environ.get("HOSTILE_FILES", "500"))
 HOSTILE = [
@@ -91,6 +94,49 @@ def test_nothing_comes_of_a_damaged_file_but_named_errors(name, tmp_path):
         read()
     assert all(file in one or "annotated names" in one or "annotations are of no image" in one for one in said)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "GIF", "BMP", "WEBP"])
+def test_nothing_comes_of_a_damaged_picture_but_errors_that_name_it(kind, tmp_path):
+    picture = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((6, 8), np.uint8)
+    pixels[1:3, 2:5] = 255
+    Image.fromarray(pixels).save(picture, kind, exif=exif)
+    path = tmp_path / "a.png"
+    changes = st.lists(st.tuples(st.integers(0, len(picture.getvalue()) - 1), st.integers(0, 255)), min_size=1, max_size=4)
+
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+    @given(changes, st.integers(0, 3))
+    def read(changed, cut):
+        raw = bytearray(picture.getvalue())
+        for place, value in changed:
+            raw[place] = value
+        path.write_bytes(bytes(raw[: len(raw) // 2] if cut == 3 else raw))
+        started = time.monotonic()
+        regions = read_masks(spurious=tmp_path)["a"]
+        regions.drawn((6, 8), regions.stated_size())
+        assert time.monotonic() - started < 5
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read()
+
+
+def test_a_file_that_is_nested_deeply_is_an_error_or_a_skipped_annotation(tmp_path):
+    found = {}
+    for depth in (50, 500, 900, 950, 990, 5000):
+        content = FILES["coco"][1].replace("[2, 1, 3, 2]", "[" * depth + "]" * depth)
+        (tmp_path / "a.json").write_text(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                found[depth] = read_annotations(tmp_path / "a.json", FILES["coco"][2]).problems[0].id
+            except ValueError as error:
+                found[depth] = str(error).partition("a.json ")[2]
+    assert set(found.values()) == {"1", "cannot be read as JSON: RecursionError."}
+    assert found[50] == "1" != found[5000]
 
 
 @pytest.mark.parametrize("name", FILES)
