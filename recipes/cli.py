@@ -91,12 +91,16 @@ def _add_annotations(parser: argparse.ArgumentParser) -> None:
     propagate.add_argument("--seed", type=int, default=0)
     propagate.set_defaults(verb=_propagate_annotations)
     for one in (check, propagate):
-        one.add_argument("path", type=Path, help="a folder of mask PNGs, a CSV of boxes, a COCO JSON or a CVAT XML")
+        one.add_argument("path", type=Path, help="a folder of masks, a CSV of boxes, or an annotation tool's file or folder")
         one.add_argument("--data", type=Path, required=True, help="the folder of the images")
         one.add_argument("--inside", choices=("spurious", "relevant"), default="spurious", help="what masks and boxes say")
         one.add_argument(
-            "--category", action="append", default=[], metavar="NAME=SIDE", help="of a COCO JSON or CVAT XML: ruler=spurious"
+            "--category", action="append", default=[], metavar="NAME=SIDE", help="of files with labels: ruler=spurious"
         )
+        one.add_argument(
+            "--column", action="append", default=[], metavar="WHAT=NAME", help="of a CSV with other columns: image=patient"
+        )
+        one.add_argument("--strict", action="store_true", help="refuse what would be named, skipped and counted")
         one.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="where to draw them")
 
 
@@ -165,6 +169,8 @@ def _check_annotations(options: argparse.Namespace) -> None:
     print(found)
     if options.sheet.exists():
         print(f"Picture: {options.sheet}")
+    if not found.marked and not found.nothing_marked:
+        raise ConfigError("no image is left that somebody looked at.")
 
 
 def _propagate_annotations(options: argparse.Namespace) -> None:
@@ -188,16 +194,23 @@ def _propagate_annotations(options: argparse.Namespace) -> None:
     print(said)
 
 
-def _annotated_images(options: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
-    """The paths of the images, and the regions by name."""
+def _annotated_images(options: argparse.Namespace) -> tuple[list[str], Any]:
+    """The paths of the images, and the regions by name; what was left out of the file is in a check's findings."""
+    from salreg.readers import SkippedAnnotations, read_annotations
     from salreg.recipes.annotations_check import images_below
-    from salreg.recipes.image_folder import read_annotations
 
-    categories = dict(one.rsplit("=", 1) if "=" in one else (one, "spurious") for one in options.category)
+    categories, columns = (
+        dict(one.rsplit("=", 1) if "=" in one else (one, "spurious") for one in given)
+        for given in (options.category, options.column)
+    )
     images = images_below(options.data)
     try:
-        return images, read_annotations(options.path, options.inside, categories)
-    except ValueError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if options.verb is _check_annotations else "default", SkippedAnnotations)
+            return images, read_annotations(
+                options.path, categories, inside=options.inside, columns=columns or None, strict=options.strict
+            )
+    except (ValueError, ModuleNotFoundError, PermissionError) as error:
         raise ConfigError(str(error)) from error
 
 

@@ -196,8 +196,8 @@ def _original(config: DictConfig, path: Path) -> DictConfig:
 
 def _is_open(key: str) -> bool:
     """Whether a key may be new: an argument of the Trainer, an option of a preset (which refuses those it does not have), or
-    the name of a number to be alerted by or of a category of annotations."""
-    if key.startswith(("snapshots.alerts.", "preset.", "data.categories.")):
+    the name of a number to be alerted by, or of a category or column of annotations."""
+    if key.startswith(("snapshots.alerts.", "preset.", "data.categories.", "data.columns.")):
         return True
     group, _, name = key.partition(".")
     return group == "trainer" and name in inspect.signature(pl.Trainer).parameters

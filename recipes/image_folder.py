@@ -1,30 +1,22 @@
 """Your own images, one folder per class, with annotations from masks, a table of boxes or an annotation tool's file."""
 
 import csv
-from collections.abc import Callable, Mapping
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
-from pytorch_lightning.utilities.rank_zero import rank_zero_info
+from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 
-from salreg.readers import (
-    SIDES,
-    FileAnnotations,
-    Regions,
-    Side,
-    read_boxes,
-    read_coco,
-    read_cvat,
-    read_label_studio,
-    read_masks,
-)
+from salreg.readers import FileAnnotations, Readings, SkippedAnnotations, read_annotations
+from salreg.readers.problems import by_kind
 from salreg.recipes import image_networks
 from salreg.recipes.classifier import Classifier
 from salreg.recipes.experiment import Experiment
-from salreg.recipes.image_files import ImageFiles, divided, image_paths, is_readable, loaders, marked
+from salreg.recipes.image_files import ImageFiles, divided, image_paths, is_readable, loaders, surveyed
 from salreg.recipes.made import made
 
 
@@ -34,6 +26,7 @@ class ImageFolder(ImageFiles):
     Args:
         root: The folder of the classes' folders.
         skip_unreadable: Try every image now and leave out those that cannot be read, rather than stopping at the first.
+        resized: See ``ImageFiles``.
 
     Attributes:
         skipped: What was left out.
@@ -45,7 +38,7 @@ class ImageFolder(ImageFiles):
 
     if_unreadable = " data.unreadable=skip leaves it out."
 
-    def __init__(self, root: Path, skip_unreadable: bool = False) -> None:
+    def __init__(self, root: Path, skip_unreadable: bool = False, resized: tuple[int, int] | None = None) -> None:
         if not root.is_dir():
             raise FileNotFoundError(f"There is no folder {str(root)!r} of images.")
         found = [path for path in image_paths(root) if len(path.parts) == 2]
@@ -54,66 +47,55 @@ class ImageFolder(ImageFiles):
         classes = sorted({path.parts[0] for path in paths})
         if len(classes) < 2:
             raise ValueError(f"{root} holds images of {classes or 'no class'}; it needs two folders of images or more.")
-        super().__init__(root, paths, [classes.index(path.parts[0]) for path in paths], [0] * len(paths), classes)
+        super().__init__(root, paths, [classes.index(path.parts[0]) for path in paths], [0] * len(paths), classes, resized)
 
 
-def read_annotations(path: Path, inside: Side, categories: Mapping[str, Side]) -> dict[str, Regions]:
-    """The regions in a folder of masks, a ``.csv`` of boxes, a ``.json`` of COCO's or Label Studio's, or an ``.xml`` of CVAT's.
-
-    A folder that holds none but the folders ``spurious`` and ``relevant`` has the masks of both sides; otherwise ``inside``
-    says what its masks are.
+def read_all(config: Any) -> Readings:
+    """The regions that a configuration's ``data`` names.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        ValueError: It is none of these, or a file with categories of which none is given.
+        ValueError: It cannot be read, or its library is not installed.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"There are no annotations at {str(path)!r}.")
-    if path.is_dir():
-        names = {entry.name for entry in path.iterdir()}
-        by_side = names and names <= set(SIDES)
-        return read_masks(**{side: path / side for side in SIDES if side in names} if by_side else {inside: path})
-    if path.suffix == ".csv":
-        return read_boxes(path, inside=inside)
-    if path.suffix in (".json", ".xml"):
-        if not categories:
-            raise ValueError(
-                f"Say which categories of {path} are spurious or relevant: data.categories={{ruler: spurious}} in a recipe, "
-                "--category ruler=spurious in a check."
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SkippedAnnotations)  # what was left out is said below, as a check says it
+            regions = read_annotations(
+                config.annotations,
+                dict(config.categories),
+                inside=config.inside,
+                columns=dict(config.columns),
+                strict=config.strict,
             )
-        return _reader(path)(path, categories)
-    raise ValueError(
-        f"Annotations are a folder of masks, a .csv of boxes, a .json of COCO's or Label Studio's or a .xml of CVAT's, "
-        f"not {path.name!r}."
-    )
-
-
-def _reader(path: Path) -> Callable[[Path, Mapping[str, Side]], dict[str, Regions]]:
-    if path.suffix == ".xml":
-        return read_cvat
-    with path.open(encoding="utf-8") as file:
-        return read_label_studio if file.read(100).lstrip().startswith("[") else read_coco
+    except (ModuleNotFoundError, PermissionError) as error:
+        raise ValueError(str(error)) from error
+    for line in regions.notes:
+        rank_zero_info(f"salreg: {line}")
+    for line in by_kind(regions.problems):
+        rank_zero_warn(f"salreg: {line}")
+    return regions
 
 
 def build(config: DictConfig) -> Experiment:
     """Data and module of the recipe; every seed draws the held out images anew."""
     data = config.data
     root = made(made_folder) if data.root is None else Path(data.root)
-    annotated = root / "boxes.csv" if data.root is None else data.annotations
+    if data.root is None:
+        data = OmegaConf.merge(data, {"annotations": str(root / "boxes.csv")})
     if data.unreadable not in ("fatal", "skip"):
         raise ValueError(f"data.unreadable is fatal or skip, not {data.unreadable!r}.")
-    if annotated is None:
+    if data.annotations is None:
         raise ValueError(
-            "data.annotations is missing: a folder of masks, a .csv of boxes, a .json of COCO's or Label Studio's, or a .xml "
-            "of CVAT's."
+            "data.annotations is missing: a folder of masks, a .csv of boxes, or the file or folder of an annotation tool."
         )
-    regions = read_annotations(Path(annotated), data.inside, dict(data.categories))
-    images = ImageFolder(root, skip_unreadable=data.unreadable == "skip")
-    annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations)
+    regions = read_all(data)
+    images = ImageFolder(root, skip_unreadable=data.unreadable == "skip", resized=(data.size, data.size))
+    annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations, size_of=images.size)
     if data.empty not in ("looked at", "unknown"):
         raise ValueError(f"data.empty is 'looked at' or 'unknown', not {data.empty!r}.")
-    count = sum(marked(images, annotations))
-    looked_at = count if data.empty == "unknown" else len(images) - len(annotations.without)
+    has_marks = surveyed(images, annotations, data.strict)
+    count = sum(has is True for has in has_marks)
+    looked_at = count if data.empty == "unknown" else sum(has is not None for has in has_marks)
     rank_zero_info(
         f"salreg: {len(images)} images of {len(images.classes)} classes: {looked_at} were looked at, {count} carry marks; "
         f"{len(annotations.unused)} annotations without image, {len(images.skipped)} unreadable images left out."

@@ -1,52 +1,71 @@
-"""Tables of boxes."""
+"""Tables of boxes, with columns of any names."""
 
-import csv
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from salreg.annotations import from_boxes
 from salreg.names import nearest
-from salreg.readers.regions import SIDES, Regions, Side, image_name
+from salreg.readers.checked import box, corner_box, numbers
+from salreg.readers.content import read_table
+from salreg.readers.problems import BadShape
+from salreg.readers.reading import Reading, Readings
+from salreg.readers.regions import SIDES, Side
+from salreg.readers.shapes import Shape
 
-_COLUMNS = ("image", "x1", "y1", "x2", "y2")
+_EDGES, _CORNER = ("x1", "y1", "x2", "y2"), ("x", "y", "width", "height")
+#: Columns of known tables; what they hold is fractions of the image where ``fractions`` says so.
+LAYOUTS: dict[str, dict[str, str]] = {
+    "salreg": {"image": "image", **{edge: edge for edge in _EDGES}, "mark": "mark"},
+    "NIH ChestX-ray": {
+        "image": "Image Index", "label": "Finding Label", "x": "Bbox [x", "y": "y", "width": "w", "height": "h]"
+    },
+    "NIH ChestX-ray, quoted": {"image": "Image Index", "label": "Finding Label", "box": "Bbox [x,y,w,h]"},
+    "RSNA": {"image": "patientId", "x": "x", "y": "y", "width": "width", "height": "height", "label": "Target"},
+    "VinDr-CXR": {
+        "image": "image_id", "label": "class_name", "x1": "x_min", "y1": "y_min", "x2": "x_max", "y2": "y_max"
+    },
+    "Open Images": {
+        "image": "ImageID", "label": "LabelName", "x1": "XMin", "y1": "YMin", "x2": "XMax", "y2": "YMax", "fractions": "1"
+    },
+    "TensorFlow": {
+        "image": "filename", "label": "class", "x1": "xmin", "y1": "ymin", "x2": "xmax", "y2": "ymax",
+        "image_width": "width", "image_height": "height",
+    },
+}  # fmt: skip
+_EXTRA = {"label", "mark", "fractions", "image_width", "image_height"}  # columns that a table may lack
+_ALL = {"image", "box", *_EDGES, *_CORNER, *_EXTRA}
 
 
-@dataclass(slots=True)
-class _Boxes:
-    """Boxes in pixels of the image, none where somebody looked and marked nothing; ``where`` names the table."""
-
-    where: str
-    boxes: dict[Side, list[tuple[float, ...]]] = field(default_factory=dict)
-
-    def draw(self, size: tuple[int, int]) -> Tensor:
-        try:
-            drawn = [from_boxes(boxes, size, inside=side) for side, boxes in self.boxes.items()]
-        except ValueError as error:
-            raise ValueError(f"{self.where}: {error}") from error
-        if len(drawn) == 2 and (drawn[0].bool() & drawn[1].bool()).any():
-            raise ValueError(f"{self.where}: a spurious and a relevant box overlap.")
-        return sum(drawn, torch.zeros(1, *size, dtype=torch.int8))
-
-
-def read_boxes(path: str | Path, inside: Side = "spurious") -> dict[str, Regions]:
-    """Boxes by the names of their images, from a CSV with the columns ``image, x1, y1, x2, y2`` and perhaps ``mark``.
+def read_boxes(
+    path: str | Path,
+    inside: Side = "spurious",
+    *,
+    categories: Mapping[str, Side] | None = None,
+    columns: Mapping[str, str] | None = None,
+    strict: bool = False,
+) -> Readings:
+    """Boxes by the names of their images, from a CSV with the columns ``image, x1, y1, x2, y2`` and perhaps ``mark``, or those
+    of the tables of NIH ChestX-ray, RSNA, VinDr-CXR, Open Images and TensorFlow, or of any other names.
 
     Args:
-        path: The file. ``image`` is a path below the images' folder; the edges are in pixels of the image as it is annotated,
-            the right and lower ones excluded; ``mark`` is ``spurious`` or ``relevant``. A row whose edges are all empty
-            (``003.jpg,,,,``) says that somebody looked at the image and that there is nothing to mark.
-        inside: What boxes are where there is no ``mark``.
+        path: The file, separated by commas, semicolons or tabs. ``image`` is a path below the images' folder; the edges are in
+            pixels of the image as it is annotated, the right and lower ones excluded; ``mark`` is ``spurious`` or ``relevant``.
+            A row whose edges are all empty (``003.jpg,,,,``) says that somebody looked at the image and that there is nothing
+            to mark.
+        inside: What boxes are where there is neither ``mark`` nor ``categories``.
+        categories: Which labels are ``spurious`` and which ``relevant``, for tables with a column of labels; rows of others
+            count as looked at.
+        columns: What its columns are called: ``image``, the edges (``x1 y1 x2 y2``, or ``x y width height``, or ``box`` for one
+            column of the latter four), and perhaps ``label`` and ``mark``; ``fractions: "1"`` says that edges are fractions of
+            the image, ``image_width`` and ``image_height`` where its size stands.
+        strict: Whether a row that means nothing certain is an error, rather than skipped, named and counted.
 
     Returns:
-        The regions of each image in the table by name. Drawing them raises a ``ValueError`` for a box outside the image, and
-        for a spurious box that overlaps a relevant one.
+        The regions of each image in the table by name.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A column is missing, a number is none, or a path leaves the root; names the line.
+        ValueError: A column is missing; with ``strict``, a wrong row, which is named by its line.
 
     Example:
         >>> import os, tempfile
@@ -58,27 +77,101 @@ def read_boxes(path: str | Path, inside: Side = "spurious") -> dict[str, Regions
     """
     if inside not in SIDES:
         raise ValueError(f"inside is spurious or relevant, not {inside!r}.")
-    found: dict[str, _Boxes] = {}
-    with Path(path).open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        given = rows.fieldnames or []
-        for column in _COLUMNS:
-            if column not in given:
-                raise ValueError(f"{path} has no column {column!r}{nearest(column, given)}; it needs {', '.join(_COLUMNS)}.")
-        for row in rows:
-            where = f"{path}, line {rows.line_num}"
-            side = (row.get("mark") or inside).strip()
-            if side not in SIDES:
-                raise ValueError(f"{where}: mark is spurious or relevant, not {side!r}.")
-            name = image_name(row["image"] or "", where)
-            boxes = found.setdefault(name, _Boxes(f"{path}, image {name!r}")).boxes
-            edges = [row[column] for column in _COLUMNS[1:]]
-            if all(edge is not None and not edge.strip() for edge in edges):
-                continue
-            try:
-                boxes.setdefault(side, []).append(tuple(map(float, edges)))
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"{where}: x1, y1, x2 and y2 must be numbers, or all be empty where nothing is marked."
-                ) from error
-    return dict(found)
+    given, rows = read_table(path)
+    layout, names = _layout(path, given, columns)
+    if categories and "label" not in names:
+        raise ValueError(f"{path} has no column of labels; name it by columns={{label: ...}}. It has: {', '.join(given)}.")
+    reading = Reading(path, categories or None, strict, inside)
+    places = [[row.get(name) for name in _place_columns(names)] for _, row in rows]
+    fractions = "fractions" in names
+    if not fractions and _all_fractions(places):
+        fractions = True
+        reading.note(f"{path}: all edges lie between 0 and 1, so they were read as fractions of the image's width and height.")
+    for (number, row), place in zip(rows, places, strict=True):
+        where, mark = f"in line {number}", row.get(names.get("mark", ""), "").strip().lower()
+        size = (row.get(names["image_height"]), row.get(names["image_width"])) if "image_height" in names else None
+        image = reading.image(row[names["image"]].strip(), size)
+        label = row.get(names.get("label", ""), "").strip()
+        if image is None or _is_empty(place):
+            reading.seen[label] += 1
+            continue
+        if mark and mark not in SIDES:
+            reading.skip(image, where, "no side", f"mark is spurious or relevant, not {mark!r}")
+            continue
+        side: Side = inside if mark == "" else "relevant" if mark == "relevant" else "spurious"
+        make = box if "x1" in names else corner_box
+        if categories:
+            reading.mark(image, label, where, _shape, make, place, fractions)
+        else:
+            reading.inside = side
+            reading.mark(image, label or side, where, _shape, make, place, fractions)
+    several = {label for label in reading.seen if label} - set(SIDES)
+    if not categories and len(several) > 1:
+        reading.note(f"{path}: boxes of all {len(several)} labels count as {inside}; categories choose among them.")
+    if layout not in ("salreg", ""):
+        reading.note(f"{path} has the columns of {layout}.")
+    return reading.finish()
+
+
+def _layout(path: str | Path, given: list[str], columns: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
+    """Which table it is, and its own names of the columns, in any case."""
+    own = {name.lower(): name for name in reversed(given)}
+    twice = next((name for name in own if name and sum(one.lower() == name for one in given) > 1), None)
+    if twice:
+        raise ValueError(f"{path} has two columns called {twice!r}.")
+    if columns:
+        unknown = [key for key in columns if key not in _ALL]
+        if unknown:
+            raise ValueError(f"columns has no {unknown[0]!r}{nearest(unknown[0], _ALL)}; there are {', '.join(sorted(_ALL))}.")
+        missing = [name for key, name in columns.items() if key != "fractions" and str(name).lower() not in own]
+        complete = "image" in columns and any({*edges} <= {*columns} for edges in (_EDGES, _CORNER, ("box",)))
+        if missing or not complete:
+            problem = (
+                f"no column {missing[0]!r}{nearest(missing[0], given)}" if missing else "neither image nor all edges in columns"
+            )
+            raise ValueError(f"{path} has {problem}. It has: {', '.join(given)}.")
+        return "", {key: own[str(name).lower()] if key != "fractions" else "1" for key, name in columns.items()}
+    for layout, names in LAYOUTS.items():
+        if all(
+            name.lower() in own for key, name in names.items() if key not in _EXTRA or (key == "label" and layout != "RSNA")
+        ):
+            return layout, {
+                key: own.get(name.lower(), name) for key, name in names.items() if name.lower() in own or key == "fractions"
+            }
+    missing = [name for name in ("image", *_EDGES) if name not in own]
+    raise ValueError(
+        f"{path} has no column {missing[0]!r}{nearest(missing[0], given)}; it needs image, x1, y1, x2, y2, or the columns of "
+        f"one of {', '.join(list(LAYOUTS)[1:])}; columns={{image: ..., x1: ...}} names others. It has: {', '.join(given)}."
+    )
+
+
+def _place_columns(names: Mapping[str, str]) -> list[str]:
+    kind = next(kind for kind in (_EDGES, _CORNER, ("box",)) if kind[0] in names)
+    return [names[key] for key in kind]
+
+
+def _is_empty(place: list[str | None]) -> bool:
+    """A row without a box; tables of numbers write nan for it, in all four."""
+    edges = ["?" if edge is None else edge.strip().lower() for edge in place]  # a row that is cut off lacks some
+    return all(edge == "" for edge in edges) or edges == ["nan"] * 4
+
+
+def _all_fractions(places: list[list[str | None]]) -> bool:
+    edges = [edge for place in places if not _is_empty(place) for one in place for edge in (one or "").strip("[] ").split(",")]
+    try:
+        values = numbers(edges)
+    except BadShape:
+        return False
+    return bool(values) and all(0 <= value <= 1 for value in values) and any(value % 1 for value in values)
+
+
+def _shape(make: Any, place: list[str | None], fractions: bool) -> Shape:
+    edges = [edge or "" for edge in place] if len(place) == 4 else (place[0] or "").strip("[]() ").split(",")
+    if len(edges) != 4 or any(not edge.strip() for edge in edges):
+        raise BadShape("no number", "the edges of a box must be four numbers, or all be empty where nothing is marked")
+    values = numbers(edges)
+    if not fractions and all(0 <= value <= 1 for value in values) and any(value % 1 for value in values):
+        raise BadShape(
+            "fractions among pixels", f"({', '.join(edges)}) looks like fractions of the image among boxes in pixels"
+        )
+    return make(*values, fractions=fractions)

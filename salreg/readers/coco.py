@@ -1,54 +1,38 @@
 """COCO's JSON of instances: boxes, polygons and run-length encoded masks."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from salreg.names import nearest
-from salreg.readers.optional import optional
-from salreg.readers.regions import Regions, Shapes, Side, check_sides, image_name
+from salreg.readers.checked import corner_box, ring_of, runs
+from salreg.readers.content import read_json
+from salreg.readers.problems import BadShape
+from salreg.readers.reading import Reading, Readings
+from salreg.readers.regions import ImageMarks, Side
+from salreg.readers.shapes import Outline, Shape, Size
 
 
-class _Instances(Shapes):
-    __slots__ = ()
-
-    def mask(self, shapes: list[Any], size: tuple[int, int]) -> Tensor:
-        coco = optional("pycocotools.mask", "coco")
-        height, width = size
-        encoded: list[Any] = []
-        for shape in shapes:
-            # A list holds polygons; a mapping is a run-length encoding, compressed if its counts are text.
-            if isinstance(shape, Mapping) and not isinstance(shape["counts"], list):
-                encoded.append(shape)
-            else:
-                parts = coco.frPyObjects(shape, height, width)
-                encoded += parts if isinstance(parts, list) else [parts]
-        return torch.from_numpy(np.asarray(coco.decode(coco.merge(encoded)))).bool()
-
-
-def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Regions]:
-    """Regions by the names of their images, from a COCO file of instances. Needs ``pycocotools``.
+def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool = False) -> Readings:
+    """Regions by the names of their images, from a COCO file of instances.
 
     Every image that the file lists was looked at: without annotation, nothing is marked in it.
 
     Args:
         path: The JSON file.
         categories: Which of its categories are ``spurious`` and which ``relevant``; others are passed over.
+        strict: Whether an annotation that means nothing certain is an error, rather than skipped, named and counted.
 
     Returns:
         The regions of each listed image by name, in the size that the file states. The segmentation counts where there is
-        one, otherwise the box. Drawing raises a ``ValueError`` where a spurious region overlaps a relevant one.
+        one, otherwise the box, turned as CVAT's attribute ``rotation`` says.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ModuleNotFoundError: pycocotools is not installed.
-        ValueError: No COCO file, a category that it does not have, or an annotation of an image or category that it does not
-            list.
+        ValueError: No COCO file, or a category that it does not have. With ``strict``, an annotation that is malformed, or of
+            an image or category that the file does not list.
 
     Example:
         >>> import json, os, tempfile
@@ -62,37 +46,122 @@ def read_coco(path: str | Path, categories: Mapping[str, Side]) -> dict[str, Reg
         >>> regions["003"].draw((2, 3)).tolist(), regions["004"].draw((2, 3)).tolist()
         ([[[-1, -1, 0], [0, 0, 0]]], [[[0, 0, 0], [0, 0, 0]]])
     """
-    check_sides(categories)
-    optional("pycocotools.mask", "coco")  # now, rather than when the first region is drawn
-    try:
-        content = json.loads(Path(path).read_text("utf-8"))
-        names = {one["id"]: one["name"] for one in content["categories"]}
-        found: dict[str, _Instances] = {}
-        images: dict[int, _Instances] = {}
-        for one in content["images"]:
-            instances = _Instances(f"{path}, image {one['file_name']!r}", (one["height"], one["width"]))
-            # An image that is listed twice keeps the marks of both.
-            images[one["id"]] = found.setdefault(image_name(one["file_name"], str(path)), instances)
-        annotations = content["annotations"]
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is no COCO file of instances: {type(error).__name__} {error}.") from error
+    reading, content = Reading(path, categories, strict), read_json(path)
+    images_of, categories_of, annotations = (_listed(content, key, path) for key in ("images", "categories", "annotations"))
+    names = {_id(one.get("id")): str(one.get("name")) for one in categories_of if isinstance(one, dict)}
     for category in categories:
-        if category not in names.values():
-            known = ", ".join(names.values())
-            raise ValueError(f"{path} has no category {category!r}{nearest(category, names.values())}. It has: {known}.")
+        if str(category) not in names.values():
+            known = f"It has: {', '.join(names.values())}." if names else "It has none."
+            raise ValueError(f"{path} has no category {category!r}{nearest(str(category), names.values())}. {known}")
+    images: dict[str, ImageMarks | None] = {}
+    for number, one in enumerate(images_of):
+        if not isinstance(one, dict) or not _id(one.get("id")):
+            reading.skip("", "", "malformed", f"entry {number} of its images is none")
+        else:
+            images[_id(one["id"])] = reading.image(one.get("file_name"), (one.get("height"), one.get("width")))
     for number, one in enumerate(annotations):
-        image, category = one.get("image_id"), one.get("category_id")
-        for kind, value, known_ids in (("image", image, images), ("category", category, names)):
-            if value not in known_ids:
-                raise ValueError(f"{path}: annotation {one.get('id', number)} belongs to {kind} {value}, which is not listed.")
-        if names[category] in categories:
-            shape = one.get("segmentation") or _polygon_of(one.get("bbox"), f"{path}: annotation {one.get('id', number)}")
-            images[image].marks.setdefault(categories[names[category]], []).append(shape)
-    return dict(found)
+        if not isinstance(one, dict):
+            reading.skip("", number, "malformed", "it is no object")
+            continue
+        image, category, id = _id(one.get("image_id")), _id(one.get("category_id")), one.get("id", number)
+        if image not in images:
+            reading.skip("", id, "not listed", f"it belongs to image {one.get('image_id')!r}, which is not listed")
+        elif category not in names:
+            reading.skip("", id, "not listed", f"it belongs to category {one.get('category_id')!r}, which is not listed")
+        else:
+            reading.mark(images[image], names[category], id, _shape, one, images[image], id, reading)
+    return reading.finish(list(names.values()))
 
 
-def _polygon_of(box: Any, where: str) -> list[list[float]]:
-    if not isinstance(box, list) or len(box) != 4:
-        raise ValueError(f"{where} has neither a segmentation nor a bbox [x, y, width, height].")
-    x, y, width, height = (float(edge) for edge in box)
-    return [[x, y, x + width, y, x + width, y + height, x, y + height]]
+def _listed(content: Any, key: str, path: str | Path) -> list[Any]:
+    if not isinstance(content, dict) or not isinstance(content.get(key), list):
+        raise ValueError(f"{path} is no COCO file of instances: it has no list {key!r}.")
+    return list(content[key])
+
+
+def _id(value: Any) -> str:
+    """An id, whether it is a number or its text; empty where it is none."""
+    return str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+
+
+def _shape(one: dict[str, Any], image: ImageMarks, id: Any, reading: Reading) -> Shape:
+    found = one.get("segmentation")
+    if isinstance(found, dict):
+        return run_length_encoded(found, image.size)
+    if found and isinstance(found, list):
+        rings = _rings(found)
+        if rings:
+            return _polygons(rings, image, id, reading)
+    elif found:
+        raise BadShape("malformed", "its segmentation is neither a list nor an object")
+    edges = one.get("bbox")
+    if edges is None or edges == []:
+        raise BadShape("no place", "it has neither a segmentation nor a bbox [x, y, width, height]")
+    if not isinstance(edges, list) or len(edges) != 4:
+        raise BadShape("malformed", "its bbox is no list [x, y, width, height]")
+    attributes = one.get("attributes")
+    rotation = attributes.get("rotation") if isinstance(attributes, dict) else one.get("rotation")
+    return corner_box(*edges, rotation=rotation)
+
+
+def _rings(found: list[Any]) -> list[Any]:
+    """The polygons of a segmentation. A list of six numbers or more, or of points, is one polygon; empty ones are none."""
+    flat = not any(isinstance(part, (list, dict)) for part in found)
+    points = all(isinstance(part, dict) or (isinstance(part, list) and len(part) == 2) for part in found)
+    return [found] if flat or points else [part for part in found if part != []]
+
+
+def _polygons(rings: list[Any], image: ImageMarks, id: Any, reading: Reading) -> Outline:
+    """All polygons that are some; the others are named."""
+    parts, wrong = [], []
+    for ring in rings:
+        try:
+            parts.append([ring_of(ring)])
+        except BadShape as error:
+            wrong.append(error)
+    if not parts:
+        raise wrong[0]
+    for one in wrong:
+        reading.skip(image, id, one.kind, f"{one}; its other polygons count")
+    return Outline(parts)
+
+
+def run_length_encoded(found: Mapping[str, Any], stated: Size | None) -> Shape:
+    """A mask by COCO's run lengths, compressed if they are text; of the size that is stated, if any is.
+
+    Raises:
+        BadShape: It is malformed, of another size, or its runs do not fill it.
+    """
+    size = found.get("size")
+    if not isinstance(size, list) or len(size) != 2 or not all(type(edge) is int and 0 < edge <= 1e6 for edge in size):
+        raise BadShape("wrong run lengths", f"its mask's size {size!r} is none")
+    height, width = size
+    if stated is not None and (height, width) != stated:
+        raise BadShape("another size", f"its mask is of size (H, W) = {(height, width)}, its image of {stated}")
+    counts = found.get("counts")
+    if isinstance(counts, str):
+        counts = _decompressed(counts)
+    if not isinstance(counts, (list, np.ndarray)):
+        raise BadShape("wrong run lengths", "it has no run lengths")
+    return runs(counts, (height, width))
+
+
+def _decompressed(text: str) -> Any:
+    """COCO's run lengths from their text: five bits a character, the sixth says that more follow, and from the fourth number on
+    the difference to the last but one."""
+    try:
+        codes = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
+    except UnicodeEncodeError as error:
+        raise BadShape("wrong run lengths", "its run lengths hold characters that COCO does not write") from error
+    if not codes.size or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
+        raise BadShape("wrong run lengths", "its run lengths hold characters that COCO does not write, or are cut off")
+    last = np.flatnonzero((codes & 32) == 0)
+    starts = np.concatenate([[0], last[:-1] + 1])
+    if (last - starts).max() > 6:
+        raise BadShape("wrong run lengths", "a run is too long")
+    places = np.arange(len(codes)) - np.repeat(starts, last - starts + 1)
+    found = np.add.reduceat((codes & 31) << (5 * places), starts)
+    found -= np.where(codes[last] & 16, np.int64(1) << (5 * (last - starts + 1)), 0)
+    for begin in (1, 2):
+        found[begin::2] = np.cumsum(found[begin::2])
+    return found

@@ -1,51 +1,39 @@
-"""CVAT's XML for images: boxes, polygons and masks."""
+"""CVAT's XML for images."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from salreg.readers.drawing import Painted, check_labels, polygon, rectangle
-from salreg.readers.optional import optional
-from salreg.readers.regions import Regions, Side, check_sides, image_name
-
-_SHAPES = ("box", "polygon", "mask")
+from salreg.readers.checked import box, ellipse, line, polygon, runs
+from salreg.readers.content import read_xml
+from salreg.readers.problems import BadShape
+from salreg.readers.reading import Reading, Readings
+from salreg.readers.regions import Side
+from salreg.readers.shapes import Shape
 
 
-class _Drawing(Painted):
-    __slots__ = ()
-
-    def paint(self, canvas: Image.Image, shape: Any) -> None:
-        if "points" in shape:
-            polygon(canvas, [(float(x), float(y)) for x, y in (pair.split(",") for pair in shape["points"].split(";"))])
-        elif "rle" in shape:
-            canvas.paste(1, (int(shape["left"]), int(shape["top"])), Image.fromarray(_runs(shape)))
-        else:
-            left, top, right, bottom = (float(shape[edge]) for edge in ("xtl", "ytl", "xbr", "ybr"))
-            rectangle(canvas, left, top, right, bottom)
-
-
-def read_cvat(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions]:
+def read_cvat(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
     """Regions by the names of their images, from "CVAT for images 1.1" XML. Needs ``defusedxml``: entities and references to
     other files are refused.
 
     Every image that the file lists was looked at: without shape, nothing is marked in it. CVAT also lists the images of a job
-    that nobody has opened yet; ``AnnotatedDataset(..., empty="unknown")`` is for a file of unfinished jobs.
+    that nobody has opened yet; ``AnnotatedDataset(..., empty="unknown")`` is for a file of unfinished jobs. Images of the same
+    name are told apart by their subset, which is put before their name.
 
     Args:
         path: The XML file.
         labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
+        strict: Whether a shape that means nothing certain, or that cannot be drawn, is an error, rather than skipped, named and
+            counted.
 
     Returns:
-        The regions of each listed image by name, in the size that the file states: boxes, polygons and masks. Drawing
-        raises a ``ValueError`` for a shape that is malformed, or where a spurious region overlaps a relevant one.
+        The regions of each listed image by name, in the size that the file states: boxes, ellipses, polygons and masks, and
+        polylines three pixels wide. Points, skeletons, cuboids and tags say no area.
 
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: defusedxml is not installed.
-        ValueError: No such XML, an entity in it, or a label that no shape has.
+        ValueError: No such XML, an entity in it, or a label that no shape has; with ``strict``, see there.
 
     Example:
         >>> import os, tempfile
@@ -58,32 +46,51 @@ def read_cvat(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions
         >>> regions["003"].draw((2, 3)).tolist(), regions["004"].draw((2, 3)).tolist()
         ([[[-1, -1, 0], [0, 0, 0]]], [[[0, 0, 0], [0, 0, 0]]])
     """
-    defusedxml, tree = optional("defusedxml", "cvat"), optional("defusedxml.ElementTree", "cvat")
-    check_sides(labels)
-    found: dict[str, _Drawing] = {}
-    seen: set[str] = set()
-    try:
-        for image in tree.parse(path).getroot().iter("image"):
-            size = int(image.attrib["height"]), int(image.attrib["width"])
-            where = f"{path}, image {image.attrib['name']!r}"
-            # An image that is listed twice keeps the marks of both.
-            shapes = found.setdefault(image_name(image.attrib["name"], str(path)), _Drawing(where, size))
-            for shape in image:
-                label = shape.attrib.get("label", "")
-                seen.add(label)
-                if shape.tag in _SHAPES and label in labels:
-                    shapes.marks.setdefault(labels[label], []).append(dict(shape.attrib))
-    except (tree.ParseError, defusedxml.DefusedXmlException, KeyError) as error:
-        raise ValueError(f"{path} is no XML of CVAT for images: {type(error).__name__} {error}.") from error
-    check_labels(labels, seen, path)
-    return dict(found)
+    reading, root = Reading(path, labels, strict), read_xml(path)
+    images = list(root.iter("image"))
+    if root.tag != "annotations" or (not images and root.find("track") is not None):
+        video = ": its tracks are of a video, which read_cvat_video reads" if root.find("track") is not None else ""
+        raise ValueError(f"{path} is no XML of CVAT for images{video}.")
+    for image in images:
+        size = image.get("height"), image.get("width")
+        marks = reading.image(image.get("name"), size, image.get("subset", ""))
+        for number, one in enumerate(image):
+            if "label" in one.attrib:
+                reading.mark(marks, one.get("label"), number, cvat_shape, one.tag, dict(one.attrib))
+    return reading.finish()
 
 
-def _runs(shape: Mapping[str, str]) -> Any:
+def cvat_shape(kind: str, one: Mapping[str, str]) -> Shape:
+    """The shape of an element, by its tag and attributes.
+
+    Raises:
+        BadShape: It is malformed, or of a kind that has no area.
+    """
+    turn = one.get("rotation", 0)
+    if kind == "box":
+        return box(*(one.get(edge) for edge in ("xtl", "ytl", "xbr", "ybr")), rotation=turn)
+    if kind == "ellipse":
+        return ellipse(*(one.get(edge) for edge in ("cx", "cy", "rx", "ry")), rotation=turn)
+    if kind == "polygon":
+        return polygon(_points(one))
+    if kind == "polyline":
+        return line(_points(one))
+    if kind == "mask":
+        return _mask(one)
+    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+
+
+def _points(one: Mapping[str, str]) -> list[Any]:
+    return [pair.split(",") for pair in one.get("points", "").split(";") if pair]
+
+
+def _mask(one: Mapping[str, str]) -> Shape:
     """A mask within its own box: lengths of runs along the rows, which begin outside."""
-    height, width = int(shape["height"]), int(shape["width"])
-    lengths = [int(length) for length in shape["rle"].split(",")]
-    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-    if flat.size != height * width:
-        raise ValueError(f"a mask's runs cover {flat.size} places of a box of {height} x {width}.")
-    return flat.reshape(height, width)
+    try:
+        left, top, width, height = (int(float(one.get(edge, ""))) for edge in ("left", "top", "width", "height"))
+    except (ValueError, OverflowError) as error:
+        raise BadShape("no number", "its box is none") from error
+    if not (0 < width <= 1e6 and 0 < height <= 1e6) or max(abs(left), abs(top)) > 1e6:
+        raise BadShape("no area", f"its box of {height} x {width} at ({left}, {top}) is none")
+    lengths = [part.strip() for part in one.get("rle", "").split(",") if part.strip()]
+    return runs(lengths, (height, width), order="C", corner=(top, left))

@@ -1,7 +1,7 @@
 """Regions from a file, brought to the samples of a dataset."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -9,30 +9,43 @@ import torch
 from torch import Tensor
 
 from salreg.annotations import resized
-from salreg.readers.regions import Regions, image_name
+from salreg.readers.matching import match
+from salreg.readers.problems import Problem, SkippedAnnotations, by_kind
+from salreg.readers.reading import Readings
+from salreg.readers.regions import ImageMarks, Regions
+from salreg.readers.shapes import Size
 from salreg.taps import tensors_in
+
+_KEPT_BYTES = 256 << 20
 
 
 class FileAnnotations:
-    """Annotations for ``AnnotatedDataset``, drawn when their sample is read.
+    """Annotations for ``AnnotatedDataset``, drawn when their sample is read, at the sample's size.
 
-    In memory is what the file says of each image, not the drawn maps. An image that the file has without marks was looked at:
-    its annotation is all zeros, unless ``AnnotatedDataset(..., empty="unknown")`` says otherwise.
+    In memory is what the file says of each image, and up to 256 MiB of drawn maps, which later epochs take from there. An
+    image that the file has without marks was looked at: its annotation is all zeros, unless
+    ``AnnotatedDataset(..., empty="unknown")`` says otherwise. Where a mark had to be left out and no other is there, nobody
+    knows what is in the image: it counts as not looked at.
 
     Args:
         images: The path below the images' folder of each sample, in the dataset's order.
-        regions: From a reader. They are matched with the images by path without suffix, or where one path is the other's
-            end (``moles/003`` and ``photos/moles/003``, or ``003``) and that is unique on both sides.
+        regions: From a reader. They are matched with the images by the same path, or else by the weakest difference that is
+            unique: the suffix; the folders before the end of a path; percent signs and ways of writing accents; upper and lower
+            case; what tools add to names, as ``_mask`` or the eight characters of an upload.
         resize: Bring annotations of another size than the image to it, by the nearest neighbour.
+        size_of: ``(H, W)`` of an image by its index, where samples have another size than the images that were annotated.
+        ambiguous: What happens to names that fit several others: ``fatal``, or ``unmatched``.
 
     Attributes:
         without: The images that are not in the file; nobody looked at them.
         unused: The names of regions without an image.
+        differences: How many names differ from their image's, by what; ``said()`` puts it in words.
+        ambiguous: The names that fit several others, in words.
+        problems: What could not be drawn so far, in this process.
         resized: How many annotations were resized so far, in this process.
 
     Raises:
-        ValueError: Nothing matches, or two images have the same name but for the suffix; when a sample is read, an annotation
-            of another size.
+        ValueError: Nothing matches, or a name fits several others; when a sample is read, an annotation of another size.
 
     Example:
         >>> import os, tempfile
@@ -49,24 +62,40 @@ class FileAnnotations:
         ['moles/005.jpg']
     """
 
-    def __init__(self, images: Sequence[str | PurePath], regions: Mapping[str, Regions], *, resize: bool = False) -> None:
-        paths = [str(image).replace("\\", "/") for image in images]
-        names = [image_name(path, "The list of images") for path in paths]
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise ValueError(f"Two images are called {twice[0]!r} but for the suffix: their annotations cannot be told apart.")
-        matched = _matches(names, regions)
-        self._regions = [None if key is None else regions[key] for key in matched]
-        self._paths = paths
-        self.without = [path for path, key in zip(paths, matched, strict=True) if key is None]
-        self.unused = sorted(set(regions) - set(matched))
-        if len(self.without) == len(paths):
+    def __init__(
+        self,
+        images: Sequence[str | PurePath],
+        regions: Mapping[str, Regions],
+        *,
+        resize: bool = False,
+        size_of: Callable[[int], Size] | None = None,
+        ambiguous: str = "fatal",
+    ) -> None:
+        self._paths = [str(image).replace("\\", "/") for image in images]
+        keys = list(regions)
+        found = match(self._paths, [_written(key, regions[key]) for key in keys])
+        self._regions: list[Regions | None] = [None if one is None else regions[keys[one]] for one in found.regions]
+        self.without = [path for path, one in zip(self._paths, found.regions, strict=True) if one is None]
+        self.unused = sorted({*keys} - {keys[one] for one in found.regions if one is not None})
+        self.differences, self.ambiguous, self._examples = found.differences, found.ambiguous, found.examples
+        if self.ambiguous and ambiguous == "fatal":
             raise ValueError(
-                f"None of the {len(regions)} annotated names belongs to one of the {len(paths)} images: there is "
-                f"{_first(regions)!r}, and the images are called like {_first(names)!r}."
+                f"{len(self.ambiguous)} names fit several others: {'; '.join(self.ambiguous[:3])}. Name images by their path."
             )
-        self.resize = resize
+        if not regions:
+            problems = by_kind(regions.problems) if isinstance(regions, Readings) else []
+            raise ValueError(f"The annotations are of no image. {' '.join(problems)}".strip())
+        if len(self.without) == len(self._paths):
+            raise ValueError(
+                f"None of the {len(regions)} annotated names belongs to one of the {len(self._paths)} images: there is "
+                f"{_first(regions)!r}, and the images are called like {_first(self._paths)!r}."
+            )
+        self.resize, self._size_of = resize, size_of
         self.resized = 0
+        self.problems: list[Problem] = []
+        self._drawn: dict[tuple[int, Size], Tensor | None] = {}
+        self._skipped: set[int] = set()
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -74,47 +103,68 @@ class FileAnnotations:
     def __call__(self, index: int, sample: Any) -> Tensor | None:
         """The annotation ``(1, H, W)`` of a sample whose first tensor is the image ``(C, H, W)``; None where nobody looked."""
         regions = self._regions[index]
-        if regions is None:
+        if regions is None or index in self._skipped:
             return None
         height, width = _image(sample, self._paths[index]).shape[-2:]
-        annotation = regions.draw((height, width))
-        drawn = tuple(annotation.shape[-2:])
-        if drawn == (height, width):
+        size = height, width
+        if (index, size) not in self._drawn:
+            drawn = self._marks(index, regions, size) if isinstance(regions, ImageMarks) else self._other(index, regions, size)
+            if self._bytes + height * width > _KEPT_BYTES:
+                return drawn
+            self._bytes += 0 if drawn is None else height * width
+            self._drawn[index, size] = drawn
+        kept = self._drawn[index, size]
+        return None if kept is None else kept.clone()
+
+    def skip(self, index: int) -> None:
+        """Count an image as one that nobody looked at."""
+        self._skipped.add(index)
+
+    def said(self) -> list[str]:
+        """How names were matched that differ, a sentence for each difference."""
+        return [
+            f"{count} names were matched although they differ in {what}: {self._examples[what][1]!r} is for "
+            f"{self._examples[what][0]!r}."
+            for what, count in self.differences.most_common()
+        ]
+
+    def marks(self, index: int) -> Regions | None:
+        """What the file says of an image; None where it says nothing."""
+        return self._regions[index]
+
+    def _marks(self, index: int, regions: ImageMarks, size: Size) -> Tensor | None:
+        original = size if self._size_of is None else self._size_of(index)
+        stated = regions.stated_size() or original
+        if stated != original:
+            self._count_resized(index, stated, original)
+        drawn = regions.drawn(size, stated)
+        if drawn.problems:
+            self.problems += drawn.problems
+            warnings.warn("\n".join(by_kind(drawn.problems)), SkippedAnnotations, stacklevel=3)
+        if (regions.skipped or drawn.problems) and not drawn.annotation.any():
+            return None
+        return drawn.annotation
+
+    def _other(self, index: int, regions: Regions, size: Size) -> Tensor:
+        annotation = regions.draw(size)
+        drawn = annotation.shape[-2], annotation.shape[-1]
+        if drawn == size:
             return annotation
+        self._count_resized(index, drawn, size)
+        return resized(annotation, size)
+
+    def _count_resized(self, index: int, drawn: Size, size: Size) -> None:
         if not self.resize:
             raise ValueError(
-                f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its image of {(height, width)}. Resize "
-                "both in the same way, or say resize=True."
+                f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its image of {size}. Resize both in "
+                "the same way, or say resize=True."
             )
         self.resized += 1
-        return resized(annotation, (height, width))
 
 
-def _matches(names: Sequence[str], regions: Mapping[str, Regions]) -> list[str | None]:
-    """The key of each image's regions: its path, or the only one that is the path's end or ends with it."""
-    longer: dict[str, list[str]] = {}
-    for key in regions:
-        for end in _ends(key):
-            longer.setdefault(end, []).append(key)
-    images = Counter(end for name in names for end in {name, *_ends(name)})
-    known = set(names)
-
-    def match(name: str) -> str | None:
-        if name in regions:
-            return name
-        keys = [*longer.get(name, ()), *(end for end in _ends(name) if end in regions)]
-        if len(keys) != 1:
-            return None
-        others = images[keys[0]] + sum(end in known for end in _ends(keys[0]))
-        return keys[0] if others == 1 else None
-
-    return [match(name) for name in names]
-
-
-def _ends(path: str) -> list[str]:
-    """A path without its first folder, its first two, ..., down to the bare name."""
-    parts = path.split("/")
-    return ["/".join(parts[start:]) for start in range(1, len(parts))]
+def _written(key: str, regions: Regions) -> str:
+    """The name of regions as their file has it."""
+    return regions.name if isinstance(regions, ImageMarks) else key
 
 
 def _first(names: Any) -> str:

@@ -1,42 +1,26 @@
-"""Label Studio's JSON export: brush strokes, rectangles, ellipses and polygons."""
+"""Label Studio's JSON export: brush strokes, rectangles, ellipses, polygons and lines."""
 
-import json
-import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
-from PIL import Image
 
-from salreg.readers.drawing import Painted, check_labels, polygon, rectangle
-from salreg.readers.regions import Regions, Side, check_sides, image_name
+from salreg.readers.checked import ellipse, line, numbers, polygon, turned
+from salreg.readers.content import objects, read_json
+from salreg.readers.label_studio_address import addresses
+from salreg.readers.label_studio_brush import bitmask, brush
+from salreg.readers.problems import BadShape
+from salreg.readers.reading import Reading, Readings
+from salreg.readers.regions import ImageMarks, Side
+from salreg.readers.shapes import Outline, Shape
 
-_SHAPES = ("rectangle", "ellipse", "polygon", "brush")
-_CORNERS = 64  # of the polygon that an ellipse is drawn as
-
-
-class _Strokes(Painted):
-    """Coordinates are percentages of the image's width and height; rotations, in degrees, go clockwise."""
-
-    __slots__ = ()
-
-    def paint(self, canvas: Image.Image, shape: Any) -> None:
-        width, height = canvas.size
-        if "rle" in shape:
-            canvas.paste(1, mask=Image.fromarray(_stroke(shape["rle"], height, width)))
-        elif "width" in shape and not shape.get("rotation"):
-            left, top = shape["x"] * width / 100, shape["y"] * height / 100
-            right, bottom = left + shape["width"] * width / 100, top + shape["height"] * height / 100
-            # What is a hair over a pixel's edge is rounding.
-            rectangle(canvas, left + 1e-6, top + 1e-6, right - 1e-6, bottom - 1e-6)
-        else:
-            polygon(canvas, [(x, y) for x, y in _outline(shape, width, height)])
+_LABELLED = ("rectangle", "ellipse", "polygon", "brush", "bitmask", "vector", "keypoint", "magicwand", "custom")
 
 
-def read_label_studio(path: str | Path, labels: Mapping[str, Side]) -> dict[str, Regions]:
+def read_label_studio(
+    path: str | Path, labels: Mapping[str, Side], *, fields: Mapping[str, str] | None = None, strict: bool = False
+) -> Readings:
     """Regions by the names of their images, from Label Studio's "JSON" export (not "JSON-MIN").
 
     All annotations of a task that were not cancelled count; predictions do not. A task with such an annotation was looked at:
@@ -47,16 +31,18 @@ def read_label_studio(path: str | Path, labels: Mapping[str, Side]) -> dict[str,
     Args:
         path: The JSON file.
         labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
+        fields: Which field of a task's data each control shows, ``{"img": "left"}``, for tasks of several images: the export
+            does not say. A control that is called like a field needs none.
+        strict: Whether a shape that means nothing certain, or that cannot be drawn, is an error, rather than skipped, named and
+            counted.
 
     Returns:
         The regions of each image that was looked at by name, in the size that the file states; it states none where nothing
-        is marked. Drawing raises a ``ValueError`` for a shape that is malformed, or where a spurious region overlaps a
-        relevant one.
+        is marked.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such export, a task without an image, a rotated image, an address that leaves its root, or a label that
-            no shape has.
+        ValueError: No such export, or a label that no shape has; with ``strict``, see there.
 
     Example:
         >>> import json, os, tempfile
@@ -71,97 +57,135 @@ def read_label_studio(path: str | Path, labels: Mapping[str, Side]) -> dict[str,
         >>> regions["003"].draw((2, 3)).tolist(), regions["004"].draw((2, 3)).tolist(), "005" in regions
         ([[[-1, -1, 0], [0, 0, 0]]], [[[0, 0, 0], [0, 0, 0]]], False)
     """
-    check_sides(labels)
-    found: dict[str, _Strokes] = {}
-    seen: set[str] = set()
-    try:
-        for number, task in enumerate(json.loads(Path(path).read_text("utf-8"))):
-            where = f"{path}, task {task.get('id', number)}"
-            finished = [made for made in task["annotations"] if not made.get("was_cancelled")]
-            if not finished:
+    reading, content = Reading(path, labels, strict), read_json(path)
+    tasks = content if isinstance(content, list) else [content]
+    if tasks and not any(_is_task(task) for task in tasks):
+        raise ValueError(f"{path} is no JSON export of Label Studio (JSON-MIN is another one).")
+    for number, task in enumerate(tasks):
+        if not _is_task(task):
+            reading.skip("", f"of task {number}", "malformed", "it is no task with data and annotations")
+            continue
+        _read_task(reading, task, str(task.get("id", number)), fields or {})
+    return reading.finish()
+
+
+def _is_task(task: Any) -> bool:
+    return isinstance(task, dict) and (isinstance(task.get("data"), dict) or isinstance(task.get("task"), dict))
+
+
+def _read_task(reading: Reading, task: dict[str, Any], id: str, fields: Mapping[str, str]) -> None:
+    """One task; or one annotation that holds its task, as a storage of annotations has them."""
+    if "data" not in task:
+        task = {"data": task["task"].get("data"), "annotations": [task]}
+    made = task.get("annotations", task.get("completions"))
+    finished = [one for one in objects(made) if not one.get("was_cancelled")]
+    if not finished:
+        reading.note(f"{reading.file}: tasks without a finished annotation were not looked at; predictions are no marks.")
+        return
+    images = addresses(task["data"] if isinstance(task["data"], dict) else {})
+    if not images:
+        reading.skip("", f"of task {id}", "no image", f"task {id} has no address of an image among its data")
+        return
+    # A list of several results, or of several images, is told apart below; whoever finished the task saw all of them.
+    marks = {place: reading.image(address) for place, address in images.items()}
+    for number, results in enumerate(objects(one.get("result")) for one in finished):
+        labels = _labels_by_id(results)
+        for position, one in enumerate(results):
+            kind = str(one.get("type", "")).removesuffix("labels")
+            if kind not in _LABELLED:
                 continue
-            name = image_name(_file_of(task["data"], where), where)
-            shapes = found.setdefault(name, _Strokes(f"{where} ({name!r})", None))
-            for result in (one for made in finished for one in made["result"]):
-                kind = str(result["type"]).removesuffix("labels")
-                if kind not in _SHAPES:
-                    continue
-                named = set(result["value"].get(result["type"], ()))
-                seen |= named
-                sides = {labels[name] for name in named if name in labels}
-                if sides and result.get("image_rotation"):
-                    raise ValueError(f"{where}: its image was rotated by {result['image_rotation']} degrees. Rotate the file.")
-                for side in sides:
-                    shapes.size = shapes.size or (result["original_height"], result["original_width"])
-                    shapes.marks.setdefault(side, []).append(result["value"])
-    except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(
-            f"{path} is no JSON export of Label Studio (JSON-MIN is another one): {type(error).__name__} {error}."
-        ) from error
-    check_labels(labels, seen, path)
-    return dict(found)
+            called = one.get("id", f"{position} of annotation {number} of task {id}")
+            named = labels.get(str(one["id"]), []) if "id" in one else _labels(one)
+            place = _place(one, images, fields)
+            if place is not None:
+                reading.mark(marks[place], named, called, _shape, kind, one, marks[place], reading)
+            elif reading.wanted(named):
+                _skip_of_several(reading, one, called, marks)
 
 
-def _file_of(data: Mapping[str, Any], where: str) -> str:
-    """The path of a task's image, from the first of its fields that is the address of one."""
-    addresses = [value for value in data.values() if isinstance(value, str) and "." in value.rpartition("/")[2]]
-    if not addresses:
-        raise ValueError(f"{where} has no address of an image among its data.")
-    parts = urlsplit(addresses[0])
-    local = parse_qs(parts.query).get("d")
-    if local:
-        return local[0].lstrip("/")
-    written = unquote(parts.path).lstrip("/")
-    upload = re.fullmatch(r"data/upload/(?:\d+/)?(?:[0-9a-f]{8}-)?([^/]+)", written)
-    return upload[1] if upload else written
+def _skip_of_several(reading: Reading, one: Mapping[str, Any], id: Any, marks: Mapping[tuple[str, int], Any]) -> None:
+    """Nobody knows which of a task's images a mark is on; so none of them is known to have nothing."""
+    for image in marks.values():
+        if image is not None:
+            image.skipped += 1
+    known = sorted({field for field, _ in marks})
+    reason = f"fields={{'{one.get('to_name')}': ...}} must say which of {known} its control {one.get('to_name')!r} shows"
+    reading.skip("", id, "one of several images", reason)
 
 
-def _outline(shape: Mapping[str, Any], width: int, height: int) -> Any:
-    """The corners of a shape ``(N, 2)``, in pixels."""
+def _labels(one: Mapping[str, Any]) -> list[Any]:
+    value = one.get("value")
+    found = value.get(str(one.get("type")), ()) if isinstance(value, dict) else ()
+    return [label for label in found if isinstance(label, (str, int))] if isinstance(found, list) else []
+
+
+def _labels_by_id(results: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """All labels of a region: its shape and its labels may be results of their own, with the same id."""
+    found: dict[str, list[Any]] = {}
+    for one in results:
+        known = found.setdefault(str(one.get("id")), [])
+        known += [label for label in _labels(one) if label not in known]
+    return found
+
+
+def _place(one: Mapping[str, Any], images: Mapping[tuple[str, int], str], fields: Mapping[str, str]) -> Any:
+    """Which of a task's images a result is on, as (field, number in its list); None where that is not certain."""
+    names = {name for name, _ in images}
+    control = str(one.get("to_name", ""))
+    field = fields.get(control, control if control in names else next(iter(names)) if len(names) == 1 else None)
+    number = one.get("item_index", 0)
+    several = sum(name == field for name, _ in images) > 1
+    if several and "item_index" not in one:
+        return None
+    return (field, number) if isinstance(number, int) and (field, number) in images else None
+
+
+def _shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: Reading) -> Shape:
+    """A result's shape. Coordinates are percentages of the image's width and height; rotations go clockwise."""
+    value = one.get("value")
+    if not isinstance(value, dict):
+        raise BadShape("malformed", "it has no value")
+    if one.get("image_rotation"):
+        raise BadShape("rotated image", f"its image was rotated by {one['image_rotation']} degrees: rotate the file")
+    stated = numbers((one.get("original_height"), one.get("original_width")))
+    if not all(1 <= edge <= 1e6 and edge % 1 == 0 for edge in stated):
+        raise BadShape("no size", f"the size (H, W) of its image, {tuple(stated)}, is none")
+    own = int(stated[0]), int(stated[1])
+    if image.size is None:
+        image.size = own
+    height, width = image.size
+    if own != image.size and (kind in ("brush", "bitmask") or abs(own[0] * width / (own[1] * height) - 1) > 0.01):
+        raise BadShape("two sizes", f"its image has the sizes (H, W) = {image.size} and {own}")
     to_pixels = np.array([width, height]) / 100
-    if "points" in shape:
-        return np.array(shape["points"], float) * to_pixels
-    pivot = np.array([shape["x"], shape["y"]], float) * to_pixels
-    if "radiusX" in shape:
-        angles = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
-        corners = np.stack([np.cos(angles), np.sin(angles)], 1) * [shape["radiusX"], shape["radiusY"]] * to_pixels
-    else:
-        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * [shape["width"], shape["height"]] * to_pixels
-    turn = math.radians(shape.get("rotation", 0))
-    return corners @ [[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]] + pivot
+    if kind in ("brush", "magicwand"):
+        return brush(value.get("rle"), own)
+    if kind == "bitmask":
+        return bitmask(value.get("imageDataURL"), own)
+    if kind == "polygon":
+        return _scaled(polygon(value.get("points")), to_pixels)
+    if kind == "vector":
+        return _vector(value, to_pixels)
+    x, y = numbers((value.get("x"), value.get("y"))) * to_pixels
+    if kind == "ellipse":
+        radii = numbers((value.get("radiusX"), value.get("radiusY"))) * to_pixels
+        return ellipse(x, y, *radii, rotation=value.get("rotation"))
+    if kind == "rectangle":
+        w, h = numbers((value.get("width"), value.get("height"))) * to_pixels
+        if w <= 0 or h <= 0:
+            raise BadShape("no area", f"the rectangle of {w:g} x {h:g} pixels covers nothing")
+        corners = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
+        return Outline([[turned(corners, corners[0], value.get("rotation"))]])
+    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
 
 
-def _stroke(values: list[int], height: int, width: int) -> Any:
-    """Where a brush stroke painted: booleans ``(H, W)``.
+def _scaled(outline: Outline, to_pixels: Any) -> Outline:
+    return Outline([[ring * to_pixels for ring in part] for part in outline.parts])
 
-    Bits, the highest first: how many bytes the RGBA picture has (32), the size of a value less 1 (5), four sizes of lengths
-    less 1 (4 each); then blocks: whether one value repeats (1), which size its length has (2), the length less 1, and that
-    value or as many values.
-    """
-    bits = np.unpackbits(np.array(values, np.uint8))
-    place = 0
 
-    def number(size: int) -> int:
-        nonlocal place
-        place += size
-        if place > len(bits):
-            raise ValueError("a brush stroke is cut off.")
-        return int("".join(map(str, bits[place - size : place])), 2)
-
-    total, word = number(32), number(5) + 1
-    sizes = [number(4) + 1 for _ in range(4)]
-    if total != 4 * height * width or word != 8:
-        raise ValueError(f"a brush stroke has {total} values of {word} bits, not {4 * height * width} of 8.")
-    parts, filled = [], 0
-    while filled < total:
-        repeats, length = number(1), number(sizes[number(2)]) + 1
-        if repeats:
-            parts.append(np.full(length, number(word), np.uint8))
-        else:
-            place += length * word
-            parts.append(np.packbits(bits[place - length * word : place]))
-        filled += length
-    picture = np.concatenate(parts)
-    if picture.size != total:
-        raise ValueError(f"a brush stroke's blocks hold {picture.size} values, not {total}.")
-    return picture.reshape(height, width, 4)[..., 3] > 0  # the opacity
+def _vector(value: Mapping[str, Any], to_pixels: Any) -> Shape:
+    vertices = value.get("vertices")
+    if not isinstance(vertices, list) or any(not isinstance(one, dict) or one.get("isBezier") for one in vertices):
+        raise BadShape("no area", "a curve of this kind cannot be drawn")
+    if value.get("closed"):
+        return _scaled(polygon(vertices), to_pixels)
+    return line(line(vertices).points * to_pixels)

@@ -1,46 +1,82 @@
 """Folders of mask images."""
 
-from dataclasses import dataclass
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from salreg.annotations import from_mask
-from salreg.readers.regions import SIDES, Regions, files_below, image_name
+from salreg.readers.mask_pixels import marked, read_pixels
+from salreg.readers.pictures import opened, size_of
+from salreg.readers.problems import BadShape
+from salreg.readers.raster import Canvas, sample
+from salreg.readers.reading import Reading, Readings
+from salreg.readers.regions import SIDES, Mark, Side, check_sides, files_below
+from salreg.readers.shapes import Size
+
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".webp", ".pgm", ".nii", ".nii.gz")
+_EXPORT = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-.+-\d+$")
 
 
-@dataclass(frozen=True, slots=True)
-class _Masks:
-    spurious: Path | None = None
-    relevant: Path | None = None
+class MaskImage(NamedTuple):
+    """An image file that is not 0 where something is marked; of several classes, the wanted ones."""
 
-    def draw(self, size: tuple[int, int]) -> Tensor:
-        found = {side: read_mask(path) for side in SIDES if (path := getattr(self, side)) is not None}
+    path: Path
+    wanted: tuple[str, ...] | None = None
+
+    @property
+    def own_size(self) -> Size | None:
         try:
-            return from_mask(**found)
-        except ValueError as error:
-            raise ValueError(f"{self.spurious or self.relevant}: {error}") from error
+            return size_of(self.path)
+        except OSError:
+            return None
+
+    def cover(self, canvas: Canvas, frame: Size) -> bool:
+        try:
+            with opened(self.path) as image:
+                pixels = read_pixels(image)
+            found = marked(pixels, self.wanted)
+        except OSError as error:
+            raise BadShape("unreadable", f"the mask {self.path} cannot be read: {error}") from error
+        except BadShape as error:
+            raise BadShape(error.kind, f"the mask {self.path} is unclear: {error}") from error
+        if pixels.thresholded:
+            warnings.warn(f"Masks in {self.path.parent} have shades: they are split at the middle grey.", stacklevel=2)
+        sample(canvas, found)
+        return True
 
 
-def read_masks(*, spurious: str | Path | None = None, relevant: str | Path | None = None) -> dict[str, Regions]:
-    """Masks by the names of their images: PNG files, 0 where nothing is marked and 1 or 255 where something is.
+def read_masks(
+    *,
+    spurious: str | Path | None = None,
+    relevant: str | Path | None = None,
+    categories: Mapping[str, Side] | None = None,
+    suffix: str = "",
+    strict: bool = False,
+) -> Readings:
+    """Masks by the names of their images: PNG, TIFF, BMP, GIF, PGM, WebP or JPEG files, 0 where nothing is marked.
 
     The folders are listed now; a mask is opened when it is drawn. Links are not followed out of a folder. An image whose mask
-    is all 0 was looked at and nothing is marked in it; one without mask was not looked at.
+    is all 0 was looked at and nothing is marked in it; one without mask was not looked at. What is not black in a picture of
+    two colours is marked, however the file stores it; 255 beside classes, as at the borders of Pascal VOC's, is unknown; JPEGs
+    and soft edges are split at the middle grey.
 
     Args:
         spurious: Folder of what the model must not use; ``folder/moles/003.png`` belongs to the image ``moles/003``.
-        relevant: Folder of what it should use.
+        relevant: Folder of what it should use; the same one where ``categories`` tells the sides apart.
+        categories: Which values (``"15"``) or colours (``"#ff0000"``) of masks with several classes are marks, and which side.
+        suffix: That all masks' names end in, before the dot, as in ``003_mask.png``; files without it are passed over.
+        strict: Whether a mask that means nothing certain is an error, rather than skipped, named and counted.
 
     Returns:
-        The regions of each image by name; drawing them raises a ``ValueError`` that names a mask with other values, or two
-        masks that overlap.
+        The regions of each image by name; drawing them finds masks whose pixels mean nothing certain.
 
     Raises:
-        FileNotFoundError: A folder that does not exist, or holds no PNG.
+        FileNotFoundError: A folder that does not exist, or holds no mask.
         ValueError: No folder.
 
     Example:
@@ -48,30 +84,68 @@ def read_masks(*, spurious: str | Path | None = None, relevant: str | Path | Non
         Traceback (most recent call last):
         FileNotFoundError: There is no folder 'nowhere' of masks.
     """
-    folders = {side: Path(folder) for side, folder in zip(SIDES, (spurious, relevant), strict=True) if folder is not None}
+    check_sides(categories or {})
+    for name in map(str, categories or ()):
+        if not re.fullmatch(r"\d{1,9}|#[0-9a-fA-F]{6}", name):
+            raise ValueError(f"The categories of masks are values like 15 or colours like #ff0000, not {name!r}.")
+    folders: dict[Side, Path] = {
+        side: Path(folder) for side, folder in zip(SIDES, (spurious, relevant), strict=True) if folder is not None
+    }
     if not folders:
         raise ValueError("read_masks needs spurious=..., relevant=... or both.")
-    paths: dict[str, dict[str, Path]] = {}
-    for side, folder in folders.items():
-        if not folder.is_dir():
-            raise FileNotFoundError(f"There is no folder {str(folder)!r} of masks.")
-        masks = [path for path in files_below(folder) if path.suffix == ".png"]
-        if not masks:
-            raise FileNotFoundError(f"The folder {str(folder)!r} holds no mask (*.png).")
-        for path in masks:
-            paths.setdefault(image_name(path.as_posix(), str(folder)), {})[side] = folder / path
-    return {name: _Masks(**sides) for name, sides in paths.items()}
+    reading = Reading(" and ".join(sorted({str(folder) for folder in folders.values()})), None, strict)
+    sides = (
+        dict.fromkeys(set(categories.values())) if categories and len(set(folders.values())) == 1 else dict.fromkeys(folders)
+    )
+    listed = {folder: list(_masks_in(folder, suffix)) for folder in dict.fromkeys(folders.values())}
+    for side in sides:
+        folder = folders.get(side, next(iter(folders.values())))
+        wanted = tuple(str(name) for name, of in categories.items() if of == side) if categories else None
+        stems = Counter(path.with_suffix("") for path in listed[folder])
+        for path in listed[folder]:
+            named = path.with_name(
+                _bare(path.name).removesuffix(suffix) + (path.suffix if stems[path.with_suffix("")] > 1 else "")
+            )
+            _add(reading, folder, path, named.as_posix(), MaskImage(folder / path, wanted), side)
+    return reading.finish()
+
+
+def _bare(name: str) -> str:
+    """A mask's name without its own suffix, of which ``.jpg.png`` has one."""
+    return next(name[: -len(one)] for one in sorted(MASK_SUFFIXES, key=len, reverse=True) if name.lower().endswith(one))
 
 
 def read_mask(path: Path) -> Tensor:
-    """Where a mask image is 1 or 255: booleans ``(H, W)``.
+    """Where a mask image marks something: booleans ``(H, W)``.
 
     Raises:
-        ValueError: It has other values than these and 0; names the file.
+        ValueError: It cannot be read, or means nothing certain; names the file.
     """
-    with Image.open(path) as image:
-        pixels = np.asarray(image if image.mode in ("1", "L", "P") else image.convert("L"))
-    other = np.setdiff1d(pixels, (0, 1, 255))
-    if len(other):
-        raise ValueError(f"The mask {path} has the value {other[0]}; masks are 0, and 1 or 255.")
-    return torch.from_numpy(pixels > 0)
+    with opened(path) as image:
+        try:
+            return torch.from_numpy(marked(read_pixels(image), None))
+        except BadShape as error:
+            raise ValueError(f"The mask {path} is unclear: {error}.") from error
+
+
+def _masks_in(folder: Path, suffix: str) -> Iterator[Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(folder)!r} of masks.")
+    masks = [
+        path for path in files_below(folder) if path.name.lower().endswith(MASK_SUFFIXES) and _bare(path.name).endswith(suffix)
+    ]
+    if not masks:
+        raise FileNotFoundError(f"The folder {str(folder)!r} holds no mask (*{suffix}.png, .tif, .jpg, ...).")
+    yield from masks
+
+
+def _add(reading: Reading, folder: Path, path: Path, name: str, mask: MaskImage, side: Side) -> None:
+    if _EXPORT.match(path.stem):
+        reason = "it is called by the numbers of Label Studio's task and annotation, not by its image: export JSON instead"
+        reading.skip(path.as_posix(), "", "no name", reason)
+        return
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        reading.note(f"{folder}: masks like {path.name} are compressed with losses; they are split at the middle grey.")
+    image = reading.image(name)
+    if image is not None:
+        image.marks.append(Mark(side, side, "", mask))

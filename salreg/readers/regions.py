@@ -1,15 +1,16 @@
 """What a file says of one image, kept small until it is drawn."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from salreg.annotations import from_mask
+from salreg.readers.problems import BadShape, Problem
+from salreg.readers.shapes import MOST_PIXELS, Shape, Size
 
 Side = Literal["spurious", "relevant"]
 SIDES: tuple[Side, ...] = ("spurious", "relevant")
@@ -18,44 +19,106 @@ SIDES: tuple[Side, ...] = ("spurious", "relevant")
 class Regions(Protocol):
     """The marked regions of one image."""
 
-    def draw(self, size: tuple[int, int]) -> Tensor:
+    def draw(self, size: Size) -> Tensor:
         """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) where it states none.
 
         It is all zeros where somebody looked at the image and marked nothing.
         """
 
 
-@dataclass(slots=True)
-class Shapes(ABC):
-    """Regions as a file describes them, by their side.
+class Mark(NamedTuple):
+    """One annotation: its side, what the file calls it, and where it is."""
+
+    side: Side
+    label: str
+    id: str
+    shape: Shape
+
+
+class Drawn(NamedTuple):
+    """An annotation ``(1, H, W)``, int8, and what could not be drawn of it."""
+
+    annotation: Tensor
+    problems: list[Problem]
+
+
+@dataclass(slots=True, eq=False)
+class ImageMarks:
+    """The marks of one image.
 
     Attributes:
-        where: The file and the image, for errors.
+        file: That says so.
+        name: The image's, as the file has it.
         size: ``(H, W)`` that the file states; None where it states none.
-        marks: What is marked, in the file's own terms; nothing where somebody looked and marked nothing.
+        marks: Nothing where somebody looked and marked nothing.
+        skipped: How many marks were left out when the file was read: then no other mark does not say that nothing is there.
+        strict: Whether a mark that cannot be drawn is an error.
     """
 
-    where: str
-    size: tuple[int, int] | None
-    marks: dict[Side, list[Any]] = field(default_factory=dict)
+    file: str
+    name: str
+    size: Size | None = None
+    marks: list[Mark] = field(default_factory=list)
+    skipped: int = 0
+    strict: bool = False
 
-    def draw(self, size: tuple[int, int]) -> Tensor:
+    def draw(self, size: Size) -> Tensor:
         """See ``Regions``.
 
         Raises:
-            ValueError: A malformed shape, or a spurious region that overlaps a relevant one.
+            ValueError: A mark that cannot be drawn or lies outside the image, a place that is marked as both, or more than 268
+                million pixels.
         """
-        size = self.size or size
-        if not self.marks:
-            return torch.zeros(1, *size, dtype=torch.int8)
-        try:
-            return from_mask(**{side: self.mask(shapes, size) for side, shapes in self.marks.items()})
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"{self.where}: {error}") from error
+        drawn = self.drawn(self.stated_size() or size)
+        if drawn.problems:
+            raise ValueError(f"{drawn.problems[0]}.")
+        return drawn.annotation
 
-    @abstractmethod
-    def mask(self, shapes: list[Any], size: tuple[int, int]) -> Any:
-        """Where any of these shapes lies: booleans of that size ``(H, W)``."""
+    def stated_size(self) -> Size | None:
+        """``(H, W)`` that the file states, or that the mask image has."""
+        return self.size or next((size for mark in self.marks if (size := mark.shape.own_size)), None)
+
+    def drawn(self, size: Size, frame: Size | None = None) -> Drawn:
+        """The annotation of the image, at any size.
+
+        A place that is marked as both stays unknown.
+
+        Args:
+            size: ``(H, W)`` to draw at.
+            frame: ``(H, W)`` of the image as it is annotated; the same by default.
+
+        Raises:
+            ValueError: More than 268 million pixels. With ``strict``: a mark that cannot be drawn, or lies outside the image,
+                or a place that is marked as both.
+        """
+        if size[0] * size[1] > MOST_PIXELS:
+            raise ValueError(f"{self.file}, image {self.name!r}: {size[0]} x {size[1]} pixels are too many to draw.")
+        problems: list[Problem] = []
+        sides = {side: np.zeros(size, np.uint8) for side in SIDES if any(mark.side == side for mark in self.marks)}
+        for mark in self.marks:
+            try:
+                if not mark.shape.cover(sides[mark.side], frame or size):
+                    raise BadShape("outside the image", f"it lies outside the image of size (H, W) = {frame or size}")
+            except BadShape as error:
+                problems.append(Problem(self.file, self.name, mark.id, error.kind, str(error)))
+        if len(sides) == 2 and (both := (sides["spurious"] & sides["relevant"]).astype(bool)).any():
+            reason = f"{both.sum()} places are marked both spurious and relevant; they stay unknown"
+            problems.append(Problem(self.file, self.name, "", "both spurious and relevant", reason))
+            for canvas in sides.values():
+                canvas[both] = 0
+        if problems and self.strict:
+            raise ValueError(f"{problems[0]}.")
+        return Drawn(_signed(sides, size), problems)
+
+
+def _signed(sides: Mapping[Side, np.ndarray], size: Size) -> Tensor:
+    """-1 and +1 in place of each side's bytes; no further memory."""
+    if not sides:
+        return torch.zeros(1, *size, dtype=torch.int8)
+    drawn = {side: torch.from_numpy(canvas.view(np.int8)).unsqueeze(0) for side, canvas in sides.items()}
+    if len(drawn) == 2:
+        return drawn["relevant"].sub_(drawn["spurious"])
+    return drawn["relevant"] if "relevant" in drawn else drawn["spurious"].neg_()
 
 
 def check_sides(sides: Mapping[str, Side]) -> None:
@@ -69,23 +132,3 @@ def files_below(folder: Path) -> list[Path]:
     """The paths, below a folder, of everything in it, in order. Links that leave it are not followed."""
     root = folder.resolve()
     return [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.resolve().is_relative_to(root)]
-
-
-def image_name(written: str, where: str) -> str:
-    """An image's path below its root, without the suffix, by which annotations and images are matched.
-
-    Args:
-        written: The path as a file has it.
-        where: What the file is called, for errors.
-
-    Raises:
-        ValueError: The path is empty or leaves the root.
-
-    Example:
-        >>> image_name("moles/003.jpg", "boxes.csv")
-        'moles/003'
-    """
-    path = PurePosixPath(written.strip().replace("\\", "/"))
-    if not path.name or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-        raise ValueError(f"{where} names the image {written!r}, which is no path below the images' folder.")
-    return str(path.with_suffix(""))

@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 from salreg import AnnotatedDataset
-from salreg.readers import FileAnnotations, read_boxes, read_coco, read_cvat, read_label_studio, read_masks
+from salreg.readers import FileAnnotations, SkippedAnnotations, read_boxes, read_coco, read_cvat, read_label_studio, read_masks
 
 RULER = {"ruler": "spurious"}
 
@@ -87,8 +87,10 @@ def test_a_file_whose_images_all_lack_the_thing_matches_them(tmp_path):
 def test_a_row_that_is_half_empty_or_cut_off_is_no_empty_one(tmp_path, row):
     path = tmp_path / "boxes.csv"
     path.write_text(f"image,x1,y1,x2,y2\n{row}\n")
-    with pytest.raises(ValueError, match="line 2: x1, y1, x2 and y2 must be numbers, or all be empty where nothing is marked"):
-        read_boxes(path)
+    with pytest.raises(ValueError, match="line 2: the edges of a box must be four numbers, or all be empty where nothing is"):
+        read_boxes(path, strict=True)
+    with pytest.warns(SkippedAnnotations, match="1 skipped, no number: .*line 2"):
+        assert read_boxes(path)["a"].skipped == 1
 
 
 def test_an_empty_row_beside_a_box_takes_nothing_away(tmp_path):
@@ -126,3 +128,7 @@ def test_a_finished_task_without_an_image_is_named(tmp_path):
     finished = {"id": 9, "data": {"text": "a mole"}, "annotations": [{"result": []}]}
     with pytest.raises(ValueError, match="task 9 has no address of an image"):
         label_studio(tmp_path / "file", finished)
+    path = tmp_path / "export.json"
+    path.write_text(json.dumps([finished, task("marked.jpg", {"result": [rectangle("ruler")]})]))
+    with pytest.warns(SkippedAnnotations, match="task 9 has no address of an image"):
+        assert set(read_label_studio(path, RULER)) == {"marked"}

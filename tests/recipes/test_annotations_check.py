@@ -36,12 +36,17 @@ def test_it_says_what_is_there_and_what_is_odd(tmp_path, capsys):
     assert check() == 0
     assert capsys.readouterr().out.splitlines()[:-1] == [
         "4 of 6 images were looked at: 3 marked (3 spurious, 0 relevant); 1 looked at, nothing marked.",
-        "Marked share of an image: 25% to 100%, median 100%.",
+        "images                       6",
+        "  matched                    5",
+        "  looked at                  4",
+        "  marked                     3",
+        "    spurious                 3",
+        "marked share, least to most  25%  62.5%  100%  100%  100%",
         "1 images that nobody looked at: mole/e.png",
         "1 annotations without image: mole/z",
         "2 annotations that mark everything: mole/c.png, mole/d.png",
         "1 annotations of another size than their image: mole/d.png",
-        "1 images or annotations that cannot be read: mole/f.png (cannot identify image file 'photos/mole/f.png')",
+        "1 skipped, unreadable: image 'mole/f.png': cannot identify image file 'photos/mole/f.png'",
     ]
 
 
@@ -76,7 +81,7 @@ def test_the_contact_sheet_outlines_the_marks_and_overwrites_nothing(tmp_path, c
     assert check("--sheet", "sheet.png", "--inside", "relevant") == 0
     assert "3 relevant" in capsys.readouterr().out
     pixels = np.asarray(Image.open(tmp_path / "sheet.png"))
-    assert pixels.shape == (186, 510, 3)
+    assert pixels.shape == (198, 510, 3)
     assert (pixels == (0, 158, 115)).all(-1).any()
     assert check("--sheet", "sheet.png") == 2
     assert "exists already" in capsys.readouterr().err
@@ -87,7 +92,7 @@ def test_the_contact_sheet_shows_marked_images_however_many_are_without(tmp_path
         png(tmp_path / "photos" / "nevus" / f"{number}.png", np.full((8, 8, 3), 90))
         png(tmp_path / "masks" / "nevus" / f"{number}.png", np.zeros((8, 8)))
     assert check() == 0
-    assert Image.open(tmp_path / "contact_sheet.png").size == (510, 186)  # three tiles
+    assert Image.open(tmp_path / "contact_sheet.png").size == (510, 198)  # three tiles
 
 
 def test_an_image_that_is_cut_off_is_said_and_not_shown(tmp_path, capsys):
@@ -95,14 +100,14 @@ def test_an_image_that_is_cut_off_is_said_and_not_shown(tmp_path, capsys):
     png(path, np.random.default_rng(0).integers(0, 255, (8, 8, 3)))
     path.write_bytes(path.read_bytes()[:-60])
     assert check() == 0
-    assert "1 images or annotations that cannot be read: mole/a.png (" in capsys.readouterr().out
-    assert Image.open(tmp_path / "contact_sheet.png").size == (340, 186)
+    assert "1 skipped, unreadable: image 'mole/a.png': the image cannot be read" in capsys.readouterr().out
+    assert Image.open(tmp_path / "contact_sheet.png").size == (340, 198)
 
 
 def test_masks_that_belong_to_no_image_and_missing_folders_are_errors(capsys):
     Path("photos/mole").rename("photos/nevus")
     assert check() == 2
-    assert "there is 'mole/a', and the images are called like 'nevus/a'" in capsys.readouterr().err
+    assert "there is 'mole/a', and the images are called like 'nevus/a.png'" in capsys.readouterr().err
     assert main(["annotations", "check", "photos/nevus", "--data", "nowhere"]) == 2
     assert "no image below 'nowhere'" in capsys.readouterr().err
     assert main(["annotations", "check", "nothing.csv", "--data", "photos"]) == 2

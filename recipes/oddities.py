@@ -1,0 +1,77 @@
+"""Which marked images somebody should look at first."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Seen(NamedTuple):
+    """What is to be seen of one image's marks.
+
+    Attributes:
+        number: The image's.
+        path: The image's.
+        spurious: Share of the pixels, in [0, 1].
+        relevant: Likewise.
+        border: Share of the image's border that is marked, in [0, 1].
+        both: Whether a place was marked as both.
+    """
+
+    number: int
+    path: str
+    spurious: float
+    relevant: float
+    border: float
+    both: bool
+
+    @property
+    def share(self) -> float:
+        """The marked share of the pixels."""
+        return self.spurious + self.relevant
+
+
+def seen(number: int, path: str, drawn: Tensor, both: bool) -> Seen:
+    """What is to be seen of an annotation ``(1, H, W)``."""
+    marks = drawn[0] != 0
+    edges = [marks[0], marks[-1], marks[:, 0], marks[:, -1]]
+    border = sum(int(edge.sum()) for edge in edges) / sum(len(edge) for edge in edges)
+    return Seen(number, path, float((drawn < 0).float().mean()), float((drawn > 0).float().mean()), border, both)
+
+
+def most_odd(marked: Sequence[Seen], most: int) -> list[tuple[int, str]]:
+    """The numbers of the images to show and why: those marked as both, then in turn the largest, the smallest and those at the
+    border, for up to three quarters of the places; then some from all parts of the folder.
+
+    Example:
+        >>> images = [Seen(number, "", share, 0.0, 0.0, False) for number, share in enumerate((0.1, 0.9, 0.2))]
+        >>> most_odd(images, 2)
+        [(1, '90% marked: among the largest'), (0, '10% marked')]
+    """
+    chosen: dict[int, str] = {}
+    odd = max(1, 3 * most // 4)
+    for one in marked:
+        if one.both and len(chosen) < odd:
+            chosen[one.number] = f"{_percent(one)}: both signs"
+    ranks: tuple[tuple[str, Callable[[Seen], float], Callable[[Seen], bool]], ...] = (
+        ("among the largest", lambda one: -one.share, lambda one: True),
+        ("among the smallest", lambda one: one.share, lambda one: True),
+        ("at the border", lambda one: -one.border, lambda one: one.border > 0),
+    )
+    queues = [(name, iter(sorted(filter(fits, marked), key=key))) for name, key, fits in ranks]
+    while len(chosen) < min(odd, len(marked)) and queues:
+        for name, queue in list(queues):
+            found = next((one for one in queue if one.number not in chosen), None)
+            if found is None:
+                queues.remove((name, queue))
+            elif len(chosen) < odd:
+                chosen[found.number] = f"{_percent(found)}: {name}"
+    left = [one for one in marked if one.number not in chosen]
+    wanted = most - len(chosen)
+    for one in left[:: max(1, -(-len(left) // max(wanted, 1)))][:wanted]:
+        chosen[one.number] = _percent(one)
+    return list(chosen.items())
+
+
+def _percent(one: Seen) -> str:
+    return f"{100 * one.share:.3g}% marked"

@@ -1,0 +1,99 @@
+"""CVAT's XML for videos: tracks over frames."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from salreg.readers.content import read_xml
+from salreg.readers.cvat import cvat_shape
+from salreg.readers.problems import BadShape
+from salreg.readers.reading import Reading, Readings
+from salreg.readers.regions import Side
+from salreg.readers.shapes import Shape
+
+_MOST_FRAMES = 1_000_000
+
+
+def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
+    """Regions by the names of the frames, from "CVAT for video 1.1" XML. Needs ``defusedxml``.
+
+    A frame is called ``frame_000012``, as CVAT calls those that it exports. Every frame of the task was looked at. A track
+    lasts until it is ``outside``; between two of its shapes of as many points, their numbers are interpolated.
+
+    Args:
+        path: The XML file.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
+        strict: Whether a shape that means nothing certain is an error, rather than skipped, named and counted.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ModuleNotFoundError: defusedxml is not installed.
+        ValueError: No such XML, or a label that no track has.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "annotations.xml")
+        >>> box = '<box frame="{}" outside="{}" xtl="0" ytl="0" xbr="2" ybr="1"/>'
+        >>> _ = open(path, "w").write(
+        ...     '<annotations><track label="ruler">' + box.format(0, 0) + box.format(2, 1) + '</track></annotations>')
+        >>> regions = read_cvat_video(path, {"ruler": "spurious"})
+        >>> [int(regions[f"frame_00000{number}"].draw((2, 3)).sum()) for number in range(3)]
+        [-2, -2, 0]
+    """
+    reading, root = Reading(path, labels, strict), read_xml(path)
+    tracks = root.findall("track")
+    if root.tag != "annotations" or not tracks:
+        raise ValueError(f"{path} is no XML of CVAT for video: it has no track.")
+    size = root.findtext(".//original_size/height"), root.findtext(".//original_size/width")
+    last = max((frame for one in root.iter() if (frame := _frame(one)) is not None), default=0)
+    stop = root.findtext(".//meta/task/stop_frame") or root.findtext(".//meta/job/stop_frame")
+    last = min(max(last, int(stop) if stop and stop.isdecimal() and len(stop) < 10 else 0), _MOST_FRAMES)
+    frames = [reading.image(f"frame_{frame:06}", size if all(size) else None) for frame in range(last + 1)]
+    for number, track in enumerate(tracks):
+        label = track.get("label")
+        if not reading.wanted(label):
+            continue
+        shapes = sorted((frame, one) for one in track if (frame := _frame(one)) is not None and frame <= last)
+        for frame, make, one in _over_frames(shapes, last):
+            reading.mark(frames[frame], label, f"track {track.get('id', number)}", make, *one)
+    return reading.finish()
+
+
+def _frame(one: Any) -> int | None:
+    frame = one.get("frame", "")
+    return int(frame) if frame.isdecimal() and len(frame) < 10 else None
+
+
+def _over_frames(shapes: list[tuple[int, Any]], last: int) -> Iterator[tuple[int, Any, tuple[Any, ...]]]:
+    """The frames on which a track is seen, with the maker of its shape and what it takes."""
+    for (frame, one), (until, following) in zip(shapes, [*shapes[1:], (last + 1, None)], strict=True):
+        if one.get("outside") == "1":
+            continue
+        yield frame, cvat_shape, (one.tag, dict(one.attrib))
+        for between in range(frame + 1, until):
+            if following is None or following.get("outside") == "1":
+                yield between, cvat_shape, (one.tag, dict(one.attrib))
+            else:
+                yield between, _between, (one, following, (between - frame) / (until - frame))
+
+
+def _between(one: Any, following: Any, share: float) -> Shape:
+    """The shape at a share of the way to the following one."""
+    mixed = dict(one.attrib)
+    for key in ("xtl", "ytl", "xbr", "ybr", "cx", "cy", "rx", "ry", "rotation", "points"):
+        if key in mixed:
+            mixed[key] = _mixed(mixed[key], following.get(key, ""), share)
+    return cvat_shape(one.tag, mixed)
+
+
+def _mixed(first: str, second: str, share: float) -> str:
+    pairs = [[part.split(",") for part in text.split(";")] for text in (first, second)]
+    if [len(pair) for pair in pairs[0]] != [len(pair) for pair in pairs[1]]:
+        raise BadShape("malformed", "two shapes of its track have different numbers of points: nobody knows what lies between")
+    try:
+        mixed = [
+            [float(a) + share * (float(b) - float(a)) for a, b in zip(*two, strict=True)] for two in zip(*pairs, strict=True)
+        ]
+    except ValueError as error:
+        raise BadShape("no number", "a coordinate is no number") from error
+    return ";".join(",".join(map(repr, pair)) for pair in mixed)

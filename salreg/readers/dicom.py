@@ -1,0 +1,102 @@
+"""DICOM images, as a viewer shows them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from salreg.readers.optional import optional
+from salreg.readers.shapes import MOST_PIXELS, Size
+
+
+def is_dicom(path: str | Path) -> bool:
+    """Whether a file begins as DICOM does, or is called so."""
+    path = Path(path)
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def reads(path: str | Path) -> bool:
+    """Whether these are a picture of this kind."""
+    return Path(path).suffix.lower() in (".dcm", ".dicom") or (_is_bare(path) and is_dicom(path))
+
+
+def size(path: str | Path) -> Size:
+    """``(H, W)`` of a DICOM image, from its head.
+
+    Raises:
+        OSError: It is no DICOM image, or pydicom is not installed.
+    """
+    head = _head(path, stop_before_pixels=True)
+    rows, columns = head.get("Rows"), head.get("Columns")
+    if not rows or not columns:
+        raise OSError("it is DICOM without an image")
+    return int(rows), int(columns)
+
+
+def picture(path: str | Path) -> Image.Image:
+    """A DICOM image's greys from black 0 to white 1 as floats, or its colours.
+
+    Its rescale, its first window, or else the span of its values, and MONOCHROME1, in which the lowest value is white, are
+    applied.
+
+    Raises:
+        OSError: It is no DICOM image of one frame, cannot be decoded, or pydicom is not installed.
+    """
+    processing = _library("pydicom.pixels")
+    found = _head(path)
+    try:
+        if int(found.get("NumberOfFrames") or 1) != 1:
+            raise OSError(f"it is DICOM of {found.NumberOfFrames} frames; split it into single ones")
+        if int(found.Rows) * int(found.Columns) > MOST_PIXELS:
+            raise OSError(f"its {found.Rows} x {found.Columns} pixels are too many")
+        pixels = found.pixel_array
+        if pixels.ndim == 3:
+            return Image.fromarray(np.ascontiguousarray(pixels[..., :3]).astype(np.uint8), "RGB")
+        values = np.asarray(processing.apply_modality_lut(pixels, found), np.float32)
+        values = _windowed(values, found)
+    except OSError:
+        raise
+    except Exception as error:  # whatever decoders of compressed pixels raise
+        raise OSError(f"its pixels cannot be decoded: {error}") from error
+    return Image.fromarray(1 - values if found.get("PhotometricInterpretation") == "MONOCHROME1" else values)
+
+
+def _windowed(values: Any, found: Any) -> Any:
+    """Values from 0 to 1, of the first window that the file states (DICOM PS3.3 C.11.2.1.2), or of all values."""
+    centre, width = (_first(found.get(key)) for key in ("WindowCenter", "WindowWidth"))
+    if centre is not None and width is not None and width > 1:
+        low, span = centre - 0.5 - (width - 1) / 2, width - 1
+    else:
+        low = float(values.min())
+        span = float(values.max()) - low
+    return ((values - low) / max(span, 1e-9)).clip(0, 1).astype(np.float32)
+
+
+def _first(value: Any) -> float | None:
+    if value is None or value == "":
+        return None
+    return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
+
+
+def _head(path: str | Path, **options: Any) -> Any:
+    pydicom = _library("pydicom")
+    try:
+        return pydicom.dcmread(path, **options)
+    except (pydicom.errors.InvalidDicomError, ValueError, KeyError, AttributeError, EOFError) as error:
+        raise OSError(f"it is no DICOM: {error}") from error
+
+
+def _library(name: str) -> Any:
+    try:
+        return optional(name, "dicom")
+    except ModuleNotFoundError as error:
+        raise OSError(str(error)) from error
+
+
+def _is_bare(path: str | Path) -> bool:
+    """Whether a name has no suffix of letters, as those made of a UID."""
+    return not Path(path).suffix.lstrip(".").isalpha()

@@ -1,0 +1,78 @@
+"""DICOM's segmentations."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from salreg.readers.checked import runs
+from salreg.readers.dicom import is_dicom
+from salreg.readers.optional import optional
+from salreg.readers.reading import Reading, Readings
+from salreg.readers.regions import Side, files_below
+from salreg.readers.shapes import Runs
+
+
+def read_dicom_seg(
+    path: str | Path, labels: Mapping[str, Side], *, images: str | Path | None = None, strict: bool = False
+) -> Readings:
+    """Regions by the names of their images, from a DICOM-SEG of binary segments, or a folder of them. Needs ``pydicom`` and
+    ``highdicom``.
+
+    A segmentation knows its images by their SOP instance UID. Every image that it refers to was looked at.
+
+    Args:
+        path: The file, or the folder.
+        labels: Which of its segments' labels are ``spurious`` and which ``relevant``; others are passed over.
+        images: The folder of the DICOM images, whose heads say which file has which UID; by default files are called by it.
+        strict: Whether a frame that means nothing certain is an error, rather than skipped, named and counted.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ModuleNotFoundError: highdicom is not installed.
+        ValueError: It is no DICOM-SEG, or a label that no segment has.
+    """
+    highdicom, pydicom = optional("highdicom", "dicom"), optional("pydicom", "dicom")
+    path, reading = Path(path), Reading(path, labels, strict)
+    names = {} if images is None else dict(_names(Path(images), pydicom))
+    files = [path / one for one in files_below(path) if is_dicom(path / one)] if path.is_dir() else [path]
+    known: set[str] = set()
+    for file in files:
+        try:
+            found = highdicom.seg.segread(file)
+        except Exception as error:  # whatever a malformed file makes the library raise
+            raise ValueError(f"{file} is no DICOM-SEG that can be read: {error}.") from error
+        known |= {str(found.get_segment_description(number).segment_label) for number in found.segment_numbers}
+        _read(reading, found, names)
+    return reading.finish(sorted(known))
+
+
+def _read(reading: Reading, found: Any, names: Mapping[str, str]) -> None:
+    size = int(found.Rows), int(found.Columns)
+    for _, _, uid in found.get_source_image_uids():
+        image = reading.image(names.get(str(uid), str(uid)), size)
+        for number in found.segment_numbers:
+            label = str(found.get_segment_description(number).segment_label)
+            if not reading.wanted(label):
+                continue
+            pixels = found.get_pixels_by_source_instance(
+                [uid], segment_numbers=[number], ignore_spatial_locations=True, assert_missing_frames_are_empty=True
+            )
+            if np.any(pixels):
+                reading.mark(image, label, f"segment {number}", _runs, pixels[0, ..., 0] > 0)
+
+
+def _runs(mask: Any) -> Runs:
+    flat = mask.reshape(-1)
+    edges = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0, append=0))
+    lengths = np.diff(np.concatenate([[0], edges, [flat.size]]))
+    return runs(lengths, mask.shape, order="C")
+
+
+def _names(folder: Path, pydicom: Any) -> Iterator[tuple[str, str]]:
+    """The UID and the path of each DICOM image below a folder."""
+    for path in files_below(folder):
+        if is_dicom(folder / path):
+            head = pydicom.dcmread(folder / path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+            yield str(head.get("SOPInstanceUID")), path.as_posix()

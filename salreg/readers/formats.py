@@ -1,0 +1,168 @@
+"""The formats that files of annotations come in, and the reader of any of them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from salreg.readers.boxes import read_boxes
+from salreg.readers.chexlocalize import read_chexlocalize
+from salreg.readers.coco import read_coco
+from salreg.readers.content import read_once
+from salreg.readers.cub import read_cub
+from salreg.readers.cvat import read_cvat
+from salreg.readers.cvat_video import read_cvat_video
+from salreg.readers.dicom_seg import read_dicom_seg
+from salreg.readers.kaggle import read_kaggle
+from salreg.readers.label_studio import read_label_studio
+from salreg.readers.labelme import read_labelme
+from salreg.readers.masks import read_masks
+from salreg.readers.megadetector import read_megadetector
+from salreg.readers.qupath import read_qupath
+from salreg.readers.reading import Readings
+from salreg.readers.regions import SIDES, Side
+from salreg.readers.sniff import kind_of
+from salreg.readers.superpixels import read_superpixels
+from salreg.readers.via import read_via
+from salreg.readers.voc import read_voc
+from salreg.readers.yolo import read_yolo
+
+
+class Format(NamedTuple):
+    """A format that files come in.
+
+    Attributes:
+        name: What it is called.
+        read: The reader of files with categories, or None.
+        advice: What to do where salreg does not read it, or reads it otherwise.
+    """
+
+    name: str
+    read: Callable[..., Readings] | None = None
+    advice: str = ""
+
+
+#: The formats that are read.
+FORMATS = {
+    "COCO": Format("COCO", read_coco),
+    "CVAT for images": Format("CVAT for images", read_cvat),
+    "CVAT for video": Format("CVAT for video", read_cvat_video),
+    "Label Studio": Format("Label Studio", read_label_studio),
+    "LabelMe": Format("LabelMe", read_labelme),
+    "Pascal VOC": Format("Pascal VOC", read_voc),
+    "YOLO": Format("YOLO", read_yolo),
+    "VIA": Format("VIA", read_via),
+    "QuPath": Format("QuPath", read_qupath),
+    "CheXlocalize": Format("CheXlocalize", read_chexlocalize),
+    "MegaDetector": Format("MegaDetector", read_megadetector),
+    "ISIC superpixels": Format("ISIC superpixels", read_superpixels),
+    "masks": Format("a folder of masks"),
+    "boxes": Format("a CSV of boxes"),
+    "run lengths": Format("a CSV of run lengths"),
+    "DICOM-SEG": Format("DICOM-SEG", read_dicom_seg),
+    "CUB": Format("CUB-200-2011's boxes"),
+}
+_CONVERT = "convert it to COCO first, for example with datumaro: datum convert -i PATH -if {} -f coco_instances -o coco"
+_TEXTS = "marks of texts are read by read_spans, or by: salreg run text_classification data.annotations={}"
+_OTHERS = {
+    "Supervisely": "export it as COCO from Supervisely (app 'Export to COCO')",
+    "Datumaro": _CONVERT.format("datumaro"),
+    "CreateML": "convert it to COCO, for example in Roboflow, or with a few lines of Python",
+    "Labelbox": "convert it to COCO with Labelbox's labelbox.data.serialization",
+    "COCO's results": "it holds detections by the images' numbers; put them into the annotations of the COCO file that lists "
+    "the images",
+    "Label Studio's JSON-MIN": "export the project as JSON, which says which image each shape is on",
+    "GeoJSON of something else": "only features of QuPath's are read",
+}
+
+
+def sniff(path: str | Path) -> Format:
+    """What a file or folder looks like.
+
+    Raises:
+        FileNotFoundError: There is nothing.
+        ValueError: It cannot be read at all, or is of no known format; names those that are read.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "a.json")
+        >>> _ = open(path, "w").write('{"shapes": [], "imagePath": "a.jpg"}')
+        >>> sniff(path).name
+        'LabelMe'
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There are no annotations at {str(path)!r}.")
+    name = kind_of(path)
+    if name in FORMATS:
+        return FORMATS[name]
+    if name == "texts":
+        return Format("marks of texts", None, _TEXTS.format(path))
+    if name in _OTHERS:
+        return Format(name, None, _OTHERS[name])
+    raise ValueError(
+        f"{path} is of no format that is known. These are read: {', '.join(one.name for one in FORMATS.values())}."
+    )
+
+
+def read_annotations(
+    path: str | Path,
+    categories: Mapping[str, Side] | None = None,
+    *,
+    inside: Side = "spurious",
+    columns: Mapping[str, str] | None = None,
+    strict: bool = False,
+) -> Readings:
+    """The regions in a file or folder of any format that salreg reads.
+
+    Args:
+        path: The file or folder. One that holds none but the folders ``spurious`` and ``relevant`` has the masks of both sides.
+        categories: Which labels are ``spurious`` and which ``relevant``; needed where the format has labels.
+        inside: What masks and boxes without a label are.
+        columns: Of a CSV, see ``read_boxes``; of Label Studio's tasks with several images, its ``fields``.
+        strict: Whether an annotation that means nothing certain is an error, rather than skipped, named and counted.
+
+    Raises:
+        FileNotFoundError: There is nothing.
+        ValueError: It is of no format that is read, and then says what it looks like; or its reader's error.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "boxes.csv")
+        >>> _ = open(path, "w").write("image,x1,y1,x2,y2\\n003.jpg,0,0,2,1\\n")
+        >>> read_annotations(path)["003"].draw((2, 3)).tolist()
+        [[[-1, -1, 0], [0, 0, 0]]]
+    """
+    with read_once():
+        return _read(Path(path), sniff(path), categories, inside, columns, strict)
+
+
+def _read(
+    path: Path,
+    found: Format,
+    categories: Mapping[str, Side] | None,
+    inside: Side,
+    columns: Mapping[str, str] | None,
+    strict: bool,
+) -> Readings:
+    if found.name == FORMATS["masks"].name:
+        names = {entry.name for entry in path.iterdir() if entry.is_dir()}
+        by_side = names and names <= set(SIDES) and not any(entry.is_file() for entry in path.iterdir())
+        of = {side: path / side for side in SIDES if side in names} if by_side else {inside: path}
+        return read_masks(
+            spurious=of.get("spurious"), relevant=of.get("relevant"), categories=categories or None, strict=strict
+        )
+    if found.name == FORMATS["boxes"].name:
+        return read_boxes(path, inside, categories=categories, columns=columns, strict=strict)
+    if found.name == FORMATS["run lengths"].name:
+        return read_kaggle(path, inside, strict=strict)
+    if found.name == FORMATS["CUB"].name:
+        return read_cub(path, inside, strict=strict)
+    if found.read is None:
+        raise ValueError(f"{path} looks like {found.name}, which is not read as regions: {found.advice}.")
+    if not categories:
+        raise ValueError(
+            f"{path} looks like {found.name}. Say which categories of {path} are spurious or relevant: "
+            "data.categories={ruler: spurious} in a recipe, --category ruler=spurious in a check."
+        )
+    options = {"fields": columns} if found.read is read_label_studio and columns else {}
+    return found.read(path, categories, strict=strict, **options)

@@ -1,0 +1,59 @@
+"""The images of a task of Label Studio, by the addresses among its data."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from salreg.readers.names import normal, stem
+
+_ADDRESS = re.compile(r"^([a-zA-Z][\w+.-]*://\S|/\S)")
+_UPLOAD = re.compile(r"(?:.*/)?data/upload/(?:\d+/)?(?:[0-9a-f]{6,8}-)?([^/]+)$")
+
+
+def addresses(data: Mapping[str, Any]) -> dict[tuple[str, int], str]:
+    """The names of a task's images by field, and number in the field's list.
+
+    Example:
+        >>> addresses({"note": "A mole. In 2020.", "image": "/data/upload/1/0a1b2c3d-003.jpg"})
+        {('image', 0): '003.jpg'}
+    """
+    found = {
+        (field, number): named(one)
+        for field, value in data.items()
+        for number, one in enumerate(value if isinstance(value, list) else [value])
+        if isinstance(one, str) and _is_address(one)
+    }
+    return {place: name for place, name in found.items() if normal(name)}
+
+
+def named(address: str) -> str:
+    """The path that an address says, below its bucket or host.
+
+    Example:
+        >>> named("/data/local-files/?d=moles%2F003.jpg"), named("s3://bucket/moles/003.jpg")
+        ('moles/003.jpg', 'moles/003.jpg')
+    """
+    try:
+        parts = urlsplit(address)
+        queries = parse_qs(parts.query)
+    except ValueError:
+        return address
+    if "d" in queries:
+        return queries["d"][0]
+    if "fileuri" in queries:
+        try:
+            return named(base64.urlsafe_b64decode(queries["fileuri"][0] + "==").decode())
+        except (binascii.Error, UnicodeDecodeError, RecursionError):
+            return ""
+    upload = _UPLOAD.fullmatch(unquote(parts.path))
+    return upload[1] if upload else unquote(parts.path).lstrip("/")
+
+
+def _is_address(text: str) -> bool:
+    text = text.strip()
+    if "\n" in text or text.startswith("data:"):
+        return False
+    return bool(_ADDRESS.match(text)) or stem(text) != text

@@ -1,0 +1,82 @@
+"""LabelMe's JSON, a file for each image."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from salreg.readers.checked import box, ellipse, line, polygon
+from salreg.readers.content import read_json
+from salreg.readers.names import normal
+from salreg.readers.problems import BadShape
+from salreg.readers.reading import Reading, Readings
+from salreg.readers.regions import Side, files_below
+from salreg.readers.shapes import Shape
+
+
+def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
+    """Regions by the names of their images, from a file of LabelMe's or a folder of them.
+
+    Every image with a file was looked at. Rectangles, polygons, circles and lines are drawn; points say no area.
+
+    Args:
+        path: The JSON file, or the folder.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
+        strict: Whether a shape that means nothing certain is an error, rather than skipped, named and counted.
+
+    Raises:
+        FileNotFoundError: There is no such file, or no JSON in the folder.
+        ValueError: No such JSON, or a label that no shape has.
+
+    Example:
+        >>> import json, os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "003.json")
+        >>> _ = open(path, "w").write(json.dumps({"imagePath": "003.jpg", "imageHeight": 2, "imageWidth": 3, "shapes": [
+        ...     {"label": "ruler", "shape_type": "rectangle", "points": [[0, 0], [2, 1]]}]}))
+        >>> read_labelme(path, {"ruler": "spurious"})["003"].draw((2, 3)).tolist()
+        [[[-1, -1, 0], [0, 0, 0]]]
+    """
+    reading = Reading(path, labels, strict)
+    for file, folder in single_files(path, ".json"):
+        content = read_json(file)
+        if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+            raise ValueError(f"{file} is no JSON of LabelMe's: it has no list 'shapes'.")
+        name = normal(str(content.get("imagePath") or file.stem)).rpartition("/")[2]
+        image = reading.image(f"{folder}/{name}", (content.get("imageHeight"), content.get("imageWidth")))
+        for number, one in enumerate(content["shapes"]):
+            if not isinstance(one, dict):
+                reading.skip(image or "", number, "malformed", "it is no object")
+            else:
+                reading.mark(image, one.get("label"), number, _shape, one)
+    return reading.finish()
+
+
+def single_files(path: str | Path, suffix: str) -> list[tuple[Path, str]]:
+    """The files of that suffix with their folder below the path: the path itself, or what lies below it.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return [(path, "")]
+    if not path.is_dir():
+        raise FileNotFoundError(f"There are no annotations at {str(path)!r}.")
+    found = [(path / one, one.parent.as_posix()) for one in files_below(path) if one.suffix.lower() == suffix]
+    if not found:
+        raise FileNotFoundError(f"The folder {str(path)!r} holds no annotations (*{suffix}).")
+    return found
+
+
+def _shape(one: Mapping[str, Any]) -> Shape:
+    kind, points = one.get("shape_type") or "polygon", one.get("points")
+    if kind == "polygon":
+        return polygon(points)
+    if kind in ("line", "linestrip"):
+        return line(points)
+    if kind in ("rectangle", "circle"):
+        (x1, y1), (x2, y2) = line(points).points[[0, -1]]
+        if kind == "circle":  # its centre, and a point on it
+            radius = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
+            return ellipse(x1, y1, radius, radius)
+        return box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")

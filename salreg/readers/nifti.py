@@ -1,0 +1,89 @@
+"""NIfTI images and volumes, in one orientation."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from salreg.readers.optional import optional
+from salreg.readers.shapes import MOST_PIXELS, Size
+
+
+def reads(path: str | Path) -> bool:
+    """Whether this is a picture of this kind."""
+    return str(path).lower().endswith((".nii", ".nii.gz"))
+
+
+def size(path: str | Path) -> Size:
+    """``(H, W)`` of a slice, from the head of its file.
+
+    Raises:
+        OSError: It is no NIfTI of one slice, or nibabel is not installed.
+    """
+    width, height = _slice_shape(_loaded(path).shape)
+    return height, width
+
+
+def picture(path: str | Path) -> Image.Image:
+    """A slice, front or head above and the body's left at the left: whole numbers from 0 to 255 as they are, as in masks; other
+    values as floats, the lowest black 0 and the highest white 1.
+
+    Raises:
+        OSError: It is no NIfTI of one slice, is cut off, or nibabel is not installed.
+    """
+    loaded = _loaded(path)
+    shape = _slice_shape(loaded.shape)
+    if shape[0] * shape[1] > MOST_PIXELS:
+        raise OSError(f"its {shape[1]} x {shape[0]} pixels are too many")
+    values = _values(loaded).reshape(shape).T[::-1].astype(np.float32)
+    if (values >= 0).all() and (values <= 255).all() and (values == np.floor(values)).all():
+        return Image.fromarray(np.ascontiguousarray(values.astype(np.uint8)))
+    low, high = float(values.min()), float(values.max())
+    return Image.fromarray(np.ascontiguousarray((values - low) / max(high - low, 1e-9)))
+
+
+def read_volume(path: str | Path) -> Tensor:
+    """A volume's values ``(1, D, H, W)``, float32: D from the feet up, H from back to front, W from left to right.
+
+    Masks are read alike: ``from_mask(spurious=read_volume("mask.nii.gz") > 0)`` is the volume's annotation ``(1, D, H, W)``.
+
+    Raises:
+        OSError: It is no NIfTI of three axes, is cut off, or nibabel is not installed.
+    """
+    loaded = _loaded(path)
+    shape = tuple(edge for edge in loaded.shape if edge != 1 or len(loaded.shape) == 3)
+    if len(shape) != 3:
+        raise OSError(f"{path}: it has the shape {loaded.shape}; a volume has three axes")
+    values = np.ascontiguousarray(_values(loaded).reshape(shape).transpose(2, 1, 0).astype(np.float32))
+    return torch.from_numpy(values).unsqueeze(0)
+
+
+def _loaded(path: str | Path) -> Any:
+    """The file, its axes from left to right, back to front and foot to head; nothing is decoded yet."""
+    try:
+        nibabel = optional("nibabel", "nifti")
+    except ModuleNotFoundError as error:
+        raise OSError(str(error)) from error
+    try:
+        return nibabel.as_closest_canonical(nibabel.load(path))
+    except (nibabel.filebasedimages.ImageFileError, ValueError, EOFError) as error:
+        raise OSError(f"it is no NIfTI: {error}") from error
+
+
+def _values(loaded: Any) -> Any:
+    try:
+        return np.asanyarray(loaded.dataobj)
+    except (ValueError, EOFError) as error:
+        raise OSError(f"its values cannot be read: {error}") from error
+
+
+def _slice_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    edges = [edge for edge in shape if edge != 1]
+    if len(edges) != 2:
+        raise OSError(
+            f"it has the shape {shape}; a picture is one slice, and volumes are read by salreg.readers.nifti.read_volume"
+        )
+    return edges[0], edges[1]

@@ -1,0 +1,71 @@
+"""QuPath's GeoJSON, a file for each slide."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from salreg.readers.checked import line, ring_of
+from salreg.readers.content import read_json
+from salreg.readers.labelme import single_files
+from salreg.readers.problems import BadShape
+from salreg.readers.reading import Reading, Readings
+from salreg.readers.regions import Side
+from salreg.readers.shapes import Outline, Shape
+
+
+def read_qupath(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
+    """Regions by the names of their images, from a GeoJSON of QuPath's or a folder of them.
+
+    The file has the name of its image, which it does not hold; its coordinates are pixels of the whole slide. Every image with
+    a file was looked at. Polygons, with their holes, and lines are drawn; points say no area.
+
+    Args:
+        path: The GeoJSON file, or the folder.
+        labels: Which classifications are ``spurious`` and which ``relevant``; others are passed over.
+        strict: Whether an object that means nothing certain is an error, rather than skipped, named and counted.
+
+    Raises:
+        FileNotFoundError: There is no such file, or no GeoJSON in the folder.
+        ValueError: No such JSON, or a classification that no object has.
+
+    Example:
+        >>> import json, os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "003.geojson")
+        >>> _ = open(path, "w").write(json.dumps([{"type": "Feature", "properties": {"classification": {"name": "pen"}},
+        ...     "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [2, 0], [2, 1], [0, 1], [0, 0]]]}}]))
+        >>> read_qupath(path, {"pen": "spurious"})["003"].draw((2, 3)).tolist()
+        [[[-1, -1, 0], [0, 0, 0]]]
+    """
+    reading = Reading(path, labels, strict)
+    suffix = ".geojson" if Path(path).is_dir() and any(Path(path).rglob("*.geojson")) else ".json"
+    for file, folder in single_files(path, suffix):
+        content = read_json(file)
+        features = content.get("features", [content]) if isinstance(content, dict) else content
+        if not isinstance(features, list) or any(not isinstance(one, dict) or one.get("type") != "Feature" for one in features):
+            raise ValueError(f"{file} is no GeoJSON of QuPath's: it holds something else than features.")
+        image = reading.image(f"{folder}/{file.stem}")
+        for number, one in enumerate(features):
+            reading.mark(image, _label(one), one.get("id", number), _shape, one.get("geometry"))
+    return reading.finish()
+
+
+def _label(one: Mapping[str, Any]) -> str:
+    properties = one.get("properties")
+    found = properties.get("classification") if isinstance(properties, dict) else None
+    return str(found.get("name", "")) if isinstance(found, dict) else str(found or "")
+
+
+def _shape(geometry: Any) -> Shape:
+    if not isinstance(geometry, dict):
+        raise BadShape("no place", "it has no geometry")
+    kind, places = geometry.get("type"), geometry.get("coordinates")
+    if not isinstance(places, list):
+        raise BadShape("malformed", "its geometry has no coordinates")
+    if kind == "LineString":
+        return line(places)
+    if kind in ("Polygon", "MultiPolygon"):
+        parts = [places] if kind == "Polygon" else places
+        if not parts or any(not isinstance(part, list) or not part for part in parts):
+            raise BadShape("too few corners", "a polygon has no corners")
+        return Outline([[ring_of(ring) for ring in part] for part in parts])
+    raise BadShape("no area", f"a geometry of the kind {kind!r} says no area that could be drawn")

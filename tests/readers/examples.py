@@ -1,0 +1,120 @@
+"""A small file of each format: the box from (2, 1) to (5, 3) of an image ``a.jpg`` of 8 x 6 pixels, called a ruler."""
+
+import json
+
+BOX = [2, 1, 3, 2]
+RING = [[2, 1], [5, 1], [5, 3], [2, 3]]
+SIDES = {"ruler": "spurious"}
+
+COCO = {
+    "images": [{"id": 1, "file_name": "a.jpg", "height": 6, "width": 8}],
+    "categories": [{"id": 7, "name": "ruler"}],
+    "annotations": [
+        {"id": 1, "image_id": 1, "category_id": 7, "bbox": BOX},
+        {"id": 2, "image_id": 1, "category_id": 7, "segmentation": [[2, 1, 5, 1, 5, 3, 2, 3]]},
+        {"id": 3, "image_id": 1, "category_id": 7, "segmentation": {"size": [6, 8], "counts": [13, 2, 4, 2, 4, 2, 21]}},
+        {"id": 4, "image_id": 1, "category_id": 7, "segmentation": {"size": [6, 8], "counts": "=24000a0"}},
+    ],
+}
+
+
+def _task(kind, value):
+    made = {"type": f"{kind}labels", "original_width": 8, "original_height": 6, "id": kind}
+    return {**made, "to_name": "image", "value": {f"{kind}labels": ["ruler"], **value}}
+
+
+#: What Label Studio makes of a stroke over the box: encode_rle of label-studio-sdk 2.1.2.
+STROKE = [0, 0, 0, 192, 57, 27, 254, 39, 0, 183, 255, 132, 192, 45, 255, 230, 176, 0]
+PERCENT = [[25, 100 / 6], [62.5, 100 / 6], [62.5, 50], [25, 50]]
+LABEL_STUDIO = [
+    {
+        "id": 1,
+        "data": {"note": "A mole. Taken in 2020.", "image": "/data/upload/1/0a1b2c3d-a.jpg"},
+        "annotations": [
+            {
+                "result": [
+                    _task("rectangle", {"x": 25, "y": 100 / 6, "width": 37.5, "height": 100 / 3, "rotation": 0}),
+                    _task("polygon", {"points": PERCENT}),
+                    _task("brush", {"format": "rle", "rle": STROKE}),
+                ]
+            }
+        ],
+    }
+]
+LABELME = {
+    "imagePath": "a.jpg",
+    "imageHeight": 6,
+    "imageWidth": 8,
+    "shapes": [
+        {"label": "ruler", "shape_type": "rectangle", "points": [[5, 3], [2, 1]]},
+        {"label": "ruler", "shape_type": "polygon", "points": RING},
+    ],
+}
+VIA = {
+    "a.jpg9": {
+        "filename": "a.jpg",
+        "size": 9,
+        "regions": [
+            {
+                "shape_attributes": {"name": "rect", "x": 2, "y": 1, "width": 3, "height": 2},
+                "region_attributes": {"kind": "ruler"},
+            },
+            {
+                "shape_attributes": {"name": "polygon", "all_points_x": [2, 5, 5, 2], "all_points_y": [1, 1, 3, 3]},
+                "region_attributes": {"kind": {"ruler": True}},
+            },
+        ],
+    }
+}
+QUPATH = {
+    "type": "FeatureCollection",
+    "features": [
+        {
+            "type": "Feature",
+            "properties": {"classification": {"name": "ruler"}},
+            "geometry": {"type": "Polygon", "coordinates": [[*RING, RING[0]]]},
+        }
+    ],
+}
+CHEXLOCALIZE = {"a": {"ruler": {"size": [6, 8], "counts": "=24000a0"}}}
+MEGADETECTOR = {
+    "detection_categories": {"1": "ruler"},
+    "images": [{"file": "a.jpg", "detections": [{"category": "1", "conf": 0.9, "bbox": [0.25, 1 / 6, 0.375, 1 / 3]}]}],
+}
+CVAT = (
+    '<annotations><image name="a.jpg" width="8" height="6">'
+    '<box label="ruler" xtl="2" ytl="1" xbr="5" ybr="3" rotation="0"/>'
+    '<polygon label="ruler" points="2,1;5,1;5,3;2,3"/>'
+    '<mask label="ruler" rle="0, 6" left="2" top="1" width="3" height="2"/>'
+    "</image></annotations>"
+)
+CVAT_VIDEO = (
+    "<annotations><meta><original_size><width>8</width><height>6</height></original_size></meta>"
+    '<track id="0" label="ruler"><box frame="0" outside="0" xtl="2" ytl="1" xbr="5" ybr="3"/>'
+    '<box frame="4" outside="0" xtl="2" ytl="1" xbr="5" ybr="3"/>'
+    '<box frame="6" outside="1" xtl="2" ytl="1" xbr="5" ybr="3"/></track></annotations>'
+)
+VOC = (
+    "<annotation><filename>a.jpg</filename><size><width>8</width><height>6</height></size><object><name>ruler</name>"
+    "<bndbox><xmin>2</xmin><ymin>1</ymin><xmax>5</xmax><ymax>3</ymax></bndbox></object></annotation>"
+)
+BOXES = "image,x1,y1,x2,y2,mark\na.jpg,2,1,5,3,spurious\nb.jpg,,,,,\n"
+YOLO = "0 0.4375 0.333333333 0.375 0.333333333\n"
+RUNS = "ImageId,EncodedPixels\na.jpg,14 2 20 2 26 2\nb.jpg,\n"
+
+#: By name: the file's name, its content, and its categories.
+FILES = {
+    "coco": ("a.json", json.dumps(COCO), SIDES),
+    "label_studio": ("a.json", json.dumps(LABEL_STUDIO), SIDES),
+    "labelme": ("a.json", json.dumps(LABELME), SIDES),
+    "via": ("a.json", json.dumps(VIA), SIDES),
+    "qupath": ("a.geojson", json.dumps(QUPATH), SIDES),
+    "chexlocalize": ("a.json", json.dumps(CHEXLOCALIZE), SIDES),
+    "megadetector": ("a.json", json.dumps(MEGADETECTOR), SIDES),
+    "cvat": ("a.xml", CVAT, SIDES),
+    "cvat_video": ("a.xml", CVAT_VIDEO, SIDES),
+    "voc": ("a.xml", VOC, SIDES),
+    "boxes": ("a.csv", BOXES, None),
+    "yolo": ("a.txt", YOLO, {"0": "spurious"}),
+    "runs": ("a.csv", RUNS, None),
+}

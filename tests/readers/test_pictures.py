@@ -1,0 +1,164 @@
+"""Images as they are seen: turned by EXIF, of 16 bits, of DICOM, of NIfTI, and whole slides."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from salreg.annotations import from_mask
+from salreg.readers import FileAnnotations, read_dicom_seg, read_masks, slides
+from salreg.readers.nifti import read_volume
+from salreg.readers.pictures import opened, size_of
+from salreg.recipes.image_files import ImageFiles, image_paths
+
+PIXELS = np.zeros((80, 100), np.uint8)
+PIXELS[:10, :20] = 200
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("suffix", "how"), [("jpg", {}), ("png", {}), ("tif", {}), ("tif", {"compression": "tiff_lzw"})])
+def test_an_image_is_upright_and_so_is_its_size(tmp_path, orientation, suffix, how):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{suffix}"
+    quarters = {3: 2, 6: 1, 8: 3}.get(orientation, 0)  # that a camera was turned
+    Image.fromarray(np.rot90(PIXELS, quarters)).save(path, exif=exif, **how)
+    with opened(path) as image:
+        assert size_of(path) == (image.height, image.width)
+        if orientation in (1, 3, 6, 8):
+            assert np.abs(np.asarray(image).astype(int) - PIXELS).mean() < 3
+
+
+def dataset(root):
+    paths = image_paths(root)
+    return ImageFiles(root, paths, [0] * len(paths), [0] * len(paths), ["image"])
+
+
+def test_images_of_sixteen_bits_keep_their_greys(tmp_path):
+    ramp = np.linspace(0, 65535, 80 * 100).reshape(80, 100).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    Image.fromarray(ramp).save(tmp_path / "b.tif")
+    for image, _, _ in dataset(tmp_path):
+        assert torch.allclose(image, torch.from_numpy(ramp.astype(np.float32) / 65535).expand(3, 80, 100))
+
+
+def test_an_image_may_be_read_at_the_size_of_the_training(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    images = ImageFiles(tmp_path, image_paths(tmp_path), [0], [0], ["image"], resized=(8, 10))
+    assert images[0][0].shape == (3, 8, 10)
+    assert images.size(0) == (80, 100)
+    (tmp_path / "masks").mkdir()
+    Image.fromarray((PIXELS > 0).astype(np.uint8)).save(tmp_path / "masks" / "a.png")
+    annotations = FileAnnotations(["a.png"], read_masks(spurious=tmp_path / "masks"), size_of=images.size)
+    drawn = annotations(0, images[0])
+    assert drawn.shape == (1, 8, 10)
+    assert int(drawn.sum()) == int(drawn[0, 0, :2].sum()) == -2
+
+
+def dicom(path, values, uid="1.2.840.1", **fields):
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.dataset import FileDataset, FileMetaDataset
+
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    meta.MediaStorageSOPInstanceUID = uid
+    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    image = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    image.SOPClassUID, image.SOPInstanceUID = meta.MediaStorageSOPClassUID, uid
+    image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = "1.2.3", "1.2.3.4", "1.2.3.5"
+    image.PatientID = image.PatientName = image.StudyID = image.AccessionNumber = "x"
+    image.PatientBirthDate = image.PatientSex = image.StudyDate = image.StudyTime = image.ReferringPhysicianName = ""
+    image.Modality, image.InstanceNumber, image.SeriesNumber = "OT", 1, 1
+    image.Rows, image.Columns = values.shape
+    image.SamplesPerPixel, image.BitsAllocated, image.BitsStored, image.HighBit = 1, 16, 16, 15
+    image.PixelRepresentation, image.PhotometricInterpretation = 0, "MONOCHROME2"
+    for name, value in fields.items():
+        setattr(image, name, value)
+    image.PixelData = values.astype(np.uint16).tobytes()
+    image.save_as(path, enforce_file_format=True)
+    return image
+
+
+def test_dicom_is_read_with_its_rescale_window_and_white(tmp_path):
+    values = np.arange(80 * 100).reshape(80, 100)
+    window = {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": 3000.5, "WindowWidth": 2001}
+    dicom(tmp_path / "a.dcm", values, **window)
+    dicom(tmp_path / "b.dcm", values, **window, PhotometricInterpretation="MONOCHROME1")
+    dicom(tmp_path / "1.2.840.7", values)
+    expected = ((2.0 * values - 1000 - 2000) / 2000).clip(0, 1)
+    found = {path.name: image for path, (image, _, _) in zip(image_paths(tmp_path), dataset(tmp_path), strict=True)}
+    assert np.allclose(found["a.dcm"][0], expected, atol=1e-4)
+    assert np.allclose(found["b.dcm"][0], 1 - expected, atol=1e-4)
+    assert np.allclose(found["1.2.840.7"][0], values / values.max(), atol=1e-4)
+    assert size_of(tmp_path / "a.dcm") == (80, 100)
+
+
+def test_a_dicom_file_that_is_none_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"no image" * 40)
+    with pytest.raises(ValueError, match=r"a.dcm cannot be read: it is (no DICOM|DICOM without an image)"):
+        dataset(tmp_path)[0]
+
+
+def test_a_dicom_segmentation_meets_its_images_by_their_uid(tmp_path):
+    hd = pytest.importorskip("highdicom")
+    from pydicom.sr.codedict import codes
+
+    (tmp_path / "images").mkdir()
+    place = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [1, 1]}
+    place |= {"SliceThickness": 1, "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}
+    image = dicom(tmp_path / "images" / "a.dcm", PIXELS.astype(int), uid="1.2.840.55", **place)
+    ruler = hd.seg.SegmentDescription(
+        1, "ruler", codes.SCT.Tissue, codes.SCT.Organ, hd.seg.SegmentAlgorithmTypeValues.MANUAL
+    )  # fmt: skip
+    hd.seg.Segmentation(
+        [image], (PIXELS > 0)[None], hd.seg.SegmentationTypeValues.BINARY, [ruler], "1.2.3.9", 2, "1.2.3.10", 1,
+        "salreg", "test", "1", "1",
+    ).save_as(tmp_path / "seg.dcm")  # fmt: skip
+    by_uid = read_dicom_seg(tmp_path / "seg.dcm", {"ruler": "spurious"})
+    assert set(by_uid) == {"1.2.840.55"}
+    regions = read_dicom_seg(tmp_path / "seg.dcm", {"ruler": "spurious"}, images=tmp_path / "images")
+    assert np.array_equal(regions["a"].draw((80, 100))[0], -(PIXELS > 0).astype(int))
+    with pytest.raises(ValueError, match="has the label 'rular'.*did you mean 'ruler'"):
+        read_dicom_seg(tmp_path / "seg.dcm", {"rular": "spurious"})
+
+
+def test_nifti_is_read_in_one_orientation_whatever_its_own(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    volume = np.arange(4 * 5 * 6).reshape(4, 5, 6).astype(np.int16)
+    affine = np.diag([1.0, 1, 1, 1])
+    nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "a.nii.gz")
+    turned = np.diag([-1.0, -1, 1, 1])
+    nibabel.save(nibabel.Nifti1Image(volume[::-1, ::-1], turned), tmp_path / "b.nii")
+    first, second = (read_volume(tmp_path / name) for name in ("a.nii.gz", "b.nii"))
+    assert torch.equal(first, second)
+    assert first.shape == (1, 6, 5, 4)
+    assert first[0, 2, 3, 1] == volume[1, 3, 2]
+    assert from_mask(spurious=first > 10).shape == (1, 6, 5, 4)
+    with pytest.raises(OSError, match="a picture is one slice"):
+        size_of(tmp_path / "b.nii")
+
+
+def test_slices_of_nifti_are_images_and_masks(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    for folder, values in (("images", PIXELS.astype(float) * 7.5 - 3), ("masks", (PIXELS > 0).astype(np.int16))):
+        (tmp_path / folder).mkdir()
+        upright = values[::-1].T[..., None]  # axes from left to right, back to front
+        nibabel.save(nibabel.Nifti1Image(upright, np.eye(4)), tmp_path / folder / "a.nii.gz")
+    image, _, _ = dataset(tmp_path / "images")[0]
+    assert np.allclose(image[0], PIXELS / 200, atol=1e-6)
+    drawn = read_masks(spurious=tmp_path / "masks")["a"].draw((80, 100))
+    assert np.array_equal(drawn[0], -(PIXELS > 0).astype(int))
+
+
+def test_a_whole_slide_is_read_at_a_resolution_that_fits(tmp_path, monkeypatch):
+    tifffile = pytest.importorskip("tifffile")
+    slide = np.zeros((512, 768, 3), np.uint8)
+    slide[:128, :192] = (250, 10, 10)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(slide, tile=(128, 128), subifds=1, photometric="rgb")
+        writer.write(slide[::4, ::4], tile=(128, 128), subfiletype=1, photometric="rgb")
+    monkeypatch.setattr(slides, "_LARGE", 1 << 16)
+    assert size_of(tmp_path / "a.tif") == (512, 768)
+    with opened(tmp_path / "a.tif") as image:
+        assert image.size == (192, 128)
+        assert np.array_equal(np.asarray(image), slide[::4, ::4])
