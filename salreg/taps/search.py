@@ -1,5 +1,6 @@
 """Finding the logits of a user's step among what its modules returned."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
-from torchmetrics import Metric
 
 from salreg.random_state import RandomState
 from salreg.taps.layers import name_of
@@ -185,7 +185,8 @@ def _link_of_raw(logits: Tensor) -> Link | None:
 def _may_be_logits(one: tuple[Call, int, Tensor], size: int) -> bool:
     """A loss or a metric is none, nor is what does not go by samples."""
     call, _, tensor = one
-    if isinstance(call.module, nn.modules.loss._Loss | Metric):
+    metrics = sys.modules.get("torchmetrics")  # which takes its time to import, and is there where a module has one
+    if isinstance(call.module, (nn.modules.loss._Loss, *([] if metrics is None else [metrics.Metric]))):
         return False
     return tensor.ndim > 0 and len(tensor) > 0 and len(tensor) % size == 0
 

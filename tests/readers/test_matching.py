@@ -19,7 +19,7 @@ def differences(image, regions):
         ("moles/a.jpg", "moles/a.png", ["the suffix"]),
         ("moles/a.jpg", "a.jpg", ["the folder"]),
         ("moles/a.jpg", "images/moles/a.jpg", ["the folder"]),
-        ("moles/a.jpg", "/home/x/moles/a.jpg", ["the folder"]),
+        ("moles/a.jpg", "/photos/moles/a.jpg", ["the folder"]),
         ("moles/a.jpg", "D:\\photos\\moles\\a.jpg", ["the folder"]),
         ("moles/a.jpg", "https://example.org/moles/a.jpg", ["the folder"]),
         ("a b.jpg", "a%20b.jpg", ["percent signs or the way of writing accents"]),
