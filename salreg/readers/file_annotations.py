@@ -30,8 +30,9 @@ class FileAnnotations:
     Args:
         images: The path below the images' folder of each sample, in the dataset's order.
         regions: From a reader. They are matched with the images by the same path, or else by the weakest difference that is
-            unique: the suffix; the folders before the end of a path; percent signs and ways of writing accents; upper and lower
-            case; what tools add to names, as ``_mask`` or the eight characters of an upload.
+            unique: the suffix; the folders before the end of a path, or all folders of a path from another root; percent signs
+            and ways of writing accents; upper and lower case; what tools add to names, as ``_mask`` or the eight characters of
+            an upload.
         resize: Bring annotations of another size than the image to it, by the nearest neighbour.
         size_of: ``(H, W)`` of an image by its index, where samples have another size than the images that were annotated.
         ambiguous: What happens to names that fit several others: ``fatal``, or ``unmatched``.
@@ -84,7 +85,7 @@ class FileAnnotations:
             )
         if not regions:
             problems = by_kind(regions.problems) if isinstance(regions, Readings) else []
-            raise ValueError(f"The annotations are of no image. {' '.join(problems)}".strip())
+            raise ValueError(f"The annotations list no image. {' '.join(problems)}".strip())
         if len(self.without) == len(self._paths):
             raise ValueError(
                 f"None of the {len(regions)} annotated names belongs to one of the {len(self._paths)} images: there is "
