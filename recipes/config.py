@@ -15,6 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from salreg.names import nearest
 
+_NAMED_BY_USERS = ("data.categories", "data.columns")  # groups of which the keys are theirs
+
 
 class ConfigError(ValueError):
     """A recipe, key or value that does not exist."""
@@ -76,6 +78,9 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
 
 def assign(config: DictConfig, key: str, value: Any) -> None:
     """Set an existing key; a ``ConfigError`` suggests the nearest ones."""
+    if key in _NAMED_BY_USERS and isinstance(value, Mapping) and OmegaConf.select(config, key) is not None:
+        OmegaConf.update(config, key, {str(name): one for name, one in value.items()})  # names may have dots
+        return
     if isinstance(value, Mapping):
         for inner, one in value.items():
             assign(config, f"{key}.{inner}", one)
