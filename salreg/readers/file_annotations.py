@@ -46,7 +46,8 @@ class FileAnnotations:
         resized: How many annotations were resized so far, in this process.
 
     Raises:
-        ValueError: Nothing matches, or a name fits several others; when a sample is read, an annotation of another size.
+        ValueError: Nothing matches, or a name fits several others; when a sample is read, an annotation of another size, or,
+            with ``resize``, too, of the image on its side.
 
     Example:
         >>> import os, tempfile
@@ -155,12 +156,23 @@ class FileAnnotations:
         return resized(annotation, size)
 
     def _count_resized(self, index: int, drawn: Size, size: Size) -> None:
+        if _is_turned(drawn, size):
+            raise ValueError(
+                f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its upright image of {size}: it was "
+                "made on the image turned by a quarter, as it is stored. Turn the file, and annotate it upright."
+            )
         if not self.resize:
             raise ValueError(
                 f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its image of {size}. Resize both in "
                 "the same way, or say resize=True."
             )
         self.resized += 1
+
+
+def _is_turned(drawn: Size, size: Size) -> bool:
+    """Whether one is upright and the other lies on its side, of the same proportions."""
+    sides = drawn[0] * size[0], drawn[1] * size[1]
+    return (drawn[0] < drawn[1]) != (size[0] < size[1]) and abs(sides[0] - sides[1]) <= 0.02 * max(sides) and drawn != size
 
 
 def _written(key: str, regions: Regions) -> str:

@@ -53,6 +53,17 @@ def test_a_mark_of_a_stated_size_is_brought_to_an_image_of_another_only_if_asked
     assert annotations.resized == 1
 
 
+@pytest.mark.parametrize("resize", [False, True])
+def test_a_mark_on_the_photo_on_its_side_is_never_brought_to_the_upright_one(tmp_path, resize):
+    (tmp_path / "a.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,100,80,x,0,0,40,20\n")
+    regions = read_boxes(tmp_path / "a.csv")
+    for upright in ((100, 80), (50, 40)):
+        with pytest.raises(ValueError, match="made on the image turned by a quarter"):
+            FileAnnotations(["a.jpg"], regions, resize=resize)(0, torch.zeros(3, *upright))
+    squares = FileAnnotations(["a.jpg"], regions, resize=True)
+    assert squares(0, torch.zeros(3, 64, 64)).any()
+
+
 def test_a_drawing_takes_at_most_four_bytes_a_pixel():
     ring = 1000 + 900 * np.stack([f(np.linspace(0, 6, 50)) for f in (np.cos, np.sin)], 1)
     marks = ImageMarks("made", "a", marks=[Mark("spurious", "", "0", polygon(ring))])
