@@ -144,7 +144,8 @@ def _look(
         sizes[index] = size_of(root / path)
         drawn = _drawn(annotations, index, sizes[index])
     except (OSError, ValueError) as error:
-        found.problems.append(Problem("", path, "", "unreadable", str(error)))
+        kind = "unreadable" if isinstance(error, OSError) else "does not fit"
+        found.problems.append(Problem("", path, "", kind, str(error)))
         return
     if annotations.resized > before:
         found.other_size.append(path)

@@ -18,6 +18,7 @@ from salreg.callbacks.masked import masked
 from salreg.names import nearest
 
 _OF_TRAINER = ("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps")
+_NAMED_BY_USERS = ("data.categories", "data.columns")  # groups of which the keys are theirs
 
 
 class ConfigError(ValueError):
@@ -136,6 +137,9 @@ def shown(config: DictConfig) -> str:
 
 def assign(config: DictConfig, key: str, value: Any) -> None:
     """Set an existing key; a ``ConfigError`` suggests the nearest ones."""
+    if key in _NAMED_BY_USERS and isinstance(value, Mapping) and OmegaConf.select(config, key) is not None:
+        OmegaConf.update(config, key, {str(name): one for name, one in value.items()})  # names may have dots
+        return
     if isinstance(value, Mapping):
         for inner, one in value.items():
             assign(config, f"{key}.{inner}", one)

@@ -79,6 +79,9 @@ def read_boxes(
         raise ValueError(f"inside is spurious or relevant, not {inside!r}.")
     given, rows = read_table(path)
     layout, names = _layout(path, given, columns)
+    twice = [name for key, name in names.items() if key != "fractions" and given.count(name) > 1]
+    if twice:
+        raise ValueError(f"{path} has two columns called {twice[0]!r}.")
     if categories and "label" not in names:
         raise ValueError(f"{path} has no column of labels; name it by columns={{label: ...}}. It has: {', '.join(given)}.")
     reading = Reading(path, categories or None, strict, inside)
@@ -116,9 +119,6 @@ def read_boxes(
 def _layout(path: str | Path, given: list[str], columns: Mapping[str, str] | None) -> tuple[str, dict[str, str]]:
     """Which table it is, and its own names of the columns, in any case."""
     own = {name.lower(): name for name in reversed(given)}
-    twice = next((name for name in own if name and sum(one.lower() == name for one in given) > 1), None)
-    if twice:
-        raise ValueError(f"{path} has two columns called {twice!r}.")
     if columns:
         unknown = [key for key in columns if key not in _ALL]
         if unknown:

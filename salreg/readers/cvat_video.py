@@ -11,7 +11,7 @@ from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
 from salreg.readers.shapes import Shape
 
-_MOST_FRAMES = 1_000_000
+_MOST_FRAMES, _MOST_MARKS = 100_000, 2_000_000
 
 
 def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
@@ -28,7 +28,7 @@ def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: boo
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: defusedxml is not installed.
-        ValueError: No such XML, or a label that no track has.
+        ValueError: No such XML, more than 100,000 frames or 2 million shapes, or a label that no track has.
 
     Example:
         >>> import os, tempfile
@@ -47,14 +47,20 @@ def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: boo
     size = root.findtext(".//original_size/height"), root.findtext(".//original_size/width")
     last = max((frame for one in root.iter() if (frame := _frame(one)) is not None), default=0)
     stop = root.findtext(".//meta/task/stop_frame") or root.findtext(".//meta/job/stop_frame")
-    last = min(max(last, int(stop) if stop and stop.isdecimal() and len(stop) < 10 else 0), _MOST_FRAMES)
+    last = max(last, int(stop) if stop and stop.isdecimal() and len(stop) < 10 else 0)
+    if last >= _MOST_FRAMES:
+        raise ValueError(f"{path} has {last + 1} frames; at most {_MOST_FRAMES} are read: export the video in parts.")
     frames = [reading.image(f"frame_{frame:06}", size if all(size) else None) for frame in range(last + 1)]
+    marks = 0
     for number, track in enumerate(tracks):
         label = track.get("label")
         if not reading.wanted(label):
             continue
         shapes = sorted((frame, one) for one in track if (frame := _frame(one)) is not None and frame <= last)
         for frame, make, one in _over_frames(shapes, last):
+            marks += 1
+            if marks > _MOST_MARKS:
+                raise ValueError(f"{path}: its tracks have more than {_MOST_MARKS} shapes: export the video in parts.")
             reading.mark(frames[frame], label, f"track {track.get('id', number)}", make, *one)
     return reading.finish()
 

@@ -30,8 +30,9 @@ class FileAnnotations:
     Args:
         images: The path below the images' folder of each sample, in the dataset's order.
         regions: From a reader. They are matched with the images by the same path, or else by the weakest difference that is
-            unique: the suffix; the folders before the end of a path; percent signs and ways of writing accents; upper and lower
-            case; what tools add to names, as ``_mask`` or the eight characters of an upload.
+            unique: the suffix; the folders before the end of a path, or all folders of a path from another root; percent signs
+            and ways of writing accents; upper and lower case; what tools add to names, as ``_mask`` or the eight characters of
+            an upload.
         resize: Bring annotations of another size than the image to it, by the nearest neighbour.
         size_of: ``(H, W)`` of an image by its index, where samples have another size than the images that were annotated.
         ambiguous: What happens to names that fit several others: ``fatal``, or ``unmatched``.
@@ -45,7 +46,8 @@ class FileAnnotations:
         resized: How many annotations were resized so far, in this process.
 
     Raises:
-        ValueError: Nothing matches, or a name fits several others; when a sample is read, an annotation of another size.
+        ValueError: Nothing matches, or a name fits several others; when a sample is read, an annotation of another size, or,
+            with ``resize``, too, of the image on its side.
 
     Example:
         >>> import os, tempfile
@@ -84,7 +86,7 @@ class FileAnnotations:
             )
         if not regions:
             problems = by_kind(regions.problems) if isinstance(regions, Readings) else []
-            raise ValueError(f"The annotations are of no image. {' '.join(problems)}".strip())
+            raise ValueError(f"The annotations list no image. {' '.join(problems)}".strip())
         if len(self.without) == len(self._paths):
             raise ValueError(
                 f"None of the {len(regions)} annotated names belongs to one of the {len(self._paths)} images: there is "
@@ -154,12 +156,23 @@ class FileAnnotations:
         return resized(annotation, size)
 
     def _count_resized(self, index: int, drawn: Size, size: Size) -> None:
+        if _is_turned(drawn, size):
+            raise ValueError(
+                f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its upright image of {size}: it was "
+                "made on the image turned by a quarter, as it is stored. Turn the file, and annotate it upright."
+            )
         if not self.resize:
             raise ValueError(
                 f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its image of {size}. Resize both in "
                 "the same way, or say resize=True."
             )
         self.resized += 1
+
+
+def _is_turned(drawn: Size, size: Size) -> bool:
+    """Whether one is upright and the other lies on its side, of the same proportions."""
+    sides = drawn[0] * size[0], drawn[1] * size[1]
+    return (drawn[0] < drawn[1]) != (size[0] < size[1]) and abs(sides[0] - sides[1]) <= 0.02 * max(sides) and drawn != size
 
 
 def _written(key: str, regions: Regions) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from salreg.readers.names import normal, stem
+from salreg.readers.names import is_rooted, normal, stem
 
 _ADDRESS = re.compile(r"^([a-zA-Z][\w+.-]*://\S|/\S)")
 _UPLOAD = re.compile(r"(?:.*/)?data/upload/(?:\d+/)?(?:[0-9a-f]{6,8}-)?([^/]+)$")
@@ -30,11 +30,11 @@ def addresses(data: Mapping[str, Any]) -> dict[tuple[str, int], str]:
 
 
 def named(address: str) -> str:
-    """The path that an address says, below its bucket or host.
+    """The path that an address says, below its bucket or host; with a slash before it where it begins there.
 
     Example:
         >>> named("/data/local-files/?d=moles%2F003.jpg"), named("s3://bucket/moles/003.jpg")
-        ('moles/003.jpg', 'moles/003.jpg')
+        ('moles/003.jpg', '/moles/003.jpg')
     """
     try:
         parts = urlsplit(address)
@@ -49,7 +49,7 @@ def named(address: str) -> str:
         except (binascii.Error, UnicodeDecodeError, RecursionError):
             return ""
     upload = _UPLOAD.fullmatch(unquote(parts.path))
-    return upload[1] if upload else unquote(parts.path).lstrip("/")
+    return upload[1] if upload else f"/{unquote(parts.path).lstrip('/')}" if is_rooted(address) else unquote(parts.path)
 
 
 def _is_address(text: str) -> bool:

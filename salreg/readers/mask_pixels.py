@@ -59,11 +59,12 @@ def read_pixels(image: Image.Image) -> Pixels:
     Raises:
         BadShape: A colour or shade that means nothing certain.
     """
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise BadShape(_KIND, f"it holds {image.n_frames} pictures")
+    pictures = getattr(image, "n_frames", 1)
+    if pictures > 1 and image.format != "MPO":
+        raise BadShape(_KIND, f"it holds {pictures} pictures")
     if image.format in ("JPEG", "MPO"):
         return _thresholded(np.asarray(image.convert("L")))
-    if image.mode == "P" and ("transparency" not in image.info or min(image.convert("RGBA").getextrema()[3]) == 255):
+    if image.mode == "P" and ("transparency" not in image.info or image.convert("RGBA").getchannel("A").getextrema()[0] == 255):
         return _of_palette(image)
     if image.mode in ("P", "PA", "LA", "RGBA", "RGBa", "La"):
         return _of_transparent(np.asarray(image.convert("RGBA")))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from salreg.readers.names import composed, core, normal, stem
+from salreg.readers.names import composed, core, is_rooted, normal, stem
 
 
 class Matches(NamedTuple):
@@ -43,23 +43,28 @@ def match(images: Sequence[str], regions: Sequence[str]) -> Matches:
     found: list[int | None] = [None] * len(images)
     left = [dict(enumerate(map(normal, names))) for names in (images, regions)]
     result = Matches(found, Counter(), {}, [])
-    for what, key in _LEVELS:
-        for pairs_of, where in ((_equal, ""), (_ends_of, "the folder")):
-            here, there = ({number: key(name) for number, name in names.items()} for names in left)
-            pairs = pairs_of(here, there)
-            of_image, of_region = (Counter(pair[side] for pair in pairs) for side in (0, 1))
-            for image, region in pairs:
-                if of_image[image] == of_region[region] == 1:
-                    found[image] = region
-                    bare = what == "the suffix" and stem(regions[region]) == regions[region]  # no suffix is none that differs
-                    difference = ", ".join(part for part in (where, "" if bare else what) if part)
-                    if difference:
-                        result.differences[difference] += 1
-                        result.examples.setdefault(difference, (images[image], regions[region]))
+    for pairs_of, where, what, key in (
+        *((pairs_of, where, *level) for level in _LEVELS for pairs_of, where in ((_equal, ""), (_ends_of, "the folder"))),
+        *((_last, "the folders", *level) for level in _LEVELS),
+    ):
+        here, there = ({number: key(name) for number, name in names.items()} for names in left)
+        if pairs_of is _last:  # only where the folders are those of another machine
+            there = {number: name for number, name in there.items() if is_rooted(regions[number])}
+        pairs = pairs_of(here, there)
+        of_image, of_region = (Counter(pair[side] for pair in pairs) for side in (0, 1))
+        certain = [(image, region) for image, region in pairs if of_image[image] == of_region[region] == 1]
+        for image, region in certain:
+            found[image] = region
+            bare = what == "the suffix" and stem(regions[region]) == regions[region]  # no suffix is none that differs
+            difference = ", ".join(part for part in (where, "" if bare else what) if part)
+            if difference:
+                result.differences[difference] += 1
+                result.examples.setdefault(difference, (images[image], regions[region]))
+        if pairs_of is not _last:
             _say_ambiguous(result, pairs, of_image, of_region, images, regions)
-            for image, region in pairs:
-                left[0].pop(image, None)
-                left[1].pop(region, None)
+        for image, region in certain if pairs_of is _last else pairs:
+            left[0].pop(image, None)
+            left[1].pop(region, None)
     return result
 
 
@@ -94,6 +99,12 @@ def _equal(images: dict[int, str], regions: dict[int, str]) -> list[tuple[int, i
     for number, name in regions.items():
         named.setdefault(name, []).append(number)
     return [(image, region) for image, name in images.items() for region in named.get(name, ())]
+
+
+def _last(images: dict[int, str], regions: dict[int, str]) -> list[tuple[int, int]]:
+    """Pairs of the same last name, whatever their folders."""
+    bare = ({number: name.rpartition("/")[2] for number, name in names.items()} for names in (images, regions))
+    return _equal(*bare)
 
 
 def _ends_of(images: dict[int, str], regions: dict[int, str]) -> list[tuple[int, int]]:

@@ -27,6 +27,16 @@ def normal(written: str) -> str:
     return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
 
 
+def is_rooted(written: str) -> bool:
+    """Whether a name begins at a root, a drive or a host: its folders are those of another machine.
+
+    Example:
+        >>> is_rooted("/photos/003.jpg"), is_rooted("C:/003.jpg"), is_rooted("moles/003.jpg")
+        (True, True, False)
+    """
+    return bool(re.match(r"[/\\\\]|[a-zA-Z][\w+.-]*://|[a-zA-Z]:[/\\\\]", written.strip()))
+
+
 def stem(name: str) -> str:
     """A name without the suffix of an image.
 

@@ -61,7 +61,7 @@ def test_every_callback_serves_them(tmp_path, dense):
 def test_the_penalty_is_that_of_a_handwritten_step(dense):
     module, loader = Lit(dense), data(dense)
     regularizer = SaliencyRegularizer(
-        InputGradient(score=Dense("target_logit") if dense else "target_logit"), target=1, intervene=False
+        InputGradient(score=Dense("target_logit") if dense else "target_logit"), weight=1.0, target=1, intervene=False
     )
     pl.Trainer(max_steps=1, logger=False, callbacks=[regularizer], enable_progress_bar=False, enable_checkpointing=False).fit(
         module, loader

@@ -92,7 +92,7 @@ def test_nothing_comes_of_a_damaged_file_but_named_errors(name, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         read()
-    assert all(file in one or "annotated names" in one or "annotations are of no image" in one for one in said)
+    assert all(file in one or "annotated names" in one or "annotations list no image" in one for one in said)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KiB
 
 

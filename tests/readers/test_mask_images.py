@@ -142,7 +142,7 @@ def test_an_export_of_label_studio_that_has_no_names_is_said(tmp_path):
     grey(255 * MASK).save(tmp_path / "task-1-annotation-2-by-3-tag-ruler-0.png")
     with pytest.warns(SkippedAnnotations, match="export JSON instead"):
         regions = read_masks(spurious=tmp_path)
-    with pytest.raises(ValueError, match="The annotations are of no image.*export JSON instead"):
+    with pytest.raises(ValueError, match="The annotations list no image.*export JSON instead"):
         FileAnnotations(["img.png"], regions)
 
 

@@ -22,6 +22,9 @@ def differences(image, regions):
         ("moles/a.jpg", "/photos/moles/a.jpg", ["the folder"]),
         ("moles/a.jpg", "D:\\photos\\moles\\a.jpg", ["the folder"]),
         ("moles/a.jpg", "https://example.org/moles/a.jpg", ["the folder"]),
+        ("moles/a.jpg", "/photos/a.jpg", ["the folders"]),
+        ("moles/a.jpg", "s3://bucket/unsorted/a.jpg", ["the folders"]),
+        ("moles/a.jpg", "unsorted/a.jpg", None),
         ("a b.jpg", "a%20b.jpg", ["percent signs or the way of writing accents"]),
         (
             "\u00fc.jpg",
@@ -62,3 +65,9 @@ def test_what_fits_several_is_named_with_two_of_them():
     assert found.ambiguous == ["the annotations of 'a_mask' fit the images 'a.jpg' and 'A.jpg'"]
     found = match(["a.jpg"], ["a_mask", "a_segmentation"])
     assert found.ambiguous == ["the image 'a.jpg' fits the annotations of 'a_mask' and 'a_segmentation'"]
+
+
+def test_a_path_from_another_root_meets_a_bare_name_last_of_all():
+    found = match(["moles/a.png", "x/a.jpg"], ["/data/moles/a.jpg"])
+    assert found.regions == [0, None]
+    assert match(["x/a.jpg", "y/a.jpg"], ["/data/a.jpg"]).regions == [None, None]

@@ -17,6 +17,13 @@ def test_overrides_keep_their_types():
     assert (loaded.saliency.weight, loaded.logger.offline, loaded.resume, loaded.data.root) == (1e-3, True, None, "a b")
 
 
+def test_categories_may_have_any_name():
+    given = ["data.categories={No finding: spurious, a.b: relevant, 15: spurious}", "data.columns={x: 'Bbox [x'}"]
+    data = load("image_folder", given).data
+    assert dict(data.categories) == {"No finding": "spurious", "a.b": "relevant", "15": "spurious"}
+    assert dict(data.columns) == {"x": "Bbox [x"}
+
+
 def test_a_group_is_named_by_itself():
     loaded = load("decoy_digits", ["logger=wandb", "model=cnn"])
     assert (loaded.logger.name, loaded.model.name) == ("wandb", "cnn")
