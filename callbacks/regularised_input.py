@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
+from salreg.distributed import sum_over_ranks
 from salreg.interventions import Intervened, Intervention
-from salreg.penalties import Penalty
+from salreg.penalties import DeadPenaltyError, Penalty
+from salreg.penalties.base import Measured
+
+_UNDEFINED_BEFORE_ERROR = 32
 
 
 @dataclass
@@ -21,6 +26,26 @@ class RegularisedInput:
     alive: bool = False
     told: bool = False
     skipped_in_a_row: int = 0
+    undefined: int = 0
+
+    def notice(self, penalty: Measured) -> None:
+        """Count the maps that gave no value.
+
+        Raises:
+            DeadPenaltyError: None of the first 32 did.
+        """
+        if penalty.scored:
+            self.undefined = -1
+        if self.undefined < 0:
+            return
+        own = torch.tensor(float(penalty.undefined), device=penalty.value.device)
+        self.undefined += int(sum_over_ranks(own))
+        if self.undefined >= _UNDEFINED_BEFORE_ERROR:
+            raise DeadPenaltyError(
+                f"The maps of the first {self.undefined} annotated samples are all undefined ({self.penalty}): there is no "
+                "saliency anywhere, as where the gradient at the layer is zero or a Grad-CAM has no positive part. Take "
+                "another layer, or an attribution at the input."
+            )
 
     def warn_if_alone(self) -> None:
         """Say once that there is nothing to exchange content with."""

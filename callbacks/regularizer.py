@@ -347,6 +347,7 @@ class SaliencyRegularizer(Callback):
             log({"fd_error": penalty.error})
         if penalty.undefined:
             log(self._counted("undefined_maps", penalty.undefined))
+        of_input.notice(penalty)
         if not penalty.scored or not penalty.value.requires_grad:
             return loss
         if sum_over_ranks((~penalty.value.isfinite()).float()):

@@ -47,7 +47,8 @@ class Replay:
         step = step.method if isinstance(step, Replacement) else step
         with self._unchanged_parameters(), _own_methods(self.module), muted(self.module) as logged:
             sample = sample if prepare is None else prepare(sample)
-            loss = loss_in(step(**arguments_of(step, sample)))
+            args, kwargs = arguments_of(step, sample)
+            loss = loss_in(step(*args, **kwargs))
         # A validation step returns no loss as a rule, and logs it.
         return loss if loss is not None or not logged else torch.stack([one.sum() for one in logged]).sum()
 
@@ -140,13 +141,17 @@ def _own_methods(module: pl.LightningModule) -> Iterator[None]:
             one.put_in()
 
 
-def arguments_of(step: Any, batch: Any, batch_idx: int = 0, dataloader_idx: int = 0) -> dict[str, Any]:
-    """What a step is called with, by name, as far as it takes it: ``batch`` or ``dataloader_iter``, and the indices."""
-    known = list(inspect.signature(step).parameters)
-    first = known[0] if known else "batch"
-    given = iter([(batch, batch_idx, dataloader_idx)]) if first == "dataloader_iter" else batch
-    places = {"batch_idx": batch_idx, "dataloader_idx": dataloader_idx}
-    return {first: given, **{name: value for name, value in places.items() if name in known}}
+def arguments_of(step: Any, batch: Any, batch_idx: int = 0, dataloader_idx: int = 0) -> tuple[list[Any], dict[str, Any]]:
+    """What a step is called with, as far as it takes it: the batch or a ``dataloader_iter``, and the indices."""
+    known = inspect.signature(step).parameters
+    given = iter([(batch, batch_idx, dataloader_idx)]) if "dataloader_iter" in known else batch
+    by_name = {"batch_idx": batch_idx, "dataloader_idx": dataloader_idx}
+    positional = [one for one in known.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+    if any(one.kind is one.VAR_POSITIONAL for one in known.values()):
+        return [given, batch_idx], {}
+    # Like Lightning: the second is the batch's index and the third the loader's, whatever they are called.
+    places = [given, batch_idx, dataloader_idx][: len(positional)]
+    return places, {name: by_name[name] for name, one in known.items() if one.kind is one.KEYWORD_ONLY and name in by_name}
 
 
 def refuses_taps(error: Exception) -> bool:

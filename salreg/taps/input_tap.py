@@ -97,6 +97,7 @@ class InputTap:
         if None in self._options.shift:
             return given + self._options.shift[None]
         if not self._options.tap_input:
+            recording.taps_of[id(given)] = (given, None, None)
             return given
         recording.input = leaf = given if given.requires_grad else _leaf(given)
         recording.taps_of[id(given)] = (given, leaf, None)
@@ -114,6 +115,8 @@ class InputTap:
             tokens = self._replaced = tokens + shift[None]
         recording.given = tokens
         if not self._options.tap_input:
+            if recording.tokens.ids is not None:
+                recording.taps_of[id(recording.tokens.ids)] = (tokens, None, recording.tokens)
             return embedded if self._replaced is None else recording.tokens.as_the_model_has_it(tokens)
         recording.input = leaf = tokens if tokens.requires_grad else _leaf(tokens)
         if recording.tokens.ids is not None:

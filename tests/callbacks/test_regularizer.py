@@ -423,6 +423,17 @@ def test_numbers_that_nothing_embeds_need_another_tap():
         fit(fresh(Tokens), regularizer(), data=loader(data))
 
 
+def test_maps_that_are_all_undefined_are_a_dead_penalty():
+    class Skips(Lit):
+        """The last convolution runs, and nothing is made of it."""
+
+        def forward(self, x):
+            return self.net[5](self.net[4](self.net[3](self.net[2](self.net[1](self.net[0](x))) * 0 + x[:, :, :6, :6])))
+
+    with pytest.raises(DeadPenaltyError, match=r"all undefined.*another layer"):
+        fit(fresh(Skips), regularizer(attribution="grad_cam", loss="energy"), epochs=10)
+
+
 # Manual optimisation
 
 

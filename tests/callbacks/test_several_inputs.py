@@ -3,6 +3,8 @@
 import pytest
 import pytorch_lightning as pl
 import torch
+from support import Lit as Classifier
+from support import fit, fresh, images, loader, same
 from torch import nn
 from torch.nn.functional import cross_entropy, log_softmax
 from torch.utils.data import DataLoader
@@ -215,3 +217,20 @@ def test_each_input_is_intervened_on_for_itself():
     assert not torch.equal(module.seen["row"][:, columns], given["row"][:, columns])
     assert not torch.equal(module.seen["words"], given["words"])
     assert {f"salreg/{name}/intervened" for name in ("image", "row", "words")} <= set(trainer.callback_metrics)
+
+
+def test_a_named_input_of_which_few_samples_are_marked():
+    """These get a pass of their own, in which the input is found by its name, too."""
+
+    class Named(Classifier):
+        def training_step(self, batch, number):  # whatever the user calls it
+            return cross_entropy(self(batch["image"]), batch["label"])
+
+    x, y, marks = images()
+    base = [{"image": image, "row": torch.rand(5), "label": label} for image, label in zip(x, y, strict=True)]
+    few = AnnotatedDataset(base, {"image": {0: marks[1], 2: marks[1], 9: marks[1], 17: marks[1]}})
+    for regularizer in (SaliencyRegularizer(intervene=False), SaliencyRegularizer()):
+        module = fresh(Named)
+        used = fit(module, regularizer, data=loader(few), epochs=1)
+        assert not same(module, fresh(Named))
+        assert any(key.endswith("spurious_saliency") for key in used.callback_metrics)
