@@ -85,19 +85,21 @@ class SaliencyRegularizer(Callback):
             numbers, or whose pass several regularizers share, runs uncompiled after a warning that says why.
         input: Of several annotated inputs, the name of the one that is penalised; by default each is, in units of its own, and
             logged as ``salreg/<input>/penalty`` and so on.
-        forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only
-            where the call that receives the batch's tensor does not return them, as in ``head(features(x))``.
+        forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only where
+            several modules return something that may be the logits, as with two heads; the error then names them.
         embedding: Name of the module that embeds token numbers ``(B, T)``. Needed only where that is no ``nn.Embedding`` which
             receives them as they are.
-        target: Key or position of the true classes in the batch; found by itself in the usual layouts.
+        target: Key or position of the true classes in the batch. By default what the training loss compares the logits with, as
+            its graph says.
         preset: A published penalty in place of ``attribution`` and ``loss``, and of the intervention: a name from
             ``salreg.presets`` such as ``"cdep"``, a mapping with its options (``{"name": "hint", "layer": "net.4"}``), or a
             ``Penalty``.
         name: Prefix of the logged keys; give each regularizer of one Trainer its own.
 
     Raises:
-        DeadPenaltyError: The penalty cannot change the model (on the first step on which it could).
-        RuntimeError: The forward pass or its logits cannot be identified; an operator has no second derivative; the
+        DeadPenaltyError: The penalty cannot change the model (on the first step on which it could), or the maps of the first 32
+            annotated samples are all undefined.
+        RuntimeError: The logits cannot be told, or the batch's pixels do not reach them; an operator has no second derivative; the
             penalty was not finite for 10 penalised steps in a row. The message names the remedy.
         TypeError: ``intervene`` is something else.
         ValueError: An unknown name, a layer that does not exist, an annotation that fits no input of the batch, or not the map;
