@@ -99,8 +99,8 @@ class SaliencyRegularizer(Callback):
     Raises:
         DeadPenaltyError: The penalty cannot change the model (on the first step on which it could), or the maps of the first 32
             annotated samples are all undefined.
-        RuntimeError: The logits cannot be told, or the batch's pixels do not reach them; an operator has no second derivative; the
-            penalty was not finite for 10 penalised steps in a row. The message names the remedy.
+        RuntimeError: The logits cannot be told, or the batch's pixels do not reach them; an operator has no second derivative;
+            the penalty was not finite for 10 penalised steps in a row. The message names the remedy.
         TypeError: ``intervene`` is something else.
         ValueError: An unknown name, a layer that does not exist, an annotation that fits no input of the batch, or not the map;
             an input that cannot be changed, such as an image of integers.
