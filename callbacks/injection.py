@@ -37,7 +37,9 @@ class Injection:
         self.module = module
         self.callbacks: list[pl.Callback] = []
         self.regularizers: list[Regularizer] = []
-        self.reading: Reading | None = None
+        # What an earlier training of this module has taught serves its tests, not another training.
+        fits = getattr(getattr(module._trainer, "state", None), "fn", None) == "fit"
+        self.reading: Reading | None = None if fits else _readings.get(module)
         self.called: str | None = None
         self.forward_module: str | None = None
         self.embedding: str | None = None
@@ -116,12 +118,13 @@ class Injection:
             names = {id(one): name for name, one in self.module.named_modules()}
             self.called = names.get(id(recording.module)) if self.called is None else self.called
         if self.reading is None or not self.reading.is_complete:
-            self.reading = Reading.of(found, batch)
+            self.reading = Reading.of(found, batch.sample)
             if recording.logits is not None and not self._introduced:
                 self._introduced = True
                 rank_zero_info(f"salreg: {introduction(self.reading, found, recording, batch)}.")
 
 
+_readings: "WeakKeyDictionary[pl.LightningModule, Reading]" = WeakKeyDictionary()
 _injections: "WeakKeyDictionary[pl.LightningModule, Injection]" = WeakKeyDictionary()
 
 
@@ -161,3 +164,5 @@ def detach(module: pl.LightningModule, callback: pl.Callback) -> None:
     injection.regularizers = [one for one in injection.regularizers if one is not cast(Any, callback)]
     if not injection.callbacks:
         _injections.pop(module).put_back()
+        if injection.reading is not None:
+            _readings[module] = injection.reading

@@ -172,6 +172,10 @@ class SaliencyMetrics(Callback):
 
     def _update(self, replay: Replay, batch: AnnotatedBatch) -> None:
         samples = Chunk.whole(batch, self.target, self.input, self._injection.reading)
+        if self._injection.reading is None and self.target is None:
+            if replay.found is None:  # the loss that the step logs says where the targets are
+                run(replay, samples[slice(self.chunk_size)])
+            samples = Chunk.whole(batch, self.target, self.input, replay.reading)
         predictions = []
         for chunk in samples.pieces(self.chunk_size):
             saliency, recording = explain(replay, self.attribution, chunk)

@@ -15,6 +15,7 @@ from salreg.annotations import is_annotated
 from salreg.callbacks.monitoring import Chunk
 from salreg.callbacks.targets import Target
 from salreg.data import AnnotatedBatch, AnnotatedSample
+from salreg.taps import tensors_in
 
 _CANDIDATES_PER_SAMPLE = 16
 
@@ -66,7 +67,11 @@ def _chosen(dataset: Any, collate: Any, module: pl.LightningModule, size: int, t
     batch = module._apply_batch_transfer_handler(module._on_before_batch_transfer(batch))
     assert isinstance(batch, AnnotatedBatch)
     candidates = Chunk.whole(batch, target, input)
-    return candidates[spread(is_annotated(candidates.annotation), candidates.target, size)]
+    classes = candidates.target
+    if classes is None:  # any numbers will do to choose by; what is called the target is certain, or found later
+        numbers = [tensor for tensor in tensors_in(candidates.sample) if tensor.ndim == 1 and not tensor.is_floating_point()]
+        classes = numbers[0] if numbers and len(numbers[0]) == len(candidates) else None
+    return candidates[spread(is_annotated(candidates.annotation), classes, size)]
 
 
 def spread(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:

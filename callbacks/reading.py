@@ -1,11 +1,11 @@
 """What a training step's loss says of the batch: which tensor holds the targets, and how the logits become probabilities."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from salreg.data import AnnotatedBatch
 from salreg.taps import Found, place_of, tensors_in
 from salreg.taps.loss_graph import Link
 
@@ -32,13 +32,13 @@ class Reading:
         return self.link is not None
 
     @classmethod
-    def of(cls, found: Found, batch: AnnotatedBatch) -> "Reading":
+    def of(cls, found: Found, sample: Any) -> "Reading":
         """What a search has found, put in terms of the batch."""
         if found.target is None:
             return cls(found.link)
-        for index, tensor in enumerate(tensors_in(batch.sample)):
+        for index, tensor in enumerate(tensors_in(sample)):
             if _are_the_targets(tensor, found.target):
-                return cls(found.link, index, f"batch{place_of(batch.sample, tensor)}", True)
+                return cls(found.link, index, f"batch{place_of(sample, tensor)}", True)
         return cls(found.link, has_target=True)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from salreg.callbacks.muted import muted
+from salreg.callbacks.reading import Reading
 from salreg.callbacks.replacements import Replacement
 from salreg.taps import Found, Options, Recording, StepObserver, copied, find_layer, replace_tensor
 from salreg.taps.layers import traceless
@@ -30,6 +31,7 @@ class Replay:
         embedding: Name of the module that embeds token numbers, likewise.
         at_entry: Whether code ahead of the network fails on tensors that require grad.
         link: How the training loss reads the logits, where that is known.
+        reading: What the loss that the step returns or logs says of the batch, once the step was searched.
     """
 
     def __init__(self, module: pl.LightningModule, name: str) -> None:
@@ -39,6 +41,7 @@ class Replay:
         self.embedding: str | None = None
         self.at_entry = False
         self.link: Link | None = None
+        self.reading: Reading | None = None
         self._is_harmless = False
 
     def __call__(self, sample: Any, prepare: Any = None) -> Any:
@@ -97,7 +100,10 @@ class Replay:
         observer = StepObserver(self.module, options, self.found)
         with traceless(self.module), torch.set_grad_enabled(tapped or torch.is_grad_enabled()), observer.watching():
             observer.run(self, (sample, prepare), {})
-        self.learn(observer.recording.found)
+        found = observer.recording.found
+        if found is not None and self.reading is None and found.target is not None:
+            self.reading = Reading.of(found, sample)
+        self.learn(found)
         if observer.recording.found is not None and self.link is not None:
             observer.recording.found = replace(observer.recording.found, link=self.link)
         return observer.recording

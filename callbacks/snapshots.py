@@ -29,7 +29,7 @@ from salreg.callbacks.replay import Replay
 from salreg.callbacks.settings import check_snapshots
 from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
 from salreg.callbacks.snapshot_logging import SnapshotLogging
-from salreg.callbacks.targets import Target
+from salreg.callbacks.targets import Target, find_target
 from salreg.metrics.functional import spurious_saliency
 from salreg.metrics.functional.predictions import NO_CLASS
 from salreg.plotting import Frame, History
@@ -118,7 +118,7 @@ class SaliencySnapshots(Callback):
         self.embedding = embedding
         self.target = target
         self.name = name
-        self._limits = dict(alerts or {})
+        self._limits = alerts or {}
         self._own_names = self.class_names, self.names
         self._start_anew()
 
@@ -234,6 +234,9 @@ class SaliencySnapshots(Callback):
             return
         self._epochs_drawn.append(epoch)
         try:
+            if self._panel.target is None:  # the loss says by now which of the batch's tensors it is
+                target = find_target(self._panel.sample, self.target, self._injection.reading)
+                self._panel = replace(self._panel, target=target)
             with undisturbed(trainer, module):
                 snapshot = self._observe(module, epoch)
             snapshot.draw(self.history)
