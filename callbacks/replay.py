@@ -155,8 +155,9 @@ def arguments_of(step: Any, batch: Any, batch_idx: int = 0, dataloader_idx: int 
     positional = [one for one in known.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
     if any(one.kind is one.VAR_POSITIONAL for one in known.values()):
         return [given, batch_idx], {}
-    # Like Lightning: the second is the batch's index and the third the loader's, whatever they are called.
-    places = [given, batch_idx, dataloader_idx][: len(positional)]
+    # The second is the batch's index and the third the loader's, whatever they are called; others have defaults of their own.
+    wanted = [one for one in positional[:3] if one.name in by_name or one.default is one.empty]
+    places = [given, batch_idx, dataloader_idx][: len(wanted)]
     return places, {name: by_name[name] for name, one in known.items() if one.kind is one.KEYWORD_ONLY and name in by_name}
 
 
