@@ -75,6 +75,11 @@ class Injection:
         return replay
 
     @property
+    def is_monitored(self) -> bool:
+        """Whether any of the callbacks looks at batches after their step."""
+        return len(self.callbacks) > len(self.regularizers)
+
+    @property
     def prepare(self) -> Callable[[Any], Any] | None:
         """The user's ``on_after_batch_transfer`` of the first loader; the DataModule's comes before the module's."""
         owners = (getattr(self.module._trainer, "datamodule", None), self.module)

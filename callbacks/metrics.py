@@ -137,8 +137,7 @@ class SaliencyMetrics(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if isinstance(batch, AnnotatedBatch) and (self.max_batches is None or batch_idx < self.max_batches):
-            self._observe(trainer, pl_module, batch, "validation_step")
+        self._observe(trainer, pl_module, batch, batch_idx, "validation_step")
 
     def on_test_batch_end(
         self,
@@ -149,12 +148,12 @@ class SaliencyMetrics(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        if isinstance(batch, AnnotatedBatch) and (self.max_batches is None or batch_idx < self.max_batches):
-            self._observe(trainer, pl_module, batch, "test_step")
+        self._observe(trainer, pl_module, batch, batch_idx, "test_step")
 
-    def _observe(self, trainer: pl.Trainer, module: pl.LightningModule, batch: AnnotatedBatch, step: str) -> None:
+    def _observe(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int, step: str) -> None:
         """Measure a batch, or warn once and measure nothing: a number is not worth a training."""
-        if self._gave_up:
+        beyond = self.max_batches is not None and batch_idx >= self.max_batches
+        if self._gave_up or beyond or not isinstance(batch, AnnotatedBatch):
             return
         # Here rather than at the epoch's end, when an EMA callback has put the training weights back already.
         try:

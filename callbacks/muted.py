@@ -19,9 +19,6 @@ def muted(module: pl.LightningModule) -> Iterator[list[torch.Tensor]]:
     """Inside, the module logs nothing, no optimizer of its own moves, and it keeps no gradient; its attributes, the lists and
     dictionaries among them, and the states of its metrics are as before afterwards. Gives the numbers with a graph that it
     would have logged, losses as a rule.
-
-    Raises:
-        RuntimeError: Its parameters were changed; those of the first time are put back.
     """
     attributes = vars(module)
     kept = [(vars(one), _own(vars(one))) for one in module.modules() if one is module or isinstance(one, Metric)]

@@ -50,7 +50,7 @@ class Step(Replacement):
             return self._penalised(run, plans, batch)
         if training and self.injection.reading is None and not is_compiled(self.owner):
             return self._looked_at(run, batch)
-        if not training:
+        if not training and self.injection.is_monitored:
             batch.untouched = copied(batch.sample)
         return run(batch.sample)
 

@@ -1,7 +1,8 @@
 """What the graph behind a loss says of the logits: whether they reach it, how they become probabilities, and the targets."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import Literal
 
 from torch import Tensor
@@ -89,22 +90,18 @@ def target_of(loss: Tensor, logits: Tensor) -> Tensor | None:
 
 def uses_parameters_after(loss: Tensor, logits: Tensor) -> bool:
     """Whether trained parameters act on a module's output before the loss reads it: the output is then no logits."""
-    for node in between(loss, node_of(logits)):
-        if any(operator(node) in known for _, known in _LINKS):
-            return False
-        if any(operator(child) == "AccumulateGrad" for child in _beside(node)):
-            return True
-    return False
+    return any(operator(child) == "AccumulateGrad" for node in _until_read(loss, logits) for child in _beside(node))
 
 
 def is_compared_after(loss: Tensor, output: Tensor) -> bool:
     """Whether the loss reads products of a module's output with something else: it is an embedding, and no logits."""
-    for node in between(loss, node_of(output)):
-        if any(operator(node) in known for _, known in _LINKS):
-            return False
-        if operator(node) in ("Mm", "Bmm", "Addmm"):
-            return True
-    return False
+    return any(operator(node) in ("Mm", "Bmm", "Addmm") for node in _until_read(loss, output))
+
+
+def _until_read(loss: Tensor, output: Tensor) -> Iterator[Node]:
+    """The nodes between a module's output and the first that makes a loss of it."""
+    reads = frozenset().union(*(known for _, known in _LINKS))
+    return takewhile(lambda node: operator(node) not in reads, between(loss, node_of(output)))
 
 
 def logits_in_loss(loss: Tensor, ends: Iterable[Node]) -> Tensor | None:

@@ -105,7 +105,8 @@ def search(
     ends = {node_of(tap) for tap in taps}
     outputs = [(call, position, tensor) for call in calls for position, tensor in enumerate(call.outputs)]
     reached = [one for one in outputs if ends & below(one[2])] if taps else [one for one in outputs if one[2].requires_grad]
-    trained = reached if loss is None else [one for one in reached if node_of(one[2]) in below(loss)]
+    under_loss = set() if loss is None else below(loss)
+    trained = reached if loss is None else [one for one in reached if node_of(one[2]) in under_loss]
     if reached and not trained:
         raise RuntimeError(
             f"The training loss does not depend on what {name_of(model, reached[-1][0].module)!r} returned for the batch, so "
@@ -132,7 +133,7 @@ def search(
             f"does not tell the logits. Give these a module of their own, if only nn.Identity()(logits). {REMEDY}"
         )
     if not last:
-        raise RuntimeError(_unreached(calls, bool(ends & below(loss)) if loss is not None else False, model))
+        raise RuntimeError(_unreached(calls, bool(ends & under_loss), model))
     first = last[0][2]
     link = None if loss is None else link_of(loss, first)
     return Found(
