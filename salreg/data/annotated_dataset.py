@@ -5,9 +5,9 @@ annotation for something else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from numbers import Integral
-from typing import Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -72,6 +72,13 @@ _MIXED = (
 )
 
 
+if TYPE_CHECKING:
+    _T = TypeVar("_T")
+    _Beside: TypeAlias = _T | None  # InitVars with a default are attributes, too, which mypy does not know
+else:
+    _Beside = InitVar
+
+
 @dataclass
 class AnnotatedBatch:
     """A collated batch and its annotations ``(B, ...)``, by input where several are annotated.
@@ -89,11 +96,13 @@ class AnnotatedBatch:
     sample: Any
     annotation: Tensor | dict[str, Tensor]
     looked_at: Tensor | dict[str, Tensor] | None = None
-    prepare: Callable[[Any], Any] | None = None
-    part: Any = None
-    untouched: Any = None
+    # No fields: Lightning takes what each field holds for a part of the batch when it looks for the batch's size.
+    prepare: _Beside[Callable[[Any], Any]] = None
+    part: _Beside[Any] = None
+    untouched: _Beside[Any] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, *beside: Any) -> None:
+        self.prepare, self.part, self.untouched = beside
         if self.looked_at is None:
             self.looked_at = by_name({name: is_annotated(one) for name, one in annotations_by_input(self.annotation).items()})
 

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 import torch
+from pytorch_lightning.utilities.data import extract_batch_size
 from support import annotated, images
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
 
@@ -142,3 +145,14 @@ def test_each_of_several_inputs_is_looked_at_for_itself() -> None:
 
     assert batch.looked_at["image"].tolist() == [True, False]
     assert batch.looked_at["row"].tolist() == [False, True]
+
+
+def test_lightning_finds_the_size_of_a_batch(recwarn):
+    batch = AnnotatedBatch([torch.zeros(3, 2), torch.zeros(3)], torch.zeros(3, 2), part=0, untouched=[torch.zeros(3, 2)])
+    assert extract_batch_size(batch) == 3
+    assert not [warning for warning in recwarn if "ambiguous" in str(warning.message)]
+
+
+def test_a_changed_batch_keeps_how_it_is_prepared():
+    batch = replace(AnnotatedBatch(torch.zeros(3, 2), torch.zeros(3, 2), prepare=torch.relu), sample=torch.ones(3, 2))
+    assert batch.prepare is torch.relu
