@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from salreg.recipes.decoy import build_model
-from salreg.recipes.image_networks import SmallViT
-from salreg.recipes.text_networks import LSTMReader
+from salreg.recipes.experiments.decoy import build_model
+from salreg.recipes.networks.image_networks import SmallViT
+from salreg.recipes.networks.text_networks import LSTMReader
 
 
 @dataclass

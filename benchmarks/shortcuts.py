@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from salreg.recipes import cifar, datasets, decoy, decoy_cifar
-from salreg.recipes.color_mnist import COLORS
+from salreg.recipes.data import cifar, grey_images
+from salreg.recipes.experiments import decoy, decoy_cifar
+from salreg.recipes.experiments.color_mnist import COLORS
 
 
 class Marked(NamedTuple):
@@ -22,7 +23,7 @@ class Marked(NamedTuple):
 
 
 def corner_patch(data: Path) -> Marked:
-    """A patch of the class's colour in a random corner of a photo (``recipes/decoy_cifar.py``)."""
+    """A patch of the class's colour in a random corner of a photo (``recipes/experiments/decoy_cifar.py``)."""
     images, labels = _photos(data)
     decoys = decoy_cifar.add_decoys(images, labels, informative=True, seed=0)
     return Marked(decoys.images, decoys.annotations < 0)
@@ -82,10 +83,10 @@ def blobs(data: Path) -> Marked:
 
 
 def grey_patch(name: str) -> Callable[[Path], Marked]:
-    """A grey patch in a random corner of MNIST's or Fashion-MNIST's images (``recipes/decoy.py``)."""
+    """A grey patch in a random corner of MNIST's or Fashion-MNIST's images (``recipes/experiments/decoy.py``)."""
 
     def made(data: Path) -> Marked:
-        raw = datasets.load(name, data / name.replace("_", "-"), download=False)
+        raw = grey_images.load(name, data / name.replace("_", "-"), download=False)
         decoys = decoy.add_decoys(raw.train_images[:10000], raw.train_labels[:10000], informative=True, seed=0)
         return Marked(decoys.images, decoys.annotations < 0)
 

@@ -18,8 +18,8 @@ from typing import Any
 import pytorch_lightning as pl
 
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
-from salreg.recipes import run
-from salreg.recipes.config import load
+from salreg.recipes.training import run
+from salreg.recipes.training.config import load
 
 ONCE = ("setup", "on_fit_start", "on_train_start", "on_train_end", "teardown")
 

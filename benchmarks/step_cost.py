@@ -35,9 +35,9 @@ from salreg import AnnotatedDataset, presets
 from salreg.attributions import ClassActivationMap
 from salreg.callbacks import SaliencyRegularizer
 from salreg.differentiation import relative_error, reusable_graphs
-from salreg.recipes.classifier import Classifier
-from salreg.recipes.decoy import build_model
-from salreg.recipes.image_networks import SmallViT
+from salreg.recipes.experiments.decoy import build_model
+from salreg.recipes.networks.classifier import Classifier
+from salreg.recipes.networks.image_networks import SmallViT
 
 BATCH = 256  # in a Trainer
 SHARES = (1.0, 0.25, 0.05)

@@ -44,7 +44,7 @@ def test_a_plain_install_puts_salreg_alone_into_site_packages(tmp_path):
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, source]
     subprocess.run(command, check=True, capture_output=True)
     assert {p.name for p in target.iterdir() if not p.name.endswith(".dist-info")} <= {"salreg", "bin"}
-    code = "import salreg.callbacks, salreg.recipes.config as c; print(salreg.callbacks.__file__); print(*c.recipes())"
+    code = "import salreg.callbacks, salreg.recipes.training.config as c; print(salreg.callbacks.__file__); print(*c.recipes())"
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(target)!r}); {code}"],
         capture_output=True, text=True, check=True,

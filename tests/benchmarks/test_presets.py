@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.presets import Cell, cells, changes, main, measure, read, table
-from salreg.recipes.config import load
+from salreg.recipes.training.config import load
 
 ABOUT = {"recipe": "decoy_digits", "overrides": []}
 

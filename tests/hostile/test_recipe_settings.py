@@ -3,9 +3,9 @@
 import pytest
 from hostile.refusal import refused
 
-from salreg.recipes import config
-from salreg.recipes.cli import main
-from salreg.recipes.run import callbacks
+from salreg.recipes.command.cli import main
+from salreg.recipes.training import config
+from salreg.recipes.training.run import callbacks
 
 OVERRIDES = [
     ('saliency.weight="1.0"', ["weight is a finite number", "Leave the quotation marks away"]),

@@ -8,7 +8,7 @@ import torch
 from support import history
 
 from salreg.plotting import report
-from salreg.recipes.watch import server
+from salreg.recipes.command.watch import server
 
 CHROMIUM = shutil.which("chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]

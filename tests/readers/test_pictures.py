@@ -9,7 +9,7 @@ from salreg.annotations import from_mask
 from salreg.readers import FileAnnotations, read_dicom_seg, read_masks, slides
 from salreg.readers.nifti import read_volume
 from salreg.readers.pictures import opened, size_of
-from salreg.recipes.image_files import ImageFiles, image_paths
+from salreg.recipes.data.image_files import ImageFiles, image_paths
 
 PIXELS = np.zeros((80, 100), np.uint8)
 PIXELS[:10, :20] = 200

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from salreg.recipes.cli import main
-from salreg.recipes.config import load
-from salreg.recipes.image_folder import build
+from salreg.recipes.command.cli import main
+from salreg.recipes.experiments.image_folder import build
+from salreg.recipes.training.config import load
 
 FAST = [
     "trainer.max_epochs=1",

@@ -1,0 +1,183 @@
+"""``salreg annotations check``: do a file's regions fit the images, and what do they look like?"""
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import quantiles
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from salreg.readers import FileAnnotations, ImageMarks, Problem, Readings, Regions, SkippedAnnotations
+from salreg.readers.pictures import opened, size_of
+from salreg.readers.problems import by_kind
+from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
+from salreg.recipes.command.oddities import Seen, most_odd, seen
+from salreg.recipes.data.image_files import image_paths
+
+_LONGEST = 1024  # pixels that marks are drawn at
+
+
+@dataclass
+class Findings:
+    """What a check found. Lists hold paths below the images' folder.
+
+    Attributes:
+        images: How many there are.
+        matched: How many of them the annotations are of.
+        without: Those that nobody looked at.
+        unused: The names of annotations without image.
+        notes: What was understood that is not plain, and which names differ.
+        problems: What was left out, and what cannot be read.
+        nothing_marked: How many were looked at without anything being marked.
+        unclear: Those of which all marks were left out, so that nobody knows.
+        marked: What is to be seen on each marked image.
+        labels: How many images have a mark of each label.
+    """
+
+    images: int = 0
+    matched: int = 0
+    without: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    ambiguous: list[str] = field(default_factory=list)
+    other_size: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+    marked: list[Seen] = field(default_factory=list)
+    labels: Counter[str] = field(default_factory=Counter)
+    nothing_marked: int = 0
+
+    def __str__(self) -> str:
+        spurious, relevant = (sum(getattr(one, side) > 0 for one in self.marked) for side in ("spurious", "relevant"))
+        looked_at = len(self.marked) + self.nothing_marked
+        lines = [
+            f"{looked_at} of {self.images} images were looked at: {len(self.marked)} marked ({spurious} spurious, {relevant} "
+            f"relevant); {self.nothing_marked} looked at, nothing marked.",
+            *self._table(looked_at),
+        ]
+        if spurious and spurious == looked_at:
+            lines.append(
+                "Every image that was looked at has a spurious mark, so the presence of the thing cannot be learned from them: "
+                "mark, or leave empty, some images that do not have the thing."
+            )
+        for what, paths in (
+            ("images that nobody looked at", self.without),
+            ("annotations without image", self.unused),
+            ("names that fit several others", self.ambiguous),
+            ("annotations that mark everything", [one.path for one in self.marked if one.share == 1]),
+            ("annotations of another size than their image", self.other_size),
+            ("images of which all marks were left out, which count as not looked at", self.unclear),
+        ):
+            if paths:
+                lines.append(f"{len(paths)} {what}: {', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}")
+        return "\n".join([*lines, *self.notes, *by_kind(self.problems)])
+
+    def _table(self, looked_at: int) -> list[str]:
+        rows = [("images", str(self.images)), ("  matched", str(self.matched)), ("  looked at", str(looked_at))]
+        rows.append(("  marked", str(len(self.marked))))
+        rows += [(f"    {label}", str(count)) for label, count in self.labels.most_common(12)]
+        shares = sorted(one.share for one in self.marked)
+        if shares:
+            low, middle, high = quantiles(shares, n=4, method="inclusive") if len(shares) > 1 else shares * 3
+            five = (shares[0], low, middle, high, shares[-1])
+            rows.append(("marked share, least to most", "  ".join(f"{100 * share:.3g}%" for share in five)))
+        width = max(len(name) for name, _ in rows)
+        return [f"{name:{width}}  {value}" for name, value in rows]
+
+
+def images_below(root: Path) -> list[str]:
+    """The paths of all images below a folder.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no image in it.
+    """
+    found = [path.as_posix() for path in image_paths(root)]
+    if not found:
+        raise FileNotFoundError(f"There is no image below {str(root)!r}.")
+    return found
+
+
+def check(root: Path, images: list[str], regions: Mapping[str, Regions], sheet: Path) -> Findings:
+    """Draw every annotation, and the oddest and some others into a contact sheet.
+
+    Args:
+        root: The images' folder.
+        images: Their paths below it.
+        regions: From a reader.
+        sheet: The PNG to write; nothing is written where no image has marks.
+
+    Raises:
+        FileExistsError: The sheet exists.
+        ValueError: No annotation matches an image.
+    """
+    if sheet.exists():
+        raise FileExistsError(f"{sheet} exists already; nothing was written. Name another one with --sheet.")
+    sizes: dict[int, tuple[int, int]] = {}
+    annotations = FileAnnotations(images, regions, resize=True, size_of=sizes.__getitem__, ambiguous="unmatched")
+    found = Findings(len(images), len(images) - len(annotations.without), annotations.without, annotations.unused)
+    found.ambiguous, found.notes = annotations.ambiguous, annotations.said()
+    if isinstance(regions, Readings):
+        found.notes, found.problems = [*regions.notes, *found.notes], list(regions.problems)
+    for index, path in tqdm(list(enumerate(images)), desc="Checking", disable=None):
+        if annotations.marks(index) is not None:
+            _look(root, index, path, annotations, sizes, found)
+    found.problems += annotations.problems
+    tiles = [
+        one for index, why in most_odd(found.marked, SHOWN) if (one := _tile(root, index, why, annotations, images, found))
+    ]
+    if tiles:
+        contact_sheet(tiles).save(sheet)
+    return found
+
+
+def _look(
+    root: Path, index: int, path: str, annotations: FileAnnotations, sizes: dict[int, tuple[int, int]], found: Findings
+) -> None:
+    """Take one image's annotation into the findings."""
+    before, problems = annotations.resized, len(annotations.problems)
+    try:
+        sizes[index] = size_of(root / path)
+        drawn = _drawn(annotations, index, sizes[index])
+    except (OSError, ValueError) as error:
+        kind = "unreadable" if isinstance(error, OSError) else "does not fit"
+        found.problems.append(Problem("", path, "", kind, str(error)))
+        return
+    if annotations.resized > before:
+        found.other_size.append(path)
+    if drawn is None:
+        found.unclear.append(path)
+    elif not drawn.any():
+        found.nothing_marked += 1
+    else:
+        both = any(one.kind.startswith("both") for one in annotations.problems[problems:])
+        found.marked.append(seen(index, path, drawn, both))
+        marks = annotations.marks(index)
+        if isinstance(marks, ImageMarks):
+            found.labels.update({mark.label or mark.side for mark in marks.marks})
+
+
+def _drawn(annotations: FileAnnotations, index: int, size: tuple[int, int]) -> Tensor | None:
+    """An image's marks, at its size or, where that is large, at a smaller one."""
+    reduced = min(1.0, _LONGEST / max(size))
+    height, width = (max(1, round(edge * reduced)) for edge in size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkippedAnnotations)
+        return annotations(index, torch.empty(1).expand(1, height, width))
+
+
+def _tile(
+    root: Path, index: int, why: str, annotations: FileAnnotations, images: list[str], found: Findings
+) -> Image.Image | None:
+    """An image with its marks; None, and a problem, where its file is cut off."""
+    try:
+        with opened(root / images[index]) as image:
+            drawn = _drawn(annotations, index, (image.height, image.width))
+            return None if drawn is None else tile(image, drawn, images[index], why)
+    except OSError as error:
+        found.problems.append(Problem("", images[index], "", "unreadable", f"the image cannot be read: {error}"))
+        return None

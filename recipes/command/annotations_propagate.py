@@ -1,0 +1,150 @@
+"""``salreg annotations propagate``: from some marked and looked-at images to all of a folder."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+from tqdm import tqdm
+
+from salreg.data import AnnotatedDataset
+from salreg.propagation import Propagated, propagate
+from salreg.propagation.influence import Model
+from salreg.readers import SIDES, FileAnnotations, Regions
+from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
+from salreg.recipes.data.image_files import ImageFiles
+from salreg.recipes.training.config import ConfigError
+from salreg.recipes.training.run import build
+
+
+def carry_over(
+    root: Path,
+    images: list[str],
+    regions: dict[str, Regions],
+    out: Path,
+    sheet: Path,
+    *,
+    least_quality: float,
+    model: Model | None = None,
+    seed: int = 0,
+) -> str:
+    """Write a mask for every image below a folder, a contact sheet, and a list of the images to look at next.
+
+    Masks are 255 where something is spurious and 0 elsewhere, so that ``read_masks`` reads them: those of the images that
+    somebody looked at as they are, the others from ``salreg.propagation``. Where marks are relevant, too, there are two folders
+    ``spurious`` and ``relevant`` of masks.
+
+    Args:
+        root: The images' folder.
+        images: Their paths below it.
+        regions: From a reader.
+        out: The folder of masks to make. The list lies beside it: ``<out>_look_next.csv``, with the columns ``path``,
+            ``uncertainty`` and, with a model, ``influence``.
+        sheet: The PNG to write.
+        least_quality: The IoU on held-out marked images below which nothing is written.
+        model: From a batch of images ``(B, 3, H, W)`` in [0, 1] to logits.
+        seed: Of everything random.
+
+    Returns:
+        What was done and what to do next, in words.
+
+    Raises:
+        FileExistsError: One of the files is there, or the folder and not empty.
+        ValueError: No annotation matches an image, one of either cannot be read, or the quality is lower.
+    """
+    listed = out.with_name(f"{out.name}_look_next.csv")
+    for path, option in ((sheet, "--sheet"), (listed, "--out")):
+        if path.exists():
+            raise FileExistsError(f"{path} exists already; nothing was written. Name another one with {option}.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} exists already; nothing was written. Name another folder with --out.")
+    annotations = FileAnnotations(images, regions, resize=True)
+    paths = [Path(image) for image in images]
+    dataset = AnnotatedDataset(ImageFiles(root, paths, [0] * len(paths), [0] * len(paths), ["image"]), annotations)
+    found = propagate(dataset, least_quality=least_quality, model=model, seed=seed)
+    marked = _write_masks(out, images, found)
+    if not found.look_at_next:
+        return f"Somebody looked at every one of the {len(images)} images already: their masks were copied to {out}."
+    _write_list(listed, images, found)
+    contact_sheet([_tile_of(root, images[index], found.annotations[index]) for index in found.look_at_next[:SHOWN]]).save(sheet)
+    theirs = len(images) - len(found.look_at_next)
+    return "\n".join(
+        [
+            str(found.quality),
+            f"Masks of {len(images)} images: {out}. {theirs} are those that were there; of the other "
+            f"{len(found.look_at_next)}, {marked} have something spurious.",
+            f"Picture of the images to look at next: {sheet}",
+            f"List of all, in that order: {listed}",
+            "Next: look at the picture. Mark the images where it is wrong, add them to the annotations and carry over again, "
+            f"or train: salreg run image_folder data.root={root} data.annotations={out}",
+        ]
+    )
+
+
+def model_of(checkpoint: Path) -> Model:
+    """The model of a run of the recipe ``image_folder``, from images in [0, 1] of any size to logits.
+
+    Args:
+        checkpoint: A file in the run's folder ``checkpoints``; its ``config.yaml`` says what it is a checkpoint of.
+
+    Raises:
+        FileNotFoundError: The checkpoint, its configuration or the images that it was trained on are missing.
+        ConfigError: It belongs to another recipe, or to another model.
+    """
+    if not checkpoint.is_file():
+        raise FileNotFoundError(f"There is no checkpoint {str(checkpoint)!r}.")
+    settings = checkpoint.parent.parent / "config.yaml"
+    if not settings.is_file():
+        raise FileNotFoundError(f"There is no {settings}: a checkpoint is taken from the folder that `salreg run` made.")
+    config = OmegaConf.load(settings)
+    if not isinstance(config, DictConfig) or config.get("recipe") != "image_folder":
+        raise ConfigError(
+            f"{settings} is of the recipe {config.get('recipe') if isinstance(config, DictConfig) else None!r}; "
+            "--checkpoint takes runs of image_folder. In Python, propagate(..., model=...) takes any model."
+        )
+    config.model.pretrained = False  # its weights come from the checkpoint
+    module, size = build(config).module, int(config.data.size)
+    try:
+        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    except (RuntimeError, KeyError) as error:
+        raise ConfigError(f"{checkpoint} does not fit the model that {settings} describes: {error}") from error
+    return _resizing(module.eval(), size)
+
+
+def _resizing(module: Callable[[Tensor], Tensor], size: int) -> Model:
+    return lambda images: module(interpolate(images, (size, size), mode="bilinear", antialias=True))
+
+
+def _write_masks(out: Path, images: list[str], found: Propagated) -> int:
+    """Write all masks; of how many images that nobody looked at something is marked."""
+    has_relevant = any(bool((found.annotations[index] > 0).any()) for index in found.looked_at)
+    unseen = set(found.look_at_next)
+    marked = 0
+    for index, image in enumerate(tqdm(images, "Writing", disable=None)):
+        annotation = found.annotations[index]
+        marked += index in unseen and bool((annotation < 0).any())
+        for side, mask in zip(SIDES, (annotation < 0, annotation > 0), strict=True):
+            if side == "spurious" or mask.any():
+                path = (out / side if has_relevant else out) / PurePosixPath(image).with_suffix(".png")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask[0].numpy().astype(np.uint8) * np.uint8(255)).save(path)
+    return marked
+
+
+def _write_list(path: Path, images: list[str], found: Propagated) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "uncertainty", *(["influence"] if found.influence else [])])
+        for index in found.look_at_next:
+            numbers = [one[index] for one in (found.uncertainty, found.influence) if one]
+            writer.writerow([images[index], *(f"{number:.6g}" for number in numbers)])
+
+
+def _tile_of(root: Path, path: str, annotation: Tensor) -> Image.Image:
+    with Image.open(root / path) as opened:
+        return tile(opened, annotation, path)

@@ -1,0 +1,46 @@
+"""Many images with their marks in one picture."""
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from salreg.plotting.overlay import outlined, picture, to_bytes
+from salreg.recipes.data.image_files import to_pixels
+
+#: How many images a sheet shows.
+SHOWN = 24
+_COLUMNS, _SIDE = 6, 160
+
+
+def tile(image: Image.Image, drawn: Tensor, caption: str, why: str = "") -> Image.Image:
+    """An image with its annotation ``(1, H, W)`` outlined, and the end of a caption below; below that, why it is shown."""
+    small = _eight_bits(image)
+    small.thumbnail((_SIDE, _SIDE))
+    enlarged = max(1, _SIDE // max(small.size))
+    small = small.resize((enlarged * small.width, enlarged * small.height), Image.Resampling.NEAREST)
+    pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1)
+    made = Image.new("RGB", (_SIDE + 10, _SIDE + 26 + 12 * bool(why)), "white")
+    made.paste(Image.fromarray(to_bytes(outlined(picture(pixels), drawn))), (5, 5))
+    write = ImageDraw.Draw(made)
+    write.text((5, _SIDE + 9), caption[-26:], fill="black")
+    write.text((5, _SIDE + 21), why, fill=(90, 90, 90))
+    return made
+
+
+def contact_sheet(tiles: list[Image.Image]) -> Image.Image:
+    """Tiles of one size, row by row."""
+    width, height = tiles[0].size
+    sheet = Image.new("RGB", (width * min(_COLUMNS, len(tiles)), height * -(-len(tiles) // _COLUMNS)), "white")
+    for number, one in enumerate(tiles):
+        sheet.paste(one, (width * (number % _COLUMNS), height * (number // _COLUMNS)))
+    return sheet
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A picture to look at: of 16 bits, from its darkest value to its lightest."""
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image.convert("RGB")
+    grey = to_pixels(image)
+    low, high = grey.min(), grey.max()
+    return Image.fromarray((255 * (grey - low) / (high - low).clamp(min=1e-9)).byte().permute(1, 2, 0).numpy())

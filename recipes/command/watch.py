@@ -1,0 +1,123 @@
+"""A run folder in a browser on the same machine, and the report reloaded as it grows."""
+
+import hashlib
+import os
+import secrets
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from salreg.recipes.training.config import ConfigError
+
+_WAITING = b"""<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,"><title>salreg</title>
+<p>There is no report yet: wait for a snapshot.</p>
+"""
+_RELOADING = """
+<script>
+setInterval(() => fetch("report.html", {method: "HEAD", cache: "no-store"})
+  .then((answer) => { if (answer.headers.get("ETag") !== "%s") location.reload(); })
+  .catch(() => {}), 1000);
+</script>
+"""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves a folder to who knows the address.
+
+    Attributes:
+        url: Where the report is. It holds a random word, so that nobody else on the machine can guess it.
+    """
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.token = secrets.token_urlsafe(16)
+        super().__init__(("127.0.0.1", port), partial(_Handler, directory=str(folder), token=self.token))
+        self.url = f"http://127.0.0.1:{self.server_port}/{self.token}/"
+
+
+def server(folder: Path, port: int = 0) -> Server:
+    """A server of a run folder for this machine alone; ``serve_forever()`` runs it.
+
+    Args:
+        folder: Its ``report.html`` is the first page, and reloads itself when it changes. Its other files can be asked for by
+            name; folders are not listed, and links out of it are not followed.
+        port: To listen on; 0 takes a free one, ``server_port`` tells which.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ConfigError: A port that cannot be listened on.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}.")
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"A port is a number from 1 to 65535 (0 takes a free one), not {port}.")
+    try:
+        return Server(folder, port)
+    except PermissionError as error:
+        raise ConfigError(
+            f"This account may not listen on port {port}; most systems reserve those below 1024. Leave --port away to take a "
+            "free one."
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"Port {port} is taken ({error.strerror}). Leave --port away to take a free one.") from error
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    def __init__(self, *args: Any, token: str, **kwargs: Any) -> None:
+        self._token = token
+        super().__init__(*args, **kwargs)
+
+    def send_head(self) -> Any:
+        """Of GET and HEAD: the answer up to its body, which is returned."""
+        if _host(self.headers.get("Host", "")) not in ("127.0.0.1", "localhost"):  # a page elsewhere whose name points here
+            self.send_error(403, "This server answers to its own machine only.")
+            return None
+        token, slash, name = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
+        if not slash or not secrets.compare_digest(token.encode(), self._token.encode()):
+            self.send_error(404, "There is nothing here. Open the address that `salreg watch` printed.")
+            return None
+        file = _inside(Path(self.directory), name or "report.html")
+        if name in ("", "report.html"):
+            return self._answer(_WAITING if file is None else file, "text/html; charset=utf-8", reloading=True)
+        if file is None:
+            self.send_error(404, "The run folder has no such file.")
+            return None
+        return self._answer(file, self.guess_type(name))
+
+    def _answer(self, body: bytes, kind: str, reloading: bool = False) -> BytesIO:
+        version = hashlib.sha256(body).hexdigest()
+        body += (_RELOADING % version).encode() if reloading else b""
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", version)
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Referrer-Policy", "no-referrer")  # the address is the key
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        return BytesIO(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the browser asks every second."""
+
+
+def _host(header: str) -> str | None:
+    """The name in a Host header, with or without a port."""
+    try:
+        return urlsplit(f"//{header}").hostname
+    except ValueError:
+        return None
+
+
+def _inside(folder: Path, name: str) -> bytes | None:
+    """What a file of a folder holds; None where there is no such regular file, or where a link leads out of the folder."""
+    try:
+        path = (folder / name).resolve(strict=True)
+        if not path.is_relative_to(folder.resolve()) or not path.is_file():
+            return None
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)), "rb") as file:  # noqa: PTH123
+            return file.read()
+    except (OSError, ValueError):  # ValueError: a null byte in the name
+        return None

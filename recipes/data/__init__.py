@@ -1,0 +1,1 @@
+"""What recipes read, and which marks they train with."""

@@ -1,0 +1,63 @@
+"""Which training samples have marks: all, those that somebody looked at, or the others too, by carrying the marks over."""
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from salreg.data import AnnotatedDataset
+from salreg.propagation import propagate, propagate_words
+from salreg.recipes.data.controls import controlled
+from salreg.recipes.data.texts import Texts
+
+
+def training_marks(dataset: AnnotatedDataset, config: DictConfig) -> AnnotatedDataset:
+    """The training samples with the marks that ``data.control``, ``data.marked`` and ``data.carry_over`` ask for.
+
+    Raises:
+        ValueError: Another control, or a share that is none.
+        PropagationError: Marks that cannot be carried over.
+    """
+    data = config.data
+    return with_few_marks(controlled(dataset, data.control, config.seed), data.marked, data.carry_over, config.seed)
+
+
+def with_few_marks(dataset: AnnotatedDataset, share: float, carry_over: bool, seed: int) -> AnnotatedDataset:
+    """The same samples, at a share of which somebody looked.
+
+    Args:
+        dataset: Of images, or of texts.
+        share: Of the samples, in (0, 1]; drawn at random, at least one.
+        carry_over: Whether to carry their marks over to the others (``salreg.propagation``).
+        seed: Draws the samples.
+
+    Raises:
+        ValueError: ``share`` is not in (0, 1].
+        PropagationError: Marks that cannot be carried over.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"data.marked is a share in (0, 1], not {share}.")
+    if share == 1:
+        return dataset
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed)).tolist()
+    few = _Few(dataset, frozenset(order[: max(1, round(share * len(dataset)))]))
+    marked = AnnotatedDataset(dataset.base, few, empty=dataset.empty)
+    if not carry_over:
+        return marked
+    if isinstance(dataset.base, Texts):
+        texts = [text.tolist() for text in dataset.base.texts]
+        found, _ = propagate_words(texts, [few(index) for index in range(len(texts))])
+        return AnnotatedDataset(dataset.base, found, empty=dataset.empty)
+    return AnnotatedDataset(dataset.base, propagate(marked, seed=seed).annotations, empty=dataset.empty)
+
+
+class _Few:
+    """The annotations of the chosen samples; None where nobody looked."""
+
+    def __init__(self, dataset: AnnotatedDataset, chosen: frozenset[int]) -> None:
+        self.dataset, self.chosen = dataset, chosen
+
+    def __call__(self, index: int, sample: object = None) -> Tensor | None:
+        if index not in self.chosen:
+            return None
+        found = self.dataset[index]
+        return found.only_annotation if found.looked_at else None

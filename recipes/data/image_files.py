@@ -1,0 +1,190 @@
+"""Images in files, read when they are needed."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torch.utils.data import DataLoader, Dataset, Subset
+from tqdm import tqdm
+
+from salreg.data import AnnotatedDataset, Augmented
+from salreg.readers import FileAnnotations, Problem, SkippedAnnotations, files_below
+from salreg.readers.dicom import is_dicom
+from salreg.readers.pictures import opened, size_of
+from salreg.readers.problems import by_kind
+from salreg.recipes.data.loading import loader
+
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".svs", ".ndpi", ".dcm", ".dicom", ".nii", ".nii.gz")
+_OTHERS = (".json", ".csv", ".xml", ".txt", ".md", ".yaml")
+
+
+def image_paths(root: Path) -> list[Path]:
+    """The paths of all images below a folder; of DICOM, those without a suffix, too."""
+    return [path for path in files_below(root) if _is_image(root, path)]
+
+
+def _is_image(root: Path, path: Path) -> bool:
+    name = path.name.lower()
+    return name.endswith(_SUFFIXES) or (not name.endswith(_OTHERS) and is_dicom(root / path))
+
+
+class ImageFiles(Dataset[tuple[Tensor, int, int]]):
+    """Samples ``(image (3, H, W) in [0, 1], label, group)``, upright as the files' EXIF orientation says.
+
+    Args:
+        root: The folder of the images.
+        paths: Below it, one each.
+        labels: One each.
+        groups: One each.
+        classes: What the labels are called.
+        resized: ``(H, W)`` to bring images to (bilinear, antialiased); None keeps their size.
+
+    Raises:
+        ValueError: When a sample is read, an image that cannot be; names it.
+    """
+
+    if_unreadable = ""  # advice that follows the error
+
+    def __init__(
+        self,
+        root: Path,
+        paths: Sequence[Path],
+        labels: Sequence[int],
+        groups: Sequence[int],
+        classes: Sequence[str],
+        resized: tuple[int, int] | None = None,
+    ) -> None:
+        self.root, self.paths = root, list(paths)
+        self.labels, self.groups = list(labels), list(groups)
+        self.classes = list(classes)
+        self.resized = resized
+        self._sizes: dict[int, tuple[int, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
+        with self._named(index), opened(self.root / self.paths[index]) as image:
+            pixels = to_pixels(image)
+        if self.resized is not None and pixels.shape[-2:] != self.resized:
+            pixels = interpolate(pixels.unsqueeze(0), self.resized, mode="bilinear", antialias=True).squeeze(0)
+        return pixels, self.labels[index], self.groups[index]
+
+    def size(self, index: int) -> tuple[int, int]:
+        """``(H, W)`` of an image as it is seen, from the head of its file."""
+        if index not in self._sizes:
+            with self._named(index):
+                self._sizes[index] = size_of(self.root / self.paths[index])
+        return self._sizes[index]
+
+    @contextmanager
+    def _named(self, index: int) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ValueError(f"{self.root / self.paths[index]} cannot be read: {error}.{self.if_unreadable}") from error
+
+
+def to_pixels(image: Image.Image) -> Tensor:
+    """A picture's colours ``(3, H, W)`` in [0, 1]; those of 16 bits keep their fineness.
+
+    Raises:
+        OSError: Its values are fractions outside of [0, 1].
+    """
+    if image.mode == "F" or image.mode.startswith("I"):
+        grey = torch.from_numpy(np.array(image, dtype=np.float32))
+        if image.mode != "F":
+            grey /= 65535
+        if not grey.isfinite().all() or grey.min() < 0 or grey.max() > 1:
+            raise OSError(f"its values reach from {grey.min():g} to {grey.max():g} of white")
+        return grey.expand(3, *grey.shape).clone()
+    return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 255
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file is a whole image."""
+    try:
+        with opened(path) as image:
+            image.load()
+    except OSError:
+        return False
+    return True
+
+
+def marked(images: ImageFiles, annotations: FileAnnotations) -> list[bool]:
+    """Which images carry a mark; see ``surveyed``."""
+    return [bool(has) for has in surveyed(images, annotations)]
+
+
+def surveyed(images: ImageFiles, annotations: FileAnnotations, strict: bool = False) -> list[bool | None]:
+    """Whether each image carries a mark; None where nobody looked.
+
+    Each annotation is drawn once, which also finds what does not fit before the training: it is named, and counts as if nobody
+    had looked at the image.
+
+    Raises:
+        ValueError: An image that cannot be read; no annotation that fits; with ``strict``, any that does not.
+    """
+    wrong: list[Problem] = []
+    found: list[bool | None] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkippedAnnotations)
+        for index in tqdm(range(len(images)), desc="Reading annotations", disable=None):
+            size, annotation = images.resized or images.size(index), None
+            try:
+                annotation = annotations(index, torch.empty(1).expand(1, *size))
+            except ValueError as error:
+                annotations.skip(index)
+                wrong.append(Problem("", images.paths[index].as_posix(), "", "does not fit", str(error)))
+            found.append(None if annotation is None else bool(annotation.any()))
+    problems = [*annotations.problems, *wrong]
+    if problems and (strict or not any(has is not None for has in found)):
+        raise ValueError(f"{'' if strict else 'No annotation fits its image: '}{problems[0]}")
+    for line in annotations.said():
+        rank_zero_info(f"salreg: {line}")
+    for line in by_kind(problems):
+        rank_zero_warn(f"salreg: {line}")
+    return found
+
+
+class _OfChosen:
+    """The annotations of some of the images, numbered anew."""
+
+    def __init__(self, annotations: Callable[[int, Any], Tensor | None], chosen: Sequence[int]) -> None:
+        self.annotations, self.chosen = annotations, chosen
+
+    def __call__(self, index: int, sample: Any) -> Tensor | None:
+        return self.annotations(self.chosen[index], sample)
+
+
+def divided(
+    images: ImageFiles,
+    annotations: Callable[[int, Any], Tensor | None],
+    splits: Sequence[Sequence[int]],
+    empty: Literal["looked at", "unknown"] = "looked at",
+) -> list[AnnotatedDataset]:
+    """Images and annotations of each split, given by the numbers of its samples; ``empty`` as in ``AnnotatedDataset``."""
+    return [AnnotatedDataset(Subset(images, chosen), _OfChosen(annotations, chosen), empty=empty) for chosen in splits]
+
+
+def loaders(parts: Sequence[AnnotatedDataset], data: Any) -> list[DataLoader[Any]]:
+    """Batches of images, all of one size; those for training are shuffled, mirrored and shifted.
+
+    Args:
+        parts: Images and annotations for training, validation and testing.
+        data: ``size``, ``flip``, ``crop``, ``batch_size`` and ``workers``.
+    """
+    size = (data.size, data.size)
+    train, *others = parts
+    return [
+        loader(Augmented(train, size, flip=data.flip, crop=data.crop), data, shuffle=True),
+        *(loader(Augmented(one, size), data) for one in others),
+    ]

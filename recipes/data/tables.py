@@ -1,0 +1,36 @@
+"""Tables: rows of numbers with named columns."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from salreg.data import AnnotatedDataset
+
+
+class Table(TensorDataset):
+    """Samples ``(row (F,), label, group)``.
+
+    Args:
+        rows: ``(N, F)``.
+        labels: ``(N,)``.
+        groups: ``(N,)``.
+        columns: What the columns are called, which snapshots draw.
+        classes: What the labels are called.
+    """
+
+    def __init__(self, rows: Tensor, labels: Tensor, groups: Tensor, columns: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__(rows, labels, groups)
+        self.columns, self.classes = list(columns), list(classes)
+
+
+def annotated(table: Table, annotation: Tensor) -> AnnotatedDataset:
+    """The table with the same annotation ``(F,)`` for every row."""
+    return AnnotatedDataset(table, annotation.expand(len(table), -1))
+
+
+def standardised(rows: Tensor, like: Tensor) -> Tensor:
+    """Columns less their mean over ``like``, over its standard deviation; columns that do not vary there become 0."""
+    deviation = like.std(0, correction=0)
+    return torch.where(deviation > 0, (rows - like.mean(0)) / deviation.clamp(min=1e-12), torch.zeros_like(rows))

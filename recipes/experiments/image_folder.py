@@ -1,0 +1,132 @@
+"""Your own images, one folder per class, with annotations from masks, a table of boxes or an annotation tool's file."""
+
+import csv
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
+from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
+
+from salreg.readers import FileAnnotations, Readings, SkippedAnnotations, read_annotations
+from salreg.readers.problems import by_kind
+from salreg.recipes.data.image_files import ImageFiles, divided, image_paths, is_readable, loaders, surveyed
+from salreg.recipes.data.made import made
+from salreg.recipes.experiments.base import Experiment
+from salreg.recipes.networks import image_networks
+from salreg.recipes.networks.classifier import Classifier
+
+
+class ImageFolder(ImageFiles):
+    """The images ``root/<class>/*.jpg``, all of group 0.
+
+    Args:
+        root: The folder of the classes' folders.
+        skip_unreadable: Try every image now and leave out those that cannot be read, rather than stopping at the first.
+        resized: See ``ImageFiles``.
+
+    Attributes:
+        skipped: What was left out.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It has fewer than two classes; when a sample is read, an image that cannot be.
+    """
+
+    if_unreadable = " data.unreadable=skip leaves it out."
+
+    def __init__(self, root: Path, skip_unreadable: bool = False, resized: tuple[int, int] | None = None) -> None:
+        if not root.is_dir():
+            raise FileNotFoundError(f"There is no folder {str(root)!r} of images.")
+        found = [path for path in image_paths(root) if len(path.parts) == 2]
+        self.skipped = [path for path in found if not is_readable(root / path)] if skip_unreadable else []
+        paths = sorted(set(found) - set(self.skipped))
+        classes = sorted({path.parts[0] for path in paths})
+        if len(classes) < 2:
+            raise ValueError(f"{root} holds images of {classes or 'no class'}; it needs two folders of images or more.")
+        super().__init__(root, paths, [classes.index(path.parts[0]) for path in paths], [0] * len(paths), classes, resized)
+
+
+def read_all(config: Any) -> Readings:
+    """The regions that a configuration's ``data`` names.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: It cannot be read, or its library is not installed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SkippedAnnotations)  # what was left out is said below, as a check says it
+            regions = read_annotations(
+                config.annotations,
+                dict(config.categories),
+                inside=config.inside,
+                columns=dict(config.columns),
+                strict=config.strict,
+            )
+    except (ModuleNotFoundError, PermissionError) as error:
+        raise ValueError(str(error)) from error
+    for line in regions.notes:
+        rank_zero_info(f"salreg: {line}")
+    for line in by_kind(regions.problems):
+        rank_zero_warn(f"salreg: {line}")
+    return regions
+
+
+def build(config: DictConfig) -> Experiment:
+    """Data and module of the recipe; every seed draws the held out images anew."""
+    data = config.data
+    root = made(made_folder) if data.root is None else Path(data.root)
+    if data.root is None:
+        data = OmegaConf.merge(data, {"annotations": str(root / "boxes.csv")})
+    if data.unreadable not in ("fatal", "skip"):
+        raise ValueError(f"data.unreadable is fatal or skip, not {data.unreadable!r}.")
+    if data.annotations is None:
+        raise ValueError(
+            "data.annotations is missing: a folder of masks, a .csv of boxes, or the file or folder of an annotation tool."
+        )
+    regions = read_all(data)
+    images = ImageFolder(root, skip_unreadable=data.unreadable == "skip", resized=(data.size, data.size))
+    annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations, size_of=images.size)
+    if data.empty not in ("looked at", "unknown"):
+        raise ValueError(f"data.empty is 'looked at' or 'unknown', not {data.empty!r}.")
+    has_marks = surveyed(images, annotations, data.strict)
+    count = sum(has is True for has in has_marks)
+    looked_at = count if data.empty == "unknown" else sum(has is not None for has in has_marks)
+    rank_zero_info(
+        f"salreg: {len(images)} images of {len(images.classes)} classes: {looked_at} were looked at, {count} carry marks; "
+        f"{len(annotations.unused)} annotations without image, {len(images.skipped)} unreadable images left out."
+    )
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed)).tolist()
+    held_out = max(int(data.held_out * len(images)), 2)
+    if not 0 < data.held_out < 0.5:
+        raise ValueError(f"data.held_out is a share in (0, 0.5), of which there are two, not {data.held_out}.")
+    splits = order[2 * held_out :], order[held_out : 2 * held_out], order[:held_out]
+    net = image_networks.build(config.model, len(images.classes), data.size)
+    module = Classifier(net, ["all"], len(images.classes), **config.optimizer)
+    return Experiment(module, *loaders(divided(images, annotations, splits, data.empty), data))
+
+
+def made_folder(root: Path, images: int = 400) -> Path:
+    """Noise with bright bars or a bright spot somewhere, and a tag in a corner whose colour gives the class away and which
+    ``boxes.csv`` marks."""
+    generator = np.random.default_rng(0)
+    rows = [("image", "x1", "y1", "x2", "y2")]
+    y, x = np.mgrid[:48, :48]
+    for number in range(images):
+        kind = ("bars", "spot")[number % 2]
+        pixels = generator.integers(0, 90, (48, 48, 3), dtype=np.uint8)
+        row, column = generator.integers(16, 38, 2)
+        distance = np.hypot(y - row, x - column)
+        inside = (distance < 10) & ((x % 4 < 2) if kind == "bars" else (distance < 7))
+        pixels[inside] += np.uint8(160)
+        pixels[:10, :16] = (220, 40, 40) if kind == "bars" else (40, 40, 220)
+        (root / kind).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(root / kind / f"{number:03}.png")
+        rows.append((f"{kind}/{number:03}.png", "0", "0", "16", "10"))
+    with (root / "boxes.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return root

@@ -1,0 +1,80 @@
+"""Small networks for images."""
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from salreg.recipes.networks import backbones
+
+# Group rather than batch normalisation: a sample's saliency is then its own, and small data sets need no running statistics.
+_GROUPS = 4
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside a shortcut; halves the grid where ``stride`` is 2."""
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.GroupNorm(_GROUPS, out)
+        self.conv2, self.norm2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.GroupNorm(_GROUPS, out)
+        self.shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.GroupNorm(_GROUPS, out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = relu(self.norm1(self.conv1(x)))
+        return relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
+
+
+def small_resnet(classes: int, width: int = 16, stages: int = 4) -> nn.Sequential:
+    """A residual network of ``stages`` blocks, each on half the grid and with twice the channels of the one before."""
+    blocks = [ResidualBlock(width * 2 ** max(i - 1, 0), width * 2**i, stride=2) for i in range(stages)]
+    stem = nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.GroupNorm(_GROUPS, width), nn.ReLU())
+    return nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width * 2 ** (stages - 1), classes))
+
+
+class SmallViT(nn.Module):
+    """A transformer over square patches, with learned positions, averaged over the patches.
+
+    Args:
+        classes: How many classes there are.
+        side: Of the image, in pixels.
+        patch: Side of a patch, in pixels; divides that of the image.
+        size: Of a patch's embedding.
+        layers: How many.
+        channels: Of the image.
+    """
+
+    def __init__(self, classes: int, side: int, patch: int = 4, size: int = 64, layers: int = 3, channels: int = 3) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(channels, size, patch, patch)
+        self.positions = nn.Parameter(0.02 * torch.randn((side // patch) ** 2, size))
+        layer = nn.TransformerEncoderLayer(size, 4, 2 * size, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(size)
+        self.head = nn.Linear(size, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.positions
+        return self.head(self.norm(self.encoder(tokens)).mean(1))
+
+
+def build(model: DictConfig, classes: int, side: int) -> nn.Module:
+    """The network that a configuration's ``model`` describes, for images of ``side`` x ``side`` pixels.
+
+    Args:
+        model: ``name``: ``resnet``, ``vit``, or ``timm/NAME`` and ``transformers/NAME`` (``networks.backbones``);
+            ``pretrained``, if at all: whether those come with their weights.
+        classes: How many there are.
+        side: Of the images, in pixels.
+
+    Raises:
+        ValueError: Another name.
+    """
+    if model.name == "resnet":
+        return small_resnet(classes)
+    if model.name == "vit":
+        return SmallViT(classes, side)
+    library, slash, name = str(model.name).partition("/")
+    if slash and library in backbones.LIBRARIES:
+        return backbones.load(library, name, classes, model.get("pretrained", True))
+    raise ValueError(f"model.name is resnet, vit, timm/NAME or transformers/NAME, not {model.name!r}.")

@@ -1,0 +1,38 @@
+"""The arms of a comparison whose marks are wrong or few on purpose."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from salreg.recipes.training.config import ConfigError, recipes
+
+#: What `salreg compare --controls` trains too, beside a recipe's own arms: the arm ``regularised``, but for this.
+ARMS: Mapping[str, Mapping[str, Any]] = {
+    "marks at random places": {"data.control": "random places"},
+    "marks of other samples": {"data.control": "other samples"},
+    "everything marked": {"data.control": "everything"},
+    "a tenth of the marks": {"data.marked": 0.1},
+    "a tenth carried over": {"data.marked": 0.1, "data.carry_over": True},
+    "a hundredth of the marks": {"data.marked": 0.01},
+    "a hundredth carried over": {"data.marked": 0.01, "data.carry_over": True},
+}
+_KEYS = ("control", "marked", "carry_over")
+
+
+def add_arms(config: DictConfig) -> None:
+    """Add the controls to the arms of a recipe.
+
+    Raises:
+        ConfigError: The recipe has no such data, or no arm ``regularised``.
+    """
+    missing = [f"data.{key}" for key in _KEYS if key not in config.data]
+    if missing:
+        able = [name for name, path in recipes().items() if all(key in OmegaConf.load(path).data for key in _KEYS)]
+        raise ConfigError(
+            f"The recipe {config.recipe} has no {', '.join(missing)} for --controls. These have: {', '.join(able)}."
+        )
+    if "regularised" not in config.arms:
+        raise ConfigError("--controls change the arm 'regularised', which is not among the arms.")
+    for name, changes in ARMS.items():
+        config.arms[name] = {**config.arms["regularised"], **changes}

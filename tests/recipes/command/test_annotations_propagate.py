@@ -1,0 +1,125 @@
+"""Carrying the marks of some images over to a folder of them."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from salreg.propagation import propagate
+from salreg.readers import FileAnnotations, read_masks
+from salreg.recipes.command import annotations_propagate
+from salreg.recipes.command.cli import main
+from salreg.recipes.experiments.image_folder import made_folder
+
+PHOTOS, MARKED = 40, 12
+
+
+@pytest.fixture(autouse=True)
+def photos(tmp_path, monkeypatch):
+    """Forty photos with a tag of 10 x 16 pixels in a corner, twelve of them with a mask; networks are trained less."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, side=16, steps=30, **options)
+    )
+    Path("photos").mkdir()
+    made_folder(Path("photos"), PHOTOS)
+    mask = np.zeros((48, 48), np.uint8)
+    mask[:10, :16] = 255
+    for path in sorted(Path("photos").glob("*/*.png"))[::3][:MARKED]:
+        target = Path("masks", path.parent.name, path.name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(target)
+
+
+def carry_over(*options):
+    return main(["annotations", "propagate", "masks", "--data", "photos", "--out", "all", *options])
+
+
+def test_every_image_gets_a_mask_that_is_read_again(capsys):
+    assert carry_over() == 0
+    said = capsys.readouterr().out
+    assert f"Masks of {PHOTOS} images: all. {MARKED} are those that were there; of the other 28, " in said
+    assert f"On {MARKED} marked samples" in said
+    images = [path.relative_to("photos").as_posix() for path in sorted(Path("photos").glob("*/*.png"))]
+    marks = FileAnnotations(images, read_masks(spurious="all"))
+    assert marks.without == marks.unused == []
+    for path in Path("masks").rglob("*.png"):
+        assert np.array_equal(np.asarray(Image.open(path)), np.asarray(Image.open("all" / path.relative_to("masks"))))
+    truth = np.zeros((48, 48), bool)
+    truth[:10, :16] = True
+    masks = [np.asarray(Image.open(path)) > 0 for path in Path("all").rglob("*.png")]
+    assert np.mean([(mask & truth).sum() / (mask | truth).sum() for mask in masks]) > 0.7
+
+
+def test_a_list_and_a_picture_say_what_to_look_at_next():
+    assert carry_over("--sheet", "sheet.png") == 0
+    with Path("all_look_next.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == PHOTOS - MARKED
+    assert not {Path(row["path"]) for row in rows} & {path.relative_to("masks") for path in Path("masks").rglob("*.png")}
+    uncertainties = [float(row["uncertainty"]) for row in rows]
+    assert uncertainties == sorted(uncertainties, reverse=True)
+    assert Image.open("sheet.png").size == (6 * 170, 4 * 186)
+
+
+def test_relevant_marks_stay_in_a_folder_of_their_own():
+    shutil.move("masks", "marks/spurious")
+    first = next(Path("marks/spurious").rglob("*.png"))
+    target = Path("marks/relevant") / first.relative_to("marks/spurious")
+    target.parent.mkdir(parents=True)
+    Image.fromarray(np.flipud(np.asarray(Image.open(first)))).save(target)
+    shutil.move("marks", "masks")
+    assert carry_over() == 0
+    assert len(list(Path("all/spurious").rglob("*.png"))) == PHOTOS
+    assert [path.relative_to("all/relevant") for path in Path("all/relevant").rglob("*.png")] == [
+        first.relative_to("marks/spurious")
+    ]
+
+
+def test_a_run_s_checkpoint_says_where_it_uses_what_was_found(capsys):
+    fast = ["trainer.max_epochs=1", "snapshots.panel=2", "snapshots.sanity=false", "logger=none", "data.size=16"]
+    quiet = ["trainer.enable_progress_bar=false", "preset=null"]
+    assert main(["run", "image_folder", "data.root=photos", "data.annotations=masks", *fast, *quiet]) == 0
+    (checkpoint,) = Path("runs").rglob("last.ckpt")
+    assert carry_over("--checkpoint", str(checkpoint)) == 0
+    with Path("all_look_next.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert all(float(row["influence"]) >= 0 for row in rows)
+    assert len({row["influence"] for row in rows}) > 10
+
+    settings = checkpoint.parent.parent / "config.yaml"
+    settings.write_text(settings.read_text().replace("recipe: image_folder", "recipe: decoy"))
+    assert carry_over("--out", "others", "--sheet", "other.png", "--checkpoint", str(checkpoint)) == 2
+    assert "is of the recipe 'decoy'; --checkpoint takes runs of image_folder" in capsys.readouterr().err
+    settings.unlink()
+    assert carry_over("--out", "others", "--sheet", "other.png", "--checkpoint", str(checkpoint)) == 2
+    assert "config.yaml: a checkpoint is taken from the folder" in capsys.readouterr().err
+    assert not Path("others").exists()
+
+
+def test_nothing_is_overwritten(capsys):
+    for name in ("all/mask.png", "contact_sheet.png", "all_look_next.csv"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+        assert carry_over() == 2
+        assert "exists already; nothing was written" in capsys.readouterr().err
+        Path(name).unlink()
+
+
+def test_a_low_quality_is_refused_and_nothing_is_written(capsys, monkeypatch):
+    monkeypatch.setattr(annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, steps=2, **options))
+    assert carry_over("--least-quality", "0.95") == 2
+    error = capsys.readouterr().err
+    assert "That is below the least IoU of 0.95, so nothing was carried over" in error
+    assert not Path("all").exists()
+    assert not Path("contact_sheet.png").exists()
+
+
+def test_few_marks_are_refused(capsys):
+    for path in sorted(Path("masks").rglob("*.png"))[3:]:
+        path.unlink()
+    assert carry_over() == 2
+    assert "3 of 40 samples have a spurious mark, 3 were looked at; at least 4 marked ones" in capsys.readouterr().err

@@ -1,0 +1,51 @@
+"""The table of a comparison."""
+
+import math
+
+import pytest
+
+from salreg.recipes.training.compare import gap_recovered, table
+
+
+def results(*accuracies):
+    return [{"test/accuracy": accuracy, "seconds": 1.0} for accuracy in accuracies]
+
+
+def cells(text):
+    """The column of the gap by arm."""
+    header, _, *rows = text.splitlines()
+    end = header.index("gap recovered") + len("gap recovered")
+    return {row.split("  ")[0]: row[end - len("gap recovered") : end].strip() for row in rows}
+
+
+def test_the_gap_is_the_way_from_plain_to_the_reference():
+    runs = {"plain": results(0.2), "regularised": results(0.7), "worse": results(0.1), "without decoys": results(0.8)}
+    assert cells(table(runs)) == {"plain": "0%", "regularised": "83%", "worse": "-17%", "without decoys": "100%"}
+
+
+def test_of_several_seeds_it_is_that_of_the_means():
+    runs = {"plain": results(0.1, 0.3), "regularised": results(0.6, 0.8), "blind": results(0.9, 0.7)}
+    assert cells(table(runs))["regularised"] == "83%"
+
+
+def test_it_stands_beside_the_accuracy():
+    header = table({"plain": results(0.1), "without tags": results(0.2)}).splitlines()[0]
+    assert header.split("  ")[-1] == "seconds"
+    assert header.index("accuracy") < header.index("gap recovered") < header.index("worst group")
+
+
+@pytest.mark.parametrize("reference", [0.2, 0.1, math.nan])
+def test_where_there_is_no_gap_there_is_a_dash(reference):
+    runs = {"plain": results(0.2), "regularised": results(0.7), "without decoys": results(reference)}
+    assert set(cells(table(runs)).values()) == {"-"}
+
+
+def test_an_arm_without_accuracy_has_a_dash():
+    runs = {"plain": results(0.2), "regularised": [{"seconds": 1.0}], "without decoys": results(0.7)}
+    assert cells(table(runs)) == {"plain": "0%", "regularised": "-", "without decoys": "100%"}
+
+
+def test_without_plain_or_a_reference_there_is_no_such_column():
+    assert "gap" not in table({"plain": results(0.2), "regularised": results(0.7)})
+    assert "gap" not in table({"regularised": results(0.2), "without decoys": results(0.7)})
+    assert gap_recovered({"plain": 0.5}) == {}

@@ -1,0 +1,74 @@
+import pytest
+
+from salreg.recipes.training import config
+from salreg.recipes.training.config import ConfigError, load
+
+
+@pytest.mark.parametrize("name", config.recipes())
+def test_every_recipe_loads_and_says_what_it_is_and_how_to_run_it(name):
+    path = config.recipes()[name]
+    assert len(config.describe(path)) > 40
+    assert f"# Run:      salreg run {name}" in path.read_text()
+    assert load(name).seed == 0
+
+
+def test_overrides_keep_their_types():
+    loaded = load("decoy_digits", ["saliency.weight=1e-3", "logger.offline=true", "resume=null", "data.root=a b"])
+    assert (loaded.saliency.weight, loaded.logger.offline, loaded.resume, loaded.data.root) == (1e-3, True, None, "a b")
+
+
+def test_categories_may_have_any_name():
+    given = ["data.categories={No finding: spurious, a.b: relevant, 15: spurious}", "data.columns={x: 'Bbox [x'}"]
+    data = load("image_folder", given).data
+    assert dict(data.categories) == {"No finding": "spurious", "a.b": "relevant", "15": "spurious"}
+    assert dict(data.columns) == {"x": "Bbox [x"}
+
+
+def test_a_group_is_named_by_itself():
+    loaded = load("decoy_digits", ["logger=wandb", "model=cnn"])
+    assert (loaded.logger.name, loaded.model.name) == ("wandb", "cnn")
+
+
+def test_any_argument_of_the_trainer_can_be_given():
+    assert load("decoy_digits", ["trainer.precision=bf16-mixed"]).trainer.precision == "bf16-mixed"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "message"),
+    [
+        ("decoy_digit", [], "No recipe is called 'decoy_digit' .did you mean 'decoy_digits'"),
+        ("missing.yaml", [], "No recipe is called 'missing.yaml'"),
+        ("decoy_digits", ["saliency.wieght=1"], "no key 'saliency.wieght' .did you mean 'saliency.weight'"),
+        ("decoy_digits", ["trainer.max_epoch=1"], "no key 'trainer.max_epoch' .did you mean 'trainer.max_epochs'"),
+        ("decoy_digits", ["saliency.weight"], "not of the form key=value"),
+        ("decoy_digits", ["out=[1"], "cannot be read"),
+    ],
+)
+def test_mistakes_are_named_with_the_nearest_names(recipe, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        load(recipe, overrides)
+
+
+def edited(tmp_path, old, new):
+    path = tmp_path / "mine.yaml"
+    path.write_text(config.recipes()["decoy_digits"].read_text().replace(old, new))
+    return str(path)
+
+
+def test_a_copied_yaml_is_checked_against_its_recipe(tmp_path):
+    assert load(edited(tmp_path, "weight: null", "weight: 5.0")).saliency.weight == 5.0
+    with pytest.raises(ConfigError, match="no key 'saliency.weigth' .did you mean 'saliency.weight'"):
+        load(edited(tmp_path, "weight: null", "weigth: 5.0"))
+    with pytest.raises(ConfigError, match="key 'seed' is missing"):
+        load(edited(tmp_path, "seed: 0", "# seed: 0"))
+    with pytest.raises(ConfigError, match="`recipe: decoi` is unknown. There are: color_mnist, "):
+        load(edited(tmp_path, "recipe: decoy ", "recipe: decoi "))
+    with pytest.raises(ConfigError, match="not readable as YAML"):
+        load(edited(tmp_path, "seed: 0", "seed: [0"))
+
+
+def test_alerts_are_called_by_any_name():
+    assert load("decoy_digits", ["snapshots.alerts.reliance=0.2"]).snapshots.alerts == {"reliance": 0.2}
+    assert load("decoy_digits", ["snapshots.alerts={a/b: 1}"]).snapshots.alerts == {"a/b": 1}
+    with pytest.raises(ConfigError, match=r"no key 'snapshots.alert.reliance'"):
+        load("decoy_digits", ["snapshots.alert.reliance=0.2"])
