@@ -1,12 +1,16 @@
 """salreg: training-time salience regularisation.
 
-Annotate what a model must not use, and train it not to. The library imports torch and torchmetrics only; the Lightning
-callbacks live in ``salreg.callbacks``, the runnable trainings in ``salreg.recipes``.
+Annotate what a model must not use, and train it not to. The library imports torch and torchmetrics only, and these when one of
+its names is first used; the Lightning callbacks live in ``salreg.callbacks``, the runnable trainings in ``salreg.recipes``.
 """
 
-from salreg import annotations, attributions, losses, presets, scores
-from salreg.data import AnnotatedDataset
-from salreg.penalties import DeadPenaltyError, SaliencyPenalty
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from salreg import annotations, attributions, losses, presets, scores
+    from salreg.data import AnnotatedDataset
+    from salreg.penalties import DeadPenaltyError, SaliencyPenalty
 
 __all__ = [
     "AnnotatedDataset",
@@ -18,3 +22,21 @@ __all__ = [
     "presets",
     "scores",
 ]
+_DEFINED_IN = {
+    "AnnotatedDataset": "salreg.data",
+    "DeadPenaltyError": "salreg.penalties",
+    "SaliencyPenalty": "salreg.penalties",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name when it is first used, so that ``salreg --help`` need not import torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _DEFINED_IN:
+        return import_module(f"salreg.{name}")
+    return getattr(import_module(_DEFINED_IN[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -18,6 +18,7 @@ from salreg.readers.problems import by_kind
 from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
 from salreg.recipes.command.oddities import Seen, most_odd, seen
 from salreg.recipes.data.image_files import image_paths
+from salreg.recipes.data.paths import nearest_path
 
 _LONGEST = 1024  # pixels that marks are drawn at
 
@@ -96,6 +97,8 @@ def images_below(root: Path) -> list[str]:
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
     """
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(root)!r} of images{nearest_path(root)}.")
     found = [path.as_posix() for path in image_paths(root)]
     if not found:
         raise FileNotFoundError(f"There is no image below {str(root)!r}.")

@@ -1,7 +1,7 @@
 """``salreg annotations propagate``: from some marked and looked-at images to all of a folder."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,6 +18,7 @@ from salreg.propagation.influence import Model
 from salreg.readers import SIDES, FileAnnotations, Regions
 from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
 from salreg.recipes.data.image_files import ImageFiles
+from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.training.config import ConfigError
 from salreg.recipes.training.run import build
 
@@ -25,7 +26,7 @@ from salreg.recipes.training.run import build
 def carry_over(
     root: Path,
     images: list[str],
-    regions: dict[str, Regions],
+    regions: Mapping[str, Regions],
     out: Path,
     sheet: Path,
     *,
@@ -97,7 +98,7 @@ def model_of(checkpoint: Path) -> Model:
         ConfigError: It belongs to another recipe, or to another model.
     """
     if not checkpoint.is_file():
-        raise FileNotFoundError(f"There is no checkpoint {str(checkpoint)!r}.")
+        raise FileNotFoundError(f"There is no checkpoint {str(checkpoint)!r}{nearest_path(checkpoint)}.")
     settings = checkpoint.parent.parent / "config.yaml"
     if not settings.is_file():
         raise FileNotFoundError(f"There is no {settings}: a checkpoint is taken from the folder that `salreg run` made.")

@@ -1,5 +1,6 @@
 """A run folder in a browser on the same machine, and the report reloaded as it grows."""
 
+import argparse
 import hashlib
 import os
 import secrets
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from salreg.recipes.training.config import ConfigError
+from salreg.recipes.data.paths import nearest_path
+from salreg.recipes.training.packaged import ConfigError
 
 _WAITING = b"""<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,"><title>salreg</title>
 <p>There is no report yet: wait for a snapshot.</p>
@@ -22,6 +24,13 @@ setInterval(() => fetch("report.html", {method: "HEAD", cache: "no-store"})
   .catch(() => {}), 1000);
 </script>
 """
+
+
+def watch(options: argparse.Namespace) -> None:
+    """Serve a run folder until it is interrupted."""
+    with server(options.folder, options.port) as serving:
+        print(f"Serving {options.folder} at {serving.url} (Ctrl+C ends it)", flush=True)
+        serving.serve_forever()
 
 
 class Server(ThreadingHTTPServer):
@@ -50,7 +59,7 @@ def server(folder: Path, port: int = 0) -> Server:
         ConfigError: A port that cannot be listened on.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder}.")
+        raise FileNotFoundError(f"There is no folder {folder}{nearest_path(folder)}.")
     if not 0 <= port <= 65535:
         raise ConfigError(f"A port is a number from 1 to 65535 (0 takes a free one), not {port}.")
     try:

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from salreg.recipes.data.paths import nearest_path
+
 #: In the order of their numbers.
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
@@ -38,8 +40,8 @@ def load(root: Path) -> ColorImages:
         if (folder / _TEST[0]).is_file():
             return ColorImages(*_batches(folder, _TRAIN), *_batches(folder, _TEST))
     raise FileNotFoundError(
-        f"{root} holds no CIFAR-10. Point data.root at the unpacked cifar-10-binary.tar.gz (data_batch_1.bin ... "
-        "test_batch.bin), or leave data.root empty for a small made sample."
+        f"{root} holds no CIFAR-10{nearest_path(root)}. Point data.root at the unpacked cifar-10-binary.tar.gz "
+        "(data_batch_1.bin ... test_batch.bin), or leave data.root empty for a small made sample."
     )
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from salreg.recipes.data.paths import nearest_path
+
 _IDX_FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -98,7 +100,7 @@ def _located(name: str, root: Path, index: int, download: bool) -> Path:
         except Exception as error:
             reason = f"and could not be fetched ({type(error).__name__}: {error})"
     raise FileNotFoundError(
-        f"{name}: {file}.gz is not in {root}, {reason}. Point data.root at a folder that holds "
+        f"{name}: {file}.gz is not in {root}{nearest_path(root)}, {reason}. Point data.root at a folder that holds "
         f"{', '.join(f'{one}.gz' for one in _IDX_FILES)}."
     )
 

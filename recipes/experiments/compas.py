@@ -20,6 +20,7 @@ from torchmetrics import Metric
 from salreg.annotations import from_columns
 from salreg.recipes.data import tables
 from salreg.recipes.data.loading import loader
+from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import table_networks
 from salreg.recipes.networks.classifier import Classifier
@@ -60,7 +61,8 @@ def read(path: Path) -> People:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is not there. It is part of ProPublica's repository compas-analysis. Point data.root at its folder, or "
+            f"{path} is not there{nearest_path(path)}. "
+            f"It is part of ProPublica's repository compas-analysis. Point data.root at its folder, or "
             "leave data.root empty for a small made sample."
         )
     with path.open(encoding="utf-8", newline="") as file:

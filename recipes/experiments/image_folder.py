@@ -15,6 +15,7 @@ from salreg.readers import FileAnnotations, Readings, SkippedAnnotations, read_a
 from salreg.readers.problems import by_kind
 from salreg.recipes.data.image_files import ImageFiles, divided, image_paths, is_readable, loaders, surveyed
 from salreg.recipes.data.made import made
+from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import image_networks
 from salreg.recipes.networks.classifier import Classifier
@@ -40,7 +41,7 @@ class ImageFolder(ImageFiles):
 
     def __init__(self, root: Path, skip_unreadable: bool = False, resized: tuple[int, int] | None = None) -> None:
         if not root.is_dir():
-            raise FileNotFoundError(f"There is no folder {str(root)!r} of images.")
+            raise FileNotFoundError(f"There is no folder {str(root)!r} of images{nearest_path(root)}.")
         found = [path for path in image_paths(root) if len(path.parts) == 2]
         self.skipped = [path for path in found if not is_readable(root / path)] if skip_unreadable else []
         paths = sorted(set(found) - set(self.skipped))

@@ -20,6 +20,7 @@ from salreg.readers.masks import read_mask
 from salreg.recipes.data.image_files import ImageFiles, divided, loaders, marked
 from salreg.recipes.data.made import made
 from salreg.recipes.data.made_lesions import make
+from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import image_networks
 from salreg.recipes.networks.classifier import Classifier
@@ -59,7 +60,8 @@ def read(root: Path) -> tuple[ImageFiles, list[list[int]]]:
         table = root / f"ISIC-2017_{split}_Part3_GroundTruth.csv"
         if not table.is_file():
             raise FileNotFoundError(
-                f"{table} is not there. Point data.root at the folder with the unpacked archives of the ISIC 2017 challenge "
+                f"{table} is not there{nearest_path(table)}. "
+                f"Point data.root at the folder with the unpacked archives of the ISIC 2017 challenge "
                 f"(ISIC-2017_{split}_Data, ISIC-2017_{split}_Part1_GroundTruth, ...), or leave data.root empty for a small "
                 "made sample."
             )

@@ -14,6 +14,7 @@ from torch import Tensor
 from salreg.annotations import from_token_spans
 from salreg.data import AnnotatedDataset
 from salreg.recipes.data import texts
+from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import text_networks
 from salreg.recipes.networks.classifier import Classifier
@@ -47,7 +48,8 @@ def read(root: Path, name: str, longest: int) -> Reviews:
     path = root / name
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is not there. Point data.root at the unpacked movies.tar.gz of ERASER, with {', '.join(_FILES.values())} "
+            f"{path} is not there{nearest_path(path)}. "
+            f"Point data.root at the unpacked movies.tar.gz of ERASER, with {', '.join(_FILES.values())} "
             "and docs, or leave data.root empty for a small made sample."
         )
     reviews = Reviews([], [], [])

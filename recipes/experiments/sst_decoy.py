@@ -17,6 +17,7 @@ from salreg.annotations import from_token_spans
 from salreg.data import AnnotatedDataset
 from salreg.recipes.data import texts
 from salreg.recipes.data.few_marks import training_marks
+from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import text_networks
 from salreg.recipes.networks.classifier import Classifier
@@ -53,7 +54,8 @@ def read_trees(path: Path) -> Sentences:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is not there. Point data.root at the folder with train.txt, dev.txt and test.txt of the Stanford "
+            f"{path} is not there{nearest_path(path)}. "
+            f"Point data.root at the folder with train.txt, dev.txt and test.txt of the Stanford "
             "Sentiment Treebank (trees.zip), or leave data.root empty for a small made sample."
         )
     words, labels = [], []

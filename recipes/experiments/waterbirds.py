@@ -20,6 +20,7 @@ from salreg.annotations import from_boxes
 from salreg.recipes.data.few_marks import training_marks
 from salreg.recipes.data.image_files import ImageFiles, divided, loaders
 from salreg.recipes.data.made import made
+from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import image_networks
 from salreg.recipes.networks.classifier import Classifier
@@ -158,7 +159,8 @@ def _read_boxes(path: Path) -> Mapping[str, Box]:
 def _present(path: Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is not there. Point data.root at the folder of Waterbirds with {METADATA}, and data.boxes at {BOXES} of "
+            f"{path} is not there{nearest_path(path)}. "
+            f"Point data.root at the folder of Waterbirds with {METADATA}, and data.boxes at {BOXES} of "
             "CUB-200-2011 if that lies elsewhere; or leave data.root empty for a small made sample."
         )
     return path

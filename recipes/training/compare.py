@@ -48,21 +48,10 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
     Raises:
         ConfigError: An unknown arm.
     """
-    for arm in arms or ():
-        if arm not in config.arms:
-            raise ConfigError(f"There is no arm {arm!r}{nearest(arm, map(str, config.arms))}.")
-    for arm, changes in config.arms.items():
-        if not isinstance(changes, Mapping):
-            raise ConfigError(f"arms.{arm} is a mapping of keys to values, such as {{saliency.weight: 0}}, not {changes!r}.")
-    plans = [(str(arm), config.seed + offset) for arm in arms or config.arms for offset in range(seeds)]
     runs: dict[str, list[dict[str, Any]]] = {}
-    for number, (arm, seed) in enumerate(plans, start=1):
+    plans = planned(config, seeds, arms)
+    for number, (arm, seed, one) in enumerate(plans, start=1):
         print(f"[{number}/{len(plans)}] {arm}, seed {seed}", flush=True)
-        one = deepcopy(config)
-        changes = cast(dict[str, Any], OmegaConf.to_container(config.arms[arm], resolve=False))
-        for key, value in {**changes, "seed": seed}.items():
-            assign(one, key, value)
-        check_values(one)
         place = folder / _place(arm) / f"seed_{seed}"
         place.mkdir(parents=True)
         try:
@@ -77,6 +66,30 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
     _draw(folder, list(runs))
     _report(folder, list(runs))
     return runs
+
+
+def planned(config: DictConfig, seeds: int, arms: Sequence[str] | None = None) -> list[tuple[str, int, DictConfig]]:
+    """The arm, the seed and the configuration of each run of a comparison.
+
+    Raises:
+        ConfigError: An unknown arm, or changes of an arm that are no settings.
+    """
+    for arm in arms or ():
+        if arm not in config.arms:
+            raise ConfigError(f"There is no arm {arm!r}{nearest(arm, map(str, config.arms))}.")
+    for arm, changes in config.arms.items():
+        if not isinstance(changes, Mapping):
+            raise ConfigError(f"arms.{arm} is a mapping of keys to values, such as {{saliency.weight: 0}}, not {changes!r}.")
+    plans = []
+    for arm in map(str, arms or config.arms):
+        for seed in range(config.seed, config.seed + seeds):
+            one = deepcopy(config)
+            changes = cast(dict[str, Any], OmegaConf.to_container(config.arms[arm], resolve=False))
+            for key, value in {**changes, "seed": seed}.items():
+                assign(one, key, value)
+            check_values(one)
+            plans.append((arm, seed, one))
+    return plans
 
 
 def table(runs: dict[str, list[dict[str, Any]]], shown: Sequence[str] = ()) -> str:

@@ -5,7 +5,6 @@ The YAML of a recipe is its schema: a key that is not in it is refused, with the
 
 import inspect
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,38 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 from salreg import checks
 from salreg.callbacks.masked import masked
 from salreg.names import nearest
+from salreg.recipes.training.packaged import ConfigError, describe, locate, recipes
 
+__all__ = ["ConfigError", "assign", "check", "check_values", "describe", "keys", "load", "locate", "recipes", "shown"]
 _OF_TRAINER = ("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps")
 _NAMED_BY_USERS = ("data.categories", "data.columns")  # groups of which the keys are theirs
-
-
-class ConfigError(ValueError):
-    """A recipe, key or value that does not exist."""
-
-
-def recipes() -> dict[str, Path]:
-    """The YAML file of each recipe by name."""
-    folder = Path(str(files("salreg.configs")))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def describe(path: Path) -> str:
-    """The first line of a YAML's header comment."""
-    return path.read_text("utf-8").splitlines()[0].lstrip("# ")
-
-
-def locate(recipe: str) -> Path:
-    """The YAML of a recipe's name, or the file itself.
-
-    Raises:
-        ConfigError: There is neither.
-    """
-    known = recipes()
-    if recipe in known:
-        return known[recipe]
-    if recipe.endswith((".yaml", ".yml")) and Path(recipe).is_file():
-        return Path(recipe)
-    raise ConfigError(f"No recipe is called {recipe!r}{nearest(recipe, known)}. There are: {', '.join(known)}.")
 
 
 def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from salreg.recipes.training.config import ConfigError, recipes
+from salreg.recipes.training.packaged import ConfigError, recipes
 
 #: What `salreg compare --controls` trains too, beside a recipe's own arms: the arm ``regularised``, but for this.
 ARMS: Mapping[str, Mapping[str, Any]] = {

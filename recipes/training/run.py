@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,15 +26,19 @@ from salreg.callbacks.atomic_write import atomic_write
 from salreg.interventions import Intervention
 from salreg.names import nearest
 from salreg.penalties import Penalty, SaliencyPenalty
+from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
-from salreg.recipes.training.config import ConfigError, shown
+from salreg.recipes.training.config import shown
+from salreg.recipes.training.packaged import ConfigError
 from salreg.taps import check_layers
 
+#: The loggers by name, and the library that each needs beside Lightning.
+_LOGGERS = {"trackio": "trackio", "csv": None, "tensorboard": "tensorboard", "wandb": "wandb", "none": None}
 _PACKAGES = ("salreg", "torch", "pytorch-lightning", "torchmetrics")
 
 
-def run(config: DictConfig, folder: Path) -> dict[str, Any]:
-    """Train, test and write everything below ``folder``.
+def run(config: DictConfig, folder: Path, experiment: Experiment | None = None) -> dict[str, Any]:
+    """Train, test and write everything below ``folder``; ``experiment`` is what ``seeded`` built, if that was done before.
 
     Writes ``config.yaml`` (interpolations unresolved), ``results.json``, ``report.html``, ``checkpoints/``, ``snapshots/`` and
     the logger's files.
@@ -41,19 +46,48 @@ def run(config: DictConfig, folder: Path) -> dict[str, Any]:
     Returns:
         What ``results.json`` holds: the ``test/...`` metrics, ``seconds`` of training, ``versions`` and ``git_commit``.
     """
-    _write(folder / "config.yaml", OmegaConf.to_yaml(config))
-    pl.seed_everything(config.seed, workers=True, verbose=False)
+    experiment = experiment or seeded(config)
     try:
-        experiment = build(config)
         _check_layers(config, experiment.module)
         added, logger = callbacks(config, folder, experiment.rationale), _logger(config, folder)
         trainer = _trainer(config, folder, logger, added)
     except ValueError as error:  # a name or number that some part refused
         raise ConfigError(str(error)) from error
+    _write(folder / "config.yaml", OmegaConf.to_yaml(config))
     try:
         return _train_and_test(config, experiment, folder, trainer)
     finally:
         _finish(logger)
+
+
+def seeded(config: DictConfig) -> Experiment:
+    """Seed everything, and build data and module.
+
+    Raises:
+        ConfigError: A name or number that the recipe refuses.
+        FileNotFoundError: Its data are missing.
+    """
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    try:
+        return build(config)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def check_settings(config: DictConfig) -> None:
+    """Refuse what can be told to be wrong without the data, before anything is read, trained or written.
+
+    Raises:
+        ConfigError: A setting that some part refuses, that lacks a library, or that would be without effect.
+    """
+    callbacks(config, Path(config.out))
+    _check_logger(config.logger.name)
+    try:
+        _trainer(config, Path(config.out), logger=False, added=[])
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if config.resume and "/" in str(config.resume) and not Path(config.resume).is_file():
+        raise ConfigError(f"resume: there is no checkpoint {str(config.resume)!r}{nearest_path(Path(config.resume))}.")
 
 
 def _trainer(config: DictConfig, folder: Path, logger: Logger | bool, added: list[pl.Callback]) -> pl.Trainer:
@@ -182,6 +216,7 @@ def _made(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Callback
 
 def _logger(config: DictConfig, folder: Path) -> Logger | bool:
     name = config.logger.name
+    _check_logger(name)
     if name in (None, "none"):
         return False
     if name == "trackio":
@@ -190,10 +225,17 @@ def _logger(config: DictConfig, folder: Path) -> Logger | bool:
         return CSVLogger(folder, name="logs", version="")
     if name == "tensorboard":
         return TensorBoardLogger(folder, name="logs", version="")
-    if name == "wandb":
-        return _wandb(config, folder)
-    known = ("trackio", "csv", "tensorboard", "wandb", "none")
-    raise ConfigError(f"No logger is called {name!r}{nearest(str(name), known)}. There are: {', '.join(known)}.")
+    return _wandb(config, folder)
+
+
+def _check_logger(name: str | None) -> None:
+    """Refuse an unknown logger, or one whose library is missing."""
+    if name not in (None, *_LOGGERS):
+        raise ConfigError(f"No logger is called {name!r}{nearest(str(name), _LOGGERS)}. There are: {', '.join(_LOGGERS)}.")
+    library = _LOGGERS[name or "none"]
+    if library is not None and find_spec(library) is None:
+        extra = "tensorboard" if name == "tensorboard" else "recipes"
+        raise ConfigError(f"logger={name} needs {library}: pip install 'salreg[{extra}]', or choose another: logger=csv.")
 
 
 def _wandb(config: DictConfig, folder: Path) -> WandbLogger:

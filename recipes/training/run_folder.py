@@ -1,10 +1,12 @@
 """One folder per run; nothing is ever overwritten."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from salreg.callbacks.atomic_write import remove_unfinished
-from salreg.recipes.training.config import ConfigError
+from salreg.recipes.training.packaged import ConfigError
 
 
 def create(parent: Path, name: str) -> Path:
@@ -28,3 +30,32 @@ def create(parent: Path, name: str) -> Path:
             raise ConfigError(f"out: the folder {folder} cannot be made ({error.strerror}). Choose another: out=...") from error
         else:
             return folder
+
+
+@contextmanager
+def made(parent: Path, name: str) -> Iterator[Path]:
+    """A folder of ``create``; if what happens inside fails before a file is written, it leaves no empty folders behind.
+
+    Raises:
+        ConfigError: It cannot be made there.
+    """
+    there = next(one for one in (parent / name, *(parent / name).parents) if one.exists())
+    folder = create(parent, name)
+    try:
+        yield folder
+    except BaseException:
+        _remove_empty(folder)
+        for above in folder.parents:
+            if above == there or any(above.iterdir()):
+                break
+            above.rmdir()
+        raise
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder's empty folders, and itself if nothing is left."""
+    for inner in folder.iterdir():
+        if inner.is_dir() and not inner.is_symlink():
+            _remove_empty(inner)
+    with suppress(OSError):
+        folder.rmdir()

@@ -109,6 +109,6 @@ def test_masks_that_belong_to_no_image_and_missing_folders_are_errors(capsys):
     assert check() == 2
     assert "there is 'mole/a', and the images are called like 'nevus/a.png'" in capsys.readouterr().err
     assert main(["annotations", "check", "photos/nevus", "--data", "nowhere"]) == 2
-    assert "no image below 'nowhere'" in capsys.readouterr().err
+    assert "There is no folder 'nowhere' of images" in capsys.readouterr().err
     assert main(["annotations", "check", "nothing.csv", "--data", "photos"]) == 2
     assert "no annotations at 'nothing.csv'" in capsys.readouterr().err

@@ -37,7 +37,7 @@ def test_any_argument_of_the_trainer_can_be_given():
     ("recipe", "overrides", "message"),
     [
         ("decoy_digit", [], "No recipe is called 'decoy_digit' .did you mean 'decoy_digits'"),
-        ("missing.yaml", [], "No recipe is called 'missing.yaml'"),
+        ("missing.yaml", [], "No recipe is called 'missing.yaml', and there is no such file"),
         ("decoy_digits", ["saliency.wieght=1"], "no key 'saliency.wieght' .did you mean 'saliency.weight'"),
         ("decoy_digits", ["trainer.max_epoch=1"], "no key 'trainer.max_epoch' .did you mean 'trainer.max_epochs'"),
         ("decoy_digits", ["saliency.weight"], "not of the form key=value"),
