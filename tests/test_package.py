@@ -14,10 +14,29 @@ except ImportError:  # Python 3.10
 ROOT = Path(__file__).parent.parent
 
 
-def test_importing_the_library_imports_neither_lightning_nor_wandb():
-    code = "import salreg, sys; print([m for m in ('pytorch_lightning', 'wandb', 'matplotlib') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def imported(code):
+    """The top-level packages that a new process has imported after some code."""
+    code = f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_library_imports_torch_when_a_name_is_used_and_neither_lightning_nor_wandb():
+    assert not imported("import salreg") & {"torch", "torchmetrics", "numpy"}
+    everything = "from salreg import AnnotatedDataset, SaliencyPenalty, annotations, attributions, losses, presets, scores"
+    assert not imported(everything) & {"pytorch_lightning", "lightning", "wandb", "matplotlib", "plotly", "omegaconf"}
+
+
+def test_importing_the_callbacks_imports_what_lightning_does_and_salreg():
+    assert imported("import salreg.callbacks") - imported("import pytorch_lightning") == {"salreg"}
+
+
+def test_the_public_names_are_there_and_others_are_not():
+    import salreg
+
+    assert set(salreg.__all__) <= set(dir(salreg))
+    assert all(getattr(salreg, name) is not None for name in salreg.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'AnotatedDataset'"):
+        _ = salreg.AnotatedDataset
 
 
 @pytest.mark.skipif(tomllib is None, reason="tomllib comes with Python 3.11")

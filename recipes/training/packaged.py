@@ -37,7 +37,8 @@ def locate(recipe: str) -> Path:
         return path
     if is_file:
         raise ConfigError(
-            f"No recipe is called {recipe!r}, and there is no such file{nearest_path(path)}. The recipes are: {', '.join(known)}."
+            f"No recipe is called {recipe!r}, and there is no such file{nearest_path(path)}. "
+            f"The recipes are: {', '.join(known)}."
         )
     if path.is_file():
         raise ConfigError(f"No recipe is called {recipe!r}, and a file of one's own ends in .yaml.")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
-import wandb
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
@@ -240,6 +239,8 @@ def _check_logger(name: str | None) -> None:
 
 def _wandb(config: DictConfig, folder: Path) -> WandbLogger:
     """A logger whose run has begun, so that a missing key or network is found out before the training."""
+    import wandb  # a second, for who logs there only
+
     logger = WandbLogger(
         project=config.logger.project,
         name=_run_name(config, folder),

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
-import plotly.io
 import torch
-from plotly.offline import get_plotlyjs
 from torch import Tensor
 
 from salreg.plotting.history import History
@@ -59,6 +57,8 @@ def report(runs: Mapping[str, History], title: str, verdict: str = "") -> str:
             parts.append(f"<details><summary>{escape(heading)}</summary><pre>{escape(run.config)}</pre></details>")
     body = "\n".join(parts)
     head = f'<meta charset="utf-8"><link rel="icon" href="data:,"><title>{escape(title)}</title>'
+    from plotly.offline import get_plotlyjs  # half a second, for who writes a page only
+
     head += f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script>"
     return f"<!DOCTYPE html>\n<html><head>{head}</head>\n<body>\n{body}\n</body></html>\n"
 
@@ -69,6 +69,8 @@ def _verdict(name: str, words: str) -> str:
 
 def _figure(figure: Figure) -> str:
     config = {"displayModeBar": False, "responsive": True}
+    import plotly.io
+
     return plotly.io.to_html(figure, config, auto_play=False, include_plotlyjs=False, full_html=False, validate=False)
 
 
