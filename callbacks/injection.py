@@ -1,7 +1,7 @@
 """What salreg callbacks share of one module: its replaced methods, and what its steps have taught about it."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytorch_lightning as pl
@@ -27,16 +27,14 @@ class Injection:
     """The replacements on one module, its DataModule and the other callbacks, and the callbacks that share them.
 
     Attributes:
-        callbacks: Those that share it.
-        regularizers: Add their penalties to the training loss, in this order.
+        callbacks: Those that share it, each with what changes batches and adds to the training loss for it, in this order.
         reading: What the training loss says of logits and targets, once a step was seen.
         called: Name of the module that received the input as it is and returned the logits; None where there is none.
     """
 
     def __init__(self, module: pl.LightningModule) -> None:
         self.module = module
-        self.callbacks: list[pl.Callback] = []
-        self.regularizers: list[Regularizer] = []
+        self.callbacks: dict[pl.Callback, Regularizer | None] = {}
         # What an earlier training of this module has taught serves its tests, not another training.
         fits = getattr(getattr(module._trainer, "state", None), "fn", None) == "fit"
         self.reading: Reading | None = None if fits else _readings.get(module)
@@ -73,6 +71,11 @@ class Injection:
         replay.forward_module, replay.embedding = self.forward_module, self.embedding
         replay.link = None if self.reading is None else self.reading.link
         return replay
+
+    @property
+    def regularizers(self) -> list[Regularizer]:
+        """What changes batches and adds penalties to the training loss, in this order."""
+        return [one for one in self.callbacks.values() if one is not None]
 
     @property
     def is_monitored(self) -> bool:
@@ -147,10 +150,7 @@ def attach(
         ValueError: ``forward_module`` or ``embedding`` differs from another callback's.
     """
     injection = _injections.get(module) or _injections.setdefault(module, Injection(module))
-    if callback not in injection.callbacks:
-        injection.callbacks.append(callback)
-        if regularizer is not None:
-            injection.regularizers.append(regularizer)
+    injection.callbacks.setdefault(callback, regularizer)
     for what, name in (("forward_module", forward_module), ("embedding", embedding)):
         if name is not None:
             earlier = getattr(injection, what)
@@ -165,8 +165,7 @@ def detach(module: pl.LightningModule, callback: pl.Callback) -> None:
     injection = _injections.get(module)
     if injection is None or callback not in injection.callbacks:
         return
-    injection.callbacks.remove(callback)
-    injection.regularizers = [one for one in injection.regularizers if one is not cast(Any, callback)]
+    del injection.callbacks[callback]
     if not injection.callbacks:
         _injections.pop(module).put_back()
         if injection.reading is not None:

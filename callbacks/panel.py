@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,48 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from salreg.annotations import is_annotated
 from salreg.callbacks.monitoring import Chunk
-from salreg.callbacks.targets import Target
+from salreg.callbacks.reading import Reading
+from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, AnnotatedSample
 from salreg.taps import tensors_in
 
 _CANDIDATES_PER_SAMPLE = 16
 
 
+@dataclass
+class Panel:
+    """The fixed samples.
+
+    Attributes:
+        samples: They, as they come out of the module's batch hooks.
+        step: Name of the module's step that takes such batches.
+    """
+
+    samples: Chunk
+    step: str
+
+    def find_target(self, key: Target, reading: Reading | None) -> None:
+        """Look for the true classes again, now that the loss says which of the batch's tensors they are."""
+        if self.samples.target is None:
+            self.samples = replace(self.samples, target=find_target(self.samples.sample, key, reading))
+
+    def state_dict(self) -> dict[str, Any]:
+        held = {field.name: getattr(self.samples, field.name) for field in fields(self.samples) if field.name != "prepare"}
+        return {"samples": held, "step": self.step}
+
+    @classmethod
+    def from_state_dict(cls, state: dict[str, Any]) -> "Panel":
+        """The same samples; the hook that prepares them is the module's, and not kept."""
+        return cls(Chunk(**state["samples"]), state["step"])
+
+
 def choose_panel(
     trainer: pl.Trainer, module: pl.LightningModule, size: int, target: Target, input: str | None = None
-) -> tuple[Chunk | None, str]:
+) -> Panel | None:
     """A panel of at most ``size`` samples: annotated ones first, spread over the classes.
 
     Taken from the validation data where they are annotated, otherwise from the training data, and passed through the
-    module's batch hooks. None if neither comes from an ``AnnotatedDataset``. And the step of the module that takes such
-    batches.
+    module's batch hooks. None if neither comes from an ``AnnotatedDataset``.
 
     Args:
         trainer: Holds the data.
@@ -40,8 +68,8 @@ def choose_panel(
         for loader in loaders.values() if isinstance(loaders, dict) else loaders if isinstance(loaders, list) else [loaders]:
             with _random_state_kept():
                 if isinstance(loader, DataLoader) and _is_annotated(loader.dataset):
-                    return _chosen(loader.dataset, loader.collate_fn, module, size, target, input), step
-    return None, "training_step"
+                    return Panel(_chosen(loader.dataset, loader.collate_fn, module, size, target, input), step)
+    return None
 
 
 def of_dataset(trainer: pl.Trainer, *attributes: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytorch_lightning as pl
 from torch import Tensor, nn
 
-from salreg.attributions import Attribution, GradCAM, InputTimesGradient, IntegratedGradients, Occlusion, family
+from salreg.attributions import Attribution, GradCAM, InputTimesGradient, IntegratedGradients, Occlusion
 
 _WINDOWS_PER_SIDE = 7
 
@@ -27,10 +27,10 @@ def default_probes(
     Returns:
         At most ``count``, of a family each.
     """
-    taken, chosen = {family(attribution) for attribution in watched}, []
+    taken, chosen = {attribution.family for attribution in watched}, []
     for probe in _candidates(module, inputs):
-        if family(probe) not in taken:
-            taken.add(family(probe))
+        if probe.family not in taken:
+            taken.add(probe.family)
             chosen.append(probe)
     return chosen[:count]
 

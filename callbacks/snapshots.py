@@ -1,42 +1,31 @@
 """The callback that draws a fixed panel of samples again and again, so that one sees attention shift."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from salreg import attributions as known
-from salreg.annotations import marks
 from salreg.attributions import Attribution
 from salreg.callbacks.alerts import Alerts
 from salreg.callbacks.base import Callback
-from salreg.callbacks.drawable import drawable_maps, drawable_sample
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, refuse_sharded, run, undisturbed
-from salreg.callbacks.observation import panel_behaviour, panel_maps, panel_sanity
-from salreg.callbacks.panel import choose_panel, of_dataset
-from salreg.callbacks.panel_statistics import PanelStatistics
-from salreg.callbacks.place_names import Names, place_names
-from salreg.callbacks.probes import default_probes
+from salreg.callbacks.monitoring import refuse_sharded, undisturbed
+from salreg.callbacks.painter import paint
+from salreg.callbacks.panel import Panel, choose_panel, of_dataset
+from salreg.callbacks.panel_watch import PanelWatch, named
+from salreg.callbacks.place_names import Names
 from salreg.callbacks.regularizer import SaliencyRegularizer
-from salreg.callbacks.replay import Replay
 from salreg.callbacks.settings import check_snapshots
-from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
-from salreg.callbacks.snapshot_logging import SnapshotLogging
-from salreg.callbacks.targets import Target, find_target
-from salreg.metrics.functional import spurious_saliency
-from salreg.metrics.functional.predictions import NO_CLASS
-from salreg.plotting import Frame, History
-from salreg.taps import ATTENTION, LAST_CONV, check_layers
+from salreg.callbacks.sinks import Files, Loggers, Page, RunFolder, Sink
+from salreg.callbacks.snapshot import Snapshot
+from salreg.callbacks.targets import Target
+from salreg.history import History
+from salreg.taps import check_layers
 from salreg.verdict import verdict_on_run
-
-_LARGEST_MAP = 96  # pixels a side that the history keeps
 
 
 class SaliencySnapshots(Callback):
@@ -80,7 +69,7 @@ class SaliencySnapshots(Callback):
         name: Give each a name of its own, and a ``dir``, where a Trainer has several.
 
     Attributes:
-        history: A ``salreg.plotting.History`` of everything that was seen.
+        history: A ``salreg.history.History`` of everything that was seen.
 
     Example:
         >>> trainer = pl.Trainer(callbacks=[SaliencySnapshots(panel=8)], logger=False)
@@ -119,23 +108,23 @@ class SaliencySnapshots(Callback):
         self.target = target
         self.name = name
         self._limits = alerts or {}
-        self._own_names = self.class_names, self.names
         self._start_anew()
 
     def _start_anew(self) -> None:
         """Forget what was seen of an earlier training."""
-        self.history = History()
-        self.class_names, self.names = self._own_names
-        self._panel: Chunk | None = None
-        self._panel_step = "validation_step"
-        self._drawn: dict[str, Attribution] = {}
-        self._probes: dict[str, Attribution] | None = None
-        self._statistics = PanelStatistics()
+        self._watch = PanelWatch(self.probes)
+        self._panel: Panel | None = None
         self._alerts = Alerts(self._limits)
-        self._logging = SnapshotLogging()
-        self._files: SnapshotFiles | None = None
+        self._loggers = Loggers()
+        self._folder: RunFolder | None = None
+        self._on_disk: list[Sink] = []
         self._epochs_drawn: list[int] = []
         self._has_ended = False
+
+    @property
+    def history(self) -> History:
+        """Everything that was seen."""
+        return self._watch.history
 
     # What Lightning calls
 
@@ -150,27 +139,27 @@ class SaliencySnapshots(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         refuse_sharded(pl_module, self)
-        self._drawn = _named(self.attributions or _regularised(trainer))
-        for attribution in [*self._drawn.values(), *(self.probes or [])]:
+        self._watch.drawn = named(self.attributions or _regularised(trainer))
+        for attribution in [*self._watch.drawn.values(), *(self.probes or [])]:
             check_layers(pl_module, attribution.layers)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         logged_to = trainer.log_dir  # on every process: asking is a broadcast
         if not trainer.is_global_zero:
             return
-        if self._panel is None:
-            self._panel, self._panel_step = choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
-        if self._panel is not None:
-            self._panel = replace(self._panel, prepare=self._injection.prepare)
+        self._panel = self._panel or choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
         if self._panel is None:
             rank_zero_warn(
                 "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset."
             )
             return
-        self.class_names = self.class_names or of_dataset(trainer, "classes")
-        self.names = self.names or of_dataset(trainer, "vocabulary", "tokenizer", "columns")
+        self._panel.samples.prepare = self._injection.prepare
+        self._watch.class_names = self.class_names or of_dataset(trainer, "classes")
+        self._watch.names = self.names or of_dataset(trainer, "vocabulary", "tokenizer", "columns")
         root = self.dir or Path(logged_to or trainer.default_root_dir)
-        self._files = self._files or SnapshotFiles.unused(root)
+        self._folder = self._folder or RunFolder.unused(root)
+        self._on_disk = [Files(self._folder), Page(self._folder)]
+        self._loggers.loggers = trainer.loggers
         self._first(trainer, pl_module)
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
@@ -199,31 +188,22 @@ class SaliencySnapshots(Callback):
         detach(pl_module, self)
 
     def state_dict(self) -> dict[str, Any]:
-        panel = self._panel
         return {
-            "panel": panel and {field.name: getattr(panel, field.name) for field in fields(panel) if field.name != "prepare"},
-            "panel_step": self._panel_step,
-            "history": self.history.state_dict(),
+            "panel": self._panel and self._panel.state_dict(),
+            "watch": self._watch.state_dict(),
             "epochs_drawn": list(self._epochs_drawn),
-            "files": self._files and {"root": str(self._files.root), "number": self._files.number},
-            "statistics": self._statistics.state_dict(),
+            "folder": self._folder and self._folder.state_dict(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._panel = state_dict["panel"] and Chunk(**state_dict["panel"])
-        self._panel_step = state_dict["panel_step"]
-        self.history = History.from_state_dict(state_dict["history"])
+        self._panel = state_dict["panel"] and Panel.from_state_dict(state_dict["panel"])
+        self._watch.load_state_dict(state_dict["watch"])
         self._epochs_drawn = list(state_dict["epochs_drawn"])
-        self._statistics.load_state_dict(state_dict["statistics"])
-        files = state_dict["files"]
-        if files and self.dir in (None, Path(files["root"])) and Path(files["root"]).is_dir():
-            self._files = SnapshotFiles(Path(files["root"]), files["number"])
+        folder = state_dict["folder"] and RunFolder.from_state_dict(state_dict["folder"])
+        if folder and self.dir in (None, folder.root) and folder.root.is_dir():
+            self._folder = folder
 
     # One snapshot
-
-    @property
-    def _replay(self) -> Replay:
-        return self._injection.replay(self._panel_step)
 
     def _first(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self._epochs_drawn and trainer.global_step == 0 and self._injection.reading is not None:
@@ -234,148 +214,41 @@ class SaliencySnapshots(Callback):
             return
         self._epochs_drawn.append(epoch)
         try:
-            if self._panel.target is None:  # the loss says by now which of the batch's tensors it is
-                target = find_target(self._panel.sample, self.target, self._injection.reading)
-                self._panel = replace(self._panel, target=target)
+            self._panel.find_target(self.target, self._injection.reading)
+            replay = self._injection.replay(self._panel.step)
             with undisturbed(trainer, module):
-                snapshot = self._observe(module, epoch)
-            snapshot.draw(self.history)
-            alerts = self._alerts.crossed(self.history.curves[epoch])
-            for alert in alerts:
+                snapshot = self._watch.observe(replay, self._panel.samples, epoch, trainer.global_step)
+            painted = paint(snapshot, self.history)
+            snapshot.alerts.extend(self._alerts.crossed(self.history.curves[epoch]))
+            for alert in snapshot.alerts:
                 rank_zero_warn(f"salreg: {alert}.")
-            self._logging.send(trainer, self.history, snapshot, alerts)
-            assert self._files is not None
-            self._files.write(self.history, snapshot)
+            for sink in (self._loggers, *self._on_disk):
+                sink.write(painted)
         except Exception as error:  # a picture is not worth a training
             rank_zero_warn(f"The saliency snapshot of epoch {epoch} failed: {error}")
 
-    def _observe(self, module: pl.LightningModule, epoch: int) -> Snapshot:
-        """Look at the panel, and remember what was seen."""
-        replay, panel = self._replay, self._panel
-        assert panel is not None
-        if not self.history.images:
-            self._remember_panel(replay, panel)
-        snapshot = Snapshot(epoch)
-        for name, attribution in self._drawn.items():
-            saliency, predictions = panel_maps(replay, attribution, panel)
-            snapshot.numbers |= self._measure(epoch, name, saliency, probe=False)
-            maps = drawable_maps(saliency, panel.annotation)
-            shares = _shares(saliency, panel.annotation.cpu())
-            frame = Frame(epoch, [_small(one) for one in maps], [self._class_name(one) for one in predictions], shares)
-            snapshot.frames[name] = frame
-            self.history.add(name, frame)
-        snapshot.numbers |= self._probe(module, epoch)
-        snapshot.numbers |= {f"panel/{name}": value for name, value in panel_behaviour(replay, panel).items()}
-        self.history.curves[epoch] = {**self.history.curves.get(epoch, {}), **snapshot.numbers}
-        return snapshot
-
-    def _probe(self, module: pl.LightningModule, epoch: int) -> dict[str, float]:
-        """Measure the probes. One that does not fit the model is left out from then on."""
-        replay, panel = self._replay, self._panel
-        assert panel is not None
-        if self._probes is None:
-            chosen = self.probes
-            if chosen is None:
-                with torch.no_grad():
-                    inputs = run(replay, panel[:1].to(module.device)).floating_input()
-                chosen = default_probes(module, inputs, list(self._drawn.values()))
-            named = _named([*self._drawn.values(), *chosen])
-            self._probes = {name: probe for name, probe in named.items() if name not in self._drawn}
-        numbers: dict[str, float] = {}
-        for name, probe in list(self._probes.items()):
-            try:
-                numbers |= self._measure(epoch, name, panel_maps(replay, probe, panel)[0], probe=True)
-            except (RuntimeError, ValueError, NotImplementedError) as error:
-                del self._probes[name]
-                rank_zero_warn(f"The probe {name} is left out: {error}")
-        return numbers
-
-    def _measure(self, epoch: int, name: str, saliency: Tensor, probe: bool) -> dict[str, float]:
-        assert self._panel is not None
-        values = self._statistics.measure(name, saliency, self._panel.annotation)
-        self.history.panel.append({"epoch": epoch, "attribution": name, "probe": probe, **values})
-        return {f"panel/{name}/{key}": value for key, value in values.items()}
-
     def _conclude(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Check the maps, and say what happened."""
-        if self._files is None or self._panel is None or not trainer.is_global_zero:
+        if self._folder is None or self._panel is None or not trainer.is_global_zero:
             return
         try:
             if self.sanity:
                 with undisturbed(trainer, module):
-                    self.history.sanity = {
-                        name: panel_sanity(self._replay, attribution, self._panel)
-                        for name, attribution in {**self._drawn, **(self._probes or {})}.items()
-                    }
+                    self._watch.check(self._injection.replay(self._panel.step), self._panel.samples)
             self.history.verdict = verdict_on_run(self.history)
-            self._files.write_history(self.history)
+            for sink in self._on_disk:
+                sink.write(paint(Snapshot(trainer.current_epoch), self.history))
         except Exception as error:  # nor is a verdict
             rank_zero_warn(f"The check of the saliency maps failed: {error}")
         if self.history.verdict:
             rank_zero_info(f"salreg: {self.history.verdict}.")
 
-    # What is remembered
-
-    def _remember_panel(self, replay: Replay, panel: Chunk) -> None:
-        with torch.no_grad():
-            recording = run(replay, panel.to(replay.module.device))
-        target = panel.target
-        single = target is not None and target.ndim == 1
-        marks = recording.without_padding(panel.annotation).cpu()
-        drawn = [drawable_sample(*pair) for pair in zip(panel.given.cpu(), marks, strict=True)]
-        self.history.images = images = [image for image, _ in drawn]
-        self.history.annotations = [mark for _, mark in drawn]
-        self.history.names = place_names(self.names, images)
-        self.history.labels = [
-            self._class_name(int(target[index]), prefix="class ") if single and target is not None else f"sample {index}"
-            for index in range(len(images))
-        ]
-
     def _remember_logged(self, trainer: pl.Trainer, epoch: int) -> None:
         metrics = trainer.callback_metrics  # on every process: reading it may reduce over them
-        logged = {name: float(value) for name, value in metrics.items() if value.numel() == 1}
-        if logged and self._panel is not None:
-            self.history.curves[epoch] = {**self.history.curves.get(epoch, {}), **logged}
-
-    def _class_name(self, number: int, prefix: str = "") -> str:
-        if number == NO_CLASS:
-            return "NaN"
-        if self.class_names is not None and 0 <= number < len(self.class_names):
-            return str(self.class_names[number])
-        return f"{prefix}{number}"
-
-
-def _shares(saliency: Tensor, annotation: Tensor) -> list[float]:
-    """Shares of saliency on spurious marks; NaN where undefined or nothing is marked."""
-    share = spurious_saliency(saliency, annotation)
-    marked = marks(annotation).spurious.flatten(1).any(1)
-    return share.where(marked, share.new_tensor(float("nan"))).tolist()
+        if self._panel is not None:
+            self._watch.remember_logged(metrics, epoch)
 
 
 def _regularised(trainer: pl.Trainer) -> list[Attribution]:
     used = [c.penalty.attribution for c in trainer.callbacks if isinstance(c, SaliencyRegularizer)]  # type: ignore[attr-defined]
     return [attribution for attribution in used if attribution is not None] or [known.InputGradient()]
-
-
-def _named(attributions: Sequence[Attribution]) -> dict[str, Attribution]:
-    """One name each, made of the class and the layer, fit for a file name."""
-    named: dict[str, Attribution] = {}
-    for attribution in attributions:
-        name = known.name_of(attribution)
-        if isinstance(attribution.layer, str) and attribution.layer not in (ATTENTION, LAST_CONV):
-            name += f"_{attribution.layer}"
-        name = "".join(c if c.isalnum() or c == "_" else "-" for c in name)
-        if name in named and vars(named[name]) == vars(attribution):
-            continue
-        while name in named:
-            name += "_2"
-        named[name] = attribution
-    return named
-
-
-def _small(saliency: Tensor) -> Tensor:
-    """What the history keeps of a map: at most 96 x 96, half precision, its scale in view."""
-    if saliency.ndim == 2 and max(saliency.shape) > _LARGEST_MAP:
-        size = (min(saliency.shape[0], _LARGEST_MAP), min(saliency.shape[1], _LARGEST_MAP))
-        saliency = adaptive_avg_pool2d(saliency[None, None], size)[0, 0]
-    return saliency.to(torch.bfloat16)

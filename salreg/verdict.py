@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from salreg.plotting.history import History
+from salreg.history import History
 
 Change = tuple[float, float]
 

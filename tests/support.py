@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorData
 
 from salreg.callbacks import SaliencyRegularizer
 from salreg.data import AnnotatedDataset
-from salreg.plotting import Frame, History
+from salreg.history import Frame, History
 from salreg.sanity import SanityCheck
 
 SIDE = 8

@@ -5,7 +5,7 @@ import math
 import pytest
 from support import history
 
-from salreg.plotting import History
+from salreg.history import History
 from salreg.verdict import verdict, verdict_on_run, verdict_on_runs
 
 SALIENCY, PROBES = {"input_gradient": (0.4, 0.02)}, {"grad_cam": (0.38, 0.03)}

@@ -13,9 +13,10 @@ from matplotlib.image import imread
 from omegaconf import DictConfig, OmegaConf
 
 from salreg.callbacks.atomic_write import atomic_write
-from salreg.callbacks.snapshot_files import HISTORY, save_png
+from salreg.callbacks.sinks import HISTORY, save_png
+from salreg.history import History
 from salreg.names import nearest
-from salreg.plotting import History, report, stack
+from salreg.plotting import report, stack
 from salreg.propagation import PropagationError
 from salreg.recipes.training.config import ConfigError, assign, check_values
 from salreg.recipes.training.run import run

@@ -48,7 +48,6 @@ __all__ = [
     "VarGrad",
     "XGradCAM",
     "decompose",
-    "family",
     "name_of",
     "resolve",
 ]
@@ -102,13 +101,3 @@ def name_of(attribution: Attribution) -> str:
     if isinstance(attribution, CustomAttribution):
         return attribution.name
     return next((name for name, kind in NAMED.items() if kind is type(attribution)), type(attribution).__name__)
-
-
-def family(attribution: Attribution) -> str:
-    """The family of methods that an attribution belongs to: the module that its class stands in.
-
-    Example:
-        >>> family(HiResCAM("net.3"))
-        'cam'
-    """
-    return type(attribution).__module__.rpartition(".")[2]

@@ -39,6 +39,8 @@ class AttentionAttribution(Attribution):
         ValueError: The tokens do not fit the grid, or layers attend over different numbers of tokens.
     """
 
+    family = "attention"
+
     def __init__(
         self, score: str | Score = "target_logit", *, read: Reader = "class_token", grid: tuple[int, int] | None = None
     ) -> None:

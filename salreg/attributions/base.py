@@ -25,6 +25,8 @@ class Attribution(ABC):
     in_score_units: bool = True
     #: Whether the map is made from gradients. Without them nothing of the forward pass needs to be kept after training.
     uses_gradients: bool = True
+    #: The family of methods that it belongs to: maps of one family tend to move together.
+    family: str = "custom"
 
     def __init__(self, score: str | scores.Score, layer: Layer | None = None) -> None:
         self.score = scores.resolve(score)

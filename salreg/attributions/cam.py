@@ -37,6 +37,8 @@ class ClassActivationMap(Attribution):
         ValueError: The layer does not exist (the nearest names are suggested), or its output is no feature map.
     """
 
+    family = "cam"
+
     def __init__(
         self,
         layer: Layer | Sequence[Layer] = LAST_CONV,

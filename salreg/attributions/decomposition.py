@@ -52,6 +52,7 @@ class ContextualDecomposition(Attribution):
         torch.Size([1, 3])
     """
 
+    family = "decomposition"
     uses_gradients = False
 
     def __init__(self, groups: Tensor | None = None, score: str | Score = "target_logit") -> None:

@@ -38,6 +38,8 @@ class InputGradient(TapAttribution):
         True
     """
 
+    family = "gradient"
+
     def __init__(self, score: str | Score = "log_prob_sum", times_input: bool = False) -> None:
         checks.flag(times_input=times_input)
         super().__init__(score)
@@ -85,6 +87,7 @@ class SmoothGrad(Attribution):
         True
     """
 
+    family = "gradient"
     in_score_units = False
 
     def __init__(self, score: str | Score = "log_prob_sum", samples: int = 8, noise: float = 0.1, *, seed: int = 0) -> None:

@@ -31,6 +31,7 @@ class InfluenceGradient(Attribution):
         torch.Size([5, 3])
     """
 
+    family = "influence"
     in_score_units = False
 
     def __init__(self, score: str | Score = "log_prob_sum") -> None:

@@ -45,6 +45,8 @@ class IntegratedGradients(Attribution):
         True
     """
 
+    family = "path"
+
     def __init__(
         self,
         score: str | Score = "target_logit",
@@ -101,6 +103,8 @@ class ExpectedGradients(Attribution):
         >>> torch.allclose(map, x * model.weight[0])
         True
     """
+
+    family = "path"
 
     def __init__(
         self,

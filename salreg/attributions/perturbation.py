@@ -21,6 +21,7 @@ from salreg.taps import Recording
 class _Perturbation(Attribution):
     """The score of the input less its scores with parts replaced by a fill."""
 
+    family = "perturbation"
     uses_gradients = False
 
     def __init__(self, score: str | Score, fill: float | Tensor) -> None:
@@ -159,6 +160,7 @@ class RISE(Attribution):
         torch.Size([3, 1, 8, 8])
     """
 
+    family = "perturbation"
     uses_gradients = False
 
     def __init__(

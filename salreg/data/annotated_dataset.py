@@ -1,138 +1,21 @@
-"""A dataset beside its annotations.
-
-Samples and batches are objects with two fields, not tuples: a module that unpacks ``x, y = batch`` can never mistake an
-annotation for something else.
-"""
+"""A dataset beside its annotations."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import Dataset, IterableDataset, default_collate
-from torch.utils.data._utils.collate import default_collate_fn_map
-from torch.utils.data._utils.pin_memory import pin_memory
+from torch.utils.data import Dataset, IterableDataset
 
 from salreg import checks
-from salreg.annotations import NO_PLACE, check, is_annotated
-from salreg.data.several_inputs import annotations_by_input, by_name, input_named
-from salreg.taps import tensors_in
+from salreg.annotations import check
+from salreg.data.annotated import AnnotatedSample, is_marked
+from salreg.data.layout import unknown
+from salreg.data.several_inputs import by_name, input_named
 
 OfOneInput = Sequence[Tensor | None] | Mapping[int, Tensor] | Callable[[int, Any], Tensor | None] | Tensor
 Annotations = OfOneInput | Mapping[str, OfOneInput]
-
-
-@dataclass
-class AnnotatedSample:
-    """What the base dataset gave, and its annotation (see ``salreg.annotations``), by input where several are annotated.
-
-    Attributes:
-        sample: What the base dataset gave.
-        annotation: Laid out like the input.
-        looked_at: Whether somebody looked at the sample, so that no mark means that nothing spurious is there. By default it is
-            what carries a mark.
-    """
-
-    sample: Any
-    annotation: Tensor | dict[str, Tensor]
-    looked_at: bool | dict[str, bool] | None = None
-
-    def __post_init__(self) -> None:
-        if self.looked_at is None:
-            self.looked_at = by_name({name: _is_marked(one) for name, one in annotations_by_input(self.annotation).items()})
-
-    @property
-    def only_annotation(self) -> Tensor:
-        """The annotation, of the only input that has one.
-
-        Raises:
-            TypeError: Several inputs are annotated.
-        """
-        if not isinstance(self.annotation, Tensor):
-            raise TypeError(f"This works on one annotated input; here are {', '.join(self.annotation)}.")
-        return self.annotation
-
-    def __len__(self) -> NoReturn:  # what default_collate asks for among plain tuples
-        raise TypeError(_MIXED)
-
-    def __getitem__(self, key: object) -> NoReturn:  # and among plain mappings
-        raise TypeError(_MIXED)
-
-    def __bool__(self) -> bool:
-        return True
-
-
-_MIXED = (
-    "A batch mixes annotated samples with plain ones. Wrap the other data, too: ConcatDataset([annotated, "
-    "AnnotatedDataset(others, {})]), or give the DataLoader collate_fn=salreg.data.Collate(); nobody looked at its samples "
-    "then."
-)
-
-
-if TYPE_CHECKING:
-    _T = TypeVar("_T")
-    _Beside: TypeAlias = _T | None  # InitVars with a default are attributes, too, which mypy does not know
-else:
-    _Beside = InitVar
-
-
-@dataclass
-class AnnotatedBatch:
-    """A collated batch and its annotations ``(B, ...)``, by input where several are annotated.
-
-    Attributes:
-        sample: The collated batch.
-        annotation: Of each sample.
-        looked_at: Booleans ``(B,)``: the samples that somebody looked at; by default those that carry a mark.
-        prepare: What the user's ``on_after_batch_transfer`` does to the batch, which is done when the step runs, so that marks
-            and pixels belong together until then; None if there is no such hook.
-        part: In a batch that brings those of several loaders together, the key or position of the annotated one's.
-        untouched: A copy of the sample from before the user's evaluation step, which may change it in place; None without one.
-    """
-
-    sample: Any
-    annotation: Tensor | dict[str, Tensor]
-    looked_at: Tensor | dict[str, Tensor] | None = None
-    # No fields: Lightning takes what each field holds for a part of the batch when it looks for the batch's size.
-    prepare: _Beside[Callable[[Any], Any]] = None
-    part: _Beside[Any] = None
-    untouched: _Beside[Any] = None
-
-    def __post_init__(self, *beside: Any) -> None:
-        self.prepare, self.part, self.untouched = beside
-        if self.looked_at is None:
-            self.looked_at = by_name({name: is_annotated(one) for name, one in annotations_by_input(self.annotation).items()})
-
-    @classmethod
-    def unannotated(cls, batch: Any) -> "AnnotatedBatch":
-        """A plain batch, none of whose samples anybody looked at."""
-        tensors = [t for t in tensors_in(batch) if t.ndim]
-        like = next((t for t in tensors if t.is_floating_point()), None)
-        like = tensors[0] if like is None else like
-        return cls(batch, like.new_zeros((len(like), *_layout(like.shape[1:])), dtype=torch.int8))
-
-    def pin_memory(self) -> "AnnotatedBatch":
-        return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation), pin_memory(self.looked_at))
-
-    @property
-    def annotated_part(self) -> Any:
-        """What the annotated loader gave."""
-        return self.sample if self.part is None else self.sample[self.part]
-
-    @property
-    def annotated_inputs(self) -> dict[str, Tensor]:
-        """The annotated inputs by their names; none where there is just one that is not named."""
-        return {} if isinstance(self.annotation, Tensor) else {one: input_named(self.sample, one) for one in self.annotation}
-
-    def __getitem__(self, index: object) -> NoReturn:
-        raise TypeError(
-            "This batch comes from an AnnotatedDataset. Your steps get the plain sample when a salreg callback "
-            "(SaliencyRegularizer, SaliencyMetrics or SaliencySnapshots) is among the Trainer's callbacks; in a loop of "
-            "your own take batch.sample and batch.annotation."
-        )
 
 
 class AnnotatedDataset(Dataset[AnnotatedSample]):
@@ -189,9 +72,9 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
         index = range(len(self))[index]  # negative indices count from the end; others out of range raise IndexError
         sample = self.base[index]
         found = {name: _annotation(annotations, index, sample, name) for name, annotations in self._by_input().items()}
-        looked_at = {name: one is not None and (self.empty == "looked at" or _is_marked(one)) for name, one in found.items()}
+        looked_at = {name: one is not None and (self.empty == "looked at" or is_marked(one)) for name, one in found.items()}
         known = {
-            name: _unknown(sample if name is None else input_named(sample, name)) if one is None else one
+            name: unknown(sample if name is None else input_named(sample, name)) if one is None else one
             for name, one in found.items()
         }
         return AnnotatedSample(sample, by_name(known), by_name(looked_at))
@@ -199,39 +82,6 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
     def _by_input(self) -> Mapping[str | None, OfOneInput]:
         names = isinstance(self.annotations, Mapping) and any(isinstance(key, str) for key in self.annotations)
         return cast(Any, self.annotations if names else {None: self.annotations})
-
-
-class Collate:
-    """Apply a collate function to the samples of annotated samples, and stack their annotations.
-
-    Those of texts ``(T,)`` of different lengths are brought to the longest one's by ``NO_PLACE`` behind them, as the collate
-    function is expected to pad the texts behind their end.
-
-    Args:
-        collate_fn: What turns a list of the base dataset's samples into a batch.
-    """
-
-    def __init__(self, collate_fn: Callable[[list[Any]], Any] = default_collate) -> None:
-        self.collate_fn = collate_fn
-
-    def __call__(self, samples: list[Any]) -> AnnotatedBatch:
-        samples = [one if isinstance(one, AnnotatedSample) else AnnotatedSample(one, _unknown(one), False) for one in samples]
-        by_input = [annotations_by_input(one.annotation) for one in samples]
-        stacked = {name: _stacked([one[name] for one in by_input]) for name in by_input[0]}
-        looked: list[Any] = [one.looked_at for one in samples]
-        looked_at = {
-            name: torch.tensor([bool(one[name] if isinstance(one, dict) else one) for one in looked]) for name in stacked
-        }
-        return AnnotatedBatch(self.collate_fn([one.sample for one in samples]), by_name(stacked), by_name(looked_at))
-
-
-def _collate_annotated(batch: list[Any], *, collate_fn_map: object = None) -> AnnotatedBatch:
-    if not all(isinstance(one, AnnotatedSample) for one in batch):
-        raise TypeError(_MIXED)
-    return Collate()(batch)
-
-
-default_collate_fn_map[AnnotatedSample] = _collate_annotated
 
 
 def _check_length(annotations: OfOneInput, size: int) -> None:
@@ -262,41 +112,3 @@ def _annotation(annotations: OfOneInput, index: int, sample: Any, name: str | No
     annotation = torch.as_tensor(found)
     check(annotation, f"The annotation of sample {index}" + ("" if name is None else f", input {name!r},"))
     return annotation
-
-
-def _is_marked(annotation: Tensor) -> bool:
-    return bool(is_annotated(annotation.unsqueeze(0)))
-
-
-def _stacked(annotations: list[Tensor]) -> Tensor:
-    shapes = {tuple(one.shape) for one in annotations}
-    of_texts = all(len(shape) == 1 for shape in shapes)
-    if len(shapes) > 1 and not of_texts:
-        raise ValueError(
-            f"The annotations of one batch differ in shape: {sorted(shapes)}. Each is laid out like its sample's "
-            "map: (1, H, W) for an image of H x W pixels, (F,) for a table's row."
-        )
-    same = len({one.dtype for one in annotations}) == 1
-    alike = annotations if same else [one.float() for one in annotations]
-    return pad_sequence(alike, batch_first=True, padding_value=NO_PLACE) if of_texts else torch.stack(alike)
-
-
-def _unknown(sample: Any) -> Tensor:
-    """Zeros laid out like the sample's first array: ``(1, H, W)`` for an image ``(C, H, W)``."""
-    arrays = [t for t in tensors_in(_as_tensors(sample)) if t.ndim]
-    if not arrays:
-        raise ValueError("An unannotated sample holds no tensor from which the shape of its annotation could be taken.")
-    return torch.zeros(_layout(arrays[0].shape), dtype=torch.int8)
-
-
-def _layout(shape: Sequence[int]) -> tuple[int, ...]:
-    """An annotation's shape for a sample's."""
-    return (1, *shape[1:]) if len(shape) == 3 else tuple(shape)
-
-
-def _as_tensors(sample: Any) -> Any:
-    if isinstance(sample, Mapping):
-        return [_as_tensors(value) for value in sample.values()]
-    if isinstance(sample, tuple | list):
-        return [_as_tensors(value) for value in sample]
-    return torch.from_numpy(sample) if type(sample).__name__ == "ndarray" else sample

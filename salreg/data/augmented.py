@@ -10,7 +10,8 @@ from torch.utils.data import Dataset
 
 from salreg import checks
 from salreg.annotations import resized
-from salreg.data.annotated_dataset import AnnotatedDataset, AnnotatedSample
+from salreg.data.annotated import AnnotatedSample
+from salreg.data.annotated_dataset import AnnotatedDataset
 from salreg.data.joint_transform import joint_transform
 from salreg.taps import replace_tensor, tensors_in
 

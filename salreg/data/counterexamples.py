@@ -8,7 +8,8 @@ from torch.utils.data import Dataset
 
 from salreg import checks
 from salreg.annotations import marks
-from salreg.data.annotated_dataset import AnnotatedDataset, AnnotatedSample
+from salreg.data.annotated import AnnotatedSample
+from salreg.data.annotated_dataset import AnnotatedDataset
 from salreg.draws import Draws
 from salreg.interventions.replacements import replace
 from salreg.taps import replace_tensor, tensors_in

@@ -1,10 +1,9 @@
 """What every penalty shares: it is measured on one recorded forward pass, and it must be able to change the model."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -13,11 +12,11 @@ from torch import Tensor, nn
 
 from salreg import annotations
 from salreg.attributions import Attribution
-from salreg.compiled_slope import CompiledSlope
 from salreg.differentiation import Differences, explained, twice_differentiable
 from salreg.distributed import sum_over_ranks
 from salreg.losses.base import Needs, PerSample, mean_over_scored
-from salreg.taps import Layer, Options, Recording, WithSlope, record
+from salreg.penalties.way import Way
+from salreg.taps import Layer, Options, Recording, record
 
 # Annotated samples that may pass before it is an error that none carries the marks a penalty works on.
 _PATIENCE = 32
@@ -35,12 +34,14 @@ class Evaluated(NamedTuple):
         saliency: The maps ``(B, ...)`` it was made from; None where a penalty needs none.
         annotation: The annotations on the maps' grid.
         differences: What its gradient is taken by, where that is not the graph.
+        exactly: Makes the same losses from another recording of the pass, with a graph, where there are differences.
     """
 
     losses: PerSample
     saliency: Tensor | None
     annotation: Tensor
     differences: Differences | None = None
+    exactly: Callable[[Recording], PerSample] | None = None
 
 
 @dataclass
@@ -74,14 +75,12 @@ class Penalty(ABC):
     needs: Needs = "either"
     #: The attribution that the penalty is made from, where it is made from one.
     attribution: Attribution | None = None
-    #: What compiles the forward pass together with its gradient, where that is wanted.
-    compiled: CompiledSlope | None = None
     #: The weight where nobody chose one.
     usual_weight: float = 1.0
-    #: How the gradient is taken and why, once that was decided.
-    way: str = ""
 
     def __init__(self) -> None:
+        #: How its gradient is taken.
+        self.way = Way()
         self._annotated_seen = 0
         self._needed_seen = False
 
@@ -89,26 +88,6 @@ class Penalty(ABC):
     def layers(self) -> list[Layer]:
         """The layers whose activations the penalty needs."""
         return []
-
-    @property
-    def exact(self) -> bool:
-        """Whether the forward pass has to run on kernels that have a second derivative."""
-        return True
-
-    @property
-    def late_terms(self) -> bool:
-        """Whether the penalty may run the call again when the training's graph is gone."""
-        return False
-
-    def apart(self, annotation: Tensor, model: nn.Module) -> bool:
-        """Whether the samples that are differentiated get a forward pass of their own, so that the training's needs no taps."""
-        return False
-
-    def with_slope(self, target: Tensor | None) -> WithSlope | None:
-        """What makes the forward pass and takes its gradient in one go, where that is wanted and possible."""
-        if self.compiled is None or self.compiled.problem or not self.way:
-            return None
-        return partial(self.compiled, target=target)
 
     @abstractmethod
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
@@ -124,16 +103,17 @@ class Penalty(ABC):
             annotation: The batch's, if it is known already: where few samples are annotated, only these are differentiated.
             target: True classes ``(B,)``, which a compiled step needs now if its score does.
         """
-        taps = annotation is None or not self.apart(annotation, model)
-        together = self.with_slope(target) if taps else None
-        kernels = twice_differentiable(model, compiled=together is not None) if taps and self.exact else nullcontext()
+        way = self.way
+        taps = annotation is None or not way.apart(annotation, model)
+        together = way.with_slope(target) if taps else None
+        kernels = twice_differentiable(model, compiled=together is not None) if taps and way.exact else nullcontext()
         options = Options(
             self.layers,
             forward_module=model,
             tap_input=taps,
             in_training=True,
-            late_terms=self.late_terms,
-            stays_compiled=not (taps and self.exact),
+            late_terms=way.late_terms,
+            stays_compiled=not (taps and way.exact),
             with_slope=None if together is None else (model, together),
         )
         with kernels, record(model, options) as recording:
@@ -156,11 +136,11 @@ class Penalty(ABC):
         annotation = recording.without_padding(annotation.to(logits.device))
         if self.needs != "nothing":
             if not sum_over_ranks(annotations.is_annotated(annotation).sum()):
-                self.look_at(recording)
+                self.way.look_at(recording)
                 return Measured(logits.new_zeros(()), None, annotation, scored=0, undefined=0)
             self.notice_marks(annotation)
-        recording, target, annotation = self.on_rows(recording, target, annotation)
-        losses, saliency, annotation, differences = self.evaluate(recording, target, annotation)
+        recording, target, annotation = self.way.on_rows(recording, target, annotation)
+        losses, saliency, annotation, differences, exactly = self.evaluate(recording, target, annotation)
         value = mean_over_scored(losses)
         if differences is not None and value.requires_grad:
             value = differences.differentiable(value)
@@ -172,22 +152,9 @@ class Penalty(ABC):
                 "logit)."
             )
         saliency = None if saliency is None else saliency.detach()
-        error = None if differences is None or not scored else self.error_of(value, recording, target, annotation)
+        error = None if exactly is None or not scored else self.way.error_of(value, recording, exactly)
         undefined = int(losses.undefined.sum())
         return Measured(value if scored else value.detach(), saliency, annotation, scored, undefined, error)
-
-    def on_rows(
-        self, recording: Recording, target: Tensor | None, annotation: Tensor
-    ) -> tuple[Recording, Tensor | None, Tensor]:
-        """The samples that the penalty is made from: by default all."""
-        return recording, target, annotation
-
-    def look_at(self, recording: Recording) -> None:  # noqa: B027  # nothing to find out by default
-        """Find out whether the network can be penalised from a pass in which no sample is annotated."""
-
-    def error_of(self, value: Tensor, recording: Recording, target: Tensor | None, annotation: Tensor) -> float | None:
-        """How far the gradient of a value by differences is from the exact one, if that is to be looked at now."""
-        return None
 
     def check_marks(self) -> None:
         """Raise a ``ValueError`` if there were annotated samples, but none with the marks that the penalty works on."""
@@ -195,8 +162,7 @@ class Penalty(ABC):
             other = {"spurious": "relevant", "relevant": "spurious"}[self.needs]
             raise ValueError(
                 f"The penalty ({self}) works on {self.needs} marks, but none of the {self._annotated_seen} annotated samples "
-                f"seen so "
-                f"far carries one: all marks are {other}. {_REMEDIES[self.needs]}"
+                f"seen so far carries one: all marks are {other}. {_REMEDIES[self.needs]}"
             )
 
     def state_dict(self) -> dict[str, Any]:

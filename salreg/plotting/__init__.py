@@ -2,8 +2,7 @@
 
 from salreg.plotting.cell import overlay
 from salreg.plotting.film_strip import film_strip
-from salreg.plotting.history import Frame, History
 from salreg.plotting.report import report
 from salreg.plotting.stack import stack
 
-__all__ = ["Frame", "History", "film_strip", "overlay", "report", "stack"]
+__all__ = ["film_strip", "overlay", "report", "stack"]

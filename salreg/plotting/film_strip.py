@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from salreg.history import Frame
 from salreg.plotting.cell import draw_cell
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
-from salreg.plotting.history import Frame
 
 MAX_COLUMNS = 10
 _CELL = 84  # pixels

@@ -6,7 +6,7 @@ from html import escape
 import torch
 from torch import Tensor
 
-from salreg.plotting.history import History
+from salreg.history import History
 from salreg.plotting.report_figures import Figure, curves_figure, panel_figure, sanity_figure
 
 _STYLE = """

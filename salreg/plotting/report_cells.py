@@ -14,10 +14,10 @@ from matplotlib.image import imsave
 from torch import Tensor
 
 from salreg.annotations import marks, places
+from salreg.history import Frame, History
 from salreg.plotting.bars import column_colour, shown_columns
 from salreg.plotting.cell import kind_of
 from salreg.plotting.colours import HEAT, RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS, css
-from salreg.plotting.history import Frame, History
 from salreg.plotting.overlay import picture
 from salreg.plotting.tokens import MOST_TOKENS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from salreg.plotting.history import Frame, History
+from salreg.history import Frame, History
 from salreg.plotting.report_cells import Cells, Figure, cells_of, hidden_axis, legend
 
 _WIDTH = 1280  # pixels

@@ -187,8 +187,8 @@ def test_batch_norm_keeps_the_batch_together():
     penalty = SaliencyPenalty()
     annotation = torch.zeros(8, 1, 8, 8)
     annotation[0, :, :3] = -1
-    assert not penalty.apart(annotation, net)
-    assert penalty.apart(annotation, net.eval())
+    assert not penalty.way.apart(annotation, net)
+    assert penalty.way.apart(annotation, net.eval())
 
 
 def test_at_most_so_many_rows_are_differentiated():

@@ -32,6 +32,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from salreg import AnnotatedDataset, DeadPenaltyError, SaliencyPenalty
 from salreg.attributions import GradCAM, InputGradient
 from salreg.callbacks import SaliencyRegularizer
+from salreg.callbacks.schedule import Schedule
 
 
 class HandWritten(Lit):
@@ -223,16 +224,15 @@ def test_every_n_steps_penalises_every_nth_step_with_n_times_the_weight():
     seen = Weights()
     fit(fresh(), regularizer(every_n_steps=3, weight=2.0), seen, epochs=1, limit_train_batches=3)
     assert seen.seen == [6.0, 6.0, 6.0]  # logged once, at the first step
-    callback = regularizer(every_n_steps=3)
-    assert [callback._is_due() for _ in range(7)] == [True, False, False, True, False, False, True]
+    schedule = Schedule(2.0, every_n_steps=3)
+    assert [schedule.is_due() for _ in range(7)] == [True, False, False, True, False, False, True]
 
 
 def test_warmup_raises_the_weight_linearly():
-    callback = regularizer(weight=2.0, warmup_steps=4)
-    weights = []
+    schedule, weights = Schedule(2.0, warmup_steps=4), []
     for _ in range(6):
-        callback._is_due()
-        weights.append(callback._current_weight())
+        schedule.is_due()
+        weights.append(schedule.current)
     assert weights == [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
 
 

@@ -164,7 +164,7 @@ def test_a_checkpoint_keeps_what_each_input_learned(tmp_path):
         Lit(), data("image", "row"), ckpt_path=tmp_path / "two.ckpt"
     )
     for name in ("image", "row"):
-        spreads = [one._of_input[name].penalty.spread.state_dict() for one in (regularizer, resumed)]
+        spreads = [one._regularisation.inputs[name].penalty.spread.state_dict() for one in (regularizer, resumed)]
         assert str(spreads[0]) == str(spreads[1])
         assert spreads[0]
 

@@ -23,12 +23,12 @@ from torch.utils.data import Subset, TensorDataset
 
 from salreg import AnnotatedDataset
 from salreg.attributions import GradCAM, InputGradient, name_of
-from salreg.callbacks import SaliencyMetrics, SaliencySnapshots, snapshot_files
+from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
 from salreg.callbacks.panel import spread
 from salreg.callbacks.probes import default_probes
-from salreg.callbacks.snapshot_files import SnapshotFiles
+from salreg.callbacks.sinks import Files, Page, RunFolder, files
+from salreg.history import History
 from salreg.metrics.functional import spurious_saliency
-from salreg.plotting import History
 
 
 def test_a_film_strip_and_an_overlay_per_sample_and_epoch(tmp_path):
@@ -135,7 +135,7 @@ def test_the_panel_is_taken_from_validation_and_kept_in_the_checkpoint(tmp_path)
     trainer(again, epochs=2).fit(fresh(), loader(), loader(annotated(seed=9)), ckpt_path=tmp_path / "one.ckpt")
     x, _, _ = images(seed=5)
     for callback in (first, again):
-        panel = callback.state_dict()["panel"]["sample"][0]
+        panel = callback.state_dict()["panel"]["samples"]["sample"][0]
         assert all((x == sample).flatten(1).all(1).any() for sample in panel)
     assert again.state_dict()["epochs_drawn"] == [0, 1, 2]
     assert [frame.epoch for frame in again.history.frames["input_gradient"]] == [0, 1, 2]
@@ -149,7 +149,7 @@ def test_without_annotated_data_a_warning_says_so():
 def test_a_subset_of_annotated_data_will_do(tmp_path):
     callback = SaliencySnapshots(panel=4, dir=tmp_path / "out")
     fit(fresh(), callback, data=loader(Subset(annotated(), range(3, 12))), epochs=1)
-    assert len(callback.state_dict()["panel"]["annotation"]) == 4
+    assert len(callback.state_dict()["panel"]["samples"]["annotation"]) == 4
 
 
 def test_the_panel_prefers_annotated_samples_and_takes_classes_in_turn():
@@ -218,7 +218,7 @@ def test_a_snapshot_that_fails_costs_a_warning(monkeypatch, tmp_path):
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(snapshot_files, "save_png", full)
+    monkeypatch.setattr(files, "save_png", full)
     module, plain = fresh(), fresh()
     fit(plain, data=plain_loader())
     with pytest.warns(UserWarning, match="snapshot of epoch 1 failed: No space left"):
@@ -228,10 +228,10 @@ def test_a_snapshot_that_fails_costs_a_warning(monkeypatch, tmp_path):
 
 def test_a_picture_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "picture.png"
-    snapshot_files.save_png(path, np.zeros((4, 4, 3), np.uint8))
+    files.save_png(path, np.zeros((4, 4, 3), np.uint8))
     before = path.read_bytes()
     with pytest.raises(Exception):  # noqa: B017, PT011
-        snapshot_files.save_png(path, np.zeros((4, 4, 7), np.uint8))
+        files.save_png(path, np.zeros((4, 4, 7), np.uint8))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -263,7 +263,7 @@ def test_a_logger_that_fails_costs_a_warning(tmp_path, monkeypatch):
     def down(*_):
         raise ConnectionError("network is unreachable")
 
-    monkeypatch.setattr("salreg.callbacks.snapshot_logging.SnapshotLogging._send", down)
+    monkeypatch.setattr("salreg.callbacks.sinks.loggers.Numbers.write", down)
     with pytest.warns(UserWarning, match="Failing did not take the saliency snapshot: network is unreachable"):
         fit(fresh(), SaliencySnapshots(panel=2, dir=tmp_path / "out"), logger=Failing(), epochs=1)
     assert (tmp_path / "out" / "snapshots" / "input_gradient" / "film_strip.png").is_file()
@@ -378,7 +378,7 @@ def test_checks_that_fail_cost_a_warning(monkeypatch):
     def broken(*_):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("salreg.callbacks.snapshots.panel_sanity", broken)
+    monkeypatch.setattr("salreg.callbacks.panel_watch.panel_sanity", broken)
     callback = SaliencySnapshots(panel=2)
     with pytest.warns(UserWarning, match="check of the saliency maps failed: out of memory"):
         fit(fresh(), callback, val=loader(), epochs=1)
@@ -428,7 +428,8 @@ def test_everything_at_weight_zero_is_bit_identical():
 
 def test_eighty_snapshots_leave_nothing_open(monkeypatch):
     """Open files, hooks and figures are counted after the 20th and after the 200th snapshot."""
-    monkeypatch.setattr("salreg.callbacks.snapshot_files.SnapshotFiles.write", lambda *_: None)  # 200 folders of pictures
+    for sink in (Files, Page):
+        monkeypatch.setattr(sink, "write", lambda *_: None)  # 200 folders of pictures
     counts = {}
 
     class Count(pl.Callback):
@@ -448,9 +449,10 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from support import fit, fresh, loader
-from salreg.callbacks import SaliencySnapshots, snapshot_files
+from salreg.callbacks import SaliencySnapshots
+from salreg.callbacks.sinks import files
 
-save, pictures = snapshot_files.imsave, []
+save, pictures = files.imsave, []
 
 def dying(path, pixels, format):
     pictures.append(path)
@@ -459,7 +461,7 @@ def dying(path, pixels, format):
         os.kill(os.getpid(), signal.SIGKILL)
     save(path, pixels, format=format)
 
-snapshot_files.imsave = dying
+files.imsave = dying
 fit(fresh(), SaliencySnapshots(panel=2, dir=Path("out"), probes=[]), epochs=2)
 """
 
@@ -476,9 +478,9 @@ def test_a_kill_amid_a_snapshot_leaves_whole_files(tmp_path):
 
 
 def test_two_runs_at_once_take_folders_of_their_own(tmp_path):
-    first, second = SnapshotFiles.unused(tmp_path), None
+    first, second = RunFolder.unused(tmp_path), None
     (first.snapshots / "panel.csv").write_text("mine")
-    second = SnapshotFiles.unused(tmp_path)
+    second = RunFolder.unused(tmp_path)
     assert first.snapshots != second.snapshots
     assert first.report != second.report
 

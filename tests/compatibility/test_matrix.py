@@ -74,13 +74,13 @@ def test_it_trains_like_a_step_written_by_hand(name, way):
     feature = FEATURES[name]
     expected, plain = written(feature, WEIGHT), written(feature, 0.0)
     callback = regularizer(attribution=InputTimesGradient("log_prob_sum"), weight=WEIGHT, **WAYS[way])
-    if callback.penalty.compiled is not None:
-        callback.penalty.compiled.backend = "aot_eager"  # compiles faster
+    if callback.penalty.way.compiled is not None:
+        callback.penalty.way.compiled.backend = "aot_eager"  # compiles faster
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ours = trained(fresh(feature.make), callback, **feature.options())
-    if callback.penalty.compiled is not None:
-        assert not callback.penalty.compiled.problem
+    if callback.penalty.way.compiled is not None:
+        assert not callback.penalty.way.compiled.problem
     changed = distance(expected, plain)
     assert changed > 1e-5
     assert distance(expected, ours) < feature.loose[way] * changed

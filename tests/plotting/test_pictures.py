@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from salreg.history import Frame
 from salreg.plotting import film_strip, overlay
 from salreg.plotting.bars import draw_bars
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
 from salreg.plotting.film_strip import MAX_COLUMNS
-from salreg.plotting.history import Frame
 from salreg.plotting.tokens import MOST_TOKENS, draw_tokens, tokens_html
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from support import history, history_of_a_table, history_of_words
 
-from salreg.plotting import History, report
-from salreg.plotting.history import MAX_FRAMES, Frame
+from salreg.history import MAX_FRAMES, Frame, History
+from salreg.plotting import report
 from salreg.plotting.report_figures import curves_figure, panel_figure, sanity_figure
 
 RUNS = {"plain": history(seed=0), "regularised": history(seed=1)}

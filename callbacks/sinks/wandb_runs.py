@@ -1,4 +1,4 @@
-"""A snapshot in W&B's own kinds: images with marks to toggle, a table to sort, histograms, and axes that fit."""
+"""Snapshots to W&B, in its own kinds: images with marks to toggle, a table to sort, histograms, and axes that fit."""
 
 import math
 from typing import Any
@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from salreg.callbacks.snapshot_files import Snapshot
-from salreg.plotting import Frame, History
+from salreg.callbacks.painter import Painted
+from salreg.history import Frame, History
 from salreg.plotting.cell import draw_cell, kind_of
 from salreg.plotting.overlay import heated, picture, to_bytes
 from salreg.plotting.tokens import tokens_html
@@ -20,27 +20,42 @@ _STRIP, _SAMPLE, _CELL = 480, 96, 32  # largest sides in pixels: 100 snapshots o
 _WORDS = 160  # half the width of a text or table
 
 
-class WandbSnapshots:
-    """Makes what one run is sent.
+class WandbRuns:
+    """Sends snapshots to the run of a ``WandbLogger``, in one call each: every call advances W&B's own step.
 
     Under ``salreg/<attribution>/``: ``sample_00``, ``sample_01``, ... with the marks as a mask, so that W&B's slider walks
     through the epochs (texts also as HTML, ``sample_00_words``); ``film_strip``; ``panel``, a table that grows by a row per
     sample; ``spurious_saliency``, a histogram over the panel. The numbers go along, with ``epoch`` as their axis.
 
     Args:
-        run: The ``wandb.Run``.
+        logger: The ``WandbLogger``.
     """
 
-    def __init__(self, run: Any) -> None:
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+        self._run_id: Any = None
         self._tables: dict[str, Any] = {}
+
+    def write(self, painted: Painted) -> None:
+        """Send pictures, numbers and alerts."""
+        run = self._logger.experiment
+        if run.id != self._run_id:
+            self._begin(run)
+        self._logger.log_metrics(self.payload(painted), painted.snapshot.step)
+        for alert in painted.snapshot.alerts:
+            run.alert("salreg", alert)
+
+    def _begin(self, run: Any) -> None:
+        self._run_id, self._tables = run.id, {}
         run.define_metric("epoch")
         run.define_metric("panel/*", step_metric="epoch")
         run.define_metric("salreg/*", step_metric="trainer/global_step")
 
-    def payload(self, history: History, snapshot: Snapshot) -> dict[str, Any]:
-        """Everything by key, to be logged in one call."""
+    def payload(self, painted: Painted) -> dict[str, Any]:
+        """Everything by key."""
         import wandb
 
+        snapshot, history = painted.snapshot, painted.history
         payload: dict[str, Any] = {**snapshot.numbers, "epoch": snapshot.epoch}
         for name, frame in snapshot.frames.items():
             table = self._tables.setdefault(name, wandb.Table(columns=_COLUMNS, log_mode="INCREMENTAL"))
@@ -55,7 +70,7 @@ class WandbSnapshots:
                     None if math.isnan(share) else share, alone, heat,
                 )  # fmt: skip
             payload[f"salreg/{name}/panel"] = table
-            payload[f"salreg/{name}/film_strip"] = _image(snapshot.film_strips[name], _STRIP)
+            payload[f"salreg/{name}/film_strip"] = _image(painted.film_strips[name], _STRIP)
             shares = [share for share in frame.shares if not math.isnan(share)]
             if shares:
                 payload[f"salreg/{name}/spurious_saliency"] = wandb.Histogram(np_histogram=np.histogram(shares, 20, (0, 1)))

@@ -8,8 +8,10 @@ import torch
 from support import Lit, fit, fresh, history, images, loader, plain_loader, same
 from torch.utils.data import TensorDataset
 
-from salreg.callbacks import SaliencySnapshots, snapshot_files
-from salreg.callbacks.snapshot_files import Snapshot, SnapshotFiles
+from salreg.callbacks import SaliencySnapshots, painter
+from salreg.callbacks.painter import paint
+from salreg.callbacks.sinks import Files, Page, RunFolder
+from salreg.callbacks.snapshot import Snapshot
 from salreg.data import AnnotatedDataset
 
 
@@ -37,24 +39,26 @@ def test_a_planted_link_is_not_followed(tmp_path):
 
 def test_runs_that_start_at_once_get_names_of_their_own(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        taken = list(pool.map(SnapshotFiles.unused, [tmp_path / "run"] * 16))
+        taken = list(pool.map(RunFolder.unused, [tmp_path / "run"] * 16))
     assert len({files.snapshots for files in taken}) == len({files.report for files in taken}) == 16
 
 
 def test_what_a_killed_run_left_is_removed_when_its_folder_is_written_to_again(tmp_path):
-    files = SnapshotFiles.unused(tmp_path)
+    files = RunFolder.unused(tmp_path)
     left = [tmp_path / ".report.html.abcd_123.unfinished", files.snapshots / ".history.pt.abcd_123.unfinished"]
     for path in left:
         path.touch()
-    SnapshotFiles(tmp_path).write_history(history())
+    Files(RunFolder(tmp_path)).write(paint(Snapshot(1), history()))
     assert not any(path.exists() for path in left)
 
 
 def test_secrets_of_a_configuration_do_not_reach_the_report(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 5  # mine\ntracker: {api_key: hush}\n")
-    files = SnapshotFiles.unused(tmp_path)
-    files.write_history(history())
-    for path in (files.report, files.snapshots / "history.pt"):
+    folder = RunFolder.unused(tmp_path)
+    painted = paint(Snapshot(1), history())
+    for sink in (Files(folder), Page(folder)):
+        sink.write(painted)
+    for path in (folder.report, folder.snapshots / "history.pt"):
         assert b"hush" not in path.read_bytes()
         assert b"seed: 5  # mine" in path.read_bytes()
 
@@ -109,6 +113,6 @@ def test_a_sample_that_cannot_be_drawn_is_named(monkeypatch):
         if image is seen.images[1]:
             raise ValueError("too dark")
 
-    monkeypatch.setattr(snapshot_files, "overlay", picky)
+    monkeypatch.setattr(painter, "overlay", picky)
     with pytest.raises(RuntimeError, match="sample 1 of the panel cannot be drawn: too dark"):
-        Snapshot(0, {"input_gradient": seen.frames["input_gradient"][0]}).draw(seen)
+        paint(Snapshot(0, frames={"input_gradient": seen.frames["input_gradient"][0]}), seen)

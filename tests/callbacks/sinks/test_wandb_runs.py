@@ -15,9 +15,10 @@ from support import fit, fresh, history_of_words, loader, regularizer
 
 from salreg.annotations import SPURIOUS
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
-from salreg.callbacks.snapshot_files import Snapshot
-from salreg.callbacks.wandb_snapshots import WandbSnapshots
-from salreg.plotting import Frame, History
+from salreg.callbacks.painter import paint
+from salreg.callbacks.sinks.wandb_runs import WandbRuns
+from salreg.callbacks.snapshot import Snapshot
+from salreg.history import Frame, History
 
 EPOCHS, PANEL = 3, 4
 
@@ -123,14 +124,14 @@ def test_a_hundred_snapshots_of_sixteen_samples_stay_below_30_mb(tmp_path, kind)
 def send(folder: Path, seen: History, again: int = 0) -> dict:
     """Log a history's last snapshot, and ``again`` further ones."""
     logger = offline(folder)
-    sender = WandbSnapshots(logger.experiment)
+    sender = WandbRuns(logger)
     frames = seen.frames["input_gradient"]
     for epoch in range(len(frames), len(frames) + max(again, 1)):
         frame = Frame(epoch, [one.roll(epoch, -1) if again else one for one in frames[-1].saliency], *last(frames))
         seen.add("input_gradient", frame)
-        snapshot = Snapshot(epoch, {"input_gradient": frame}, numbers={f"panel/{index}": 0.5 for index in range(30)})
-        snapshot.draw(seen)
-        payload = sender.payload(seen, snapshot)
+        numbers = {f"panel/{index}": 0.5 for index in range(30)}
+        painted = paint(Snapshot(epoch, epoch, {"input_gradient": frame}, numbers), seen)
+        payload = sender.payload(painted)
         logger.log_metrics(payload, epoch)
     logger.experiment.finish()
     return payload
@@ -190,7 +191,7 @@ def test_two_processes_log_once(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(TWO_PROCESSES)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, check=True, timeout=90, stdin=subprocess.DEVNULL)
     assert len(media(tmp_path, "sample_00")) == 2
     assert len(media(tmp_path, "film_strip")) == 2
@@ -199,10 +200,9 @@ def test_two_processes_log_once(tmp_path):
 
 def test_texts_are_sent_as_words(tmp_path):
     seen = history_of_words()
-    snapshot = Snapshot(0, {"input_gradient": seen.frames["input_gradient"][0]})
-    snapshot.draw(seen)
+    painted = paint(Snapshot(0, frames={"input_gradient": seen.frames["input_gradient"][0]}), seen)
     logger = offline(tmp_path)
-    logger.log_metrics(WandbSnapshots(logger.experiment).payload(seen, snapshot))
+    WandbRuns(logger).write(painted)
     logger.experiment.finish()
     (page,) = tmp_path.rglob("files/media/html/salreg/input_gradient/sample_00_words_*.html")
     assert ">video<" in page.read_text("utf-8")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from support import history
 
-from salreg.plotting import History
+from salreg.history import History
 
 
 @pytest.fixture

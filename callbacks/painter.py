@@ -1,0 +1,54 @@
+"""From a snapshot to its pictures."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from salreg.callbacks.snapshot import Snapshot
+from salreg.history import History
+from salreg.plotting import film_strip, overlay
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A snapshot with its pictures, as sinks take it.
+
+    Attributes:
+        snapshot: What was seen.
+        history: All that was seen so far, this snapshot included.
+        film_strips: By attribution, a picture ``(height, width, 3)``, uint8, of all epochs so far.
+        overlays: By attribution, a picture for each sample, with its input, map and marks.
+    """
+
+    snapshot: Snapshot
+    history: History
+    film_strips: dict[str, Any]
+    overlays: dict[str, list[Any]]
+
+
+def paint(snapshot: Snapshot, history: History) -> Painted:
+    """Draw a snapshot.
+
+    Args:
+        snapshot: What was seen.
+        history: Holds this snapshot already.
+
+    Raises:
+        RuntimeError: A sample cannot be drawn; it says which.
+    """
+    painted = Painted(snapshot, history, {}, {})
+    for name, frame in snapshot.frames.items():
+        title = f"Saliency ({name}) over the training"
+        samples = (history.images, history.annotations, history.labels)
+        drawn = zip(history.images, frame.saliency, history.annotations, history.names, strict=True)
+        painted.overlays[name] = [_drawn(number, *one) for number, one in enumerate(drawn)]
+        painted.film_strips[name] = film_strip(*samples, history.frames[name], title, history.names)
+    return painted
+
+
+def _drawn(number: int, image: Tensor, saliency: Tensor, annotation: Tensor, names: list[str]) -> Any:
+    try:
+        return overlay(image, saliency, annotation, limit=float(saliency.max()), names=names)
+    except Exception as error:
+        raise RuntimeError(f"sample {number} of the panel cannot be drawn: {error}") from error

@@ -1,0 +1,20 @@
+"""The report that a browser shows."""
+
+from salreg.callbacks.atomic_write import atomic_write
+from salreg.callbacks.painter import Painted
+from salreg.callbacks.sinks.run_folder import RunFolder
+from salreg.plotting import report
+
+
+class Page:
+    """A run folder's ``report.html``, written anew each time."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def write(self, painted: Painted) -> None:
+        """Bring the page up to date."""
+        if self.folder.closed:
+            return
+        with atomic_write(self.folder.report) as path:
+            path.write_text(report({"": painted.history}, self.folder.root.resolve().name), "utf-8")

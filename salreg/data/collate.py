@@ -1,0 +1,61 @@
+"""From annotated samples to an annotated batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import default_collate
+from torch.utils.data._utils.collate import default_collate_fn_map
+
+from salreg.annotations import NO_PLACE
+from salreg.data.annotated import MIXED, AnnotatedBatch, AnnotatedSample
+from salreg.data.layout import unknown
+from salreg.data.several_inputs import annotations_by_input, by_name
+
+
+class Collate:
+    """Apply a collate function to the samples of annotated samples, and stack their annotations.
+
+    Those of texts ``(T,)`` of different lengths are brought to the longest one's by ``NO_PLACE`` behind them, as the collate
+    function is expected to pad the texts behind their end.
+
+    Args:
+        collate_fn: What turns a list of the base dataset's samples into a batch.
+    """
+
+    def __init__(self, collate_fn: Callable[[list[Any]], Any] = default_collate) -> None:
+        self.collate_fn = collate_fn
+
+    def __call__(self, samples: list[Any]) -> AnnotatedBatch:
+        samples = [one if isinstance(one, AnnotatedSample) else AnnotatedSample(one, unknown(one), False) for one in samples]
+        by_input = [annotations_by_input(one.annotation) for one in samples]
+        stacked = {name: _stacked([one[name] for one in by_input]) for name in by_input[0]}
+        looked: list[Any] = [one.looked_at for one in samples]
+        looked_at = {
+            name: torch.tensor([bool(one[name] if isinstance(one, dict) else one) for one in looked]) for name in stacked
+        }
+        return AnnotatedBatch(self.collate_fn([one.sample for one in samples]), by_name(stacked), by_name(looked_at))
+
+
+def _collate_annotated(batch: list[Any], *, collate_fn_map: object = None) -> AnnotatedBatch:
+    if not all(isinstance(one, AnnotatedSample) for one in batch):
+        raise TypeError(MIXED)
+    return Collate()(batch)
+
+
+default_collate_fn_map[AnnotatedSample] = _collate_annotated
+
+
+def _stacked(annotations: list[Tensor]) -> Tensor:
+    shapes = {tuple(one.shape) for one in annotations}
+    of_texts = all(len(shape) == 1 for shape in shapes)
+    if len(shapes) > 1 and not of_texts:
+        raise ValueError(
+            f"The annotations of one batch differ in shape: {sorted(shapes)}. Each is laid out like its sample's "
+            "map: (1, H, W) for an image of H x W pixels, (F,) for a table's row."
+        )
+    same = len({one.dtype for one in annotations}) == 1
+    alike = annotations if same else [one.float() for one in annotations]
+    return pad_sequence(alike, batch_first=True, padding_value=NO_PLACE) if of_texts else torch.stack(alike)

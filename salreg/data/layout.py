@@ -1,0 +1,30 @@
+"""How an annotation lies beside its sample, where nobody gave one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from salreg.taps import tensors_in
+
+
+def unknown(sample: Any) -> Tensor:
+    """Zeros laid out like the sample's first array: ``(1, H, W)`` for an image ``(C, H, W)``."""
+    arrays = [t for t in tensors_in(_as_tensors(sample)) if t.ndim]
+    if not arrays:
+        raise ValueError("An unannotated sample holds no tensor from which the shape of its annotation could be taken.")
+    return torch.zeros(layout(arrays[0].shape), dtype=torch.int8)
+
+
+def layout(shape: Sequence[int]) -> tuple[int, ...]:
+    """An annotation's shape for a sample's."""
+    return (1, *shape[1:]) if len(shape) == 3 else tuple(shape)
+
+
+def _as_tensors(sample: Any) -> Any:
+    if isinstance(sample, Mapping):
+        return [_as_tensors(value) for value in sample.values()]
+    if isinstance(sample, tuple | list):
+        return [_as_tensors(value) for value in sample]
+    return torch.from_numpy(sample) if type(sample).__name__ == "ndarray" else sample
