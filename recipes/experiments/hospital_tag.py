@@ -1,14 +1,14 @@
-"""Photos of animals on which a tag gives the class away in training, and misleads at test time.
+"""Photos on which a tag gives the class away in training, and misleads at test time.
 
 As on chest radiographs, where the metal token of a hospital with many sick patients told a network who was sick (Zech et al.
-2018): most photos of hoofed animals carry a yellow tag, at any place, and few of pets do; at test time it is the other way
-round. The tag always looks the same, so that the shortcut is *that there is* a tag. The annotation marks it as spurious; a
+2018): most photos of the second class carry a yellow tag, at any place, and few of the first do; at test time it is the other
+way round. The tag always looks the same, so that the shortcut is *that there is* a tag. The annotation marks it as spurious; a
 photo without a tag was looked at too, and nothing is marked there.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch.utils.data import TensorDataset
 
 from salreg import annotations
 from salreg.data import AnnotatedDataset, Augmented
-from salreg.recipes.data import cifar
+from salreg.recipes.data import cifar, made_photos
 from salreg.recipes.data.few_marks import training_marks
 from salreg.recipes.data.loading import loader
 from salreg.recipes.experiments.base import Experiment
@@ -26,24 +26,39 @@ from salreg.recipes.experiments.decoy import Decoys
 from salreg.recipes.networks import image_networks
 from salreg.recipes.networks.classifier import Classifier
 
-CLASSES = ("pet", "hoofed animal")
-ANIMALS = (("cat", "dog"), ("deer", "horse"))
+ANIMALS = {"pet": ("cat", "dog"), "hoofed animal": ("deer", "horse")}
 GROUPS = ("tag lies", "tag agrees")
 _H = (".......", ".#...#.", ".#...#.", ".#####.", ".#...#.", ".#...#.", ".......")
 #: A dark H on yellow, ``(3, 7, 7)`` in [0, 1]; mirrored, it is the same.
 TAG = torch.tensor([1.0, 0.85, 0.1]).view(3, 1, 1) * torch.tensor([[pixel == "." for pixel in row] for row in _H])
 
 
-class Photos(TensorDataset):
-    """Samples ``(image (3, 32, 32) in [0, 1], label, group)``."""
+class Photos(NamedTuple):
+    """Photos ``(N, 3, H, W)`` uint8 and labels ``(N,)``, 0 or 1.
 
-    classes = CLASSES
+    Attributes:
+        train: In random order.
+        test: Likewise.
+        classes: What 0 and 1 stand for.
+    """
+
+    train: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+    classes: tuple[str, ...]
+
+
+class _Samples(TensorDataset):
+    """``(image (3, H, W) in [0, 1], label, group)``."""
+
+    def __init__(self, classes: tuple[str, ...], *tensors: Tensor) -> None:
+        super().__init__(*tensors)
+        self.classes = classes
 
 
 def of_two_kinds(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """CIFAR-10's photos of cats and dogs, class 0, and of deer and horses, class 1."""
     kind = torch.full((len(cifar.CLASSES),), -1)
-    for number, animals in enumerate(ANIMALS):
+    for number, animals in enumerate(ANIMALS.values()):
         kind[[cifar.CLASSES.index(animal) for animal in animals]] = number
     chosen = kind[labels] >= 0
     return images[chosen], kind[labels[chosen]]
@@ -78,22 +93,33 @@ def build(config: DictConfig) -> Experiment:
     """Data and module of the recipe."""
     data = config.data
     _check_shares(data.tagged)
-    raw = cifar.made_images() if data.root is None else cifar.load(Path(data.root))
-    test = _tagged(*of_two_kinds(raw.test_images, raw.test_labels), data, list(data.tagged)[::-1], seed=1)
-    train = _tagged(*_drawn(*of_two_kinds(raw.train_images, raw.train_labels), data.samples), data, data.tagged, seed=0)
+    photos = _made(data.samples) if data.root is None else _animals(Path(data.root), data.samples)
+    test = _tagged(*photos.test, data, list(data.tagged)[::-1], seed=1)
+    train = _tagged(*photos.train, data, data.tagged, seed=0)
     if not data.tag:
         train = train._replace(annotations=torch.zeros_like(train.annotations))
     held_out, kept = torch.arange(data.validation), torch.arange(data.validation, len(train.labels))
-    annotated = _annotated(train, kept)
+    annotated = _annotated(train, kept, photos.classes)
     if data.tag:
         annotated = training_marks(annotated, config)
-    net = image_networks.build(config.model, len(CLASSES), cifar.SIDE)
+    net = image_networks.build(config.model, len(photos.classes), train.images.shape[-1])
     return Experiment(
-        Classifier(net, GROUPS, len(CLASSES), **config.optimizer),
+        Classifier(net, GROUPS, len(photos.classes), **config.optimizer),
         train=loader(Augmented(annotated, flip=data.flip, crop=data.crop), data, shuffle=True),
-        validation=loader(_annotated(train, held_out), data),
-        test=loader(_annotated(test, torch.arange(len(test.labels))), data),
+        validation=loader(_annotated(train, held_out, photos.classes), data),
+        test=loader(_annotated(test, torch.arange(len(test.labels)), photos.classes), data),
     )
+
+
+def _animals(root: Path, samples: int) -> Photos:
+    raw = cifar.load(root)
+    train, test = of_two_kinds(raw.train_images, raw.train_labels), of_two_kinds(raw.test_images, raw.test_labels)
+    return Photos(_drawn(*train, samples), test, tuple(ANIMALS))
+
+
+def _made(samples: int) -> Photos:
+    train, test = min(samples, made_photos.TRAIN), made_photos.TEST
+    return Photos(made_photos.make(train, seed=0), made_photos.make(test, seed=1), made_photos.CLASSES)
 
 
 def _drawn(images: Tensor, labels: Tensor, samples: int) -> tuple[Tensor, Tensor]:
@@ -112,10 +138,10 @@ def _tagged(images: Tensor, labels: Tensor, data: Any, shares: Sequence[float], 
 
 
 def _check_shares(tagged: Any) -> None:
-    if len(tagged) != len(CLASSES) or not all(0 <= share <= 1 for share in tagged):
+    if len(tagged) != len(ANIMALS) or not all(0 <= share <= 1 for share in tagged):
         raise ValueError(f"data.tagged is a share in [0, 1] for each of the two classes, not {list(tagged)}.")
 
 
-def _annotated(decoys: Decoys, chosen: Tensor) -> AnnotatedDataset:
+def _annotated(decoys: Decoys, chosen: Tensor, classes: tuple[str, ...]) -> AnnotatedDataset:
     images, labels, groups, marks = (tensor[chosen] for tensor in decoys)
-    return AnnotatedDataset(Photos(images, labels, groups), marks)
+    return AnnotatedDataset(_Samples(classes, images, labels, groups), marks)
