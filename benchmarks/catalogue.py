@@ -4,8 +4,7 @@ Run: ``python -m benchmarks.catalogue``, which writes ``docs/catalogue.md``.
 
 Measured on smooth networks of a few hundred parameters in float64: whether the penalty's gradient agrees with central finite
 differences in every parameter tensor (so that it is non-zero exactly where the penalty depends on the parameter), how many
-forward
-and backward passes a penalised step takes, and whether it needs second derivatives.
+forward and backward passes a penalised step takes, and whether it needs second derivatives.
 """
 
 import inspect

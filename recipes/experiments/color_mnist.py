@@ -1,10 +1,8 @@
 """Colour MNIST: the digit's colour gives the class away in training, and is another class's at test time.
 
-Rieger et al. 2020, section 4.2: in training class y has colour y, in testing colour 9 - y. The colour is on the digit
-itself, so no
-mask of pixels can separate it from what matters. What can be said is that no *single pixel* of the digit should decide: a
-few pixels
-of each digit, drawn anew every epoch, are marked spurious.
+Rieger et al. 2020, section 4.2: in training class y has colour y, in testing colour 9 - y. The colour is on the digit itself,
+so no mask of pixels can separate it from what matters. What can be said is that no *single pixel* of the digit should decide: a
+few pixels of each digit, drawn anew every epoch, are marked spurious.
 """
 
 import colorsys

@@ -1,10 +1,9 @@
 """Toy colours: two rules explain the classes equally well, and the annotation chooses which one is learned.
 
-Ross, Hughes & Doshi-Velez 2017, section 4.1 (their ``toy_colors.py``): images of 5 x 5 pixels in four colours. In class 1
-the four
-corners have the same colour *and* the three pixels in the middle of the top row have different ones; in class 0 neither
-holds. One
-half of the test images breaks this: exactly one rule holds, and the label is that of the rule that was not marked spurious.
+Ross, Hughes & Doshi-Velez 2017, section 4.1 (their ``toy_colors.py``): images of 5 x 5 pixels in four colours. In class 1 the
+four corners have the same colour *and* the three pixels in the middle of the top row have different ones; in class 0 neither
+holds. One half of the test images breaks this: exactly one rule holds, and the label is that of the rule that was not marked
+spurious.
 """
 
 import torch

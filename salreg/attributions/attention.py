@@ -22,8 +22,7 @@ class AttentionAttribution(Attribution):
     """What the attributions from attention weights share.
 
     They work on modules built on ``nn.MultiheadAttention``, which are made to form their weights, and on Hugging Face models
-    that
-    return ``attentions``.
+    that return ``attentions``.
 
     Args:
         score: What is explained, where gradients are used.
@@ -53,8 +52,7 @@ class AttentionAttribution(Attribution):
     @abstractmethod
     def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
         """How much each token ``(B, T, T)`` (first axis) draws on each other, from the weights ``(B, heads, T, T)`` of each
-        layer and
-        the score's gradients at them (empty where ``needs_slopes`` is false)."""
+        layer and the score's gradients at them (empty where ``needs_slopes`` is false)."""
 
     #: Whether the map is made from gradients at the weights, too.
     needs_slopes = True
@@ -181,10 +179,8 @@ class LeGrad(AttentionAttribution):
     .. math:: M = \tfrac{1}{L} \sum_l \tfrac{1}{H T} \sum_{h, q} \mathrm{ReLU}\big(\partial s / \partial A_{lhq}\big)
 
     The mean over the queries q is the method's own, so that there is no choice of whose attention to read. Departs from the
-    paper in that
-    s is the model's own score at every layer, where the paper passes each layer's tokens through the last norm and
-    classifier to
-    get a score per layer, which only some architectures allow.
+    paper in that s is the model's own score at every layer, where the paper passes each layer's tokens through the last norm
+    and classifier to get a score per layer, which only some architectures allow.
 
     Args:
         score: What is explained.

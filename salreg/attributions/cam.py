@@ -19,10 +19,9 @@ class ClassActivationMap(Attribution):
     """What all class activation maps share.
 
     Args:
-        layer: The layer whose output is A, by name or as a module: a convolution's ``(B, C, h, w)``, or a transformer's
-            tokens ``(B, T, D)``, read as a patch grid. Where it runs several times in one forward pass, its last output
-            counts. Several layers give the mean of their maps, on the finest of their grids. By default the last convolution
-            that the
+        layer: The layer whose output is A, by name or as a module: a convolution's ``(B, C, h, w)``, or a transformer's tokens
+            ``(B, T, D)``, read as a patch grid. Where it runs several times in one forward pass, its last output counts.
+            Several layers give the mean of their maps, on the finest of their grids. By default the last convolution that the
             model holds.
         score: What is explained.
         grid: ``(h, w)`` of a transformer's patches. By itself a square, with a class token in front where that leaves one.

@@ -22,13 +22,10 @@ class ContextualDecomposition(Attribution):
     .. math:: M_i = \beta_c(x_{G(i)}), \qquad f_c(x) = \beta_c(x_G) + \gamma_c(x_G)
 
     The network is traced with ``torch.fx`` and passed through layer by layer in two parts. Rules: Linear, convolutions and
-    BatchNorm
-    (with its running statistics) split their bias in proportion to the parts' absolute values; ReLU gives the region ReLU(beta)
-    and the rest what remains (CDEP); Tanh, GELU and SiLU share what they do to the two evenly (both Shapley orders); maximum
-    pooling takes
-    both parts where their sum is largest; averages, reshapes and sums take each part by itself; Dropout is passed over;
-    LSTMs by Murdoch
-    et al.'s rules for their gates. Any other operator is an error that names it.
+    BatchNorm (with its running statistics) split their bias in proportion to the parts' absolute values; ReLU gives the region
+    ReLU(beta) and the rest what remains (CDEP); Tanh, GELU and SiLU share what they do to the two evenly (both Shapley orders);
+    maximum pooling takes both parts where their sum is largest; averages, reshapes and sums take each part by itself; Dropout
+    is passed over; LSTMs by Murdoch et al.'s rules for their gates. Any other operator is an error that names it.
 
     Costs one decomposed pass per group. Trainable to first order.
 

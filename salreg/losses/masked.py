@@ -49,8 +49,7 @@ class MaskedL1(AttributionLoss):
               b = \begin{cases} 1 - R & \text{where the sample has relevant marks } R \\ A & \text{otherwise}\end{cases}
 
     With relevant marks it is GradMask's (Simpson et al. 2019) and GALS's "outside" loss (Petryk et al. 2022); with spurious
-    marks A
-    the L1 form of "right for the right reasons". Soft marks weigh.
+    marks A the L1 form of "right for the right reasons". Soft marks weigh.
 
     Example:
         >>> MaskedL1()(torch.tensor([[3.0, -5.0]]), torch.tensor([[1.0, 0.0]])).item()

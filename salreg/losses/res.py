@@ -17,16 +17,14 @@ class RobustSupervision(AttributionLoss):
     .. math:: L_i = \tfrac{1}{P} \sum_d |\hat M_{id} - (g * R_i)_d| + \mathrm{ReLU}\Big(
               \tfrac{1}{n_i} \sum_{d: Y_{id} \ne 0} |\tanh(5 (\hat M_{id} - a_i)) - Y_{id}| - \eta\Big)
 
-    with Y the annotation in {-1, 0, +1}, R its relevant side, n its marked places, g a 3 x 3 Gaussian whose result is scaled
-    to a
-    maximum of 1, the map scaled from 0 to 1 (min-max), and a the threshold that separates relevant from spurious places
+    with Y the annotation in {-1, 0, +1}, R its relevant side, n its marked places, g a 3 x 3 Gaussian whose result is scaled to
+    a maximum of 1, the map scaled from 0 to 1 (min-max), and a the threshold that separates relevant from spurious places
     best: the one
     under which the largest share of the spurious and over which the largest share of the relevant places lies.
 
     Departs from the published code in that a is found for each sample rather than for the batch, in all candidate values at
-    once
-    rather than in a loop; in that its gradient is complete (there a is a
-    constant); and in that the code's learned boundary transforms are left out.
+    once rather than in a loop; in that its gradient is complete (there a is a constant); and in that the code's learned
+    boundary transforms are left out.
 
     Args:
         slack: eta, how much disagreement with the marks costs nothing.

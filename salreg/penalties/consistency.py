@@ -106,9 +106,8 @@ class SaliencyGuided(Penalty):
 
     .. math:: L_i = \mathrm{KL}\big(f(x_i) \,\Vert\, f(\tilde x_i)\big)
 
-    where the share of places with the least absolute saliency is replaced in x-tilde by uniform noise in the channel's
-    range. Needs
-    no annotation and no second derivative; costs one more forward pass, its backward pass, and the map.
+    where the share of places with the least absolute saliency is replaced in x-tilde by uniform noise in the channel's range.
+    Needs no annotation and no second derivative; costs one more forward pass, its backward pass, and the map.
 
     Departs from the published code in taking the least *absolute* saliency (its default is the least signed one), and in making
     the map from the training's own forward pass rather than from another one in eval mode.

@@ -20,9 +20,9 @@ class DecompositionPenalty(Penalty):
               L_i = -\log \mathrm{softmax}(\beta_{iy}, \gamma_{iy})_2 \quad\text{(log\_softmax)}
 
     beta is the part of the logits that comes from the sample's spurious marks, gamma the rest
-    (``salreg.attributions.decompose``). The
-    paper uses the first form for images, over all classes, and the second for text, of the true class. No second derivative is
-    needed; costs a decomposed forward pass (about two plain ones) and its first-order backward pass.
+    (``salreg.attributions.decompose``). The paper uses the first form for images, over all classes, and the second for text, of
+    the true class. No second derivative is needed; costs a decomposed forward pass (about two plain ones) and its first-order
+    backward pass.
 
     Departs from the published code in that the network keeps its mode (there it stays in eval mode ever after), and that all
     architectures are served whose operators have a rule.

@@ -25,9 +25,8 @@ class ActivationDifference(Penalty):
     In x-tilde the places of the region that should not matter are shuffled within the sample: everything outside the relevant
     marks of a sample that has any, otherwise the spurious marks. Costs one more forward pass and its first-order backward pass.
 
-    Departs from the published code in dividing by the root of the layer's size n, so that layers of all sizes count alike,
-    and in
-    that the weight is multiplied in (there it only switches the loss on).
+    Departs from the published code in dividing by the root of the layer's size n, so that layers of all sizes count alike, and
+    in that the weight is multiplied in (there it only switches the loss on).
 
     Args:
         layers: Layers by name or as modules; by default the last convolution.
@@ -72,13 +71,11 @@ class ConceptPenalty(Penalty):
     .. math:: L_i = \tfrac{1}{hw} \sum_{u,v} \big(\nabla_{a_{uv}} s_i \cdot v\big)^2
 
     v is the concept's direction among the layer's channels. A given one is brought to length 1. Where none is given it is
-    estimated
-    while training: the running mean, over the annotated samples, of a(x) - a(x-tilde) added up over the places, where
-    x-tilde has
-    another sample's content in its spurious region (one more forward pass). The penalty then is the mean squared change of the
-    score that the concept causes at a place of the layer, whatever the network's scale. This departs from the paper, which
-    fits a
-    direction of length 1 before training, to samples with and without the artifact; no such second set is asked for here.
+    estimated while training: the running mean, over the annotated samples, of a(x) - a(x-tilde) added up over the places, where
+    x-tilde has another sample's content in its spurious region (one more forward pass). The penalty then is the mean squared
+    change of the score that the concept causes at a place of the layer, whatever the network's scale. This departs from the
+    paper, which fits a direction of length 1 before training, to samples with and without the artifact; no such second set is
+    asked for here.
 
     Args:
         layer: Where the concept is read, by name or as a module: ``(B, C, h, w)``, or ``(B, C)``; by default the last

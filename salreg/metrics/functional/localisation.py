@@ -59,9 +59,8 @@ def pointing_game(saliency: Tensor, annotation: Tensor) -> Tensor:
         annotation: On the map's grid, one channel is enough. Soft marks count as marked.
 
     Returns:
-        ``(B,)``, 0 or 1; NaN where nothing is marked relevant, or the map is flat or not finite. Of several equal maxima
-        the first
-        counts.
+        ``(B,)``, 0 or 1; NaN where nothing is marked relevant, or the map is flat or not finite. Of several equal maxima the
+        first counts.
 
     Raises:
         ValueError: The annotation does not fit the maps.
