@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 try:
     import tomllib
@@ -79,3 +80,17 @@ def test_no_path_of_one_machine_is_in_the_repository():
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout == ""
+
+
+@pytest.mark.skipif(tomllib is None, reason="tomllib comes with Python 3.11")
+def test_version_and_keywords_are_cited_as_they_are():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {name: cited[name] for name in ("version", "license", "keywords")} == {
+        name: project[name] for name in ("version", "license", "keywords")
+    }
+
+
+def test_the_ruff_of_the_hook_is_the_one_of_the_tests():
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert f"\nruff=={hooks['rev'].removeprefix('v')};" in (ROOT / "constraints.txt").read_text()
