@@ -13,12 +13,19 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from salreg import checks
+from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
 from salreg.callbacks.masked import masked
 from salreg.names import nearest
 from salreg.recipes.training.packaged import ConfigError, describe, locate, recipes
 
 __all__ = ["ConfigError", "assign", "check", "check_values", "describe", "keys", "load", "locate", "recipes", "shown"]
 _OF_TRAINER = ("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps")
+#: What a group's keys are passed to, whose signature says which there are; and which of them the recipe gives itself.
+_PASSED_TO: dict[str, tuple[type, set[str]]] = {
+    "trainer": (pl.Trainer, {"callbacks", "default_root_dir", "logger"}),
+    "metrics": (SaliencyMetrics, {"attribution", "rationale"}),
+    "snapshots": (SaliencySnapshots, {"dir"}),
+}
 _NAMED_BY_USERS = ("data.categories", "data.columns")  # groups of which the keys are theirs
 
 
@@ -39,6 +46,7 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
         raise ConfigError(f"{path} holds no configuration.")
     if path not in recipes().values():
         check(config, like=_original(config, path), where=str(path))
+    config.setdefault("metrics", {})  # copies of earlier YAMLs have none
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
@@ -49,7 +57,30 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
             raise ConfigError(f"The value of {key} cannot be read: {text!r}. Quote it as YAML wants it.") from error
         assign(config, key, value)
     check_values(config, path)
+    check_effect(config, like=_original(config, path))
     return config
+
+
+def check_effect(config: DictConfig, like: DictConfig) -> None:
+    """Refuse settings, others than those of the packaged recipe ``like``, that would change nothing beside the others.
+
+    Raises:
+        ConfigError: Such a setting; says what it would need.
+    """
+    preset, saliency = config.preset.name, config.saliency
+    if preset is not None and saliency.loss != like.saliency.loss:
+        raise ConfigError(
+            f"saliency.loss={saliency.loss} has no effect beside preset={preset}, which has a loss of its own. Leave one away."
+        )
+    options = [key for key, value in config.preset.items() if key != "name" and value is not None]
+    if preset is None and options:
+        raise ConfigError(f"preset.{options[0]} has no effect without a preset. Name one: preset=NAME.")
+    intervenes = preset is None if saliency.intervene is None else saliency.intervene
+    changed = [key for key in ("presence", "fill") if saliency[key] != like.saliency[key]]
+    if not intervenes and changed:
+        raise ConfigError(f"saliency.{changed[0]} has no effect without an intervention. Add saliency.intervene=true.")
+    if config.logger.offline and config.logger.name != "wandb":
+        raise ConfigError(f"logger.offline has no effect with logger={config.logger.name}: it is W&B's. Add logger=wandb.")
 
 
 def check_values(config: DictConfig, path: Path | None = None) -> None:
@@ -121,9 +152,9 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
         key = f"{key}.name"
     elif isinstance(group, DictConfig):
         raise ConfigError(_needs_keys(key, value))
-    known = keys(config)
+    known = [*keys(config), *(f"{group}.{name}" for group in _PASSED_TO for name in _arguments(group))]
     has_group = OmegaConf.select(config, key.rpartition(".")[0]) is not None
-    if key not in known and not (has_group and _is_open(key)):
+    if key not in keys(config) and not (has_group and _is_open(key)):
         raise ConfigError(f"There is no key {key!r}{nearest(key, known)}. `salreg validate` lists all keys of a recipe.")
     try:
         OmegaConf.update(config, key, value)
@@ -171,9 +202,15 @@ def _original(config: DictConfig, path: Path) -> DictConfig:
 
 
 def _is_open(key: str) -> bool:
-    """Whether a key may be new: an argument of the Trainer, an option of a preset (which refuses those it does not have), or
-    the name of a number to be alerted by, or of a category or column of annotations."""
+    """Whether a key may be new: an argument of the Trainer, the metrics or the snapshots, an option of a preset (which refuses
+    those it does not have), or the name of a number to be alerted by, or of a category or column of annotations."""
     if key.startswith(("snapshots.alerts.", "preset.", "data.categories.", "data.columns.")):
         return True
     group, _, name = key.partition(".")
-    return group == "trainer" and name in inspect.signature(pl.Trainer).parameters
+    return group in _PASSED_TO and name in _arguments(group)
+
+
+def _arguments(group: str) -> set[str]:
+    """What a group's keys may be: the arguments of what they are passed to, but for those that the recipe gives itself."""
+    made, given = _PASSED_TO[group]
+    return set(inspect.signature(made).parameters) - given

@@ -171,8 +171,10 @@ def weight(config: DictConfig) -> float:
     """The penalty's weight: by default its usual one where a penalty is chosen, and 0 where the intervention is all."""
     if config.saliency.weight is not None:
         return config.saliency.weight
-    chosen = config.preset.name, config.saliency.attribution, config.saliency.loss
-    wanted = chosen != (None, "input_gradient", "rrr") or intervention(config) is None
+    saliency = config.saliency
+    of_penalty = (saliency.every_n_steps, saliency.warmup_steps, saliency.differentiation, saliency.max_rows, saliency.compile)
+    chosen = config.preset.name, saliency.attribution, saliency.loss, *of_penalty
+    wanted = chosen != (None, "input_gradient", "rrr", 1, 0, "auto", None, False) or intervention(config) is None
     usual = penalty(config).usual_weight if config.preset.name is None else 1.0  # as published
     return usual if wanted else 0.0
 
@@ -207,10 +209,15 @@ def _made(config: DictConfig, folder: Path, rationale: bool) -> list[pl.Callback
     )
     return [
         regularizer,
-        SaliencyMetrics(attribution(config.saliency), rationale=rationale),
-        SaliencySnapshots(**config.snapshots, dir=folder),
+        SaliencyMetrics(attribution(config.saliency), rationale=rationale, **_container(config.metrics)),
+        SaliencySnapshots(**_container(config.snapshots), dir=folder),
         ModelCheckpoint(folder / "checkpoints", save_last=True),
     ]
+
+
+def _container(group: DictConfig) -> dict[str, Any]:
+    """Arguments as plain lists and dictionaries."""
+    return cast(dict[str, Any], OmegaConf.to_container(group, resolve=True))
 
 
 def _logger(config: DictConfig, folder: Path) -> Logger | bool:

@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
+from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
 from salreg.recipes.training import config
 from salreg.recipes.training.config import ConfigError, load
+from salreg.recipes.training.run import callbacks, weight
 
 
 @pytest.mark.parametrize("name", config.recipes())
@@ -13,7 +17,9 @@ def test_every_recipe_loads_and_says_what_it_is_and_how_to_run_it(name):
 
 
 def test_overrides_keep_their_types():
-    loaded = load("decoy_digits", ["saliency.weight=1e-3", "logger.offline=true", "resume=null", "data.root=a b"])
+    loaded = load(
+        "decoy_digits", ["saliency.weight=1e-3", "logger=wandb", "logger.offline=true", "resume=null", "data.root=a b"]
+    )
     assert (loaded.saliency.weight, loaded.logger.offline, loaded.resume, loaded.data.root) == (1e-3, True, None, "a b")
 
 
@@ -72,3 +78,41 @@ def test_alerts_are_called_by_any_name():
     assert load("decoy_digits", ["snapshots.alerts={a/b: 1}"]).snapshots.alerts == {"a/b": 1}
     with pytest.raises(ConfigError, match=r"no key 'snapshots.alert.reliance'"):
         load("decoy_digits", ["snapshots.alert.reliance=0.2"])
+
+
+def test_the_arguments_of_metrics_and_snapshots_are_their_keys():
+    given = ["metrics.max_batches=3", "snapshots.probes=[occlusion]", "snapshots.class_names=[a, b]"]
+    added = callbacks(load("decoy_digits", given), Path("runs"))
+    metrics, snapshots = (next(one for one in added if type(one) is kind) for kind in (SaliencyMetrics, SaliencySnapshots))
+    assert metrics.max_batches == 3
+    assert [type(probe).__name__ for probe in snapshots.probes] == ["Occlusion"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["preset=cdep", "saliency.loss=energy"], "saliency.loss=energy has no effect beside preset=cdep"),
+        (["preset=cdep", "saliency.fill=mean"], "saliency.fill has no effect without an intervention"),
+        (["saliency.intervene=false", "saliency.presence=0.5"], "saliency.presence has no effect without an intervention"),
+        (["preset.layer=net.1"], "preset.layer has no effect without a preset"),
+        (["logger=csv", "logger.offline=true"], "logger.offline has no effect with logger=csv"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        load("decoy_digits", overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [["preset=cdep", "saliency.intervene=true", "saliency.fill=mean"], ["preset=cdep"], ["preset=hint", "preset.layer=net.1"]],
+)
+def test_what_a_recipe_brings_along_is_no_such_setting(overrides):
+    assert load("movies", overrides).saliency.loss == "energy"
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"), [("seed=0", 0), ("saliency.every_n_steps=4", 100), ("saliency.loss=energy", 1)]
+)
+def test_a_setting_of_the_penalty_asks_for_one(override, expected):
+    assert weight(load("decoy_digits", [override])) == expected
