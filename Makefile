@@ -24,12 +24,13 @@ check: .venv/installed  ## style and types
 compatibility: .venv/installed  ## the table of what the regulariser works with, whose cells the tests train
 	PYTHONPATH=tests $(BIN)/python -m compatibility.matrix > docs/compatibility.md
 
-benchmark: .venv/installed  ## what a penalised step costs, and post-hoc maps and metrics beside other libraries'
+benchmark: .venv/installed  ## what a penalised step, an import and the command cost, and post-hoc maps and metrics beside other libraries'
 	$(BIN)/pip install -q -c constraints.txt -e ".[benchmark]"
 	$(BIN)/python -m benchmarks.step_cost
 	$(BIN)/python -m benchmarks.step_cost --trainer
 	$(BIN)/python -m benchmarks.step_cost --presets
 	$(BIN)/python -m benchmarks.attributions
+	$(BIN)/python -m benchmarks.import_time
 	@echo "With MNIST at hand: $(BIN)/python -m benchmarks.snapshot_cost --data path/to/mnist"
 
 mutants: .venv/installed  ## which changes of a copy no test notices: make mutants OF=salreg/losses BY=tests/losses
