@@ -5,6 +5,7 @@ its names is first used; the Lightning callbacks live in ``salreg.callbacks``, t
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ _DEFINED_IN = {
 
 
 def __getattr__(name: str) -> Any:
-    """A public name when it is first used, so that ``salreg --help`` need not import torch."""
-    if name not in __all__:
+    """A public name or a module when it is first used, so that ``salreg --help`` need not import torch."""
+    if name in _DEFINED_IN:
+        return getattr(import_module(_DEFINED_IN[name]), name)
+    if name.startswith("_") or find_spec(f"salreg.{name}") is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name not in _DEFINED_IN:
-        return import_module(f"salreg.{name}")
-    return getattr(import_module(_DEFINED_IN[name]), name)
+    return import_module(f"salreg.{name}")
 
 
 def __dir__() -> list[str]:

@@ -36,6 +36,7 @@ def test_the_public_names_are_there_and_others_are_not():
 
     assert set(salreg.__all__) <= set(dir(salreg))
     assert all(getattr(salreg, name) is not None for name in salreg.__all__)
+    assert salreg.data.AnnotatedDataset is salreg.AnnotatedDataset  # a module that nobody imported by name
     with pytest.raises(AttributeError, match="no attribute 'AnotatedDataset'"):
         _ = salreg.AnotatedDataset
 
