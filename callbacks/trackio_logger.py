@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
@@ -44,7 +46,8 @@ class TrackioLogger(Logger):
         if self._run is None:
             import trackio
 
-            self._run = trackio.init(self._project, self._name, config=self._config, embed=False)
+            with redirect_stdout(StringIO()):  # its advice, once for every run
+                self._run = trackio.init(self._project, self._name, config=self._config, embed=False)
         return self._run
 
     @rank_zero_only
@@ -71,5 +74,6 @@ class TrackioLogger(Logger):
     def finish(self) -> None:
         """End the run, so that the next one of this process is not taken for a part of it."""
         if self._run is not None:
-            self._run.finish()
+            with redirect_stdout(StringIO()):
+                self._run.finish()
             self._run = None

@@ -110,6 +110,7 @@ class Intervention:
         self._draws = Draws(seed)
         self._marked = 0
         self._looked_at = 0
+        self._most_marked = 0  # in one batch
         self._told = False
 
     @property
@@ -122,7 +123,7 @@ class Intervention:
     @property
     def has_one_donor(self) -> bool:
         """Whether only one sample with the thing was ever seen, so that its content could not be exchanged."""
-        return len(self._bank) == 1
+        return self._most_marked == 1 and len(self._bank) == 1
 
     def __call__(
         self, sample: Any, annotation: Tensor, looked_at: Tensor | None = None, given: Tensor | None = None
@@ -142,9 +143,10 @@ class Intervention:
             ValueError: The annotation fits no tensor, or one that cannot be changed; the message names the remedy.
         """
         marked, looked_at = _known(annotation, looked_at)
-        self._marked += int(marked.sum())
+        self._marked += (having := int(marked.sum()))
+        self._most_marked = max(self._most_marked, having)
         self._looked_at += (seen := int(looked_at.sum()))
-        if not seen or not (len(self._bank) or bool(marked.any())):
+        if not seen or not (len(self._bank) or having):
             return Intervened(sample, annotation, torch.zeros_like(marked))
         found = annotated_input(sample, annotation, given)
         if found.others and not self._told:
@@ -233,13 +235,15 @@ class Intervention:
             "bank": self._bank.state_dict(),
             "marked": self._marked,
             "looked_at": self._looked_at,
+            "most_marked": self._most_marked,
             "padding_token": self.padding_token,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._draws.load_state_dict(state["draws"])
         self._bank.load_state_dict(state["bank"])
-        self._marked, self._looked_at, self.padding_token = state["marked"], state["looked_at"], state["padding_token"]
+        self._marked, self._looked_at, self._most_marked = state["marked"], state["looked_at"], state["most_marked"]
+        self.padding_token = state["padding_token"]
 
     def __str__(self) -> str:
         return f"Intervention (presence {'as seen' if self.given_presence is None else self.given_presence}, fill {self.fill})"

@@ -29,6 +29,13 @@ def logged(project: str) -> dict[int, dict]:
     return {entry["step"]: entry for entry in SQLiteStorage.get_logs(project, "first")}
 
 
+def test_the_terminal_belongs_to_the_training(project, capsys):
+    logger = TrackioLogger(project)
+    logger.log_metrics({"loss": 1.0}, 0)
+    logger.finish()
+    assert capsys.readouterr().out == ""
+
+
 def test_numbers_and_pictures_at_each_snapshots_step(project):
     train(project)
     steps = logged(project)

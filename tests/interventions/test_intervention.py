@@ -171,6 +171,17 @@ def test_a_batch_of_one_takes_its_donor_from_the_bank():
     assert changed[marks[1:] < 0].unique().tolist() == [2.0]
 
 
+def test_one_donor_in_the_bank_is_not_all_that_was_ever_seen():
+    images, _, marks, _ = tagged([1.0, 1.0], size=33)
+    intervention = Intervention()
+    for batch in (slice(32), slice(32, 33)):  # the first batch has donors enough, and leaves the bank empty
+        intervention(images[batch], marks[batch])
+    assert not intervention.has_one_donor
+    alone = Intervention()
+    alone(images[:1], marks[:1])
+    assert alone.has_one_donor
+
+
 def test_columns_are_permuted_between_rows_and_groups_stay_together():
     rows = torch.arange(60.0).view(20, 3)
     marks = torch.tensor([[0, -1, -1]]).expand(20, 3)
