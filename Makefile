@@ -8,8 +8,8 @@ BY ?= tests/losses tests/penalties
 
 .PHONY: demo test check compatibility benchmark mutants clean
 
-demo: .venv/installed  ## train the digits with a decoy, plainly and regularised, and draw where the model looks
-	$(BIN)/salreg compare decoy_digits out=demo --arms plain,regularised
+demo: .venv/installed  ## train on photos with a tag, plainly and regularised, and draw where the model looks
+	$(BIN)/salreg compare hospital_tag out=demo trainer.max_epochs=6 snapshots.sanity=false --arms plain,regularised
 
 test: .venv/installed  ## the whole test suite
 	$(BIN)/pytest -n 2
