@@ -1,35 +1,38 @@
 """The places of regions, the boxes around them, and places carried from one box to another."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 
-class Places(NamedTuple):
+@dataclass(frozen=True)
+class Places:
     """All places of a batch of regions, one after the other.
 
     Attributes:
         row: The sample of each ``(N,)``.
-        along: Where it lies along each axis of space, ``(N,)`` each.
+        along: Where it lies along each axis of space ``(axes, N)``.
         shape: Of the space.
     """
 
     row: Tensor
-    along: tuple[Tensor, ...]
+    along: Tensor
     shape: Sequence[int]
 
-    @property
+    @cached_property
     def flat(self) -> Tensor:
         """The number of each place in its sample, counted row by row."""
-        number = torch.zeros_like(self.row)
-        for size, along in zip(self.shape, self.along, strict=True):
-            number = number * size + along
+        number = self.along[0]
+        for size, along in zip(self.shape[1:], self.along[1:], strict=True):
+            number = torch.add(along, number, alpha=size)
         return number
 
 
-class Boxes(NamedTuple):
+@dataclass(frozen=True)
+class Boxes:
     """The smallest box around each region: its first and last place along each axis ``(axes, B)``, both included.
 
     A region without any place has its last place before its first one.
@@ -38,7 +41,7 @@ class Boxes(NamedTuple):
     first: Tensor
     last: Tensor
 
-    @property
+    @cached_property
     def sides(self) -> Tensor:
         return self.last - self.first + 1
 
@@ -50,8 +53,8 @@ def places_of(region: Tensor) -> Places:
         >>> places_of(torch.tensor([[[0.0, 0.5, 1.0]]])).flat.tolist()
         [1, 2]
     """
-    row, *along = region[:, 0].nonzero(as_tuple=True)
-    return Places(row, tuple(along), region.shape[2:])
+    found = region[:, 0].nonzero().T
+    return Places(found[0], found[1:], region.shape[2:])
 
 
 def boxes_around(places: Places, size: int) -> Boxes:
@@ -60,16 +63,16 @@ def boxes_around(places: Places, size: int) -> Boxes:
     Example:
         >>> region = torch.zeros(1, 1, 4, 4)
         >>> region[..., 1:3, 2] = 1
-        >>> boxes_around(places_of(region), 1)
-        Boxes(first=tensor([[1],
-                [2]]), last=tensor([[2],
-                [2]]))
+        >>> boxes = boxes_around(places_of(region), 1)
+        >>> boxes.first.flatten().tolist(), boxes.last.flatten().tolist()
+        ([1, 2], [2, 2])
     """
-    first, last = [], []
-    for along, length in zip(places.along, places.shape, strict=True):
-        first.append(torch.full((size,), length, device=along.device).scatter_reduce(0, places.row, along, "amin"))
-        last.append(torch.full((size,), -1, device=along.device).scatter_reduce(0, places.row, along, "amax"))
-    return Boxes(torch.stack(first), torch.stack(last))
+    axes = len(places.along)
+    rows = places.row.expand(axes, -1)
+    none = torch.full((axes, size), max(places.shape), device=rows.device)
+    first = none.scatter_reduce(1, rows, places.along, "amin")
+    last = torch.full_like(none, -1).scatter_reduce(1, rows, places.along, "amax")
+    return Boxes(first, last)
 
 
 def stretched(places: Places, into: Boxes, out_of: Boxes, donor: Tensor) -> Places:
@@ -85,14 +88,10 @@ def stretched(places: Places, into: Boxes, out_of: Boxes, donor: Tensor) -> Plac
         Places in the donors, of which ``row`` is the number.
     """
     source = donor[places.row]
-    along = []
-    for axis, place in enumerate(places.along):
-        offset = place - into.first[axis, places.row]
-        extent = into.sides[axis, places.row]
-        # In whole numbers: the middle of each place of one box, on the scale of the other.
-        moved = torch.div((2 * offset + 1) * out_of.sides[axis, source], 2 * extent, rounding_mode="floor")
-        along.append(out_of.first[axis, source] + moved)
-    return Places(source, tuple(along), places.shape)
+    offset = places.along - into.first[:, places.row]
+    # In whole numbers: the middle of each place of one box, on the scale of the other.
+    middle, extent = (2 * offset + 1) * out_of.sides[:, source], 2 * into.sides[:, places.row]
+    return Places(source, out_of.first[:, source] + middle.div(extent, rounding_mode="floor"), places.shape)
 
 
 def at(values: Tensor, places: Places) -> Tensor:

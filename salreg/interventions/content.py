@@ -31,8 +31,11 @@ def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: T
         [[[5.0, 7.0, 0.0, 0.0]]]
     """
     places = places_of(region)
-    there = places if donor_region is region else places_of(donor_region)
-    boxes, donor_boxes = boxes_around(places, len(inputs)), boxes_around(there, len(donors))
+    boxes = boxes_around(places, len(inputs))
+    there, donor_boxes = places, boxes
+    if donor_region is not region:
+        there = places_of(donor_region)
+        donor_boxes = boxes_around(there, len(donors))
     sources = stretched(places, boxes, donor_boxes, donor)
     content = at(_completed(donors, donor_region, there, donor_boxes), sources)
     return mixed_in(inputs, region, places, content)

@@ -45,7 +45,7 @@ def filled(inputs: Tensor, region: Tensor, how: Fill = "mirror") -> Tensor:
     places = places_of(region)
     start, sides = _windows(boxes_around(places, len(inputs)), places.shape)
     near = [_cut(one, start, sides) for one in (inputs, region)]
-    within = tuple(along - start[axis, places.row] for axis, along in enumerate(places.along))
+    within = places.along - start[:, places.row]
     return mixed_in(inputs, region, places, at(FILLS[how](*near), Places(places.row, within, sides)))
 
 
@@ -120,12 +120,10 @@ def _mirrored(inputs: Tensor, region: Tensor) -> Tensor:
     room = torch.cat([boxes.first, sizes - 1 - boxes.last]) / boxes.sides.clamp(min=1).repeat(2, 1)
     widest = room.argmax(0)[places.row]  # of all axes the side before the box, then of all the side behind it
     axes = len(places.along)
-    along = []
-    for axis, place in enumerate(places.along):
-        before, behind = 2 * boxes.first[axis, places.row] - 1 - place, 2 * boxes.last[axis, places.row] + 1 - place
-        reflected = torch.where(widest == axis, before, torch.where(widest == axis + axes, behind, place))
-        along.append(reflected.clamp(0, places.shape[axis] - 1))
-    sources = Places(places.row, tuple(along), places.shape)
+    axis = torch.arange(axes, device=inputs.device).unsqueeze(1)
+    before, behind = 2 * boxes.first[:, places.row] - 1 - places.along, 2 * boxes.last[:, places.row] + 1 - places.along
+    reflected = torch.where(widest == axis, before, torch.where(widest == axis + axes, behind, places.along))
+    sources = Places(places.row, reflected.clamp(min=0).minimum(sizes - 1), places.shape)
     smooth = _diffused(inputs, region)
     outside = at(region, sources) <= 0
     return put(smooth, places, torch.where(outside, at(inputs, sources), at(smooth, places)))
