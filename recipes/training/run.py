@@ -29,6 +29,7 @@ from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.training.config import shown
 from salreg.recipes.training.packaged import ConfigError
+from salreg.recipes.training.progress import PassingBar
 from salreg.taps import check_layers
 
 #: The loggers by name, and the library that each needs beside Lightning.
@@ -90,8 +91,9 @@ def check_settings(config: DictConfig) -> None:
 
 
 def _trainer(config: DictConfig, folder: Path, logger: Logger | bool, added: list[pl.Callback]) -> pl.Trainer:
+    bars = [PassingBar()] if config.trainer.get("enable_progress_bar", True) else []
     try:
-        return pl.Trainer(**config.trainer, default_root_dir=folder, logger=logger, callbacks=added)
+        return pl.Trainer(**config.trainer, default_root_dir=folder, logger=logger, callbacks=[*added, *bars])
     except (TypeError, ValueError, MisconfigurationException) as error:
         raise ConfigError(f"trainer: {error}") from error
 
