@@ -1,7 +1,7 @@
 """The fixed samples whose maps are drawn again and again during a training."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset
 
 from salreg.annotations import is_annotated
 from salreg.callbacks.monitoring import Chunk
 from salreg.callbacks.reading import Reading
 from salreg.callbacks.targets import Target, find_target
-from salreg.data import AnnotatedBatch, AnnotatedSample
+from salreg.data import AnnotatedBatch, AnnotatedSample, annotations_by_input
 from salreg.taps import tensors_in
 
 _CANDIDATES_PER_SAMPLE = 16
@@ -54,8 +56,9 @@ def choose_panel(
 ) -> Panel | None:
     """A panel of at most ``size`` samples: annotated ones first, spread over the classes.
 
-    Taken from the validation data where they are annotated, otherwise from the training data, and passed through the
-    module's batch hooks. None if neither comes from an ``AnnotatedDataset``.
+    Taken from the validation data where they are annotated, of all loaders that give such samples, otherwise from the training
+    data, and passed through the module's batch hooks. None if neither comes from a map-style ``AnnotatedDataset``: what a
+    stream, or several loaders at once, put together is known when it comes (``panel_of``).
 
     Args:
         trainer: Holds the data.
@@ -64,12 +67,34 @@ def choose_panel(
         target: Where the true classes are, see ``find_target``.
         input: The name of the annotated input, where there are several.
     """
-    for loaders, step in ((trainer.val_dataloaders, "validation_step"), (trainer.train_dataloader, "training_step")):
-        for loader in loaders.values() if isinstance(loaders, dict) else loaders if isinstance(loaders, list) else [loaders]:
-            with _random_state_kept():
-                if isinstance(loader, DataLoader) and _is_annotated(loader.dataset):
-                    return Panel(_chosen(loader.dataset, loader.collate_fn, module, size, target, input), step)
+    in_turn = getattr(trainer.fit_loop.epoch_loop.val_loop._combined_loader, "_mode", "sequential") == "sequential"
+    alone = isinstance(trainer.train_dataloader, DataLoader)
+    for loaders, step in (
+        (tree_leaves(trainer.val_dataloaders) if in_turn else [], "validation_step"),
+        ([trainer.train_dataloader] if alone else [], "training_step"),
+    ):
+        with _random_state_kept():
+            annotated = [one for one in loaders if isinstance(one, DataLoader) and _is_annotated(one.dataset)]
+            if annotated:
+                return panel_of(_candidates(annotated, module, size), step, size, target, input)
     return None
+
+
+def panel_of(candidates: AnnotatedBatch, step: str, size: int, target: Target, input: str | None = None) -> Panel:
+    """The panel among the samples of a batch, which has been through the module's batch hooks."""
+    every = Chunk.whole(candidates, target, input)
+    classes = every.target
+    if classes is None:  # any numbers will do to choose by; what is called the target is certain, or found later
+        numbers = [tensor for tensor in tensors_in(every.sample) if tensor.ndim == 1 and not tensor.is_floating_point()]
+        classes = numbers[0] if numbers and len(numbers[0]) == len(every) else None
+    return Panel(every[spread(is_annotated(every.annotation), classes, size)], step)
+
+
+def has_marks(batch: Any, input: str | None = None) -> bool:
+    """Whether anything is marked in a batch."""
+    if not isinstance(batch, AnnotatedBatch):
+        return False
+    return any(bool(is_annotated(one).any()) for one in annotations_by_input(batch.annotation, input).values())
 
 
 def of_dataset(trainer: pl.Trainer, *attributes: str) -> Any:
@@ -89,17 +114,23 @@ def _is_annotated(dataset: Any) -> bool:
     return not isinstance(dataset, IterableDataset) and len(dataset) > 0 and isinstance(dataset[0], AnnotatedSample)
 
 
-def _chosen(dataset: Any, collate: Any, module: pl.LightningModule, size: int, target: Target, input: str | None) -> Chunk:
-    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))[: size * _CANDIDATES_PER_SAMPLE]
-    batch = collate([dataset[int(index)] for index in order])
+def _candidates(loaders: Sequence[DataLoader[Any]], module: pl.LightningModule, size: int) -> AnnotatedBatch:
+    """Some samples of these loaders' data, as a batch; of the first loader's alone where they do not go together."""
+    data: Dataset[Any] = loaders[0].dataset if len(loaders) == 1 else ConcatDataset([loader.dataset for loader in loaders])
+    length = len(data)  # type: ignore[arg-type]
+    order = torch.randperm(length, generator=torch.Generator().manual_seed(0))[: size * _CANDIDATES_PER_SAMPLE]
+    try:
+        batch = loaders[0].collate_fn([data[int(index)] for index in order])
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        if len(loaders) == 1:
+            raise
+        rank_zero_warn(
+            f"Snapshots show the first validation loader alone: its samples and the others' make no batch ({error})."
+        )
+        return _candidates(loaders[:1], module, size)
     batch = module._apply_batch_transfer_handler(module._on_before_batch_transfer(batch))
     assert isinstance(batch, AnnotatedBatch)
-    candidates = Chunk.whole(batch, target, input)
-    classes = candidates.target
-    if classes is None:  # any numbers will do to choose by; what is called the target is certain, or found later
-        numbers = [tensor for tensor in tensors_in(candidates.sample) if tensor.ndim == 1 and not tensor.is_floating_point()]
-        classes = numbers[0] if numbers and len(numbers[0]) == len(candidates) else None
-    return candidates[spread(is_annotated(candidates.annotation), classes, size)]
+    return batch
 
 
 def spread(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:

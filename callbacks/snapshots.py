@@ -15,7 +15,7 @@ from salreg.callbacks.base import Callback
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.monitoring import refuse_sharded, undisturbed
 from salreg.callbacks.painter import paint
-from salreg.callbacks.panel import Panel, choose_panel, of_dataset
+from salreg.callbacks.panel import Panel, choose_panel, has_marks, of_dataset, panel_of
 from salreg.callbacks.panel_watch import PanelWatch, named
 from salreg.callbacks.place_names import Names
 from salreg.callbacks.regularizer import SaliencyRegularizer
@@ -51,7 +51,8 @@ class SaliencySnapshots(Callback):
 
     Args:
         panel: How many samples: taken from the annotated validation data, or else the training data, annotated samples
-            first, spread over the classes, chosen once and kept in the checkpoint.
+            first, spread over the classes, chosen once and kept in the checkpoint. Of a stream, or of several training loaders
+            at once, they come from the first batch with marks, of the sanity check or of the training.
         every_n_epochs: How often.
         attributions: What to draw; by default what the SaliencyRegularizers of the Trainer use, or the input gradient.
         dir: The run folder; by default the logger's, or the Trainer's ``default_root_dir``. Nothing in it is overwritten:
@@ -116,6 +117,7 @@ class SaliencySnapshots(Callback):
         self._panel: Panel | None = None
         self._alerts = Alerts(self._limits)
         self._loggers = Loggers()
+        self._root = Path()
         self._folder: RunFolder | None = None
         self._on_disk: list[Sink] = []
         self._epochs_drawn: list[int] = []
@@ -148,19 +150,22 @@ class SaliencySnapshots(Callback):
         if not trainer.is_global_zero:
             return
         self._panel = self._panel or choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
-        if self._panel is None:
-            rank_zero_warn(
-                "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset."
-            )
-            return
-        self._panel.samples.prepare = self._injection.prepare
+        if self._panel is not None:
+            self._panel.samples.prepare = self._injection.prepare
         self._watch.class_names = self.class_names or of_dataset(trainer, "classes")
         self._watch.names = self.names or of_dataset(trainer, "vocabulary", "tokenizer", "columns")
-        root = self.dir or Path(logged_to or trainer.default_root_dir)
-        self._folder = self._folder or RunFolder.unused(root)
-        self._on_disk = [Files(self._folder), Page(self._folder)]
+        self._root = self.dir or Path(logged_to or trainer.default_root_dir)
         self._loggers.loggers = trainer.loggers
         self._first(trainer, pl_module)
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if trainer.sanity_checking:
+            self._take(batch, "validation_step")
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        self._take(batch, "training_step")
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         # The parameters are still the initial ones, and by now it is known how the module calls its network.
@@ -172,6 +177,11 @@ class SaliencySnapshots(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         self._remember_logged(trainer, epoch)
+        if self._panel is None and trainer.is_global_zero and epoch == 1:
+            rank_zero_warn(
+                "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset, "
+                "and of no stream a batch with marks has come so far."
+            )
         if epoch % self.every_n_epochs == 0:
             self._snapshot(trainer, pl_module, epoch)
 
@@ -205,6 +215,11 @@ class SaliencySnapshots(Callback):
 
     # One snapshot
 
+    def _take(self, batch: Any, step: str) -> None:
+        """Take the panel of a stream from the first batch with marks."""
+        if self._panel is None and not self._epochs_drawn and has_marks(batch, self.input):
+            self._panel = panel_of(batch, step, self.panel_size, self.target, self.input)
+
     def _first(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self._epochs_drawn and trainer.global_step == 0 and self._injection.reading is not None:
             self._snapshot(trainer, module, 0)
@@ -213,6 +228,9 @@ class SaliencySnapshots(Callback):
         if self._panel is None or epoch in self._epochs_drawn or not trainer.is_global_zero:
             return
         self._epochs_drawn.append(epoch)
+        if not self._on_disk:
+            self._folder = self._folder or RunFolder.unused(self._root)
+            self._on_disk = [Files(self._folder), Page(self._folder)]
         try:
             self._panel.find_target(self.target, self._injection.reading)
             replay = self._injection.replay(self._panel.step)

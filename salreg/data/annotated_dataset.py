@@ -57,7 +57,10 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
         if not (hasattr(base, "__getitem__") or isinstance(base, IterableDataset)):
             raise TypeError(f"The base is a map-style dataset, not {checks.said(base)}.")
         if isinstance(base, IterableDataset):
-            raise TypeError("Annotations belong to indices, so the base must be a map-style dataset.")
+            raise TypeError(
+                "Annotations belong to indices, so the base must be a map-style dataset. A stream's are given by a function of "
+                "a sample: salreg.data.AnnotatedStream(base, annotations)."
+            )
         size = len(base)  # type: ignore[arg-type]
         self.base = base
         self.annotations = annotations
