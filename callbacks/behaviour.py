@@ -9,10 +9,11 @@ from torch import Tensor
 
 from salreg.callbacks.monitoring import Chunk, predicted, run
 from salreg.callbacks.replay import Replay
-from salreg.distributed import sum_over_ranks
+from salreg.distributed import accumulation_dtype, sum_over_ranks
 from salreg.interventions import Intervention
-from salreg.metrics import AccuracyUnderIntervention, ConstantPredictions, Reliance
+from salreg.metrics import AccuracyUnderIntervention, ConstantPredictions, RegressionReliance, Reliance
 from salreg.metrics.functional.predictions import NO_CLASS
+from salreg.metrics.regression import spread_of
 
 
 class Behaviour:
@@ -21,7 +22,9 @@ class Behaviour:
     ``reliance_content``: of the samples that have the thing, the share whose prediction changes with another one's content in
     its place; ``reliance_removal``: when the thing is taken away; ``reliance_insertion``: of the samples that somebody looked
     at and that have none, the share whose prediction changes when another one's thing is put in. ``reliance`` is the worst of
-    them. Donors come from these batches; the training's random state does not notice.
+    them. Of a regression it is not a share of predictions that change, but how far its output moves, in units of its spread
+    over the samples, which is then there as ``output_spread``. Donors come from these batches; the training's random state does
+    not notice.
 
     Args:
         across_ranks: Whether every process measures a part of the data, and all compute together.
@@ -30,13 +33,16 @@ class Behaviour:
     def __init__(self, across_ranks: bool = True) -> None:
         self._across_ranks = across_ranks
         self._reliance = {kind: Reliance(sync_on_compute=across_ranks) for kind in ("content", "removal", "insertion")}
+        self._moved = {kind: RegressionReliance(sync_on_compute=across_ranks) for kind in self._reliance}
         self._accuracy = AccuracyUnderIntervention(sync_on_compute=across_ranks)
         self._constant = ConstantPredictions(sync_on_compute=across_ranks)
         self._intervention = Intervention()
 
     def reset(self, device: torch.device) -> None:
         """Start anew: the same batches give the same numbers."""
-        for metric in (*self._reliance.values(), self._accuracy, self._constant):
+        for moved in self._moved.values():
+            moved.set_dtype(accumulation_dtype(device))
+        for metric in (*self._reliance.values(), *self._moved.values(), self._accuracy, self._constant):
             metric.to(device).reset()
         self.draw(0)
 
@@ -50,13 +56,15 @@ class Behaviour:
         Args:
             replay: The step of a module in eval mode.
             samples: On the module's device.
-            before: The classes ``(B,)`` that it predicts for them.
+            before: What it predicts for them, see ``predicted``.
             size: How many samples go through the network at once.
         """
         target = samples.target
-        if target is not None and (target.shape != before.shape or target.is_floating_point()):
+        of_regression = before.is_floating_point()
+        if target is not None and (of_regression or target.shape != before.shape or target.is_floating_point()):
             target = None  # no classes: several labels, or one for every place
-        self._constant.update(before, target)
+        if not of_regression:
+            self._constant.update(before, target)
         marked = samples.annotation.flatten(1).amin(1) < 0
         for present, kinds in ((True, {"content": marked, "insertion": ~marked}), (False, {"removal": marked})):
             try:
@@ -67,35 +75,49 @@ class Behaviour:
                 names = " and ".join(f"reliance_{kind}" for kind in kinds)
                 rank_zero_warn(f"No {names} is measured, because an intervention on the samples fails: {error}")
                 continue
-            after = torch.full_like(before, NO_CLASS)
+            after = before.clone() if of_regression else torch.full_like(before, NO_CLASS)
             rows = made.done.nonzero().flatten()
             changed = replace(samples, sample=made.sample, target=None)[rows.tolist()]
             if len(rows):
-                after[rows] = torch.cat(list(_classes(replay, changed, size)))
+                after[rows] = torch.cat(list(_predictions(replay, changed, size)))
             for kind, which in kinds.items():
-                self._reliance[kind].update(before, after, made.done & which)
+                (self._moved if of_regression else self._reliance)[kind].update(before, after, made.done & which)
             if target is not None:
                 self._accuracy.update(after, target, present, marked, made.looked_at, made.done)
 
     def compute(self) -> dict[str, Tensor]:
         """The numbers by name, without what could not be measured. NaN, which is said, where the model puts out NaN."""
-        kinds = {name: metric.compute() for name, metric in self._reliance.items() if self._sum(metric.counted)}
+        every: list[tuple[str, Reliance | RegressionReliance]] = [*self._reliance.items(), *self._moved.items()]
+        kinds = {name: metric.compute() for name, metric in every if self._sum(metric.counted)}
         values = {f"reliance_{name}": value for name, value in kinds.items()}
         if kinds:
             values["reliance"] = torch.stack(list(kinds.values())).max()
             if values["reliance"].isnan():
                 rank_zero_warn("Reliance is NaN, because the model puts out NaN for some of the samples.")
+        spread = self._spread()
+        if spread is not None:
+            values["output_spread"] = spread
+            values["constant_predictions"] = (spread == 0).float()
         if AccuracyUnderIntervention.is_measured(self._sum(self._accuracy.asked), self._sum(self._accuracy.counted)):
             values["accuracy_under_intervention"] = self._accuracy.compute()
         if self._sum(self._constant.predicted).any():
             values["constant_predictions"] = self._constant.compute()
         return values
 
+    def _spread(self) -> Tensor | None:
+        """The standard deviation of a regression's output, the mean of those of several; None of classes."""
+        metric = self._moved["content"]  # each of them saw all outputs
+        seen, total, squares = (self._sum(one) for one in (metric.seen, metric.total, metric.squares))
+        if not seen:
+            return None
+        spreads = spread_of(seen, total, squares)
+        return spreads[spreads != 0].mean().float() if spreads.any() else spreads.new_zeros(()).float()
+
     def _sum(self, value: Tensor) -> Tensor:
         return sum_over_ranks(value) if self._across_ranks else value
 
 
-def _classes(replay: Replay, samples: Chunk, size: int) -> Iterator[Tensor]:
+def _predictions(replay: Replay, samples: Chunk, size: int) -> Iterator[Tensor]:
     with torch.no_grad():
         for piece in samples.pieces(size):
             yield predicted(run(replay, piece))

@@ -40,7 +40,8 @@ class SaliencyMetrics(Callback):
       shows another sample's content; ``<stage>/reliance_removal``: when the thing is taken away (not for tables).
       ``<stage>/reliance_insertion``: of the samples that somebody looked at and that have no such mark, the share whose
       prediction changes when another sample's thing is put in. ``<stage>/reliance`` is the worst of the three. NaN where the
-      model puts out NaN.
+      model puts out NaN. Of a regression it is how far the output moves, in units of ``<stage>/output_spread``, its standard
+      deviation over the samples (``salreg.metrics.RegressionReliance``).
     - ``<stage>/accuracy_under_intervention``, where targets are class indices: the accuracy on the samples that somebody looked
       at when content and presence are drawn without regard to the label, as ``salreg.interventions.Intervention`` does: what
       the model is worth without the shortcut.
@@ -185,6 +186,8 @@ class SaliencyMetrics(Callback):
             self._f1.update(saliency, annotation)
             self._depend(replay, chunk, recording.floating_input(), saliency, annotation)
         self._behaviour.update(replay, samples, torch.cat(predictions), self.chunk_size)
+        if self._worst is not None and predictions[0].is_floating_point():
+            raise ValueError("a regression has no accuracy of the worst group. Leave group=... out.")
         if self._worst is not None and samples.target is not None:
             group = find_target(batch.sample, self.group)
             assert group is not None

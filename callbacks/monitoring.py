@@ -20,6 +20,7 @@ from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.differentiation import sharded_parts, twice_differentiable
 from salreg.interventions.inputs import annotated_input
 from salreg.metrics.functional.predictions import NO_CLASS, predicted_classes
+from salreg.metrics.functional.regression import output_rows
 from salreg.random_state import cuda_devices
 from salreg.taps import Recording, map_leaves, rows_of, tensors_in
 
@@ -133,8 +134,11 @@ def run(replay: Replay, chunk: Chunk, layers: Any = (), replaced: Tensor | None 
 
 
 def predicted(recording: Recording) -> Tensor:
-    """What the model predicts for each sample: the class ``(B,)``, or a number for the set of its labels."""
+    """What the model predicts for each sample: the class ``(B,)``, or a number for the set of its labels; of a regression its
+    output, floating point ``(B, K)``."""
     logits = recording.require_logits().detach()
+    if recording.link == "regression":
+        return output_rows(logits).float()
     if recording.link != "sigmoid" or logits.ndim != 2 or logits.shape[1] == 1:
         return predicted_classes(logits)
     factors = torch.randint(2**62, (logits.shape[1],), generator=torch.Generator().manual_seed(0)).to(logits.device)

@@ -17,16 +17,19 @@ _CHUNK = 16
 _ROUNDS = 4  # of donors: a panel is small
 
 
-def panel_maps(replay: Replay, attribution: Attribution, panel: Chunk) -> tuple[Tensor, list[int]]:
-    """Maps of the panel on the annotations' grid ``(B, ...)``, on the CPU, and the predicted classes.
+def panel_maps(replay: Replay, attribution: Attribution, panel: Chunk) -> tuple[Tensor, list[int | float]]:
+    """Maps of the panel on the annotations' grid ``(B, ...)``, on the CPU, and the predicted classes, or
+    a regression's outputs where there is one a sample.
 
     Raises:
         RuntimeError: Some of the samples cannot be explained, others can; it says which.
     """
 
-    def observe(piece: Chunk) -> tuple[Tensor, list[int]]:
+    def observe(piece: Chunk) -> tuple[Tensor, list[int | float]]:
         saliency, recording = explain(replay, attribution, piece)
-        return saliency.cpu(), predicted_classes(recording.require_logits().detach()).tolist()
+        logits = recording.require_logits().detach()
+        is_number = recording.link == "regression" and logits[0].numel() == 1
+        return saliency.cpu(), (logits.flatten() if is_number else predicted_classes(logits)).tolist()
 
     panel = panel.to(replay.module.device)
     try:

@@ -108,7 +108,7 @@ class PanelWatch:
         self.history.annotations = [mark for _, mark in drawn]
         self.history.names = place_names(self.names, images)
         self.history.labels = [
-            self._class_name(int(target[index]), prefix="class ") if single and target is not None else f"sample {index}"
+            self._class_name(target[index].item(), prefix="class ") if single and target is not None else f"sample {index}"
             for index in range(len(images))
         ]
 
@@ -125,7 +125,9 @@ class PanelWatch:
         self.history = History.from_state_dict(state["history"])
         self.statistics.load_state_dict(state["statistics"])
 
-    def _class_name(self, number: int, prefix: str = "") -> str:
+    def _class_name(self, number: int | float, prefix: str = "") -> str:
+        if isinstance(number, float):  # of a regression
+            return f"{number:.3g}"
         if number == NO_CLASS:
             return "NaN"
         if self.class_names is not None and 0 <= number < len(self.class_names):

@@ -23,11 +23,13 @@ def verdict(
     reliance: Mapping[str, Change],
     accuracy: Change | None = None,
     constant: bool = False,
+    regression: bool = False,
 ) -> str:
     """Say whether a change is real. Each change is what was before and after, a share in [0, 1].
 
-    Rules of thumb: a model uses the region while more than 5% of its predictions change in any of the ways that were measured;
-    a map changed when its share on the marks fell to a half; an accuracy fell when it lost more than 3 points.
+    Rules of thumb: a model uses the region while more than 5% of its predictions change in any of the ways that were measured,
+    or its output moves by more than 5% of its spread; a map changed when its share on the marks fell to a half; an accuracy
+    fell when it lost more than 3 points.
 
     Args:
         saliency: The spurious saliency of what is regularised, or drawn, by name.
@@ -35,7 +37,9 @@ def verdict(
         reliance: The share of predictions that change, by what is done: ``content`` is exchanged, ``removal`` of the thing,
             ``insertion`` into samples without it. Only what was measured; NaN where predictions were.
         accuracy: Under intervention, where it was measured.
-        constant: Whether the model predicts one class for at least 98% of the samples, while the labels differ.
+        constant: Whether the model predicts one class for at least 98% of the samples, while the labels differ; or a regression
+            puts out the same for all.
+        regression: Whether reliance is how far the output moves, in units of its spread, rather than a share of predictions.
 
     Returns:
         One line; empty where nothing was marked as spurious.
@@ -57,10 +61,11 @@ def verdict(
         told.append(f"probes {_changes(probes)}")
     if reliance:
         before, after = _worst(reliance)
-        told.append(f"reliance {_percent(before)} → {_percent(after)} ({', '.join(reliance)})")
+        unit = " of the output's spread" if regression else ""
+        told.append(f"reliance {_percent(before)} → {_percent(after)}{unit} ({', '.join(reliance)})")
     if accuracy is not None:
         told.append(f"accuracy under intervention {_percent(accuracy[1])}")
-    said = f": {_conclusion(saliency, probes, reliance, constant)}" if reliance else "; reliance was not measured"
+    said = f": {_conclusion(saliency, probes, reliance, constant, regression)}" if reliance else "; reliance was not measured"
     if accuracy is not None and round(accuracy[0] - accuracy[1], 9) > _FALLS:
         said += f"; but its accuracy under intervention fell from {_percent(accuracy[0])}"
     return ", ".join(told) + said
@@ -77,14 +82,19 @@ def verdict_on_runs(before: History, after: History) -> str:
 
 
 def _conclusion(
-    saliency: Mapping[str, Change], probes: Mapping[str, Change], reliance: Mapping[str, Change], constant: bool
+    saliency: Mapping[str, Change],
+    probes: Mapping[str, Change],
+    reliance: Mapping[str, Change],
+    constant: bool,
+    regression: bool,
 ) -> str:
     before, after = _worst(reliance)
     pointing = [name for name, change in probes.items() if not _fell(change)]
     if math.isnan(before) or math.isnan(after):
         return "predictions are NaN, and reliance says nothing"
     if constant:
-        return "nearly all predictions are one class, and reliance says nothing"
+        alike = "all outputs are the same" if regression else "nearly all predictions are one class"
+        return f"{alike}, and reliance says nothing"
     if after <= _USES and before <= _USES:
         return "predictions did not depend on the region"
     if after <= _USES and pointing:
@@ -92,7 +102,8 @@ def _conclusion(
     if after <= _USES:
         return "the model stopped using the region"
     worst = max(reliance, key=lambda kind: reliance[kind][1])
-    cause = f"as {_percent(after)} of predictions change {_WHEN[worst]}"
+    moves = f"the output moves by {_percent(after)} of its spread"
+    cause = f"as {moves if regression else f'{_percent(after)} of predictions change'} {_WHEN[worst]}"
     if _fell((before, after)):
         return f"the model uses the region less, but still does, {cause}"
     if all(_fell(change) for change in saliency.values()):
@@ -120,6 +131,7 @@ class _Measured(NamedTuple):
     reliance: dict[str, Change]
     accuracy: Change | None
     constant: bool
+    regression: bool
 
 
 def _measured(before: History, after: History, within: bool) -> _Measured:
@@ -143,7 +155,8 @@ def _measured(before: History, after: History, within: bool) -> _Measured:
     reliance = {kind: found for kind, found in kinds.items() if found is not None}
     accuracy = change(*(_logged(one, "val/accuracy_under_intervention") for one in (before, after)))
     constant = any(_logged(after, f"{stage}/constant_predictions")[-1:])
-    return _Measured(saliency, probes, reliance, accuracy, constant)
+    regression = bool(_logged(after, f"{stage}/output_spread"))
+    return _Measured(saliency, probes, reliance, accuracy, constant, regression)
 
 
 def _logged(history: History, name: str) -> list[float]:

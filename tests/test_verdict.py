@@ -171,3 +171,11 @@ def test_a_probe_points_at_the_region_as_before_where_it_did_not_fall_to_a_half(
 @pytest.mark.parametrize(("share", "words"), [(0.0, "→ 0%"), (0.009, "→ 0.9%"), (0.01, "→ 1%"), (0.011, "→ 1%")])
 def test_shares_below_one_percent_get_a_digit_more(share, words):
     assert words in verdict({"input_gradient": (0.4, share)}, {}, {})
+
+
+def test_a_regressions_reliance_is_named_as_a_share_of_the_outputs_spread():
+    words = verdict({"input_gradient": (0.4, 0.01)}, {}, {"content": (1.5, 0.2)}, regression=True)
+    assert "reliance 150% → 20% of the output's spread (content)" in words
+    assert words.endswith("as the output moves by 20% of its spread when the region shows another sample's content")
+    constant = verdict({"input_gradient": (0.4, 0.01)}, {}, {"content": (0.0, 0.0)}, constant=True, regression=True)
+    assert "all outputs are the same" in constant

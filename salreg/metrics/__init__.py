@@ -6,6 +6,7 @@ from salreg.metrics.groups import WorstGroupAccuracy
 from salreg.metrics.intervened import AccuracyUnderIntervention
 from salreg.metrics.localisation import PointingGame, RelevanceRank, RelevantSaliency, SpuriousSaliency
 from salreg.metrics.rationale import Comprehensiveness, RationaleF1, Sufficiency
+from salreg.metrics.regression import RegressionReliance
 from salreg.metrics.reliance import Reliance
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "MapShift",
     "PointingGame",
     "RationaleF1",
+    "RegressionReliance",
     "RelevanceRank",
     "RelevantSaliency",
     "Reliance",

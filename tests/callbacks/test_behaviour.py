@@ -271,3 +271,56 @@ def test_what_cannot_be_measured_is_said():
     assert "val/reliance_removal" not in used.callback_metrics
     assert "val/accuracy_under_intervention" not in used.callback_metrics
     assert used.callback_metrics["val/reliance"] == used.callback_metrics["val/reliance_insertion"] == 1
+
+
+# Regression
+
+
+class Regression(Lit):
+    """Puts out one number, and is trained by its distance to another."""
+
+    def training_step(self, batch, batch_idx):
+        return nn.functional.mse_loss(self(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/loss", nn.functional.mse_loss(self(batch[0]), batch[1]))
+
+
+def regressed(read, has, grey, callbacks=()):
+    class Number(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gain = nn.Parameter(torch.tensor(1.0))
+
+        def forward(self, x):
+            return self.gain * read(x)
+
+    images, marks = tagged(has, grey)
+    data = DataLoader(AnnotatedDataset(TensorDataset(images, torch.zeros(len(has))), marks), 4)
+    used = trainer(SaliencyMetrics(), *callbacks)
+    used.validate(Regression(Number()), data, verbose=False)
+    return {name.removeprefix("val/"): value.item() for name, value in used.callback_metrics.items()}
+
+
+def test_the_reliance_of_a_regression_is_how_far_its_output_moves_in_units_of_its_spread():
+    seen = regressed(lambda x: 1000 + brightest(x).round(), [True, True, False, False], [0, 1, 0, 0])
+    outputs = torch.tensor([1002.0, 1003.0, 1000.0, 1000.0])
+    spread = float(outputs.std(correction=0))
+    assert seen["output_spread"] == pytest.approx(spread)
+    assert seen["reliance_content"] == pytest.approx(1 / spread)  # the two exchange their greys
+    assert seen["reliance_removal"] == pytest.approx(2.5 / spread, rel=0.05)
+    assert seen["reliance"] == pytest.approx(max(seen[f"reliance_{kind}"] for kind in ("removal", "insertion")))
+    assert seen["constant_predictions"] == 0
+    assert "accuracy_under_intervention" not in seen
+
+
+def test_a_regression_that_reads_nothing_marked_relies_on_nothing():
+    seen = regressed(lambda x: x[:, 0, 7, 7], HALF, [0, 1] * 4)
+    assert seen["reliance"] == 0
+    assert seen["output_spread"] > 0
+
+
+def test_a_regression_that_puts_out_the_same_for_all_is_called_constant():
+    seen = regressed(lambda x: 0 * x[:, 0, 7, 7] + 3, HALF, [0, 1] * 4)
+    assert seen["constant_predictions"] == 1
+    assert seen["reliance"] == 0

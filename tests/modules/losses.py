@@ -300,13 +300,12 @@ PATTERNS = [
     Pattern(ignored_labels, _with_ignored(), _plain),
     Pattern(smoothed_labels, pairs(), _plain),
     Pattern(focal_loss, pairs(), _plain),
-    Pattern(regression, of(lambda x, y: (x, y.float())), _plain, link="regression", reliance=False),
+    Pattern(regression, of(lambda x, y: (x, y.float())), _plain, link="regression"),
     Pattern(
         robust_regression_of_several,
         of(lambda x, y: (x, torch.stack([y.float(), x.mean()]))),
         _plain,
         link="regression",
-        reliance=False,
     ),
     Pattern(ordinal, pairs(), _plain, link="sigmoid"),
     Pattern(distillation, pairs(), _plain),
@@ -315,7 +314,6 @@ PATTERNS = [
         pairs(),
         lambda m, x, _: m.decoder(m.encoder(x)),
         link="regression",
-        reliance=False,
     ),
     Pattern(
         simclr,
@@ -333,5 +331,5 @@ PATTERNS = [
         remedy={"make": clip_with_a_module, "options": {"forward_module": "logits"}},
         unmeasured="Give these a module of their own",
     ),
-    Pattern(linear_probe_by_mse, pairs(), _plain, link="regression", reliance=False),
+    Pattern(linear_probe_by_mse, pairs(), _plain, link="regression"),
 ]

@@ -17,6 +17,7 @@ from salreg.metrics.functional.localisation import (
     spurious_saliency,
 )
 from salreg.metrics.functional.rationale import comprehensiveness, rationale_f1, sufficiency
+from salreg.metrics.functional.regression import regression_reliance
 from salreg.metrics.functional.reliance import reliance
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "map_ssim",
     "pointing_game",
     "rationale_f1",
+    "regression_reliance",
     "relevance_rank",
     "relevant_saliency",
     "reliance",
