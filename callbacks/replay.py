@@ -13,6 +13,7 @@ from torch import Tensor
 from salreg.callbacks.muted import muted
 from salreg.callbacks.reading import Reading
 from salreg.callbacks.replacements import Replacement
+from salreg.callbacks.step_errors import refuses_taps
 from salreg.taps import Found, Options, Recording, StepObserver, copied, find_layer, replace_tensor
 from salreg.taps.layers import traceless
 from salreg.taps.loss_graph import Link
@@ -88,7 +89,7 @@ class Replay:
             return self._observed(sample, explained, layers, tapped, replaced if of_tokens else None, prepare)
         except (RuntimeError, TypeError) as error:
             if self.at_entry or not tapped or not refuses_taps(error):
-                raise
+                raise with_remedy(error) from error
         self.at_entry = True
         return self._observed(sample, explained, layers, tapped, replaced if of_tokens else None, prepare)
 
@@ -159,11 +160,6 @@ def arguments_of(step: Any, batch: Any, batch_idx: int = 0, dataloader_idx: int 
     wanted = [one for one in positional[:3] if one.name in by_name or one.default is one.empty]
     places = [given, batch_idx, dataloader_idx][: len(wanted)]
     return places, {name: by_name[name] for name, one in known.items() if one.kind is one.KEYWORD_ONLY and name in by_name}
-
-
-def refuses_taps(error: Exception) -> bool:
-    """Whether a step failed only because its batch requires grad: ``.numpy()`` on it, for example."""
-    return "requires grad" in str(error) or "require grad" in str(error) or "deepcopy protocol" in str(error)
 
 
 def loss_in(output: Any) -> Any:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from salreg.callbacks.plan import Plan
 from salreg.callbacks.replacements import Replacement, gathered
-from salreg.callbacks.replay import loss_in, refuses_taps
+from salreg.callbacks.replay import loss_in
+from salreg.callbacks.step_errors import refuses_taps, with_remedy
 from salreg.data import AnnotatedBatch
 from salreg.differentiation import is_compiled, kept_whole, twice_differentiable
 from salreg.random_state import RandomState
@@ -77,7 +78,7 @@ class Step(Replacement):
             return self._observed(run, plans, batch)
         except (RuntimeError, TypeError) as error:
             if replay.at_entry or not refuses_taps(error) or not self.owner.automatic_optimization:
-                raise
+                raise with_remedy(error) from error
         replay.at_entry = True
         draws.restore()
         return self._observed(run, plans, batch)

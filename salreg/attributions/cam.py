@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from math import isqrt
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch.nn.functional import interpolate, relu
 
 from salreg import checks
 from salreg.attributions.base import Attribution, slope_at
+from salreg.attributions.feature_map import Channels, as_feature_map
 from salreg.scores import Score
 from salreg.taps import LAST_CONV, Layer, Recording
 
@@ -25,6 +25,8 @@ class ClassActivationMap(Attribution):
             model holds.
         score: What is explained.
         grid: ``(h, w)`` of a transformer's patches. By itself a square, with a class token in front where that leaves one.
+        channels: Where the channels are in a layer's output of four axes: ``"first"`` ``(B, C, h, w)`` or ``"last"``
+            ``(B, h, w, C)``, as in Swin. By itself the axis that is as long as the layer's parameters say.
         positive: Apply the methods' last ReLU. Without it the map is signed; a penalty on it cannot be evaded by a map that is
             zero everywhere.
 
@@ -33,7 +35,8 @@ class ClassActivationMap(Attribution):
         W)``, bilinear.
 
     Raises:
-        ValueError: The layer does not exist (the nearest names are suggested), or its output is no feature map.
+        ValueError: The layer does not exist (the nearest names are suggested), its output is no feature map, or it cannot be
+            told which of its axes are the channels.
     """
 
     family = "cam"
@@ -45,8 +48,11 @@ class ClassActivationMap(Attribution):
         *,
         grid: tuple[int, int] | None = None,
         positive: bool = True,
+        channels: Channels | None = None,
     ) -> None:
         checks.pair(grid=grid)
+        if channels is not None:
+            checks.choice(("first", "last"), channels=channels)
         checks.flag(positive=positive)
         if not isinstance(layer, Sequence):
             checks.layer(layer=layer)
@@ -59,6 +65,7 @@ class ClassActivationMap(Attribution):
         self._layers = several
         self.grid = grid
         self.positive = positive
+        self.channels = channels
 
     @property
     def layers(self) -> list[Layer]:
@@ -74,7 +81,8 @@ class ClassActivationMap(Attribution):
         maps = []
         for layer in self._layers:
             slope = slope_at(recording, layer, self.score, target, create_graph)
-            maps.append(self.combine(*(as_feature_map(t, layer, self.grid) for t in (recording.activation(layer), slope))))
+            both = (recording.activation(layer), slope)
+            maps.append(self.combine(*(as_feature_map(one, layer, recording.model, self.grid, self.channels) for one in both)))
         if self.positive:
             maps = [relu(saliency) for saliency in maps]
         finest = max((saliency.shape[-2:] for saliency in maps), key=lambda size: size[0] * size[1])
@@ -192,32 +200,6 @@ class XGradCAM(ClassActivationMap):
 def upsample(saliency: Tensor, size: tuple[int, ...]) -> Tensor:
     """Bilinear interpolation of maps ``(B, 1, h, w)`` to ``(B, 1, H, W)``."""
     return interpolate(saliency, size=size, mode="bilinear", align_corners=False)
-
-
-def as_feature_map(activation: Tensor, layer: Layer, grid: tuple[int, int] | None = None) -> Tensor:
-    """A layer's output as ``(B, C, h, w)``: as it is, or a transformer's tokens ``(B, T, D)`` as their patch grid.
-
-    Raises:
-        ValueError: It is neither, or the tokens do not fit the grid.
-    """
-    if activation.ndim == 4:
-        return activation
-    if activation.ndim != 3:
-        raise ValueError(
-            f"The layer {layer!r} returns {tuple(activation.shape)}; a class activation map needs a convolutional layer with "
-            "an output of shape (B, C, h, w), or a transformer's tokens (B, T, D)."
-        )
-    tokens = activation.shape[1]
-    if grid is None:
-        side = isqrt(tokens) if isqrt(tokens) ** 2 == tokens else isqrt(tokens - 1)
-        grid = (side, side)
-    extra = tokens - grid[0] * grid[1]
-    if extra not in (0, 1):
-        raise ValueError(
-            f"The layer {layer!r} returns {tokens} tokens, which are no {grid[0]} x {grid[1]} grid of patches, with or without "
-            "a class token in front; say grid=(h, w)."
-        )
-    return activation[:, extra:].transpose(1, 2).unflatten(2, grid)
 
 
 def _weighted(weights: Tensor, activation: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from salreg.annotations import is_annotated
+from salreg.data.graphs import refuse_graph
 from salreg.data.layout import layout
 from salreg.data.several_inputs import annotations_by_input, by_name, input_named
 from salreg.taps import tensors_in
@@ -46,6 +47,7 @@ class AnnotatedSample:
     looked_at: bool | dict[str, bool] | None = None
 
     def __post_init__(self) -> None:
+        refuse_graph(self.sample)
         if self.looked_at is None:
             self.looked_at = by_name({name: is_marked(one) for name, one in annotations_by_input(self.annotation).items()})
 
@@ -100,6 +102,7 @@ class AnnotatedBatch:
     @classmethod
     def unannotated(cls, batch: Any) -> "AnnotatedBatch":
         """A plain batch, none of whose samples anybody looked at."""
+        refuse_graph(batch)
         tensors = [t for t in tensors_in(batch) if t.ndim]
         like = next((t for t in tensors if t.is_floating_point()), None)
         like = tensors[0] if like is None else like

@@ -1,7 +1,7 @@
 """Streams beside their annotations: data that has no indices, only an order."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -40,9 +40,8 @@ class Annotate:
         self, annotations: OfSample | Mapping[str, OfSample], *, empty: Literal["looked at", "unknown"] = "looked at"
     ) -> None:
         checks.choice(("looked at", "unknown"), empty=empty)
-        self.annotations: Mapping[str | None, OfSample] = (
-            {**annotations} if isinstance(annotations, Mapping) else {None: annotations}
-        )
+        named = isinstance(annotations, Mapping)
+        self.annotations: Mapping[str | None, OfSample] = cast(Any, annotations if named else {None: annotations})
         for one in self.annotations.values():
             if not callable(one):
                 raise TypeError(

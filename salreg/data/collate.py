@@ -11,6 +11,7 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 
 from salreg.annotations import NO_PLACE
 from salreg.data.annotated import MIXED, AnnotatedBatch, AnnotatedSample
+from salreg.data.graphs import GRAPH, has_edges
 from salreg.data.layout import unknown
 from salreg.data.several_inputs import annotations_by_input, by_name
 
@@ -30,6 +31,14 @@ class Collate:
 
     def __call__(self, samples: list[Any]) -> AnnotatedBatch:
         samples = [one if isinstance(one, AnnotatedSample) else AnnotatedSample(one, unknown(one), False) for one in samples]
+        try:
+            return self._batch(samples)
+        except (RuntimeError, TypeError, ValueError) as error:
+            if has_edges(one.sample for one in samples):
+                raise TypeError(f"{error}\n{GRAPH}") from error
+            raise
+
+    def _batch(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
         by_input = [annotations_by_input(one.annotation) for one in samples]
         stacked = {name: _stacked([one[name] for one in by_input]) for name in by_input[0]}
         looked: list[Any] = [one.looked_at for one in samples]

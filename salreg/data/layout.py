@@ -6,11 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from salreg.data.graphs import refuse_graph
 from salreg.taps import tensors_in
 
 
 def unknown(sample: Any) -> Tensor:
     """Zeros laid out like the sample's first array: ``(1, H, W)`` for an image ``(C, H, W)``."""
+    refuse_graph(sample)
     arrays = [t for t in tensors_in(_as_tensors(sample)) if t.ndim]
     if not arrays:
         raise ValueError("An unannotated sample holds no tensor from which the shape of its annotation could be taken.")

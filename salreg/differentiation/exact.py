@@ -19,6 +19,10 @@ _REMEDIES = {
     "CuDNN RNN": "Run the forward pass under torch.backends.cudnn.flags(enabled=False).",
     "scaled_dot_product": "Run the forward pass under sdpa_kernel(SDPBackend.MATH) from torch.nn.attention.",
     "use_reentrant=True": "Call torch.utils.checkpoint.checkpoint with use_reentrant=False.",
+    "cdist": (
+        "Call torch.cdist(..., compute_mode='use_mm_for_euclid_dist'), which is made of operators that have one; write "
+        "distances of other norms out."
+    ),
     "hardsigmoid": "Replace nn.Hardsigmoid / nn.Hardswish squeeze-excite gates by nn.Sigmoid.",
     "not appear to have been used": "The score does not depend on the tap: are the logits detached?",
     "appears to not have been used": "The score does not depend on the tap: are the logits detached?",
@@ -29,6 +33,7 @@ _OPERATORS = {
     "CudnnRnn": "CuDNN RNN",
     "ScaledDotProduct": "scaled_dot_product",
     "CheckpointFunction": "use_reentrant=True",
+    "Cdist": "cdist",
     "Hardsigmoid": "hardsigmoid",
 }
 

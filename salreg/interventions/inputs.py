@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from salreg.annotations import NO_PLACE, fits
+from salreg.complex_inputs import refuse_complex
 from salreg.taps import replace_tensor, tensors_in
 
 Kind = Literal["grid", "row", "tokens", "embedded"]
@@ -50,6 +51,7 @@ def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None
     found = texts or found  # beside token numbers, what else is (B, T) is a mask
     if found:
         return AnnotatedInput(found[0].tensor, found[0].kind, len(found) - 1)
+    refuse_complex(one for one in given if len(one.shape) and len(one) == len(annotation))
     integers = [one for one in given if not one.is_floating_point() and one.ndim > 2 and fits(annotation, one)]
     if integers:
         raise ValueError(

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from salreg.complex_inputs import refuse_complex
 from salreg.taps.nested import replace_tensors, tensors_in
 from salreg.taps.recording import Recording
 from salreg.token_tap import TokenTap, token_numbers
@@ -42,6 +43,8 @@ class InputTap:
         wanted = [tensor for tensor in every if any(tensor is one for one in self._options.inputs)]
         candidates = [tensor for tensor in wanted or every if tensor.is_floating_point()]
         numbers = token_numbers(wanted or every, {} if wanted else named)
+        if not candidates and not numbers and self._options.tap_input and not self._options.layers:
+            refuse_complex(wanted or every)
         explained = [*wanted, *candidates, *numbers, *every]
         self.size = len(explained[0]) if explained else 0
         if numbers and (wanted or not candidates or "input_ids" in named):

@@ -5,6 +5,7 @@ from support import conv_net, images
 from torch import nn
 
 from salreg.attributions import GradCAM
+from salreg.taps import Options, record
 
 
 def test_closed_form_on_global_average_pooling():
@@ -97,3 +98,60 @@ def test_a_layer_that_is_not_run_is_named():
     x, y, _ = images(2)
     with pytest.raises(RuntimeError, match="did not run the layer 'spare'"):
         GradCAM("spare")(Net(), x, y)
+
+
+# Where the channels are
+
+
+class Swin(nn.Module):
+    """Patches with their channels last, as in torchvision's Swin; a block, and what comes behind it."""
+
+    def __init__(self, channels=6):
+        super().__init__()
+        self.patches, self.block = (
+            nn.Conv2d(1, channels, 2, 2),
+            nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, channels)),
+        )
+        self.act, self.head = nn.ReLU(), nn.Linear(channels, 3)
+
+    def forward(self, x):
+        return self.head(self.act(self.block(self.patches(x).movedim(1, -1))).mean((1, 2)))
+
+
+@pytest.mark.parametrize("layer", ["block", "block.0", "act"])
+@pytest.mark.parametrize("shape", [(8, 8), (8, 4)])
+def test_channels_at_the_end_are_found_by_the_parameters(layer, shape):
+    torch.manual_seed(0)
+    model, x, target = Swin(), torch.rand(2, 1, *shape), torch.tensor([0, 1])
+    found = GradCAM(layer)(model, x, target)
+    assert found.shape == (2, 1, shape[0] // 2, shape[1] // 2)
+    with record(model, Options([layer], forward_module=model)) as recording:
+        model(x)
+    activation = recording.activation(layer)
+    (slope,) = torch.autograd.grad(recording.logits.gather(1, target[:, None]).sum(), activation)
+    by_hand = (activation * slope.mean((1, 2), keepdim=True)).sum(-1).relu()
+    assert torch.allclose(found[:, 0], by_hand, atol=1e-6)
+
+
+def test_channels_stay_first_where_they_are():
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 24, 3))
+    for layer in ("0", "1"):  # as many channels as rows
+        assert GradCAM(layer)(net, torch.rand(2, 1, 4, 6), torch.tensor([0, 1])).shape == (2, 1, 4, 6)
+
+
+def test_channels_that_cannot_be_told_are_asked_for():
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.look, self.weight = nn.Identity(), nn.Parameter(torch.rand(5 * 6 * 7, 3))
+
+        def forward(self, x):
+            return self.look(x).flatten(1) @ self.weight
+
+    x, target = torch.rand(2, 5, 6, 7), torch.tensor([0, 1])
+    with pytest.raises(ValueError, match="say channels='first' or channels='last'"):
+        GradCAM("look")(Mixed(), x, target)
+    assert GradCAM("look", channels="first")(Mixed(), x, target).shape == (2, 1, 6, 7)
+    assert GradCAM("look", channels="last")(Mixed(), x, target).shape == (2, 1, 5, 6)
+    with pytest.raises(ValueError, match="channels"):
+        GradCAM(channels="middle")

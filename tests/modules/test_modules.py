@@ -9,7 +9,7 @@ import lightning.pytorch
 import pytest
 import pytorch_lightning
 import torch
-from modules import batches, images, losses, networks, series, training
+from modules import batches, images, losses, networks, operators, series, training
 from modules.pattern import SAMPLES, Pattern
 from support import same
 from torch import Tensor
@@ -22,7 +22,7 @@ from salreg.interventions import Intervention
 from salreg.metrics.functional.predictions import predicted_classes
 
 PACKAGES = {"pytorch_lightning": pytorch_lightning, "lightning.pytorch": lightning.pytorch}
-PATTERNS = [pattern for kind in (images, networks, losses, batches, series, training) for pattern in kind.PATTERNS]
+PATTERNS = [pattern for kind in (images, networks, losses, batches, series, training, operators) for pattern in kind.PATTERNS]
 WEIGHT = 1e-3
 
 
@@ -201,7 +201,8 @@ def penalty_by_hand(pattern: Pattern, package: str, draws: Tensor) -> float:
 
 
 def reliance_by_hand(pattern: Pattern, module: Any) -> float:
-    """The worst share of predictions that change when the marked content is exchanged, taken away or put in."""
+    """The worst share of predictions that change when the marked content is exchanged, taken away or put in; of a regression
+    how far its outputs move, in units of their spread."""
     module.eval()
     batch = next(iter(pattern.data.loader(True, SAMPLES)))
     marked = batch.annotation.flatten(1).amin(1) < 0
@@ -210,11 +211,15 @@ def reliance_by_hand(pattern: Pattern, module: Any) -> float:
     def classes(sample: Any) -> Tensor:
         with torch.no_grad():
             logits = pattern.sees(module, pattern.input(module, sample), sample)
+            if pattern.link == "regression":
+                return logits.flatten(1) if logits.ndim > 1 else logits.unsqueeze(1)
             return predicted_classes(logits).unsqueeze(1) if pattern.link == "softmax" else logits > 0
 
     before = classes(batch.sample)
     for present, kinds in ((True, (marked, ~marked)), (False, (marked,))):
         made = intervention.with_presence(present, batch.sample, batch.annotation, batch.looked_at)
-        changed = (classes(made.sample) != before).any(1)
-        shares += [changed[made.done & kind].float().mean() for kind in kinds if (made.done & kind).any()]
+        after = classes(made.sample)
+        moved = ((after - before).abs() / before.std(0, correction=0)).mean(1) if pattern.link == "regression" else None
+        changed = (after != before).any(1).float() if moved is None else moved
+        shares += [changed[made.done & kind].mean() for kind in kinds if (made.done & kind).any()]
     return float(torch.stack(shares).max())

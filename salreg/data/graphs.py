@@ -1,0 +1,31 @@
+"""Graphs are refused: their samples differ in size, and a batch of them has no rows."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+GRAPH = (
+    "This is a graph (it has an edge_index): graphs differ in size and are batched into one large graph, in which no sample is "
+    "a row that could be marked and explained. Give dense samples of equal size: node features (N, F) and an adjacency matrix "
+    "(N, N), as torch_geometric.utils.to_dense_batch and to_dense_adj make them, padded with zeros, and an annotation (N, F) "
+    "for each."
+)
+
+
+def refuse_graph(sample: Any) -> None:
+    """Raise a ``TypeError`` with the remedy for torch_geometric's ``Data`` and the like, alone or beside a label.
+
+    Example:
+        >>> refuse_graph({"x": 1})
+    """
+    for part in _parts(sample):
+        if not isinstance(part, Mapping) and getattr(part, "edge_index", None) is not None:
+            raise TypeError(GRAPH)
+
+
+def has_edges(samples: Iterable[Any]) -> bool:
+    """Whether there are mappings of graphs among the samples, which may or may not make a batch."""
+    return any(isinstance(part, Mapping) and "edge_index" in part for sample in samples for part in _parts(sample))
+
+
+def _parts(sample: Any) -> list[Any]:
+    return [sample, *(sample if isinstance(sample, tuple | list) else ())]
