@@ -13,7 +13,7 @@ from torch import Tensor
 from salreg.callbacks.muted import muted
 from salreg.callbacks.reading import Reading
 from salreg.callbacks.replacements import Replacement
-from salreg.callbacks.step_errors import refuses_taps
+from salreg.callbacks.step_errors import refuses_taps, with_remedy
 from salreg.taps import Found, Options, Recording, StepObserver, copied, find_layer, replace_tensor
 from salreg.taps.layers import traceless
 from salreg.taps.loss_graph import Link
