@@ -1,6 +1,8 @@
-"""From samples of any kind to what the pictures know: images, texts and rows of a table."""
+"""From samples of any kind to what the pictures know: images, signals, texts and rows of a table."""
 
 from torch import Tensor
+
+_MOST_COLUMNS = 64  # of a table that nobody named: what is longer is a signal
 
 
 def drawable_maps(saliency: Tensor, annotation: Tensor) -> list[Tensor]:
@@ -18,9 +20,10 @@ def drawable_maps(saliency: Tensor, annotation: Tensor) -> list[Tensor]:
     return list(saliency if saliency.ndim == 2 or keeps_both else saliency.sum(1))
 
 
-def drawable_sample(sample: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+def drawable_sample(sample: Tensor, annotation: Tensor, names: object = None) -> tuple[Tensor, Tensor]:
     """A sample and its annotation as they are drawn. Of a volume or a video ``(C, D, H, W)`` it is the slice with the most
-    marks, or the middle one; a series with features ``(T, F)`` is an image.
+    marks, or the middle one; a series with features ``(T, F)`` is an image; of what has more than 64 numbers without names, and
+    of channels over time, the curve is drawn: a signal ``(C, T)``.
 
     Example:
         >>> import torch
@@ -34,6 +37,8 @@ def drawable_sample(sample: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]
         return sample[:, index], annotation[:, index]
     if sample.ndim == 2 and sample.is_floating_point() and annotation.shape == sample.shape and len(sample) > 1:
         return sample.unsqueeze(0), annotation.unsqueeze(0)
+    if sample.ndim == 1 and sample.is_floating_point() and len(sample) > _MOST_COLUMNS and names is None:
+        return sample.unsqueeze(0), annotation
     return sample, annotation
 
 

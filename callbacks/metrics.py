@@ -189,7 +189,7 @@ class SaliencyMetrics(Callback):
         if self._worst is not None and predictions[0].is_floating_point():
             raise ValueError("a regression has no accuracy of the worst group. Leave group=... out.")
         if self._worst is not None and samples.target is not None:
-            group = find_target(batch.sample, self.group)
+            group = find_target(samples.sample, self.group)  # the step may have changed its batch in place
             assert group is not None
             self._worst.update(torch.cat(predictions), samples.target, group)
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d
 
 from salreg import attributions as known
 from salreg.annotations import marks
@@ -25,6 +25,7 @@ from salreg.metrics.functional.predictions import NO_CLASS
 from salreg.taps import ATTENTION, LAST_CONV
 
 _LARGEST_MAP = 96  # pixels a side that the history keeps
+_LONGEST_SIGNAL = 1024  # no text is as long
 
 
 class PanelWatch:
@@ -103,7 +104,7 @@ class PanelWatch:
         target = panel.target
         single = target is not None and target.ndim == 1
         marks = recording.without_padding(panel.annotation).cpu()
-        drawn = [drawable_sample(*pair) for pair in zip(panel.given.cpu(), marks, strict=True)]
+        drawn = [drawable_sample(*pair, self.names) for pair in zip(panel.given.cpu(), marks, strict=True)]
         self.history.images = images = [image for image, _ in drawn]
         self.history.annotations = [mark for _, mark in drawn]
         self.history.names = place_names(self.names, images)
@@ -160,6 +161,8 @@ def named(attributions: Sequence[Attribution]) -> dict[str, Attribution]:
 
 def _small(saliency: Tensor) -> Tensor:
     """What the history keeps of a map: at most 96 x 96, half precision, its scale in view."""
+    if saliency.ndim == 1 and len(saliency) > _LONGEST_SIGNAL:
+        saliency = adaptive_avg_pool1d(saliency[None], _LONGEST_SIGNAL)[0]
     if saliency.ndim == 2 and max(saliency.shape) > _LARGEST_MAP:
         size = (min(saliency.shape[0], _LARGEST_MAP), min(saliency.shape[1], _LARGEST_MAP))
         saliency = adaptive_avg_pool2d(saliency[None, None], size)[0, 0]

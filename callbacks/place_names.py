@@ -33,7 +33,7 @@ def place_names(names: Names | None, samples: Sequence[Tensor]) -> list[list[str
 
 def _names(names: Any, sample: Tensor, number: int) -> list[str]:
     kind = kind_of(sample)
-    if kind == "image":
+    if kind in ("image", "signal"):
         return []
     numbers = sample.tolist() if kind == "text" else list(range(len(sample)))
     if names is None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from salreg.plotting.bars import draw_bars
 from salreg.plotting.overlay import enlarge, heated, outlined, picture, to_bytes
+from salreg.plotting.signal import draw_signal
 from salreg.plotting.tokens import draw_tokens
 
 
@@ -22,7 +23,7 @@ def draw_cell(
     """Draw a sample under its map, or alone.
 
     Args:
-        sample: ``(C, H, W)``; token numbers ``(T,)``; or the numbers of a table's row ``(F,)``.
+        sample: ``(C, H, W)``; a signal ``(C, T)``; token numbers ``(T,)``; or the numbers of a table's row ``(F,)``.
         saliency: ``(h, w)``, ``(T,)`` or ``(F,)``, at least 0; None draws the sample alone.
         annotation: ``(1, H, W)``, ``(T,)`` or ``(F,)``.
         limit: The saliency that gets the strongest colour, or a full bar.
@@ -37,6 +38,8 @@ def draw_cell(
         >>> draw_cell(torch.tensor([4, 2]), None, torch.zeros(2), 1.0, 80, names=["good", "film"]).shape
         (18, 160, 3)
     """
+    if kind_of(sample) == "signal":
+        return draw_signal(sample, saliency, annotation, limit, 2 * side, side)
     if kind_of(sample) == "image":
         pixels = enlarge(picture(sample), side) if saliency is None else heated(sample, saliency, limit, side)
         return to_bytes(outlined(pixels, annotation))
@@ -50,7 +53,7 @@ def overlay(
     sample: Tensor, saliency: Tensor, annotation: Tensor, limit: float, side: int = 160, names: Sequence[str] = ()
 ) -> Any:
     """Draw a sample twice, side by side: as it is, and under its map. Marked regions are outlined in both, spurious ones in sky
-    blue, relevant ones in green. Texts and rows of a table are drawn once.
+    blue, relevant ones in green. Signals, texts and rows of a table are drawn once.
 
     Args and returns as for ``draw_cell``.
 
@@ -67,7 +70,7 @@ def overlay(
 
 
 def kind_of(sample: Tensor) -> str:
-    """``image``, ``text`` (integers) or ``table``.
+    """``image``, ``signal`` ``(C, T)``, ``text`` (integers) or ``table``.
 
     Example:
         >>> import torch
@@ -75,5 +78,5 @@ def kind_of(sample: Tensor) -> str:
         'table'
     """
     if sample.ndim > 1:
-        return "image"
+        return "signal" if sample.ndim == 2 else "image"
     return "table" if sample.is_floating_point() else "text"

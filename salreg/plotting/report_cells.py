@@ -19,6 +19,7 @@ from salreg.plotting.bars import column_colour, shown_columns
 from salreg.plotting.cell import kind_of
 from salreg.plotting.colours import HEAT, RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS, css
 from salreg.plotting.overlay import picture
+from salreg.plotting.signal import draw_signal
 from salreg.plotting.tokens import MOST_TOKENS
 
 Figure = dict[str, Any]
@@ -70,7 +71,9 @@ class Cells(ABC):
 
 def cells_of(history: History, attribution: str) -> Cells:
     """Of the kind that the panel's samples are of."""
-    kinds: dict[str, Callable[[History, str], Cells]] = {"image": ImageCells, "text": TextCells, "table": TableCells}
+    kinds: dict[str, Callable[[History, str], Cells]] = {
+        "image": ImageCells, "signal": SignalCells, "text": TextCells, "table": TableCells
+    }  # fmt: skip
     return kinds[kind_of(history.images[0])](history, attribution)
 
 
@@ -100,7 +103,7 @@ class ImageCells(Cells):
 
     def background(self, sample: int, dimmed: bool) -> Figure:
         height, width = self._size(sample)
-        pixels = picture(self.history.images[sample])
+        pixels = self.pixels(sample)
         step = max(1, max(pixels.shape[:2]) // _LONGEST_SIDE)
         file = BytesIO()
         imsave(file, np.ascontiguousarray(pixels[::step, ::step]), format="png")
@@ -110,12 +113,32 @@ class ImageCells(Cells):
             "opacity": 0.5 if dimmed else 1.0,
         }  # fmt: skip
 
+    def pixels(self, sample: int) -> Any:
+        """The sample alone, ``(height, width, 3)``."""
+        return picture(self.history.images[sample])
+
     def outlines(self, sample: int) -> list[Figure]:
         return _outlines(self.history.annotations[sample].reshape(self._size(sample)))
 
     def _size(self, sample: int) -> tuple[int, int]:
         annotation = self.history.annotations[sample]
         return annotation.shape[-2], annotation.shape[-1]
+
+
+class SignalCells(ImageCells):
+    """Curves under heat that is the same from top to bottom."""
+
+    alone = False
+    widest = 310
+
+    def height(self, width: int) -> int:
+        return width // 3
+
+    def pixels(self, sample: int) -> Any:
+        return draw_signal(self.history.images[sample], None, self.history.annotations[sample], 1.0, _LONGEST_SIDE, 64)
+
+    def _size(self, sample: int) -> tuple[int, int]:
+        return 1, self.history.annotations[sample].numel()
 
 
 class TextCells(Cells):

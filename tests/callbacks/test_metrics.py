@@ -146,3 +146,22 @@ def test_the_worst_groups_accuracy():
     right = (module(x).argmax(1) == y).float()
     worst = min(right[groups == group].mean().item() for group in (0, 1))
     assert used.callback_metrics["val/worst_group_accuracy"].item() == pytest.approx(worst)
+
+
+def test_groups_are_read_from_the_batch_as_it_was_before_the_step():
+    class Clearing(Lit):
+        def validation_step(self, batch, batch_idx):
+            x, y, group = batch
+            self.log("val/loss", nn.functional.cross_entropy(self(x), y))
+            group.zero_()
+
+    x, y, annotations = images()
+    group = torch.arange(len(x)) % 2
+    data = loader(AnnotatedDataset(TensorDataset(x, y, group), annotations))
+    used = trainer(SaliencyMetrics(group=2, groups=2))
+    module = fresh(Clearing)
+    used.validate(module, data, verbose=False)
+    with torch.no_grad():
+        right = (module(x).argmax(1) == y).float()
+    expected = min(float(right[group == one].mean()) for one in (0, 1))
+    assert used.callback_metrics["val/worst_group_accuracy"] == pytest.approx(expected)

@@ -289,6 +289,20 @@ def test_tables_are_drawn_too(tmp_path):
     assert (tmp_path / "out" / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 
 
+@pytest.mark.parametrize("shape", [(1, 400), (400,)])
+def test_sounds_are_drawn_as_curves(tmp_path, shape):
+    x, y = torch.rand(12, *shape), torch.arange(12) % 3
+    marks = torch.zeros(12, *shape, dtype=torch.int8)
+    marks[..., :50] = -1
+    snapshots = SaliencySnapshots(panel=2, dir=tmp_path, probes=[], sanity=False)
+    data = loader(AnnotatedDataset(TensorDataset(x, y), marks))
+    fit(fresh(Lit, nn.Sequential(nn.Flatten(), nn.Linear(400, 3))), snapshots, data=data, epochs=1)
+    assert [tuple(one.shape) for one in snapshots.history.images] == [(1, 400)] * 2
+    drawn = imread(tmp_path / "snapshots" / "input_gradient" / "epoch_0001" / "sample_00.png")
+    assert drawn.shape[:2] == (160, 320)
+    assert (tmp_path / "report.html").is_file()
+
+
 # Numbers
 
 

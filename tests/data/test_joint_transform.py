@@ -85,6 +85,61 @@ def test_torchvision_gets_an_image_and_a_mask_and_plain_tensors_come_back(torchv
     assert type(sample.annotation) is type(sample.sample[0]) is torch.Tensor
 
 
+class Transform:
+    """As torchvision.transforms.v2.Transform: the same parameters for each of the inputs, one after the other."""
+
+    def __call__(self, *inputs):
+        params = self.make_params(inputs)
+        return tuple(self.transform(one, params) for one in inputs)
+
+    def make_params(self, inputs):
+        return {"moves": bool(torch.rand(()) < 0.5)}
+
+
+Transform.__module__ = "torchvision.transforms.v2._transform"
+
+
+class FlipBoth(Transform):
+    def transform(self, inpt, params):
+        return inpt.flip(-1) if params["moves"] else inpt
+
+
+class FlipImages(Transform):
+    def transform(self, inpt, params):
+        return inpt.flip(-1) if params["moves"] and type(inpt).__name__ == "Image" else inpt
+
+
+class Brighten(Transform):
+    def transform(self, inpt, params):
+        return 0.5 * inpt + 0.1 if type(inpt).__name__ == "Image" else inpt
+
+
+def test_a_transform_of_ones_own_that_moves_both_moves_marks(torchvision):
+    assert overlap(moved(FlipBoth())) == 1.0
+
+
+def test_one_that_only_colours_leaves_marks_alone(torchvision):
+    before, after = squares()[0], Augmented(squares(), transform=Brighten())[0]
+    assert torch.equal(after.annotation, before.annotation)
+
+
+def test_one_that_moves_images_alone_is_refused(torchvision):
+    drawn = torch.random.get_rng_state()
+    with pytest.raises(TypeError, match="FlipImages moves images and not masks"):
+        Augmented(squares(), transform=FlipImages())[0]
+    assert torch.equal(torch.random.get_rng_state(), drawn)
+
+
+def test_the_older_transforms_are_refused(torchvision):
+    class RandomFlip:
+        def __call__(self, image):
+            return image
+
+    RandomFlip.__module__ = "torchvision.transforms.transforms"
+    with pytest.raises(TypeError, match=r"moves images alone. Take the one of that name in torchvision.transforms.v2"):
+        Augmented(squares(), transform=RandomFlip())
+
+
 def flipped(image, annotation):
     return image.flip(-2), annotation.flip(-2)
 

@@ -7,6 +7,7 @@ from salreg.plotting import film_strip, overlay
 from salreg.plotting.bars import draw_bars
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
 from salreg.plotting.film_strip import MAX_COLUMNS
+from salreg.plotting.signal import draw_signal
 from salreg.plotting.tokens import MOST_TOKENS, draw_tokens, tokens_html
 
 
@@ -129,3 +130,17 @@ def test_rows_of_texts_of_different_lengths_have_their_own_height():
     frame = Frame(0, [torch.rand(3), torch.rand(60)], ["", ""], [0.0, 0.0])
     strip = film_strip(ids, [torch.zeros(3), torch.zeros(60)], ["short", "long"], [frame], names=[["word"] * 3, ["word"] * 60])
     assert strip.shape[0] > 18 * (60 * 35 // 168)
+
+
+def test_a_signal_is_a_curve_on_the_colours_of_its_saliency():
+    signal, saliency, marks = torch.sin(torch.arange(600.0) / 20)[None], torch.zeros(600), torch.zeros(600)
+    saliency[300:], marks[:150] = 1.0, -1
+    drawn = draw_signal(signal, saliency, marks, 1.0, 120, 40)
+    dark = (drawn < 60).all(-1)
+    assert dark[2:-2].any(0).all()  # the curve is everywhere
+    left, right = (drawn[20][columns][~dark[20][columns]] for columns in (slice(0, 60), slice(60, 120)))
+    assert left.mean() > 230 > right.mean()
+    spurious = (drawn[0] == (np.array(SPURIOUS_COLOUR) * 255).round().astype(np.uint8)).all(-1)
+    assert spurious[:30].all()
+    assert not spurious[30:].any()
+    assert draw_signal(signal[:, :7], None, marks[:7], 1.0, 20, 16).shape == (16, 20, 3)
