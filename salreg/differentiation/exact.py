@@ -18,6 +18,10 @@ _REMEDIES = {
     ),
     "CuDNN RNN": "Run the forward pass under torch.backends.cudnn.flags(enabled=False).",
     "scaled_dot_product": "Run the forward pass under sdpa_kernel(SDPBackend.MATH) from torch.nn.attention.",
+    "number of tensors was saved": (
+        "Attention weights that are made inside of a checkpoint are not made again in its second pass. Turn checkpointing off "
+        "(gradient_checkpointing_disable() of a Hugging Face model), or take an attribution without attention weights."
+    ),
     "use_reentrant=True": "Call torch.utils.checkpoint.checkpoint with use_reentrant=False.",
     "cdist": (
         "Call torch.cdist(..., compute_mode='use_mm_for_euclid_dist'), which is made of operators that have one; write "

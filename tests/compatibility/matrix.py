@@ -44,15 +44,18 @@ class Feature:
 
 
 class Manual(Lit):
-    def __init__(self) -> None:
-        super().__init__(conv_net(smooth=True))
+    def __init__(self, net: nn.Module | None = None) -> None:
+        super().__init__(net or conv_net(smooth=True))
         self.automatic_optimization = False
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
         x, y = batch
+        self.update(cross_entropy(self(x), y))
+
+    def update(self, loss: Tensor) -> None:
         optimizer = self.optimizers()
         optimizer.zero_grad()
-        self.manual_backward(cross_entropy(self(x), y))
+        self.manual_backward(loss)
         optimizer.step()
 
 
@@ -148,6 +151,8 @@ FEATURES = {
 
 def table() -> str:
     """The page in the documentation."""
+    from compatibility.pairs import table as pairs_table
+
     rows = [
         f"| {name} | yes | {' | '.join(_cell(feature, way) for way in WAYS)} |"
         for name, feature in FEATURES.items()
@@ -172,6 +177,7 @@ def table() -> str:
             "  parallelism was not tried. FSDP1 (`FSDPStrategy`), which runs on GPUs only, and DeepSpeed are refused.",
             "- fp16 on GPUs, and more than one machine, were not tried.",
             "",
+            *pairs_table(),
         ]
     )  # fmt: skip
 
