@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
-from salreg.callbacks.monitoring import Chunk, predicted, run
+from salreg.callbacks.monitoring import Chunk, in_step, predicted, run
 from salreg.callbacks.replay import Replay
 from salreg.distributed import accumulation_dtype, sum_over_ranks
 from salreg.interventions import Intervention
@@ -78,8 +78,9 @@ class Behaviour:
             after = before.clone() if of_regression else torch.full_like(before, NO_CLASS)
             rows = made.done.nonzero().flatten()
             changed = replace(samples, sample=made.sample, target=None)[rows.tolist()]
+            found = [*_predictions(replay, changed, samples, size)]
             if len(rows):
-                after[rows] = torch.cat(list(_predictions(replay, changed, size)))
+                after[rows] = torch.cat(found)
             for kind, which in kinds.items():
                 (self._moved if of_regression else self._reliance)[kind].update(before, after, made.done & which)
             if target is not None:
@@ -117,7 +118,9 @@ class Behaviour:
         return sum_over_ranks(value) if self._across_ranks else value
 
 
-def _predictions(replay: Replay, samples: Chunk, size: int) -> Iterator[Tensor]:
+def _predictions(replay: Replay, changed: Chunk, samples: Chunk, size: int) -> Iterator[Tensor]:
     with torch.no_grad():
-        for piece in samples.pieces(size):
-            yield predicted(run(replay, piece))
+        for piece, counts in in_step(changed.pieces(size) if len(changed) else (), samples, replay.module, size):
+            prediction = predicted(run(replay, piece))
+            if counts:
+                yield prediction

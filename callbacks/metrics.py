@@ -13,7 +13,7 @@ from salreg.attributions import Attribution
 from salreg.callbacks.base import Callback
 from salreg.callbacks.behaviour import Behaviour
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, explain, predicted, refuse_sharded, run, undisturbed
+from salreg.callbacks.monitoring import Chunk, explain, predicted, run, undisturbed
 from salreg.callbacks.replay import Replay
 from salreg.callbacks.settings import check_metrics
 from salreg.callbacks.targets import Target, find_target
@@ -114,7 +114,6 @@ class SaliencyMetrics(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._gave_up = False
-        refuse_sharded(pl_module, self)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         detach(pl_module, self)

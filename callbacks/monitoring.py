@@ -1,6 +1,6 @@
 """Computing saliency beside a training without leaving a trace in it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -17,7 +17,8 @@ from salreg.callbacks.reading import Reading
 from salreg.callbacks.replay import Replay
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
-from salreg.differentiation import sharded_parts, twice_differentiable
+from salreg.differentiation import kept_whole, sharded_parts, twice_differentiable
+from salreg.distributed import sum_over_ranks, world_size
 from salreg.interventions.inputs import annotated_input
 from salreg.metrics.functional.predictions import NO_CLASS, predicted_classes
 from salreg.metrics.functional.regression import output_rows
@@ -149,9 +150,10 @@ def predicted(recording: Recording) -> Tensor:
 def explain(replay: Replay, attribution: Attribution, chunk: Chunk) -> tuple[Tensor, Recording]:
     """The saliency of some samples on their annotations' grid ``(b, ...)``, 0 where a text has no place, and the recorded
     forward pass."""
-    with twice_differentiable(replay.module):
-        recording = run(replay, chunk, attribution.layers)
-    saliency = attribution.explain(recording, chunk.target).detach().float()
+    with kept_whole(replay.module):
+        with twice_differentiable(replay.module):
+            recording = run(replay, chunk, attribution.layers)
+        saliency = attribution.explain(recording, chunk.target).detach().float()
     if attribution.layer is not None and chunk.annotation.ndim == 4:
         saliency = upsample(saliency, tuple(chunk.annotation.shape[-2:]))
     if chunk.annotation.ndim == 2:
@@ -185,10 +187,14 @@ def _ordinary(leaf: Any) -> Any:
     return leaf.clone() if isinstance(leaf, Tensor) and leaf.is_inference() else leaf
 
 
-def refuse_sharded(module: pl.LightningModule, callback: pl.Callback) -> None:
-    """Raise a ``RuntimeError`` if FSDP2 shards the module: a pass that one process makes alone would wait for the others."""
-    if sharded_parts(module):
-        raise RuntimeError(
-            f"{type(callback).__name__} runs the network on one process at a time, which parameters that FSDP2 shards do not "
-            "allow. Leave it out of the training, and look at the trained model on one device."
-        )
+def in_step(pieces: Iterable[Chunk], spare: Chunk, module: nn.Module, size: int) -> Iterator[tuple[Chunk, bool]]:
+    """Pieces to run the network on, and whether they count. Where FSDP2 shards it, all processes make as many passes as the one
+    that has the most, with ``spare`` samples for those that have fewer: parameters are gathered from all for each."""
+    own = list(pieces)
+    most = len(own)
+    if sharded_parts(module) and world_size() > 1:
+        counts = torch.zeros(world_size(), device=spare.annotation.device)
+        counts[torch.distributed.get_rank()] = len(own)
+        most = int(sum_over_ranks(counts).max())
+    yield from ((piece, True) for piece in own)
+    yield from ((spare[:size], False) for _ in range(most - len(own)))

@@ -13,7 +13,7 @@ from salreg.attributions import Attribution
 from salreg.callbacks.alerts import Alerts
 from salreg.callbacks.base import Callback
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import refuse_sharded, undisturbed
+from salreg.callbacks.monitoring import undisturbed
 from salreg.callbacks.painter import paint
 from salreg.callbacks.panel import Panel, choose_panel, has_marks, of_dataset, panel_of
 from salreg.callbacks.panel_watch import PanelWatch, named
@@ -23,6 +23,7 @@ from salreg.callbacks.settings import check_snapshots
 from salreg.callbacks.sinks import Files, Loggers, Page, RunFolder, Sink
 from salreg.callbacks.snapshot import Snapshot
 from salreg.callbacks.targets import Target
+from salreg.differentiation import sharded_parts
 from salreg.history import History
 from salreg.taps import check_layers
 from salreg.verdict import verdict_on_run
@@ -121,6 +122,7 @@ class SaliencySnapshots(Callback):
         self._folder: RunFolder | None = None
         self._on_disk: list[Sink] = []
         self._epochs_drawn: list[int] = []
+        self._together = False
         self._has_ended = False
 
     @property
@@ -140,14 +142,14 @@ class SaliencySnapshots(Callback):
         self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        refuse_sharded(pl_module, self)
+        self._together = bool(sharded_parts(pl_module))
         self._watch.drawn = named(self.attributions or _regularised(trainer))
         for attribution in [*self._watch.drawn.values(), *(self.probes or [])]:
             check_layers(pl_module, attribution.layers)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         logged_to = trainer.log_dir  # on every process: asking is a broadcast
-        if not trainer.is_global_zero:
+        if not self._takes_part(trainer):
             return
         self._panel = self._panel or choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
         if self._panel is not None:
@@ -169,7 +171,8 @@ class SaliencySnapshots(Callback):
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         # The parameters are still the initial ones, and by now it is known how the module calls its network.
-        self._first(trainer, pl_module)
+        if not self._together:  # or another pass would free the gathered parameters that this backward pass needs
+            self._first(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._remember_logged(trainer, trainer.current_epoch)  # Lightning reduces an epoch's numbers after its end
@@ -215,8 +218,14 @@ class SaliencySnapshots(Callback):
 
     # One snapshot
 
+    def _takes_part(self, trainer: pl.Trainer) -> bool:
+        """Whether this process looks at the panel: the first alone, or all of them where each holds a part of the network."""
+        return trainer.is_global_zero or self._together
+
     def _take(self, batch: Any, step: str) -> None:
         """Take the panel of a stream from the first batch with marks."""
+        if self._together:
+            return  # each process has another batch, and all have to look at the same
         if self._panel is None and not self._epochs_drawn and has_marks(batch, self.input):
             self._panel = panel_of(batch, step, self.panel_size, self.target, self.input)
 
@@ -225,10 +234,10 @@ class SaliencySnapshots(Callback):
             self._snapshot(trainer, module, 0)
 
     def _snapshot(self, trainer: pl.Trainer, module: pl.LightningModule, epoch: int) -> None:
-        if self._panel is None or epoch in self._epochs_drawn or not trainer.is_global_zero:
+        if self._panel is None or epoch in self._epochs_drawn or not self._takes_part(trainer):
             return
         self._epochs_drawn.append(epoch)
-        if not self._on_disk:
+        if not self._on_disk and trainer.is_global_zero:
             self._folder = self._folder or RunFolder.unused(self._root)
             self._on_disk = [Files(self._folder), Page(self._folder)]
         try:
@@ -236,6 +245,8 @@ class SaliencySnapshots(Callback):
             replay = self._injection.replay(self._panel.step)
             with undisturbed(trainer, module):
                 snapshot = self._watch.observe(replay, self._panel.samples, epoch, trainer.global_step)
+            if not trainer.is_global_zero:
+                return
             painted = paint(snapshot, self.history)
             snapshot.alerts.extend(self._alerts.crossed(self.history.curves[epoch]))
             for alert in snapshot.alerts:
@@ -250,7 +261,7 @@ class SaliencySnapshots(Callback):
         if self._folder is None or self._panel is None or not trainer.is_global_zero:
             return
         try:
-            if self.sanity:
+            if self.sanity and not self._together:  # shards of randomised parameters would not fit one another
                 with undisturbed(trainer, module):
                     self._watch.check(self._injection.replay(self._panel.step), self._panel.samples)
             self.history.verdict = verdict_on_run(self.history)

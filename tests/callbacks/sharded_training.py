@@ -1,6 +1,6 @@
 """Trains with FSDP2 on two processes, which Lightning starts as this script.
 
-Run:  python sharded_training.py RESULT.pt CALLBACK OPTIONS.JSON
+Run:  python sharded_training.py RESULT.pt CALLBACK[,CALLBACK] OPTIONS.JSON
 """
 
 import json
@@ -33,12 +33,18 @@ def main(result, callback, options):
     module = Sharded()
     torch.manual_seed(1)
     strategy = ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1, process_group_backend="gloo")
-    callback = regularizer(**options) if callback == "SaliencyRegularizer" else getattr(salreg.callbacks, callback)(**options)
-    used = trainer(callback, strategy=strategy, devices=2, limit_val_batches=0, use_distributed_sampler=False)
+    monitors = "SaliencySnapshots" in callback
+    callbacks = [regularizer(**({} if monitors else options))]
+    if monitors:
+        folder = Path(result).with_suffix("")
+        callbacks += [salreg.callbacks.SaliencySnapshots(panel=4, dir=folder, **options), salreg.callbacks.SaliencyMetrics()]
+    batches = 1.0 if monitors else 0
+    used = trainer(*callbacks, strategy=strategy, devices=2, limit_val_batches=batches, use_distributed_sampler=False)
     used.fit(module, datamodule=Interleaved())
     whole = {name: parameter.full_tensor() for name, parameter in module.state_dict().items()}
+    metrics = {name: float(value) for name, value in used.callback_metrics.items()}
     if used.is_global_zero:
-        torch.save(whole, result)
+        torch.save({"parameters": whole, "metrics": metrics}, result)
 
 
 if __name__ == "__main__":
