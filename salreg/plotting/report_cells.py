@@ -12,6 +12,7 @@ import torch
 from matplotlib import colormaps
 from matplotlib.image import imsave
 from torch import Tensor
+from torch.nn.functional import adaptive_max_pool1d
 
 from salreg.annotations import marks, places
 from salreg.history import Frame, History
@@ -137,8 +138,13 @@ class SignalCells(ImageCells):
     def pixels(self, sample: int) -> Any:
         return draw_signal(self.history.images[sample], None, self.history.annotations[sample], 1.0, _LONGEST_SIDE, 64)
 
+    def outlines(self, sample: int) -> list[Figure]:
+        marks = self.history.annotations[sample].float().reshape(1, -1)
+        relevant, spurious = (adaptive_max_pool1d(one, self._size(sample)[1]).clamp(min=0) for one in (marks, -marks))
+        return _outlines(relevant.where(spurious == 0, -spurious))
+
     def _size(self, sample: int) -> tuple[int, int]:
-        return 1, self.history.annotations[sample].numel()
+        return 1, min(self.history.annotations[sample].numel(), _LONGEST_SIDE)
 
 
 class TextCells(Cells):

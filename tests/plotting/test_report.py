@@ -10,6 +10,7 @@ from support import history, history_of_a_table, history_of_words
 
 from salreg.history import MAX_FRAMES, Frame, History
 from salreg.plotting import report
+from salreg.plotting.report_cells import cells_of
 from salreg.plotting.report_figures import curves_figure, panel_figure, sanity_figure
 
 RUNS = {"plain": history(seed=0), "regularised": history(seed=1)}
@@ -123,3 +124,15 @@ def test_a_row_is_drawn_by_its_marked_and_most_salient_columns():
     ticks = panel_figure({"": seen}, "input_gradient")["layout"]["yaxis"]["ticktext"]
     assert {"race", "age", "column 30"} <= set(ticks)
     assert bars["x"][ticks.index("column 30")] == 100
+
+
+def test_a_long_signal_makes_a_short_page():
+    marks = torch.zeros(1, 16000)
+    marks[:, 100:110], marks[:, 8000:12000] = -1, 1
+    seen = History([torch.rand(1, 16000)], [marks], ["hum"])
+    seen.add("input_gradient", Frame(0, [torch.rand(1024)], ["hum"], [0.5]))
+    page = report({"": seen}, "sounds")
+    cells = cells_of(seen, "input_gradient")
+    assert {one["name"] for one in cells.outlines(0)} == {"marked spurious", "marked relevant"}
+    assert sum(len(one["x"]) for one in cells.outlines(0)) < 2000
+    assert "marked spurious" in page
