@@ -33,7 +33,6 @@ from salreg.metrics.functional import spurious_saliency
 from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.penalties.saliency import Differentiation
 from salreg.taps import Recording, WithSlope, check_layers
-from salreg.taps.loss_graph import target_of
 
 _SKIPS_BEFORE_ERROR = 10
 _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
@@ -317,11 +316,12 @@ class SaliencyRegularizer(Callback):
 
     def _target(self, batch: AnnotatedBatch, recording: Recording, loss: Tensor) -> Tensor | None:
         """The batch's targets: what the loss says, or else what can be told from the batch."""
-        logits, reading = recording.require_logits(), self._injection.reading
-        made = reading is not None and reading.has_target and reading.target_index is None and self.target is None
-        if made:  # of the batch's targets by the step itself
-            return target_of(loss, logits)
-        return find_target(batch.sample, self.target, reading, logits)
+        reading = self._injection.reading
+        if reading is not None and self.target is None and reading.is_made_of_loss:
+            target = recording.target_in(loss)
+            if target is not None or reading.layout is None:
+                return target
+        return find_target(batch.sample, self.target, reading, recording.require_logits())
 
     def _penalised(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
@@ -11,7 +12,7 @@ from salreg.callbacks.plan import Plan
 from salreg.callbacks.replacements import Replacement, gathered
 from salreg.callbacks.replay import loss_in, refuses_taps
 from salreg.data import AnnotatedBatch
-from salreg.differentiation import is_compiled, kept_whole, twice_differentiable
+from salreg.differentiation import in_backward, is_compiled, kept_whole, twice_differentiable
 from salreg.random_state import RandomState
 from salreg.taps import StepObserver, WithSlope, copied
 
@@ -114,6 +115,8 @@ class Step(Replacement):
                 for plan in plans:
                     loss = plan.penalise(loss, observer.recording)
                 until_penalised.close()
+                if taps and eager:  # activation checkpointing runs modules again
+                    in_backward(loss, partial(twice_differentiable, module, compiled=together is not None))
                 return loss
 
             if module.automatic_optimization:

@@ -83,7 +83,7 @@ def test_one_class_per_sample_is_meant_at_every_place():
     logits = torch.randn(2, 3, 4)
     expected = torch.stack([logits[0, 2].mean(), logits[1, 0].mean()])
     assert torch.allclose(scores.evaluate(scores.Dense("target_logit"), logits, torch.tensor([2, 0])), expected)
-    with pytest.raises(ValueError, match="reduction is mean or max"):
+    with pytest.raises(ValueError, match="reduction is mean, sum or max"):
         scores.Dense(reduction="median")
 
 

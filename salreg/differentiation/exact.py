@@ -1,7 +1,8 @@
 """The gradient of a score at a tap, exact, with the remedy where PyTorch has no second derivative."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +81,33 @@ def twice_differentiable(model: nn.Module, *, compiled: bool = False) -> Iterato
         if torch.cuda.is_available() and any(isinstance(module, nn.RNNBase) for module in model.modules()):
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
         yield
+
+
+def in_backward(loss: Tensor, contexts: Callable[[], AbstractContextManager[Any]]) -> None:
+    """Make a context be entered whenever a loss is differentiated: activation checkpointing runs modules again then, and has to
+    find the kernels and hooks of the forward pass.
+
+    Example:
+        >>> from contextlib import contextmanager
+        >>> @contextmanager
+        ... def loudly():
+        ...     print("begins")
+        ...     yield
+        ...     print("ends")
+        >>> loss = torch.ones(1, requires_grad=True).sum()
+        >>> in_backward(loss, loudly)
+        >>> loss.backward()
+        begins
+        ends
+    """
+
+    def enter(_: Tensor) -> None:
+        stack = ExitStack()
+        stack.enter_context(contexts())
+        torch.autograd.Variable._execution_engine.queue_callback(stack.close)  # type: ignore[attr-defined]  # as FSDP does
+
+    if loss.requires_grad:
+        loss.register_hook(enter)
 
 
 def reusable_graphs() -> AbstractContextManager[None]:

@@ -8,8 +8,9 @@ from typing import Literal
 from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
-#: How logits become probabilities: classes that exclude one another, labels each on its own, or no probabilities at all.
-Link = Literal["softmax", "sigmoid", "regression"]
+#: How logits become probabilities: classes that exclude one another, labels each on its own, or no probabilities at all; and
+#: for places, classes at every one of them, or the places themselves as the start and the end of a span.
+Link = Literal["softmax", "sigmoid", "regression", "tokens", "span"]
 
 # Names of autograd's nodes, in the order in which they decide.
 _LINKS: tuple[tuple[Link, frozenset[str]], ...] = (

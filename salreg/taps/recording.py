@@ -13,7 +13,7 @@ from salreg.differentiation.late_terms import LateTerms
 from salreg.precision import Precision
 from salreg.random_state import RandomState
 from salreg.taps.layers import Layer, trained_parameters
-from salreg.taps.loss_graph import Link
+from salreg.taps.loss_graph import Link, target_of
 from salreg.taps.nested import tensors_in
 from salreg.taps.options import Options
 from salreg.taps.search import Found
@@ -34,6 +34,7 @@ class Recording:
         late: Room for terms of the loss that run the call again; None unless asked for.
         slope: The gradient at the input, where it was taken together with the call.
         problem: Why there are no logits, where that is known.
+        outputs: What the network returned, where the logits are laid out anew (``found.layout``).
     """
 
     def __init__(self, model: nn.Module, options: Options, attention: AttentionWeights | None) -> None:
@@ -47,6 +48,7 @@ class Recording:
         self.late: LateTerms | None = None
         self.slope: Tensor | None = None
         self.problem: str | None = None
+        self.outputs: list[Tensor] = []
         self.closed = False
         self.input: Tensor | None = None
         self.given: Tensor | None = None
@@ -82,7 +84,8 @@ class Recording:
         """Whether a module of the model received a floating point input and returned the logits."""
         own = any(module is self.call for module in self.model.modules())
         named = self.options.forward_module
-        return own and self.input is not None and self.tokens is None and named in (None, self.call)
+        as_returned = self.found is None or self.found.layout is None
+        return own and as_returned and self.input is not None and self.tokens is None and named in (None, self.call)
 
     @property
     def precision(self) -> torch.dtype:
@@ -90,6 +93,11 @@ class Recording:
         assert self.own_precision is not None
         kept = self.own_precision.dtype
         return kept if kept.is_floating_point else self.floating_input().dtype
+
+    def target_in(self, loss: Tensor) -> Tensor | None:
+        """The targets that a loss compares the logits with; None where its operators keep none, or several differ."""
+        layout = None if self.found is None else self.found.layout
+        return target_of(loss, self.require_logits()) if layout is None else layout.target_in(loss, self.outputs)
 
     def require_logits(self) -> Tensor:
         """The logits, or a ``RuntimeError`` that says why there are none."""

@@ -12,7 +12,7 @@ from salreg.taps.loss_graph import below, node_of
 from salreg.taps.nested import tensors_in
 from salreg.taps.observer import Observer
 from salreg.taps.options import Options
-from salreg.taps.search import Call, Found, find_logits, known_logits, logits_of, search
+from salreg.taps.search import Call, Found, find_logits, known_logits, known_outputs, logits_of, search
 
 
 class Reached(BaseException):
@@ -73,6 +73,7 @@ class StepObserver(Observer):
                 recording.problem = str(error)
                 raise
             logits = logits_of(recording.found, self._calls, taps, loss)
+        recording.outputs = known_outputs(recording.found, self._calls) or []
         last = self._last_call()
         self._take(logits, None if last is None else last.output)
         if last is not None and last.arguments is not None and _is_output(logits, last.output):
