@@ -116,7 +116,7 @@ class Step(Replacement):
                     loss = plan.penalise(loss, observer.recording)
                 until_penalised.close()
                 if taps and eager:  # activation checkpointing runs modules again
-                    in_backward(loss, partial(twice_differentiable, module, compiled=together is not None))
+                    in_backward(loss, partial(observer.recording.as_in_forward, compiled=together is not None))
                 return loss
 
             if module.automatic_optimization:

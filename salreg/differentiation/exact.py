@@ -19,7 +19,10 @@ _REMEDIES = {
     ),
     "CuDNN RNN": "Run the forward pass under torch.backends.cudnn.flags(enabled=False).",
     "scaled_dot_product": "Run the forward pass under sdpa_kernel(SDPBackend.MATH) from torch.nn.attention.",
-    "use_reentrant=True": "Call torch.utils.checkpoint.checkpoint with use_reentrant=False.",
+    "use_reentrant=True": (
+        "Call torch.utils.checkpoint.checkpoint with use_reentrant=False; of a Hugging Face model say "
+        "gradient_checkpointing_enable({'use_reentrant': False})."
+    ),
     "hardsigmoid": "Replace nn.Hardsigmoid / nn.Hardswish squeeze-excite gates by nn.Sigmoid.",
     "not appear to have been used": "The score does not depend on the tap: are the logits detached?",
     "appears to not have been used": "The score does not depend on the tap: are the logits detached?",

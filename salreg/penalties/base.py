@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from salreg import annotations
 from salreg.attributions import Attribution
 from salreg.compiled_slope import CompiledSlope
-from salreg.differentiation import Differences, explained, twice_differentiable
+from salreg.differentiation import Differences, explained, in_backward, twice_differentiable
 from salreg.distributed import sum_over_ranks
 from salreg.losses.base import Needs, PerSample, mean_over_scored
 from salreg.taps import Layer, Options, Recording, WithSlope, record
@@ -237,7 +237,10 @@ class Watch:
     def penalty(self, target: Tensor | None, annotation: Tensor) -> Tensor:
         """The penalty, a scalar to add to the task loss; see ``Penalty.measure``."""
         annotations.check(annotation, "The batch of annotations")
-        return self.of.measure(self.recording, target, annotation).value
+        value = self.of.measure(self.recording, target, annotation).value
+        if self.of.exact and self.recording.is_tapped:  # activation checkpointing runs modules again
+            in_backward(value, partial(self.recording.as_in_forward, compiled=self.recording.slope is not None))
+        return value
 
 
 def gradient_norms(penalty: Tensor, parameters: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """What was seen of one forward pass, and the same pass again on other samples."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from salreg.attention_weights import AttentionWeights
+from salreg.differentiation.exact import twice_differentiable
 from salreg.differentiation.late_terms import LateTerms
 from salreg.precision import Precision
 from salreg.random_state import RandomState
@@ -173,6 +175,15 @@ class Recording:
         self.require_logits()
         assert self._attention is not None
         return self._attention.require()
+
+    @contextmanager
+    def as_in_forward(self, *, compiled: bool = False) -> Iterator[None]:
+        """The kernels and hooks of the pass, for activation checkpointing that runs its modules again."""
+        with ExitStack() as stack:
+            stack.enter_context(twice_differentiable(self.model, compiled=compiled))
+            if self._attention is not None:
+                stack.enter_context(self._attention.again())
+            yield
 
     def parameters(self) -> list[Tensor]:
         """All parameters that are trained."""
