@@ -1,16 +1,17 @@
 """What a model does when the spurious thing is exchanged, taken away, and put in."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
-from salreg.callbacks.monitoring import Chunk, predicted, run
+from salreg.callbacks.monitoring import Chunk, run
+from salreg.callbacks.predictions import ABSENT, Predictions, filled, joined, predicted
 from salreg.callbacks.replay import Replay
 from salreg.distributed import sum_over_ranks
 from salreg.interventions import Intervention
+from salreg.interventions.beside import keys_of_decoder
 from salreg.metrics import AccuracyUnderIntervention, ConstantPredictions, Reliance
 from salreg.metrics.functional.predictions import NO_CLASS
 
@@ -22,6 +23,9 @@ class Behaviour:
     its place; ``reliance_removal``: when the thing is taken away; ``reliance_insertion``: of the samples that somebody looked
     at and that have none, the share whose prediction changes when another one's thing is put in. ``reliance`` is the worst of
     them. Donors come from these batches; the training's random state does not notice.
+
+    Where a model gives logits for many tokens, each labelled one that is not marked counts instead of each sample, and of an
+    answer its start and its end.
 
     Args:
         across_ranks: Whether every process measures a part of the data, and all compute together.
@@ -44,19 +48,18 @@ class Behaviour:
         """Draw other donors from here on, none of which was seen before."""
         self._intervention = Intervention(seed=seed)
 
-    def update(self, replay: Replay, samples: Chunk, before: Tensor, size: int) -> None:
+    def update(self, replay: Replay, samples: Chunk, before: Predictions, size: int) -> None:
         """Take in samples.
 
         Args:
             replay: The step of a module in eval mode.
             samples: On the module's device.
-            before: The classes ``(B,)`` that it predicts for them.
+            before: What it predicts for them.
             size: How many samples go through the network at once.
         """
-        target = samples.target
-        if target is not None and (target.shape != before.shape or target.is_floating_point()):
-            target = None  # no classes: several labels, or one for every place
-        self._constant.update(before, target)
+        self._intervention.fixed = keys_of_decoder(replay.module)
+        there = before.classes != ABSENT
+        self._constant.update(before.classes[there], None if before.target is None else before.target[there])
         marked = samples.annotation.flatten(1).amin(1) < 0
         for present, kinds in ((True, {"content": marked, "insertion": ~marked}), (False, {"removal": marked})):
             try:
@@ -67,15 +70,22 @@ class Behaviour:
                 names = " and ".join(f"reliance_{kind}" for kind in kinds)
                 rank_zero_warn(f"No {names} is measured, because an intervention on the samples fails: {error}")
                 continue
-            after = torch.full_like(before, NO_CLASS)
+            after = torch.full_like(before.classes, NO_CLASS)
             rows = made.done.nonzero().flatten()
-            changed = replace(samples, sample=made.sample, target=None)[rows.tolist()]
             if len(rows):
-                after[rows] = torch.cat(list(_classes(replay, changed, size)))
+                seen = joined(list(_seen(replay, samples.changed(made.sample, made.annotation)[rows.tolist()], size))).classes
+                width = after.shape[1]
+                after[rows] = filled(seen, max(width, seen.shape[1]))[:, :width]
+            both = there & (after != ABSENT)  # a text that grew may have lost its last words
+
+            def by_case(which: Tensor, both: Tensor = both) -> Tensor:
+                return which.unsqueeze(1).expand_as(both)[both]
+
             for kind, which in kinds.items():
-                self._reliance[kind].update(before, after, made.done & which)
-            if target is not None:
-                self._accuracy.update(after, target, present, marked, made.looked_at, made.done)
+                self._reliance[kind].update(before.classes[both], after[both], by_case(made.done & which))
+            if before.target is not None:
+                which = (by_case(one) for one in (marked, made.looked_at, made.done))
+                self._accuracy.update(after[both], before.target[both], present, *which)
 
     def compute(self) -> dict[str, Tensor]:
         """The numbers by name, without what could not be measured. NaN, which is said, where the model puts out NaN."""
@@ -95,7 +105,7 @@ class Behaviour:
         return sum_over_ranks(value) if self._across_ranks else value
 
 
-def _classes(replay: Replay, samples: Chunk, size: int) -> Iterator[Tensor]:
+def _seen(replay: Replay, samples: Chunk, size: int) -> Iterator[Predictions]:
     with torch.no_grad():
         for piece in samples.pieces(size):
-            yield predicted(run(replay, piece))
+            yield predicted(run(replay, piece), piece)

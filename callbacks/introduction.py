@@ -66,5 +66,7 @@ def _logits(found: Found, recording: Recording) -> str:
     if not found.modules:
         return "logits from the loss (no module returns them)"
     names = list(dict.fromkeys(name_of(recording.model, module) for module, _, _ in found.modules))
+    if found.layout is not None and len(found.modules) > 1:
+        return f"logits from {', '.join(names)} (start_logits and end_logits)"
     calls = f" (the mean of {len(found.modules)} calls)" if len(found.modules) > 1 else ""
     return f"logits from {', '.join(names)}{calls}" + (", which are probabilities" if found.probabilities else "")

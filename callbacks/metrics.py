@@ -13,7 +13,8 @@ from salreg.attributions import Attribution
 from salreg.callbacks.base import Callback
 from salreg.callbacks.behaviour import Behaviour
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, explain, predicted, refuse_sharded, run, undisturbed
+from salreg.callbacks.monitoring import Chunk, explain, refuse_sharded, run, undisturbed
+from salreg.callbacks.predictions import ABSENT, joined, predicted
 from salreg.callbacks.replay import Replay
 from salreg.callbacks.settings import check_metrics
 from salreg.callbacks.targets import Target, find_target
@@ -181,14 +182,17 @@ class SaliencyMetrics(Callback):
             annotation = recording.without_padding(chunk.annotation.to(saliency.device))
             self._spurious.update(saliency, annotation)
             self._relevant.update(saliency, annotation)
-            predictions.append(predicted(recording))
+            predictions.append(predicted(recording, chunk))
             self._f1.update(saliency, annotation)
-            self._depend(replay, chunk, recording.floating_input(), saliency, annotation)
-        self._behaviour.update(replay, samples, torch.cat(predictions), self.chunk_size)
-        if self._worst is not None and samples.target is not None:
+            if recording.link not in ("tokens", "span"):  # what would the probability of many places be?
+                self._depend(replay, chunk, recording.floating_input(), saliency, annotation)
+        before = joined(predictions)
+        self._behaviour.update(replay, samples, before, self.chunk_size)
+        if self._worst is not None and before.target is not None:
             group = find_target(batch.sample, self.group)
             assert group is not None
-            self._worst.update(torch.cat(predictions), samples.target, group)
+            there = before.classes != ABSENT
+            self._worst.update(before.classes[there], before.target[there], group.unsqueeze(1).expand_as(there)[there])
 
     def _depend(
         self,

@@ -27,6 +27,7 @@ from salreg.data import AnnotatedBatch, annotations_by_input, by_name, input_nam
 from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
 from salreg.distributed import sum_over_ranks, world_size
 from salreg.interventions import Intervention
+from salreg.interventions.beside import keys_of_decoder
 from salreg.interventions.inputs import annotated_input
 from salreg.losses import AttributionLoss
 from salreg.metrics.functional import spurious_saliency
@@ -197,6 +198,8 @@ class SaliencyRegularizer(Callback):
         check_layers(
             pl_module, [*self.penalty.layers, *(name for name in (self.forward_module, self.embedding) if name is not None)]
         )
+        if self.intervention is not None:
+            self.intervention.fixed = tuple(dict.fromkeys((*self.intervention.fixed, *keys_of_decoder(pl_module))))
         if sharded_parts(pl_module) and (not self.penalty.exact or self.penalty.compiled is not None):
             raise RuntimeError(
                 "On parameters that FSDP2 shards neither finite differences nor compile=True work: both run the network "

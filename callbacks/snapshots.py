@@ -23,6 +23,7 @@ from salreg.callbacks.observation import panel_behaviour, panel_maps, panel_sani
 from salreg.callbacks.panel import choose_panel, of_dataset
 from salreg.callbacks.panel_statistics import PanelStatistics
 from salreg.callbacks.place_names import Names, place_names
+from salreg.callbacks.predictions import ABSENT
 from salreg.callbacks.probes import default_probes
 from salreg.callbacks.regularizer import SaliencyRegularizer
 from salreg.callbacks.replay import Replay
@@ -259,8 +260,8 @@ class SaliencySnapshots(Callback):
         for name, attribution in self._drawn.items():
             saliency, predictions = panel_maps(replay, attribution, panel)
             snapshot.numbers |= self._measure(epoch, name, saliency, probe=False)
-            maps = drawable_maps(saliency, panel.annotation)
-            shares = _shares(saliency, panel.annotation.cpu())
+            maps = drawable_maps(saliency, panel.flat_annotation)
+            shares = _shares(saliency, panel.flat_annotation.cpu())
             frame = Frame(epoch, [_small(one) for one in maps], [self._class_name(one) for one in predictions], shares)
             snapshot.frames[name] = frame
             self.history.add(name, frame)
@@ -292,7 +293,7 @@ class SaliencySnapshots(Callback):
 
     def _measure(self, epoch: int, name: str, saliency: Tensor, probe: bool) -> dict[str, float]:
         assert self._panel is not None
-        values = self._statistics.measure(name, saliency, self._panel.annotation)
+        values = self._statistics.measure(name, saliency, self._panel.flat_annotation)
         self.history.panel.append({"epoch": epoch, "attribution": name, "probe": probe, **values})
         return {f"panel/{name}/{key}": value for key, value in values.items()}
 
@@ -322,7 +323,7 @@ class SaliencySnapshots(Callback):
         target = panel.target
         single = target is not None and target.ndim == 1
         marks = recording.without_padding(panel.annotation).cpu()
-        drawn = [drawable_sample(*pair) for pair in zip(panel.given.cpu(), marks, strict=True)]
+        drawn = [drawable_sample(*pair) for pair in zip(panel.flat_given.cpu(), marks, strict=True)]
         self.history.images = images = [image for image, _ in drawn]
         self.history.annotations = [mark for _, mark in drawn]
         self.history.names = place_names(self.names, images)
@@ -340,6 +341,8 @@ class SaliencySnapshots(Callback):
     def _class_name(self, number: int, prefix: str = "") -> str:
         if number == NO_CLASS:
             return "NaN"
+        if number == ABSENT:  # many places, each with a class of its own
+            return ""
         if self.class_names is not None and 0 <= number < len(self.class_names):
             return str(self.class_names[number])
         return f"{prefix}{number}"

@@ -56,9 +56,9 @@ def _of_places(sample: Any, key: Target, reading: Reading) -> Tensor | None:
             return reading.labels(tensors[reading.target_index], tensors[reading.end_index])
         named = [sample[name] for name in (STARTS, ENDS) if isinstance(sample, Mapping) and name in sample]
         return _at(sample, key) if key is not None else reading.labels(*named) if len(named) == 2 else None
-    if key is None and reading.target_index is None:
-        return None
-    return reading.labels(tensors[reading.target_index] if key is None and reading.target_index is not None else _at(sample, key))
+    if key is not None:
+        return reading.labels(_at(sample, key))
+    return None if reading.target_index is None else reading.labels(tensors[reading.target_index])
 
 
 def _at(sample: Any, key: str | int) -> Any:

@@ -69,8 +69,8 @@ class AttentionAttribution(Attribution):
         slopes: list[Tensor] = []
         if self.read == "class_token" and weights[0].shape[-1] > 1 and not bool(weights[0][:, :, 0, 1:].any()):
             raise ValueError(
-                "The first token attends to itself alone, as in a causal language model, so that read='class_token' sees nothing "
-                "of the text. Say read='mean'."
+                "The first token attends to itself alone, as in a causal language model, so that read='class_token' sees "
+                "nothing of the text. Say read='mean'."
             )
         if self.needs_slopes:
             if not all(one.requires_grad for one in recording.attention()):

@@ -7,7 +7,6 @@ sigmoid, of which a sample may have several.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor

@@ -163,7 +163,9 @@ class Recording:
         Raises:
             ValueError: A mark on padding.
         """
-        return annotation if self.tokens is None or annotation.ndim != 2 else self.tokens.without_padding(annotation)
+        if self.tokens is None or annotation.ndim > 3 or (annotation.ndim == 3 and not self.tokens.has_choices):
+            return annotation
+        return self.tokens.without_padding(annotation)
 
     def attention(self) -> list[Tensor]:
         """The attention weights ``(B, heads, T, T)`` of every layer, in the order of the forward pass; needs the tap

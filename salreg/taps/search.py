@@ -19,6 +19,7 @@ from salreg.taps.loss_graph import (
     is_compared_after,
     link_of,
     logits_in_loss,
+    margin_in,
     node_of,
     target_of,
     uses_parameters_after,
@@ -137,6 +138,8 @@ def search(
         )
     if not last:
         raise RuntimeError(_unreached(calls, bool(ends & under_loss), model))
+    if loss is not None and len(last) > 1 and options.forward_module is None and margin_in(loss) is not None:
+        return Found((), "sigmoid")
     modules, tensors = tuple((call.module, call.turn, position) for call, position, _ in last), [one[2] for one in last]
     layout = None if loss is None or not _for_places(last) else read_layout(loss, tensors)
     layout = Layout("span", 1) if layout is None and _is_span(last) else layout
@@ -190,7 +193,8 @@ def logits_of(found: Found, calls: Sequence[Call], taps: Sequence[Tensor], loss:
     logits = known_logits(found, calls)
     if logits is None:
         assert loss is not None
-        logits = logits_in_loss(loss, [node_of(tap) for tap in taps])
+        margin = margin_in(loss)
+        logits = logits_in_loss(loss, [node_of(tap) for tap in taps]) if margin is None else margin
         assert logits is not None
     return logits
 

@@ -103,7 +103,7 @@ class StepObserver(Observer):
         named, outermost = self._options.forward_module, not self._open
         arguments = (args, kwargs)
         if outermost and not self._is_past():
-            self._tap.note_masks(kwargs)
+            self._tap.note_masks(args, kwargs)
             arguments = self._tap.reconnected(arguments)
         opened = None
         if module is named if named is not None else outermost:

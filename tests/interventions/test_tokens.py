@@ -112,8 +112,8 @@ def test_texts_that_were_never_padded_cannot_become_shorter():
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ({"labels": TOKENS.clone()}, "labels for every token would have to move"),
-        ({"start_positions": torch.arange(4)}, "start_positions, which would have to move with the tokens"),
+        ({"word_ids": TOKENS.clone()}, "it is not known how it goes with them"),
+        ({"position_ids": TOKENS.clone()}, "position_ids count neither the places nor the attention mask"),
     ],
 )
 def test_what_would_have_to_move_and_cannot_is_an_error(extra, message):
