@@ -84,8 +84,8 @@ class Behaviour:
             for kind, which in kinds.items():
                 self._reliance[kind].update(before.classes[both], after[both], by_case(made.done & which))
             if before.target is not None:
-                which = (by_case(one) for one in (marked, made.looked_at, made.done))
-                self._accuracy.update(after[both], before.target[both], present, *which)
+                cases = [by_case(one) for one in (marked, made.looked_at, made.done)]
+                self._accuracy.update(after[both], before.target[both], present, *cases)
 
     def compute(self) -> dict[str, Tensor]:
         """The numbers by name, without what could not be measured. NaN, which is said, where the model puts out NaN."""

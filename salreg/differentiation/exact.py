@@ -107,7 +107,7 @@ def in_backward(loss: Tensor, contexts: Callable[[], AbstractContextManager[Any]
     def enter(_: Tensor) -> None:
         stack = ExitStack()
         stack.enter_context(contexts())
-        torch.autograd.Variable._execution_engine.queue_callback(stack.close)  # type: ignore[attr-defined]  # as FSDP does
+        torch.autograd.Variable._execution_engine.queue_callback(stack.close)  # as FSDP does
 
     if loss.requires_grad:
         loss.register_hook(enter)

@@ -14,6 +14,7 @@ from salreg.taps import tensors_in
 #: Keys of tensors that hold a label for every token, of position numbers, and of what a decoder reads and writes.
 _LABELS = ("labels", "label_ids", "token_labels", "tags", "ner_tags")
 _POSITIONS = "position_ids"
+_IDS = "input_ids"
 _SPANS = ("start_positions", "end_positions")
 _OF_DECODERS = ("labels", "decoder_input_ids", "decoder_attention_mask")
 
@@ -47,7 +48,7 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
     """
     named: Mapping[str, Any] = sample if isinstance(sample, Mapping) else {}
     of_decoder = _OF_DECODERS if _OF_DECODERS[1] in named else ()
-    stay = [one for key, one in named.items() if key in fixed or key in of_decoder]
+    stay = [one for key, one in named.items() if key in fixed or key in of_decoder or _is_of_another(key, named, tokens)]
     beside = [one for one in tensors_in(sample) if one is not tokens and one.shape == tokens.shape]
     beside = [one for one in beside if not any(one is other for other in stay)]
     labels = [one for one in beside if any(named.get(key) is one for key in _LABELS) or _has_no_labels(one)]
@@ -97,6 +98,23 @@ def padding_of(sample: Any, annotation: Tensor, beside: list[Tensor]) -> Tensor:
         if bool((mask == 1).all()):
             return torch.zeros_like(nothing)  # a mask of attention without padding
     return nothing.flip(-1).cumprod(-1).flip(-1).bool()
+
+
+def _is_of_another(key: str, named: Mapping[str, Any], tokens: Tensor) -> bool:
+    """Whether a key belongs to another text of a pair, as ``rejected_attention_mask`` does beside ``chosen_input_ids``."""
+    own = next((_stem(name) for name, one in named.items() if one is tokens), "")
+    texts = [name for name, one in named.items() if name.endswith(_IDS) or _may_be_tokens(name, one, tokens)]
+    others = [_stem(name) for name in texts if named[name] is not tokens]
+    return bool(own) and any(stem and not own.startswith(stem) and key.startswith(stem) for stem in others)
+
+
+def _may_be_tokens(key: str, tensor: Any, tokens: Tensor) -> bool:
+    labels = key in (*_LABELS, _POSITIONS) or not isinstance(tensor, Tensor)
+    return not labels and tensor.dtype == tokens.dtype and tensor.shape == tokens.shape and not is_small(tensor)
+
+
+def _stem(key: str) -> str:
+    return key.removesuffix(_IDS).rstrip("_")
 
 
 def _has_no_labels(tensor: Tensor) -> bool:

@@ -237,7 +237,9 @@ class Intervention:
         if self.padding_token is None and bool(padding.any()):
             self.padding_token = int(tokens[padding][0])
         known = 0 if self.padding_token is None and beside.masks else self.padding_token  # masked anyway
-        given = Texts(*(_rows(one) for one in (tokens, annotation, padding, beside.masks, beside.labels)), beside.spans)
+        ids, marks_on, padded = (one.flatten(0, -2) for one in (tokens, annotation, padding))  # one text a row
+        masks, labels = ([one.flatten(0, -2) for one in some] for some in (beside.masks, beside.labels))
+        given = Texts(ids, marks_on, padded, masks, labels, beside.spans)
         texts = change_texts(given, fate, known, self._bank, self._draws)
         old = [tokens, *beside.masks, *beside.labels, *beside.spans]
         new = [texts.tokens, *texts.beside, *texts.labels, *texts.spans]
@@ -284,11 +286,6 @@ def _by_choice(sample: Any, annotation: Tensor, looked_at: Tensor | None, given:
         return annotation, looked_at
     choices = annotation.shape[1]
     return annotation.flatten(0, 1), None if looked_at is None else looked_at.repeat_interleave(choices)
-
-
-def _rows(one: Any) -> Any:
-    """One text a row."""
-    return [_rows(part) for part in one] if isinstance(one, list) else one.flatten(0, -2)
 
 
 def _of_samples(rows: Tensor, annotation: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, dr
     own[spans.text, spans.number] = torch.arange(len(spans.text), device=device)
     place, key = _random_places(texts, draws)
     place, key = (one.unsqueeze(1).repeat(1, slots) for one in (place, key))
-    place[spans.text, spans.number], key[spans.text, spans.number] = spans.start, spans.start.float()
+    place[spans.text, spans.number], key[spans.text, spans.number] = spans.start, spans.start.to(key)
     donor = other_donors(own, len(donors), draws)
     first = torch.arange(slots, device=device) == 0
     comes = fate.present.unsqueeze(1) & torch.where(fate.marked.unsqueeze(1), own >= 0, fate.looked_at.unsqueeze(1) & first)
