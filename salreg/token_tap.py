@@ -100,12 +100,9 @@ class TokenTap:
         """
         annotation = annotation.flatten(1)
         if annotation.shape[1] < self.length:
-            annotation = pad(annotation, (0, self.length - annotation.shape[1]), value=NO_PLACE)
-        padding = self._padding
-        for name, mask in self._masks.items():
-            mask = mask.flatten(1) if mask.ndim == 3 else mask
-            if mask.shape == annotation.shape:
-                padding = mask.bool() if _MASKS[name] else mask == 0
+            missing = self.length - annotation.shape[1]
+            annotation = pad(annotation, (missing, 0) if self._is_padded_in_front() else (0, missing), value=NO_PLACE)
+        padding = self._padding_like(annotation)
         if padding is None or padding.shape != annotation.shape:
             return annotation
         padding = padding.to(annotation.device)
@@ -114,6 +111,21 @@ class TokenTap:
             sample = int(lost.nonzero()[0])
             raise ValueError(f"Sample {sample} of the batch carries a mark on padding, behind the {_length(padding[sample])}.")
         return torch.where(padding, torch.full_like(annotation, NO_PLACE), annotation)
+
+    def _padding_like(self, annotation: Tensor) -> Tensor | None:
+        """Where the call's text is padded, laid out like an annotation if that is possible."""
+        padding = self._padding
+        for name, mask in self._masks.items():
+            mask = mask.flatten(1) if mask.ndim == 3 else mask
+            if mask.shape == annotation.shape:
+                padding = mask.bool() if _MASKS[name] else mask == 0
+        return padding
+
+    def _is_padded_in_front(self) -> bool:
+        padding = self._padding_like(torch.empty(len(next(iter(self._masks.values()), ())), self.length))
+        if padding is None or padding.ndim != 2:
+            return False
+        return bool(padding[:, 0].any()) and not bool(padding[:, -1].any())
 
 
 def token_numbers(given: Sequence[Tensor], kwargs: Mapping[str, Any]) -> list[Tensor]:
