@@ -233,6 +233,7 @@ class SaliencyRegularizer(Callback):
         for one in self._of_input.values():
             one.penalty.check_marks()
             one.warn_if_alone()
+            one.warn_if_negligible()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._while_fitting.close()
@@ -364,6 +365,7 @@ class SaliencyRegularizer(Callback):
         if not of_input.alive and penalty.value > 0:
             check_alive(loss, penalty.value, recording, module)
             of_input.alive = True
+        of_input.compare(weight * penalty.value, loss)
         return loss + weight * penalty.value
 
     def _regularised_input(self, name: str | None) -> RegularisedInput:

@@ -94,8 +94,5 @@ def from_roles(
     unknown = [role for role in (*spurious, *relevant) if role not in spans]
     if unknown:
         raise ValueError(f"Nobody speaks as {unknown[0]!r} in this chat; its roles are {', '.join(spans)}.")
-    marked = {
-        name: [span for role in roles for span in spans[role]]
-        for name, roles in (("spurious", spurious), ("relevant", relevant))
-    }
-    return from_character_spans(offsets, **marked, truncated=truncated)
+    marked, wanted = ([span for role in roles for span in spans[role]] for roles in (spurious, relevant))
+    return from_character_spans(offsets, spurious=marked, relevant=wanted, truncated=truncated)
