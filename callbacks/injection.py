@@ -124,7 +124,7 @@ class Injection:
             names = {id(one): name for name, one in self.module.named_modules()}
             self.called = names.get(id(recording.module)) if self.called is None else self.called
         if self.reading is None or not self.reading.is_complete:
-            self.reading = Reading.of(found, batch.sample, recording.logits, loss if isinstance(loss, Tensor) else None)
+            self.reading = Reading.of(found, batch.as_given, recording.logits, loss if isinstance(loss, Tensor) else None)
             if recording.logits is not None and not self._introduced:
                 self._introduced = True
                 rank_zero_info(f"salreg: {introduction(self.reading, found, recording, batch)}.")

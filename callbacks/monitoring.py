@@ -71,7 +71,7 @@ class Chunk:
         name, annotation = next(iter(annotations_by_input(batch.annotation, input).items()))
         looked_at = annotations_by_input(cast(Any, batch.looked_at), input)[name]
         # Tensors made in inference mode cannot carry a gradient; copies made outside of it can.
-        sample = map_leaves(_ordinary, batch.sample if batch.untouched is None else batch.untouched)
+        sample = map_leaves(_ordinary, batch.as_given)
         found = find_target(sample, target, reading)
         return cls(sample, annotation, found, name, looked_at, batch.prepare, batch.part, target, reading)
 

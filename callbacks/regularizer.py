@@ -314,7 +314,7 @@ class SaliencyRegularizer(Callback):
     def _penalise(self, batch: AnnotatedBatch, module: pl.LightningModule, loss: Tensor, recording: Recording) -> Tensor:
         target = self._target(batch, recording, loss)
         for name, annotation in annotations_by_input(batch.annotation, self.input).items():
-            seen = recording if name is None else recording.of(input_named(batch.sample, name))
+            seen = recording if name is None else recording.of(input_named(batch.as_given, name))
             loss = self._penalised(loss, name, seen, target, annotation, module)
         return loss
 
@@ -325,7 +325,7 @@ class SaliencyRegularizer(Callback):
             target = recording.target_in(loss)
             if target is not None or reading.layout is None:
                 return target
-        return find_target(batch.sample, self.target, reading, recording.require_logits())
+        return find_target(batch.as_given, self.target, reading, recording.require_logits())
 
     def _penalised(
         self,

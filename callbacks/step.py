@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from salreg.callbacks.replay import loss_in, refuses_taps
 from salreg.data import AnnotatedBatch
 from salreg.differentiation import in_backward, is_compiled, kept_whole, twice_differentiable
 from salreg.random_state import RandomState
-from salreg.taps import StepObserver, WithSlope, copied
+from salreg.taps import StepObserver, WithSlope, copied, shells
 
 if TYPE_CHECKING:
     from salreg.callbacks.injection import Injection
@@ -41,7 +42,9 @@ class Step(Replacement):
                 return method(batch)
             batch = AnnotatedBatch.unannotated(batch)
         if training:
+            batch.untouched = shells(batch.sample)  # the step may take the labels out of it
             batch = self._intervened(batch)
+            batch = replace(batch, untouched=shells(batch.sample))
 
         def run(sample: Any) -> Any:
             return method(sample if batch.prepare is None else batch.prepare(sample))

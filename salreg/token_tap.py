@@ -35,6 +35,7 @@ class TokenTap:
         self._padding: Tensor | None = None
         self._embedding: nn.Module | None = None
         self._choices = 1
+        self._in_rows = True  # one text a row, whatever sample it is of
         self.length = 0
         self.ids: Tensor | None = None
 
@@ -71,15 +72,17 @@ class TokenTap:
         """Whether a call that received these tensors is about the tokens."""
         return any(one is ids for one in given for ids in self._candidates)
 
-    def taken_as_embedded(self) -> None:
-        """The call received embedded tokens ``(B, T, E)`` rather than numbers."""
+    def taken_as_embedded(self, embedded: Tensor) -> None:
+        """The call received embedded tokens ``(B, T, E)``, or ``(B, choices, T, E)``, rather than numbers."""
         self.order = (0, 2, 1)
+        self._in_rows = embedded.ndim == 3
+        self._choices = 1 if self._in_rows else embedded.shape[1]
 
     def channels_first(self, embedded: Tensor) -> Tensor:
         """From the model's layout to ``(B, E, T)``."""
         assert self.order is not None
         if self._choices > 1:
-            embedded = embedded.unflatten(0, (-1, self._choices)).flatten(1, 2)
+            embedded = (embedded.unflatten(0, (-1, self._choices)) if self._in_rows else embedded).flatten(1, 2)
         self.length = embedded.shape[self.order[2]]
         return embedded.permute(self.order)
 
@@ -87,7 +90,10 @@ class TokenTap:
         """From ``(B, E, T)`` to the model's layout."""
         assert self.order is not None
         embedded = tokens.permute(*(self.order.index(axis) for axis in range(3)))
-        return embedded.unflatten(1, (self._choices, -1)).flatten(0, 1) if self._choices > 1 else embedded
+        if self._choices > 1:
+            embedded = embedded.unflatten(1, (self._choices, -1))
+            return embedded.flatten(0, 1) if self._in_rows else embedded
+        return embedded
 
     def without_padding(self, annotation: Tensor) -> Tensor:
         """Annotations ``(B, T)``, or ``(B, choices, T)``, which become ``(B, choices * T)``, with ``NO_PLACE`` at the padding.

@@ -91,7 +91,8 @@ class AnnotatedBatch:
         prepare: What the user's ``on_after_batch_transfer`` does to the batch, which is done when the step runs, so that marks
             and pixels belong together until then; None if there is no such hook.
         part: In a batch that brings those of several loaders together, the key or position of the annotated one's.
-        untouched: A copy of the sample from before the user's evaluation step, which may change it in place; None without one.
+        untouched: A copy of the sample from before the user's step, which may change it in place or take things out of it;
+            None without one.
     """
 
     sample: Any
@@ -117,6 +118,11 @@ class AnnotatedBatch:
 
     def pin_memory(self) -> "AnnotatedBatch":
         return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation), pin_memory(self.looked_at))
+
+    @property
+    def as_given(self) -> Any:
+        """The sample as it was before the user's step."""
+        return self.sample if self.untouched is None else self.untouched
 
     @property
     def annotated_part(self) -> Any:

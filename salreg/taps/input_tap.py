@@ -97,7 +97,7 @@ class InputTap:
         recording = self._recording
         if given is named.get("inputs_embeds"):
             recording.tokens = TokenTap([], named)
-            recording.tokens.taken_as_embedded()
+            recording.tokens.taken_as_embedded(given)
             return self._tapped_tokens(given, recording.tokens)
         recording.given = given
         if None in self._options.shift:
@@ -119,8 +119,7 @@ class InputTap:
         if None in shift:
             tokens = self._replaced = tokens + shift[None]
         leaf = None if not self._options.tap_input else tokens if tokens.requires_grad else _leaf(tokens)
-        if text.ids is not None:
-            recording.taps_of[id(text.ids)] = (tokens, leaf, text)
+        recording.taps_of[id(embedded if text.ids is None else text.ids)] = (tokens, leaf, text)
         if text is recording.tokens or recording.given is None:
             recording.tokens, recording.given, recording.input = text, tokens, leaf
         if leaf is None:

@@ -35,7 +35,8 @@ REMEDY = (
 
 _NO_TAP = (
     "The step has no floating point input to explain, and no nn.Embedding received these numbers as they are. Name the "
-    "module that embeds them with embedding='...', or convert the input to float in the dataset (image / 255)."
+    "module that embeds them with embedding='...', or convert the input to float in the dataset (image / 255). Where the step "
+    "hands on inputs_embeds, annotate these by name: AnnotatedDataset(base, {'inputs_embeds': annotations})."
 )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from salreg.random_state import RandomState
 from salreg.taps.loss_graph import below, node_of
-from salreg.taps.nested import tensors_in
+from salreg.taps.nested import shells, tensors_in
 from salreg.taps.observer import Observer
 from salreg.taps.options import Options
 from salreg.taps.search import Call, Found, find_logits, known_logits, known_outputs, logits_of, search
@@ -46,6 +46,12 @@ class StepObserver(Observer):
         self._open: list[_Open | None] = []
         self._turns: Counter[int] = Counter()
         self._stops = False
+
+    def enter(
+        self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        entered: tuple[Any, Any] = shells(super().enter(call, args, kwargs))  # steps pop labels from their batch
+        return entered
 
     def run(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Make the step once more, as far as to its logits."""
