@@ -237,9 +237,12 @@ class Watch:
     def penalty(self, target: Tensor | None, annotation: Tensor) -> Tensor:
         """The penalty, a scalar to add to the task loss; see ``Penalty.measure``."""
         annotations.check(annotation, "The batch of annotations")
-        value = self.of.measure(self.recording, target, annotation).value
-        if self.of.exact and self.recording.is_tapped:  # activation checkpointing runs modules again
-            in_backward(value, partial(self.recording.as_in_forward, compiled=self.recording.slope is not None))
+        if not (self.of.exact and self.recording.is_tapped):
+            return self.of.measure(self.recording, target, annotation).value
+        as_in_forward = partial(self.recording.as_in_forward, compiled=self.recording.slope is not None)
+        with as_in_forward():  # activation checkpointing runs modules again, whenever a gradient is computed
+            value = self.of.measure(self.recording, target, annotation).value
+        in_backward(value, as_in_forward)
         return value
 
 

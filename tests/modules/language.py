@@ -188,6 +188,23 @@ def _next_of_ones_own(net: Any, batch: Mapping[str, Tensor]) -> Tensor:
     return cross_entropy(logits.reshape(-1, VOCABULARY), labels.reshape(-1))
 
 
+def _popped(net: Any, batch: Any) -> Tensor:
+    labels = batch.pop("labels")
+    return cross_entropy(net(**batch).logits.reshape(-1, TAGS), labels.reshape(-1))
+
+
+def _written_out(net: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    logits = net(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    following = torch.nn.functional.pad(batch["labels"][:, 1:], (0, 1), value=-100)
+    known = log_softmax(logits, -1).gather(2, following.clamp(min=0).unsqueeze(2)).squeeze(2)
+    return -(known * (following >= 0)).sum() / (following >= 0).sum()
+
+
+def _start_and_end(net: Any, batch: Mapping[str, Tensor]) -> Tensor:
+    start, end = net(batch["input_ids"], batch["attention_mask"]).logits.unbind(2)
+    return cross_entropy(end, batch["end_positions"]) + cross_entropy(start, batch["start_positions"])
+
+
 def _checkpointed(net: Any) -> Any:
     net.gradient_checkpointing_enable({"use_reentrant": False})
     return net
@@ -268,6 +285,30 @@ LANGUAGE = [
         _tags,
         _own_token,
         "batch['labels'] (3 classes at each of 9 places, classes on axis 2, each place with its own label)",
+    ),
+    Language(
+        "labels that the step takes out of the batch",
+        lambda: BertForTokenClassification(BertConfig(num_labels=TAGS, **_SMALL, **_STILL)),
+        _tags,
+        _own_token,
+        "batch['labels'] (3 classes at each of 9 places, classes on axis 2, each place with its own label)",
+        _popped,
+    ),
+    Language(
+        "a loss of one's own, which keeps no targets",
+        lambda: GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, **_GPT2)),
+        _answer,
+        _next_token,
+        "batch['labels'] (29 classes at each of 9 places, classes on axis 2, each place with the label of the next one)",
+        _written_out,
+    ),
+    Language(
+        "question answering by one tensor",
+        lambda: BertForTokenClassification(BertConfig(num_labels=2, **_SMALL, **_STILL)),
+        _span,
+        lambda net, batch: log_softmax(net(batch["input_ids"], batch["attention_mask"]).logits, 1).sum((1, 2)),
+        "targets batch['start_positions'] and batch['end_positions'] (start and end among 9 places)",
+        _start_and_end,
     ),
     Language(
         "a masked language model",
