@@ -22,7 +22,7 @@ from salreg.scores.classes import (
     target_logit,
     task_loss,
 )
-from salreg.scores.places import Dense, Sequence, Span, for_places
+from salreg.scores.places import Dense, Sequence, Span, classes_in_front, for_places, over_places
 
 __all__ = [
     "NAMED",
@@ -30,12 +30,14 @@ __all__ = [
     "Score",
     "Sequence",
     "Span",
+    "classes_in_front",
     "contrast",
     "evaluate",
     "labels",
     "log_prob",
     "log_prob_sum",
     "one_row_per_sample",
+    "over_places",
     "predicted_logit",
     "resolve",
     "target_logit",

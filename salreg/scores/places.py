@@ -158,6 +158,26 @@ class Span(Dense):
         super().__init__(score, "sum", axis=1)
 
 
+def classes_in_front(logits: Tensor, link: str | None) -> Tensor:
+    """Logits ``(B, C)`` of samples, or ``(B, C, P)`` where the loss reads them place by place, in at least single precision."""
+    if link not in ("tokens", "span"):
+        return one_row_per_sample(logits)
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def over_places(values: Tensor, target: Tensor | None) -> Tensor:
+    """Values ``(B,)`` of samples as they are, or the means of those ``(B, P)`` of places that have a label.
+
+    Example:
+        >>> over_places(torch.tensor([[1.0, 2.0, 6.0]]), torch.tensor([[0, 4, -100]])).tolist()
+        [1.5]
+    """
+    if values.ndim == 1:
+        return values
+    counted = torch.ones_like(values) if target is None or target.shape != values.shape else (target >= 0).to(values)
+    return (values * counted).sum(1) / counted.sum(1).clamp(min=1)
+
+
 def for_places(score: Score, link: str) -> Score:
     """What a score becomes where the loss reads logits ``(B, C, P)`` as ``tokens`` or a ``span``."""
     if getattr(score, "dense", False):
