@@ -161,6 +161,8 @@ class SaliencyMetrics(Callback):
             with undisturbed(trainer, module):
                 self._update(self._injection.replay(step), batch)
         except Exception as error:
+            if trainer.sanity_checking and self._injection.reading is None:
+                return  # the training has yet to tell how the logits are laid out
             self._gave_up = True
             rank_zero_warn(f"SaliencyMetrics measures nothing: {error}")
 
@@ -172,7 +174,7 @@ class SaliencyMetrics(Callback):
 
     def _update(self, replay: Replay, batch: AnnotatedBatch) -> None:
         samples = Chunk.whole(batch, self.target, self.input, self._injection.reading)
-        if self._injection.reading is None and self.target is None:
+        if self._injection.reading is None:
             if replay.found is None:  # the loss that the step logs says where the targets are
                 run(replay, samples[slice(self.chunk_size)])
             samples = Chunk.whole(batch, self.target, self.input, replay.reading)

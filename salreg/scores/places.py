@@ -67,7 +67,8 @@ class Dense:
         if target.numel() != size * count:
             raise ValueError(
                 f"The target of shape {tuple(target.shape)} fits neither the samples nor the places of logits of shape "
-                f"{tuple(logits.shape)} with their classes on axis {self.axis}. Where the classes come last, say axis=-1."
+                f"{tuple(logits.shape)} with their classes on axis {self.axis}."
+                + (" Where the classes come last, say axis=-1." if self.axis == 1 else "")
             )
         return target
 

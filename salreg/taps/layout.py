@@ -85,6 +85,16 @@ def asks_differently(loss: Tensor, output: Tensor) -> bool:
     return any(one.shape != targets[0].shape or not torch.equal(one, targets[0]) for one in targets[1:])
 
 
+def reads_other_numbers(loss: Tensor, output: Tensor) -> bool:
+    """Whether a loss reads as many logits as an output ``(B, ., .)`` has, but other ones: divided by a temperature, masked."""
+    terms = _terms(loss, output)
+    if len(terms) != 1:
+        return False
+    count, classes = terms[0].log_probabilities.shape
+    places = [output.shape[3 - axis] for axis in (1, 2) if output.shape[axis] == classes]
+    return any(count in (len(output) * one, len(output) * (one - 1)) for one in places)
+
+
 def _terms(loss: Tensor, output: Tensor) -> list[_Term]:
     """The softmaxes over several classes that a loss takes of an output, each once."""
     nodes: list[Any] = between(loss, node_of(output))

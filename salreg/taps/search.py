@@ -11,7 +11,7 @@ from torch.autograd.graph import Node
 
 from salreg.random_state import RandomState
 from salreg.taps.layers import name_of
-from salreg.taps.layout import Layout, asks_differently, read_layout
+from salreg.taps.layout import Layout, asks_differently, read_layout, reads_other_numbers
 from salreg.taps.loss_graph import (
     Link,
     below,
@@ -152,6 +152,12 @@ def search(
             f"The loss compares parts of what {name_of(model, last[0][0].module)!r} returned, shape {tuple(tensors[0].shape)}, "
             "with targets that differ, and it cannot be told which part belongs to which. Of an answer's start and end return "
             "two tensors called start_logits and end_logits. " + REMEDY
+        )
+    if loss is not None and tensors[0].ndim == 3 and reads_other_numbers(loss, tensors[0]):
+        raise RuntimeError(
+            f"The loss takes the softmax of other numbers than {name_of(model, last[0][0].module)!r} returned, as behind a "
+            "temperature or a mask, or of numbers that are all alike, so that it cannot be told which are the classes. Let a "
+            "module return what the loss reads: self.logits = nn.Identity() in __init__, and self.logits(...) in the step."
         )
     first = tensors[0]
     link = None if loss is None else link_of(loss, first)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, log_softmax, pad
 
-from salreg.taps.layout import NO_LABEL, Layout, asks_differently, read_layout
+from salreg.taps.layout import NO_LABEL, Layout, asks_differently, read_layout, reads_other_numbers
 
 LABELS = torch.tensor([[1, 0, -100, 3], [2, -100, 1, 0]])
 
@@ -64,3 +64,9 @@ def test_a_softmax_without_targets_tells_the_axis_alone():
     layout = read_layout(loss, [logits])
     assert layout == Layout("tokens", 2)
     assert layout.target_in(loss, [logits]) is None
+
+
+def test_other_numbers_than_the_models_are_noticed():
+    logits = output(2, 4, 6)
+    assert reads_other_numbers(cross_entropy((logits / 2).flatten(0, 1), LABELS.flatten()), logits)
+    assert not reads_other_numbers(cross_entropy(logits.mean(1), LABELS[:, 0]), logits)  # one class a sample
