@@ -50,8 +50,8 @@ class SaliencyMetrics(Callback):
     - ``<stage>/worst_group_accuracy`` where groups are given; with ``rationale``, ``<stage>/rationale_f1``,
       ``comprehensiveness`` and ``sufficiency``.
 
-    Where a model gives logits for many tokens, each labelled token without a mark counts in place of each sample; of an answer's
-    span, its start and its end.
+    Where a model gives logits for many tokens, each labelled token without a mark counts in place of each sample; of an
+    answer's span, its start and its end.
 
     Computed in eval mode, in chunks, after the module's own step; the training is bit-identical to one without this callback.
 

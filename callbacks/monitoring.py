@@ -96,12 +96,14 @@ class Chunk:
 
     @property
     def marked_labels(self) -> Tensor | None:
-        """The labels of places ``(b, P)`` whose token is marked as spurious; None where labels are not of the text's tokens."""
+        """The labels of places ``(b, P)`` whose token is marked as spurious; None where they are not of the text's tokens."""
         reading = self.reading
         if reading is None or reading.link != "tokens" or self.target is None or reading.target_index is None:
             return None
         given = tensors_in(self.sample)[reading.target_index]
-        return None if given.shape != self.annotation.shape else reading.labels((self.annotation < 0).long()) > 0
+        if given.shape != self.annotation.shape or self.given.is_floating_point():
+            return None
+        return reading.labels((self.annotation < 0).long()) > 0
 
     @property
     def flat_annotation(self) -> Tensor:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from salreg.distributed import sum_over_ranks
 from salreg.interventions import Intervened, Intervention
+from salreg.interventions.beside import said_to_move
+from salreg.interventions.inputs import annotated_input
 from salreg.penalties import DeadPenaltyError, Penalty
 from salreg.penalties.base import Measured
 
@@ -104,6 +106,10 @@ class RegularisedInput:
         if not self.introduced and bool(done.changed.any()):
             self.introduced = True
             rank_zero_info(f"salreg: {_introduction(self.intervention, annotation, looked_at)}")
+            found = annotated_input(sample, annotation, given)
+            moved = said_to_move(sample, found.tensor, self.intervention.fixed) if found.kind == "tokens" else ""
+            if moved:
+                rank_zero_info(f"salreg: {moved}; if not, say Intervention(fixed=['its key']).")
         return done
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from salreg.annotations import NO_PLACE
 from salreg.interventions.inputs import REMEDY, is_small
 from salreg.interventions.tokens import NO_LABEL
-from salreg.taps import tensors_in
+from salreg.taps import place_of, tensors_in
 
 #: Keys of tensors that hold a label for every token, of position numbers, and of what a decoder reads and writes.
 _LABELS = ("labels", "label_ids", "token_labels", "tags", "ner_tags")
@@ -71,6 +71,13 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
             )
     spans = [named[key] for key in _SPANS if key in named and key not in fixed and isinstance(named[key], Tensor)]
     return Beside(masks, labels, spans, [one for one in positions if not _counts(one)])
+
+
+def said_to_move(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> str:
+    """What is worth saying of a batch whose tokens move: the keys of labels and places that go with them; empty without any."""
+    beside = beside_tokens(sample, tokens, fixed)
+    keys = [f"batch{place_of(sample, one)}" for one in (*beside.labels, *beside.spans)]
+    return f"{' and '.join(keys)} {'goes' if len(keys) == 1 else 'go'} with the tokens" if keys else ""
 
 
 def positions_of(mask: Tensor, before: Tensor) -> Tensor:

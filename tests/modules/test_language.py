@@ -7,7 +7,7 @@ import lightning.pytorch
 import pytest
 import pytorch_lightning
 import torch
-from modules.language import LANGUAGE, SAMPLES
+from modules.language import LANGUAGE, LENGTH, SAMPLES
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
@@ -100,3 +100,17 @@ def test_all_callbacks_work_by_default(pattern, tmp_path):
     assert metrics["salreg/intervened"] > 0
     assert 0 <= metrics["val/reliance"] <= 1
     assert list(tmp_path.rglob("report.html"))
+
+
+@pytest.mark.parametrize("name", ["an encoder-decoder", "tagging"])
+def test_labels_move_with_the_tokens_unless_a_decoder_writes_them(name, caplog):
+    pattern, seen = next(one for one in LANGUAGE if one.name == name), []
+    as_long = {"labels": torch.randint(1, 3, (SAMPLES, LENGTH), generator=torch.Generator().manual_seed(0))}
+    pattern = pattern._replace(data=lambda ids, mask: as_long, loss=lambda net, batch: seen.append(batch) or net(**batch).loss)
+    with caplog.at_level(logging.INFO):
+        train(pattern, pytorch_lightning, SaliencyRegularizer(intervene={"presence": 0.0}), num_sanity_val_steps=0)
+    given, marked = pattern.batch(), torch.arange(SAMPLES // 2) % 3 > 0
+    assert (seen[0]["input_ids"] != given["input_ids"][: SAMPLES // 2]).any(1)[marked].all()
+    moved = (seen[0]["labels"] != given["labels"][: SAMPLES // 2]).any(1)
+    assert moved.any() == (name == "tagging")
+    assert ("batch['labels'] goes with the tokens" in caplog.text) == (name == "tagging")
