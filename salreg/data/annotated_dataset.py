@@ -138,8 +138,17 @@ class AnnotatedBatch:
         raise TypeError(
             "This batch comes from an AnnotatedDataset. Your steps get the plain sample when a salreg callback "
             "(SaliencyRegularizer, SaliencyMetrics or SaliencySnapshots) is among the Trainer's callbacks; in a loop of "
-            "your own take batch.sample and batch.annotation."
+            "your own take batch.sample and batch.annotation, in Hugging Face's Trainer in compute_loss and, for its "
+            "evaluation, in prediction_step."
         )
+
+    def keys(self) -> NoReturn:
+        """What ``model(**batch)`` asks for."""
+        self["keys"]
+
+    def get(self, key: object, default: object = None) -> NoReturn:
+        """What Hugging Face's Trainer asks for in its evaluation."""
+        self[key]
 
 
 class AnnotatedDataset(Dataset[AnnotatedSample]):
