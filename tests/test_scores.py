@@ -137,9 +137,9 @@ def test_a_span_is_its_start_and_its_end_and_one_target_is_not_stretched_over_bo
     logits, target = torch.randn(2, 6, 2), torch.tensor([[1, 3], [0, 5]])
     log_p = logits.log_softmax(1)
     expected = torch.stack([log_p[0, 1, 0] + log_p[0, 3, 1], log_p[1, 0, 0] + log_p[1, 5, 1]])
-    assert torch.allclose(scores.evaluate(scores.log_prob, logits, target, "span"), expected)
+    assert torch.allclose(scores.evaluate(scores.target_log_prob, logits, target, "span"), expected)
     assert torch.allclose(scores.evaluate(scores.log_prob_sum, logits, target, "span"), log_p.sum((1, 2)), atol=1e-6)
-    for score in (scores.log_prob, scores.Dense("target_logit")):
+    for score in (scores.target_log_prob, scores.Dense("target_logit")):
         with pytest.raises(ValueError, match="not stretched over both"):
             scores.evaluate(score, logits, target[:, 0], "span")
 

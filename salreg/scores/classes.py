@@ -46,11 +46,11 @@ def target_logit(logits: Tensor, target: Tensor | None) -> Tensor:
     return logits.gather(1, classes.clamp(min=0).view(-1, 1)).squeeze(1) * (classes >= 0)
 
 
-def log_prob(logits: Tensor, target: Tensor | None) -> Tensor:
+def target_log_prob(logits: Tensor, target: Tensor | None) -> Tensor:
     """The log-probability of the true class; of all labels, where there are several: minus ``task_loss``.
 
     Example:
-        >>> log_prob(torch.zeros(1, 4), torch.tensor([2])).exp().item()
+        >>> target_log_prob(torch.zeros(1, 4), torch.tensor([2])).exp().item()
         0.25
     """
     return -task_loss(logits, target)
@@ -83,7 +83,7 @@ def task_loss(logits: Tensor, target: Tensor | None) -> Tensor:
 
 
 NAMED: dict[str, Score] = {
-    score.__name__: score for score in (log_prob_sum, log_prob, target_logit, predicted_logit, contrast, task_loss)
+    score.__name__: score for score in (log_prob_sum, target_log_prob, target_logit, predicted_logit, contrast, task_loss)
 }
 
 

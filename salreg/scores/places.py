@@ -117,7 +117,7 @@ class Sequence(Dense):
     """
 
     def __init__(
-        self, places: Literal["all", "first"] | Ordered[int] = "all", score: str | Score = "log_prob", axis: int = -1
+        self, places: Literal["all", "first"] | Ordered[int] = "all", score: str | Score = "target_log_prob", axis: int = -1
     ) -> None:
         super().__init__(score, "mean", axis)
         if isinstance(places, str):
@@ -148,10 +148,10 @@ class Span(Dense):
     starts and where it ends. It is the default in a training whose loss asks for both.
 
     Args:
-        score: What is explained of either: ``log_prob_sum`` is all starts and all ends, ``log_prob`` the labelled ones.
+        score: What is explained of either: ``log_prob_sum`` is all starts and all ends, ``target_log_prob`` the labelled ones.
 
     Example:
-        >>> Span("log_prob")(torch.zeros(1, 4, 2), torch.tensor([[1, 2]])).exp().item()  # 1/4 each
+        >>> Span("target_log_prob")(torch.zeros(1, 4, 2), torch.tensor([[1, 2]])).exp().item()  # 1/4 each
         0.0625
     """
 
