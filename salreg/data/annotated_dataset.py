@@ -142,13 +142,13 @@ class AnnotatedBatch:
             "evaluation, in prediction_step."
         )
 
-    def keys(self) -> NoReturn:
+    def keys(self) -> Any:
         """What ``model(**batch)`` asks for."""
-        self["keys"]
+        return self["keys"]
 
-    def get(self, key: object, default: object = None) -> NoReturn:
+    def get(self, key: object, default: object = None) -> Any:
         """What Hugging Face's Trainer asks for in its evaluation."""
-        self[key]
+        return self[key]
 
 
 class AnnotatedDataset(Dataset[AnnotatedSample]):
