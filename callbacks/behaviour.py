@@ -1,16 +1,17 @@
 """What a model does when the spurious thing is exchanged, taken away, and put in."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
-from salreg.callbacks.monitoring import Chunk, in_step, predicted, run
+from salreg.callbacks.monitoring import Chunk, in_step, run
+from salreg.callbacks.predictions import ABSENT, Predictions, filled, joined, predicted
 from salreg.callbacks.replay import Replay
 from salreg.distributed import accumulation_dtype, sum_over_ranks
 from salreg.interventions import Intervention
+from salreg.interventions.beside import keys_of_decoder
 from salreg.metrics import AccuracyUnderIntervention, ConstantPredictions, RegressionReliance, Reliance
 from salreg.metrics.functional.predictions import NO_CLASS
 from salreg.metrics.regression import spread_of
@@ -25,6 +26,9 @@ class Behaviour:
     them. Of a regression it is not a share of predictions that change, but how far its output moves, in units of its spread
     over the samples, which is then there as ``output_spread``. Donors come from these batches; the training's random state does
     not notice.
+
+    Where a model gives logits for many tokens, each labelled one that is not marked counts instead of each sample, and of an
+    answer its start and its end.
 
     Args:
         across_ranks: Whether every process measures a part of the data, and all compute together.
@@ -50,21 +54,19 @@ class Behaviour:
         """Draw other donors from here on, none of which was seen before."""
         self._intervention = Intervention(seed=seed)
 
-    def update(self, replay: Replay, samples: Chunk, before: Tensor, size: int) -> None:
+    def update(self, replay: Replay, samples: Chunk, before: Predictions, size: int) -> None:
         """Take in samples.
 
         Args:
             replay: The step of a module in eval mode.
             samples: On the module's device.
-            before: What it predicts for them, see ``predicted``.
+            before: What it predicts for them.
             size: How many samples go through the network at once.
         """
-        target = samples.target
-        of_regression = before.is_floating_point()
-        if target is not None and (of_regression or target.shape != before.shape or target.is_floating_point()):
-            target = None  # no classes: several labels, or one for every place
-        if not of_regression:
-            self._constant.update(before, target)
+        self._intervention.fixed = keys_of_decoder(replay.module)
+        if before.output is None:
+            there = before.classes != ABSENT
+            self._constant.update(before.classes[there], None if before.target is None else before.target[there])
         marked = samples.annotation.flatten(1).amin(1) < 0
         for present, kinds in ((True, {"content": marked, "insertion": ~marked}), (False, {"removal": marked})):
             try:
@@ -75,16 +77,30 @@ class Behaviour:
                 names = " and ".join(f"reliance_{kind}" for kind in kinds)
                 rank_zero_warn(f"No {names} is measured, because an intervention on the samples fails: {error}")
                 continue
-            after = before.clone() if of_regression else torch.full_like(before, NO_CLASS)
             rows = made.done.nonzero().flatten()
-            changed = replace(samples, sample=made.sample, target=None)[rows.tolist()]
-            found = [*_predictions(replay, changed, samples, size)]
-            if len(rows):
-                after[rows] = torch.cat(found)
-            for kind, which in kinds.items():
-                (self._moved if of_regression else self._reliance)[kind].update(before, after, made.done & which)
-            if target is not None:
-                self._accuracy.update(after, target, present, marked, made.looked_at, made.done)
+            changed = samples.changed(made.sample, made.annotation)[rows.tolist()]
+            found = list(_seen(replay, changed, samples, size))
+            after = joined(found) if found else None
+            of_kind = {kind: made.done & which for kind, which in kinds.items()}
+            if before.output is not None:
+                self._compare_outputs(before.output, after, rows, of_kind)
+            else:
+                cases = _Cases(before, after, rows)
+                self._compare_classes(cases, of_kind)
+                if before.target is not None:
+                    known = [cases.of(one) for one in (marked, made.looked_at, made.done)]
+                    self._accuracy.update(cases.after, before.target[cases.both], present, *known)
+
+    def _compare_outputs(self, before: Tensor, after: Predictions | None, rows: Tensor, of_kind: dict[str, Tensor]) -> None:
+        outputs = before.clone()
+        if after is not None and after.output is not None:
+            outputs[rows] = after.output
+        for kind, which in of_kind.items():
+            self._moved[kind].update(before, outputs, which)
+
+    def _compare_classes(self, cases: "_Cases", of_kind: dict[str, Tensor]) -> None:
+        for kind, which in of_kind.items():
+            self._reliance[kind].update(cases.before, cases.after, cases.of(which))
 
     def compute(self) -> dict[str, Tensor]:
         """The numbers by name, without what could not be measured. NaN, which is said, where the model puts out NaN."""
@@ -118,9 +134,31 @@ class Behaviour:
         return sum_over_ranks(value) if self._across_ranks else value
 
 
-def _predictions(replay: Replay, changed: Chunk, samples: Chunk, size: int) -> Iterator[Tensor]:
+class _Cases:
+    """The cases of some samples that are there before and after an intervention, one after the other.
+
+    Args:
+        before: Of all samples.
+        after: Of those that were changed; None where there is none.
+        rows: Which these are.
+    """
+
+    def __init__(self, before: Predictions, after: Predictions | None, rows: Tensor) -> None:
+        now = torch.full_like(before.classes, NO_CLASS)
+        if after is not None:
+            width = now.shape[1]
+            now[rows] = filled(after.classes, max(width, after.classes.shape[1]))[:, :width]
+        self.both = (before.classes != ABSENT) & (now != ABSENT)  # a text that grew may have lost its last words
+        self.before, self.after = before.classes[self.both], now[self.both]
+
+    def of(self, samples: Tensor) -> Tensor:
+        """What is so of samples ``(B,)``, for each of their cases."""
+        return samples.unsqueeze(1).expand_as(self.both)[self.both]
+
+
+def _seen(replay: Replay, changed: Chunk, samples: Chunk, size: int) -> Iterator[Predictions]:
     with torch.no_grad():
         for piece, counts in in_step(changed.pieces(size) if len(changed) else (), samples, replay.module, size):
-            prediction = predicted(run(replay, piece))
+            prediction = predicted(run(replay, piece), piece)
             if counts:
                 yield prediction

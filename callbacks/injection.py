@@ -70,6 +70,7 @@ class Injection:
         replay = self._replays[step]
         replay.forward_module, replay.embedding = self.forward_module, self.embedding
         replay.link = None if self.reading is None else self.reading.link
+        replay.layout = None if self.reading is None else self.reading.layout
         return replay
 
     @property
@@ -126,7 +127,7 @@ class Injection:
             names = {id(one): name for name, one in self.module.named_modules()}
             self.called = names.get(id(recording.module)) if self.called is None else self.called
         if self.reading is None or not self.reading.is_complete:
-            self.reading = Reading.of(found, batch.sample)
+            self.reading = Reading.of(found, batch.as_given, recording.logits, loss if isinstance(loss, Tensor) else None)
             if recording.logits is not None and not self._introduced:
                 self._introduced = True
                 rank_zero_info(f"salreg: {introduction(self.reading, found, recording, batch)}.")

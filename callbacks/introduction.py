@@ -39,6 +39,8 @@ def _input(name: str | None, annotation: Tensor, batch: AnnotatedBatch) -> str:
 
 def _target(reading: Reading, logits: Tensor) -> str:
     classes = logits.shape[1] if logits.ndim > 1 and logits.shape[1] > 1 else 2
+    if reading.layout is not None:
+        return _targets_of_places(reading, logits)
     kind = "regression" if reading.link == "regression" else f"{classes} {'labels' if reading.link == 'sigmoid' else 'classes'}"
     kind += f", {reading.link}" if reading.link in ("softmax", "sigmoid") else ""
     if reading.target_place is not None:
@@ -48,9 +50,23 @@ def _target(reading: Reading, logits: Tensor) -> str:
     return f"target not told by the loss ({kind})"
 
 
+def _targets_of_places(reading: Reading, logits: Tensor) -> str:
+    classes, places = logits.shape[1:3]
+    if reading.link == "span":
+        of = f"start and end among {classes} places"
+        return f"targets {reading.target_place} ({of})" if reading.target_place else f"targets made by the step itself ({of})"
+    kind = f"{classes} classes at each of {places} places, classes on axis {reading.layout.axis}" if reading.layout else ""
+    if reading.target_place is None:
+        return f"target {'made by the step itself' if reading.has_target else 'not told by the loss'} ({kind})"
+    kind += ", each place with the label of the next one" if reading.shifted else ", each place with its own label"
+    return f"target {reading.target_place} ({kind})"
+
+
 def _logits(found: Found, recording: Recording) -> str:
     if not found.modules:
         return "logits from the loss (no module returns them)"
     names = list(dict.fromkeys(name_of(recording.model, module) for module, _, _ in found.modules))
+    if found.layout is not None and len(found.modules) > 1:
+        return f"logits from {', '.join(names)} (start_logits and end_logits)"
     calls = f" (the mean of {len(found.modules)} calls)" if len(found.modules) > 1 else ""
     return f"logits from {', '.join(names)}{calls}" + (", which are probabilities" if found.probabilities else "")

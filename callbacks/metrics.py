@@ -13,7 +13,8 @@ from salreg.attributions import Attribution
 from salreg.callbacks.base import Callback
 from salreg.callbacks.behaviour import Behaviour
 from salreg.callbacks.injection import attach, detach
-from salreg.callbacks.monitoring import Chunk, explain, predicted, run, undisturbed
+from salreg.callbacks.monitoring import Chunk, explain, run, undisturbed
+from salreg.callbacks.predictions import ABSENT, joined, predicted
 from salreg.callbacks.replay import Replay
 from salreg.callbacks.settings import check_metrics
 from salreg.callbacks.targets import Target, find_target
@@ -49,6 +50,9 @@ class SaliencyMetrics(Callback):
       Reliance then says nothing.
     - ``<stage>/worst_group_accuracy`` where groups are given; with ``rationale``, ``<stage>/rationale_f1``,
       ``comprehensiveness`` and ``sufficiency``.
+
+    Where a model gives logits for many tokens, each labelled token without a mark counts in place of each sample; of an
+    answer's span, its start and its end.
 
     Computed in eval mode, in chunks, after the module's own step; the training is bit-identical to one without this callback.
 
@@ -160,6 +164,8 @@ class SaliencyMetrics(Callback):
             with undisturbed(trainer, module):
                 self._update(self._injection.replay(step), batch)
         except Exception as error:
+            if trainer.sanity_checking and self._injection.reading is None:
+                return  # the training has yet to tell how the logits are laid out
             self._gave_up = True
             rank_zero_warn(f"SaliencyMetrics measures nothing: {error}")
 
@@ -171,7 +177,7 @@ class SaliencyMetrics(Callback):
 
     def _update(self, replay: Replay, batch: AnnotatedBatch) -> None:
         samples = Chunk.whole(batch, self.target, self.input, self._injection.reading)
-        if self._injection.reading is None and self.target is None:
+        if self._injection.reading is None:
             if replay.found is None:  # the loss that the step logs says where the targets are
                 run(replay, samples[slice(self.chunk_size)])
             samples = Chunk.whole(batch, self.target, self.input, replay.reading)
@@ -181,16 +187,19 @@ class SaliencyMetrics(Callback):
             annotation = recording.without_padding(chunk.annotation.to(saliency.device))
             self._spurious.update(saliency, annotation)
             self._relevant.update(saliency, annotation)
-            predictions.append(predicted(recording))
+            predictions.append(predicted(recording, chunk))
             self._f1.update(saliency, annotation)
-            self._depend(replay, chunk, recording.floating_input(), saliency, annotation)
-        self._behaviour.update(replay, samples, torch.cat(predictions), self.chunk_size)
-        if self._worst is not None and predictions[0].is_floating_point():
+            if recording.link not in ("tokens", "span"):  # what would the probability of many places be?
+                self._depend(replay, chunk, recording.floating_input(), saliency, annotation)
+        before = joined(predictions)
+        self._behaviour.update(replay, samples, before, self.chunk_size)
+        if self._worst is not None and before.output is not None:
             raise ValueError("a regression has no accuracy of the worst group. Leave group=... out.")
-        if self._worst is not None and samples.target is not None:
+        if self._worst is not None and before.target is not None:
             group = find_target(samples.sample, self.group)  # the step may have changed its batch in place
             assert group is not None
-            self._worst.update(torch.cat(predictions), samples.target, group)
+            there = before.classes != ABSENT
+            self._worst.update(before.classes[there], before.target[there], group.unsqueeze(1).expand_as(there)[there])
 
     def _depend(
         self,

@@ -20,8 +20,6 @@ from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.differentiation import kept_whole, sharded_parts, twice_differentiable
 from salreg.distributed import sum_over_ranks, world_size
 from salreg.interventions.inputs import annotated_input
-from salreg.metrics.functional.predictions import NO_CLASS, predicted_classes
-from salreg.metrics.functional.regression import output_rows
 from salreg.random_state import cuda_devices
 from salreg.taps import Recording, map_leaves, rows_of, tensors_in
 
@@ -38,6 +36,8 @@ class Chunk:
         looked_at: The samples that somebody looked at, booleans ``(b,)``; by default those that carry a mark.
         prepare: What the user's ``on_after_batch_transfer`` does to the batch.
         part: The key or position of the annotated loader's, where those of several come together.
+        key: Where the true classes are, where the user says so.
+        reading: What the training loss says of the batch.
     """
 
     sample: Any
@@ -47,6 +47,8 @@ class Chunk:
     looked_at: Tensor = None  # type: ignore[assignment]
     prepare: Callable[[Any], Any] | None = None
     part: Any = None
+    key: Target = None
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         if self.looked_at is None:
@@ -70,8 +72,16 @@ class Chunk:
         name, annotation = next(iter(annotations_by_input(batch.annotation, input).items()))
         looked_at = annotations_by_input(cast(Any, batch.looked_at), input)[name]
         # Tensors made in inference mode cannot carry a gradient; copies made outside of it can.
-        sample = map_leaves(_ordinary, batch.sample if batch.untouched is None else batch.untouched)
-        return cls(sample, annotation, find_target(sample, target, reading), name, looked_at, batch.prepare, batch.part)
+        sample = map_leaves(_ordinary, batch.as_given)
+        found = find_target(sample, target, reading)
+        return cls(sample, annotation, found, name, looked_at, batch.prepare, batch.part, target, reading)
+
+    def changed(self, sample: Any, annotation: Tensor) -> "Chunk":
+        """The samples after an intervention, whose labels of tokens have moved with these."""
+        moved = self.target
+        if self.reading is not None and self.reading.layout is not None:
+            moved = find_target(sample, self.key, self.reading)
+        return replace(self, sample=sample, annotation=annotation, target=moved)
 
     def __len__(self) -> int:
         return len(self.annotation)
@@ -84,6 +94,31 @@ class Chunk:
             target=None if self.target is None else self.target[chosen],
             looked_at=self.looked_at[chosen],
         )
+
+    @property
+    def marked_labels(self) -> Tensor | None:
+        """The labels of places ``(b, P)`` whose token is marked as spurious; None where they are not of the text's tokens."""
+        reading = self.reading
+        if reading is None or reading.link != "tokens" or self.target is None or reading.target_index is None:
+            return None
+        given = tensors_in(self.sample)[reading.target_index]
+        if given.shape != self.annotation.shape or self.given.is_floating_point():
+            return None
+        return reading.labels((self.annotation < 0).long()) > 0
+
+    @property
+    def flat_annotation(self) -> Tensor:
+        """The annotation as maps are laid out: the choices of a sample ``(b, choices, T)`` are one text."""
+        return self.annotation.flatten(1) if self._has_choices else self.annotation
+
+    @property
+    def flat_given(self) -> Tensor:
+        """The annotated input likewise."""
+        return self.given.flatten(1) if self._has_choices else self.given
+
+    @property
+    def _has_choices(self) -> bool:
+        return self.annotation.ndim == 3 and self.annotation.shape == self.given.shape and not self.given.is_floating_point()
 
     @property
     def given(self) -> Tensor:
@@ -134,19 +169,6 @@ def run(replay: Replay, chunk: Chunk, layers: Any = (), replaced: Tensor | None 
     return recording
 
 
-def predicted(recording: Recording) -> Tensor:
-    """What the model predicts for each sample: the class ``(B,)``, or a number for the set of its labels; of a regression its
-    output, floating point ``(B, K)``."""
-    logits = recording.require_logits().detach()
-    if recording.link == "regression":
-        return output_rows(logits).float()
-    if recording.link != "sigmoid" or logits.ndim != 2 or logits.shape[1] == 1:
-        return predicted_classes(logits)
-    factors = torch.randint(2**62, (logits.shape[1],), generator=torch.Generator().manual_seed(0)).to(logits.device)
-    sets = ((logits > 0) * factors).sum(1) & (2**62 - 1)  # as good as one number for each set
-    return sets.masked_fill(logits.isnan().any(1), NO_CLASS)
-
-
 def explain(replay: Replay, attribution: Attribution, chunk: Chunk) -> tuple[Tensor, Recording]:
     """The saliency of some samples on their annotations' grid ``(b, ...)``, 0 where a text has no place, and the recorded
     forward pass."""
@@ -156,7 +178,7 @@ def explain(replay: Replay, attribution: Attribution, chunk: Chunk) -> tuple[Ten
         saliency = attribution.explain(recording, chunk.target).detach().float()
     if attribution.layer is not None and chunk.annotation.ndim == 4:
         saliency = upsample(saliency, tuple(chunk.annotation.shape[-2:]))
-    if chunk.annotation.ndim == 2:
+    if chunk.annotation.ndim == 2 or saliency.ndim == 3:
         annotation = recording.without_padding(chunk.annotation.to(saliency.device))
         if annotations.fits(annotation, saliency):
             saliency = saliency * annotations.places(annotations.align(annotation, saliency))

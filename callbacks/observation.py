@@ -8,7 +8,8 @@ from torch import Tensor
 from salreg import sanity
 from salreg.attributions import Attribution
 from salreg.callbacks.behaviour import Behaviour
-from salreg.callbacks.monitoring import Chunk, explain, predicted, run
+from salreg.callbacks.monitoring import Chunk, explain, run
+from salreg.callbacks.predictions import ABSENT, joined, predicted
 from salreg.callbacks.replay import Replay
 from salreg.metrics.functional.predictions import predicted_classes
 from salreg.sanity import SanityCheck
@@ -27,6 +28,8 @@ def panel_maps(replay: Replay, attribution: Attribution, panel: Chunk) -> tuple[
 
     def observe(piece: Chunk) -> tuple[Tensor, list[int | float]]:
         saliency, recording = explain(replay, attribution, piece)
+        if recording.link in ("tokens", "span"):
+            return saliency.cpu(), [ABSENT] * len(piece)
         logits = recording.require_logits().detach()
         is_number = recording.link == "regression" and logits[0].numel() == 1
         return saliency.cpu(), (logits.flatten() if is_number else predicted_classes(logits)).tolist()
@@ -60,7 +63,7 @@ def panel_behaviour(replay: Replay, panel: Chunk) -> dict[str, float]:
     behaviour.reset(replay.module.device)
     panel = panel.to(replay.module.device)
     with torch.no_grad():
-        before = torch.cat([predicted(run(replay, piece)) for piece in panel.pieces(_CHUNK)])
+        before = joined([predicted(run(replay, piece), piece) for piece in panel.pieces(_CHUNK)])
     for seed in range(_ROUNDS):
         behaviour.draw(seed)
         behaviour.update(replay, panel, before, _CHUNK)

@@ -16,6 +16,7 @@ from salreg.callbacks.monitoring import Chunk, run
 from salreg.callbacks.observation import panel_behaviour, panel_maps, panel_sanity
 from salreg.callbacks.panel_statistics import PanelStatistics
 from salreg.callbacks.place_names import Names, place_names
+from salreg.callbacks.predictions import ABSENT
 from salreg.callbacks.probes import default_probes
 from salreg.callbacks.replay import Replay
 from salreg.callbacks.snapshot import Snapshot
@@ -59,8 +60,8 @@ class PanelWatch:
         for name, attribution in self.drawn.items():
             saliency, predictions = panel_maps(replay, attribution, panel)
             snapshot.numbers.update(self._measure(epoch, name, saliency, panel, probe=False))
-            maps = drawable_maps(saliency, panel.annotation)
-            shares = _shares(saliency, panel.annotation.cpu())
+            maps = drawable_maps(saliency, panel.flat_annotation)
+            shares = _shares(saliency, panel.flat_annotation.cpu())
             frame = Frame(epoch, [_small(one) for one in maps], [self._class_name(one) for one in predictions], shares)
             snapshot.frames[name] = frame
             self.history.add(name, frame)
@@ -89,7 +90,7 @@ class PanelWatch:
         return numbers
 
     def _measure(self, epoch: int, name: str, saliency: Tensor, panel: Chunk, probe: bool) -> dict[str, float]:
-        values = self.statistics.measure(name, saliency, panel.annotation)
+        values = self.statistics.measure(name, saliency, panel.flat_annotation)
         self.history.panel.append({"epoch": epoch, "attribution": name, "probe": probe, **values})
         return {f"panel/{name}/{key}": value for key, value in values.items()}
 
@@ -104,7 +105,7 @@ class PanelWatch:
         target = panel.target
         single = target is not None and target.ndim == 1
         marks = recording.without_padding(panel.annotation).cpu()
-        drawn = [drawable_sample(*pair, self.names) for pair in zip(panel.given.cpu(), marks, strict=True)]
+        drawn = [drawable_sample(*pair, self.names) for pair in zip(panel.flat_given.cpu(), marks, strict=True)]
         self.history.images = images = [image for image, _ in drawn]
         self.history.annotations = [mark for _, mark in drawn]
         self.history.names = place_names(self.names, images)
@@ -131,6 +132,8 @@ class PanelWatch:
             return f"{number:.3g}"
         if number == NO_CLASS:
             return "NaN"
+        if number == ABSENT:  # many places, each with a class of its own
+            return ""
         if self.class_names is not None and 0 <= number < len(self.class_names):
             return str(self.class_names[number])
         return f"{prefix}{number}"

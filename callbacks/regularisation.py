@@ -24,7 +24,6 @@ from salreg.interventions.inputs import annotated_input
 from salreg.metrics.functional import spurious_saliency
 from salreg.penalties import Penalty
 from salreg.taps import Recording, WithSlope
-from salreg.taps.loss_graph import target_of
 
 _SKIPS_BEFORE_ERROR = 10
 
@@ -136,17 +135,18 @@ class Regularisation:
     def _penalise(self, batch: AnnotatedBatch, module: pl.LightningModule, loss: Tensor, recording: Recording) -> Tensor:
         target = self._target(batch, recording, loss)
         for name, annotation in annotations_by_input(batch.annotation, self.input).items():
-            seen = recording if name is None else recording.of(input_named(batch.sample, name))
+            seen = recording if name is None else recording.of(input_named(batch.as_given, name))
             loss = self._penalised(loss, name, seen, target, annotation, module)
         return loss
 
     def _target(self, batch: AnnotatedBatch, recording: Recording, loss: Tensor) -> Tensor | None:
         """The batch's targets: what the loss says, or else what can be told from the batch."""
-        logits, reading = recording.require_logits(), self.reading
-        made = reading is not None and reading.has_target and reading.target_index is None and self.target is None
-        if made:  # of the batch's targets by the step itself
-            return target_of(loss, logits)
-        return find_target(batch.sample, self.target, reading, logits)
+        reading = self.reading
+        if reading is not None and self.target is None and reading.is_made_of_loss:
+            target = recording.target_in(loss)
+            if target is not None or reading.layout is None:
+                return target
+        return find_target(batch.as_given, self.target, reading, recording.require_logits())
 
     def _penalised(
         self,
@@ -186,6 +186,7 @@ class Regularisation:
         if not of_input.alive and penalty.value > 0:
             check_alive(loss, penalty.value, recording, module)
             of_input.alive = True
+        of_input.compare(weight * penalty.value, loss)
         return loss + weight * penalty.value
 
     def _check_skipped(self, of_input: RegularisedInput) -> None:

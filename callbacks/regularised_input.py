@@ -9,10 +9,14 @@ from torch import Tensor
 
 from salreg.distributed import sum_over_ranks
 from salreg.interventions import Intervened, Intervention
+from salreg.interventions.beside import said_to_move
+from salreg.interventions.inputs import annotated_input
 from salreg.penalties import DeadPenaltyError, Penalty
 from salreg.penalties.base import Measured
 
 _UNDEFINED_BEFORE_ERROR = 32
+_NEGLIGIBLE = 1e-6
+_STEPS_BEFORE_WARNING = 50
 
 
 @dataclass
@@ -27,6 +31,8 @@ class RegularisedInput:
     told: bool = False
     skipped_in_a_row: int = 0
     undefined: int = 0
+    compared: int = 0
+    largest: Tensor | None = None
 
     def notice(self, penalty: Measured) -> None:
         """Count the maps that gave no value.
@@ -46,6 +52,27 @@ class RegularisedInput:
                 "saliency anywhere, as where the gradient at the layer is zero or a Grad-CAM has no positive part. Take "
                 "another layer, or an attribution at the input."
             )
+
+    def compare(self, weighted: Tensor, loss: Tensor) -> None:
+        """Take in what a step adds to its loss, and say after the first 50 of them if it has counted for nothing so far."""
+        if self.compared < 0:
+            return
+        share = weighted.detach().float() / loss.detach().float().abs().clamp(min=torch.finfo(torch.float32).tiny)
+        self.largest = share if self.largest is None else torch.maximum(self.largest, share)
+        self.compared += 1
+        if self.compared == _STEPS_BEFORE_WARNING:
+            self.warn_if_negligible()
+
+    def warn_if_negligible(self) -> None:
+        """Say once that the penalty counts for nothing beside the loss."""
+        if self.compared > 0 and self.largest is not None and float(self.largest) < _NEGLIGIBLE:
+            rank_zero_warn(
+                f"The weighted penalty ({self.penalty}) was at most {float(self.largest):.1g} of the loss in the first "
+                f"{self.compared} penalised steps, so that it changes nothing. Its maps are that small: take loss='energy', "
+                "which compares shares of a map and not their size, or raise the weight; the intervention (intervene=True) "
+                "needs neither."
+            )
+        self.compared = -1 if self.compared else 0
 
     def warn_if_alone(self) -> None:
         """Say once that there is nothing to exchange content with."""
@@ -79,6 +106,10 @@ class RegularisedInput:
         if not self.introduced and bool(done.changed.any()):
             self.introduced = True
             rank_zero_info(f"salreg: {_introduction(self.intervention, annotation, looked_at)}")
+            found = annotated_input(sample, annotation, given)
+            moved = said_to_move(sample, found.tensor, self.intervention.fixed) if found.kind == "tokens" else ""
+            if moved:
+                rank_zero_info(f"salreg: {moved}; if not, say Intervention(fixed=['its key']).")
         return done
 
 

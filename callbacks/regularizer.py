@@ -19,6 +19,7 @@ from salreg.callbacks.settings import check_regularizer
 from salreg.callbacks.targets import Target
 from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
 from salreg.interventions import Intervention
+from salreg.interventions.beside import keys_of_decoder
 from salreg.losses import AttributionLoss
 from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.penalties.saliency_way import Differentiation
@@ -191,6 +192,8 @@ class SaliencyRegularizer(Callback):
         check_layers(
             pl_module, [*self.penalty.layers, *(name for name in (self.forward_module, self.embedding) if name is not None)]
         )
+        if self.intervention is not None:
+            self.intervention.fixed = tuple(dict.fromkeys((*self.intervention.fixed, *keys_of_decoder(pl_module))))
         if sharded_parts(pl_module) and (not self.penalty.way.exact or self.penalty.way.compiled is not None):
             raise RuntimeError(
                 "On parameters that FSDP2 shards neither finite differences nor compile=True work: both run the network "
@@ -224,6 +227,7 @@ class SaliencyRegularizer(Callback):
         for one in self._regularisation.inputs.values():
             one.penalty.check_marks()
             one.warn_if_alone()
+            one.warn_if_negligible()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._while_fitting.close()

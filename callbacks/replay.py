@@ -16,6 +16,7 @@ from salreg.callbacks.replacements import Replacement
 from salreg.callbacks.step_errors import refuses_taps, with_remedy
 from salreg.taps import Found, Options, Recording, StepObserver, copied, find_layer, replace_tensor
 from salreg.taps.layers import traceless
+from salreg.taps.layout import Layout
 from salreg.taps.loss_graph import Link
 
 
@@ -32,6 +33,7 @@ class Replay:
         embedding: Name of the module that embeds token numbers, likewise.
         at_entry: Whether code ahead of the network fails on tensors that require grad.
         link: How the training loss reads the logits, where that is known.
+        layout: How it lays out those for many places, likewise.
         reading: What the loss that the step returns or logs says of the batch, once the step was searched.
     """
 
@@ -42,6 +44,7 @@ class Replay:
         self.embedding: str | None = None
         self.at_entry = False
         self.link: Link | None = None
+        self.layout: Layout | None = None
         self.reading: Reading | None = None
         self._is_harmless = False
 
@@ -102,6 +105,9 @@ class Replay:
         with traceless(self.module), torch.set_grad_enabled(tapped or torch.is_grad_enabled()), observer.watching():
             observer.run(self, (sample, prepare), {})
         found = observer.recording.found
+        if found is not None and found.layout is None and self.layout is not None and len(found.modules) == 1:
+            found = observer.recording.found = replace(found, layout=self.layout)
+            observer.recording.logits = self.layout.of(observer.recording.outputs)
         if found is not None and self.reading is None and found.target is not None:
             self.reading = Reading.of(found, sample)
         self.learn(found)

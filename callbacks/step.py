@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
@@ -12,9 +14,9 @@ from salreg.callbacks.replacements import Replacement, gathered
 from salreg.callbacks.replay import loss_in
 from salreg.callbacks.step_errors import refuses_taps, with_remedy
 from salreg.data import AnnotatedBatch
-from salreg.differentiation import is_compiled, kept_whole, twice_differentiable
+from salreg.differentiation import in_backward, is_compiled, kept_whole, twice_differentiable
 from salreg.random_state import RandomState
-from salreg.taps import StepObserver, WithSlope, copied
+from salreg.taps import StepObserver, WithSlope, copied, shells
 
 if TYPE_CHECKING:
     from salreg.callbacks.injection import Injection
@@ -41,7 +43,9 @@ class Step(Replacement):
                 return method(batch)
             batch = AnnotatedBatch.unannotated(batch)
         if training:
+            batch.untouched = shells(batch.sample)  # the step may take the labels out of it
             batch = self._intervened(batch)
+            batch = replace(batch, untouched=shells(batch.sample))
 
         def run(sample: Any) -> Any:
             return method(sample if batch.prepare is None else batch.prepare(sample))
@@ -115,6 +119,8 @@ class Step(Replacement):
                 for plan in plans:
                     loss = plan.penalise(loss, observer.recording)
                 until_penalised.close()
+                if taps and eager:  # activation checkpointing runs modules again
+                    in_backward(loss, partial(observer.recording.as_in_forward, compiled=together is not None))
                 return loss
 
             if module.automatic_optimization:

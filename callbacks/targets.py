@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from salreg.callbacks.reading import Reading
+from salreg.callbacks.reading import ENDS, STARTS, Reading
 from salreg.taps import tensors_in
 
 Target = str | int | None
@@ -14,7 +14,7 @@ _USUAL_KEYS = ("label", "labels", "target", "targets", "y")
 
 
 def find_target(sample: Any, key: Target = None, reading: Reading | None = None, logits: Tensor | None = None) -> Tensor | None:
-    """The true classes ``(B,)`` of a batch, or its labels ``(B, C)``.
+    """The true classes ``(B,)`` of a batch, its labels ``(B, C)``, or those of places ``(B, P)`` as the loss reads them.
 
     Args:
         sample: A tuple, list or mapping of tensors.
@@ -29,6 +29,8 @@ def find_target(sample: Any, key: Target = None, reading: Reading | None = None,
     Raises:
         KeyError: There is nothing at ``key``.
     """
+    if reading is not None and reading.layout is not None:
+        return _of_places(sample, key, reading)
     if key is not None:
         return _as_classes(_at(sample, key), reading)
     tensors = tensors_in(sample)
@@ -43,6 +45,20 @@ def find_target(sample: Any, key: Target = None, reading: Reading | None = None,
     fitting = [tensor for tensor in tensors if not several and _may_be_classes(tensor, logits)]
     fitting = fitting or [one.nan_to_num(0) for one in tensors if logits is not None and _may_be_labels(one, logits)]
     return _as_classes(fitting[0], reading) if len(fitting) == 1 else None
+
+
+def _of_places(sample: Any, key: Target, reading: Reading) -> Tensor | None:
+    """The labels of places, or where a span starts and ends ``(B, 2)``; None where the step makes them of something else."""
+    tensors, layout = tensors_in(sample), reading.layout
+    assert layout is not None
+    if layout.link == "span":
+        if reading.end_index is not None and reading.target_index is not None and key is None:
+            return reading.labels(tensors[reading.target_index], tensors[reading.end_index])
+        named = [sample[name] for name in (STARTS, ENDS) if isinstance(sample, Mapping) and name in sample]
+        return _at(sample, key) if key is not None else reading.labels(*named) if len(named) == 2 else None
+    if key is not None:
+        return reading.labels(_at(sample, key))
+    return None if reading.target_index is None else reading.labels(tensors[reading.target_index])
 
 
 def _at(sample: Any, key: str | int) -> Any:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ _SWITCH = (
     "Models built on nn.MultiheadAttention are switched by themselves. A Hugging Face model returns its weights with "
     "attn_implementation='eager' and config.output_attentions=True. A module that calls scaled_dot_product_attention itself "
     "forms "
-    "none: use nn.MultiheadAttention there, or an attribution that needs no weights (input_gradient, GradCAM at the tokens)."
+    "none: use nn.MultiheadAttention there, or an attribution that needs no weights (input_gradient, GradCAM at the tokens). "
+    "Inside a reentrant checkpoint nothing is seen: say use_reentrant=False."
 )
 
 
@@ -40,6 +41,10 @@ class AttentionWeights:
                 hooks.callback(module.register_forward_hook(call.after).remove)
             yield
 
+    def again(self) -> AbstractContextManager[None]:
+        """Inside, activation checkpointing that runs modules again finds them as they were recorded."""
+        return self.recorded(lambda: False)
+
     def take_from(self, output: Any) -> None:
         """Collect the weights that a model's output holds."""
         held = output.get("attentions") if isinstance(output, Mapping) else getattr(output, "attentions", None)
@@ -59,10 +64,11 @@ class _Call:
     def __init__(self, weights: list[Tensor], wanted: Callable[[], bool]) -> None:
         self.weights, self.wanted = weights, wanted
         self.asked: dict[str, Any] | None = None
+        self.collects = False
 
     def before(self, module: nn.MultiheadAttention, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self.asked = None
-        if not self.wanted():
+        self.asked, self.collects = None, self.wanted()
+        if not self.collects and not _in_backward():
             return None
         bound = _SIGNATURE.bind(module, *args, **kwargs)
         bound.apply_defaults()
@@ -77,11 +83,17 @@ class _Call:
         # The weights that the module returns are a side branch: its output was made before they were shaped.
         weights = output[1] if output[1].requires_grad else output[1].detach().requires_grad_()
         batched = weights if weights.ndim == 4 else weights.unsqueeze(0)
-        self.weights.append(batched)
+        if self.collects:
+            self.weights.append(batched)
         result = _output(module, batched, self.asked["value"])
         if not self.asked["need_weights"]:
             return result, None
         return result, (weights.mean(-3) if self.asked["average_attn_weights"] else weights)
+
+
+def _in_backward() -> bool:
+    """Whether a gradient is being computed, so that only activation checkpointing calls modules: once more, as they were."""
+    return bool(torch._C._current_graph_task_id() != -1)
 
 
 def _output(module: nn.MultiheadAttention, weights: Tensor, value: Tensor) -> Tensor:

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -83,7 +85,7 @@ def test_one_class_per_sample_is_meant_at_every_place():
     logits = torch.randn(2, 3, 4)
     expected = torch.stack([logits[0, 2].mean(), logits[1, 0].mean()])
     assert torch.allclose(scores.evaluate(scores.Dense("target_logit"), logits, torch.tensor([2, 0])), expected)
-    with pytest.raises(ValueError, match="reduction is mean or max"):
+    with pytest.raises(ValueError, match="reduction is mean, sum or max"):
         scores.Dense(reduction="median")
 
 
@@ -91,3 +93,66 @@ def test_one_dense_logit_is_read_as_two_classes():
     z, target = torch.randn(2, 1, 3, 4), torch.randint(2, (2, 1, 3, 4)).float()
     loss = torch.nn.functional.binary_cross_entropy_with_logits(z, target, reduction="none").mean((1, 2, 3))
     assert torch.allclose(scores.evaluate(scores.Dense("task_loss"), z, target), loss, atol=1e-6)
+
+
+def test_classes_may_come_last():
+    logits, target = torch.randn(2, 5, 3), torch.randint(3, (2, 5))
+    expected = scores.evaluate(scores.Dense("target_logit"), logits.transpose(1, 2), target)
+    assert torch.equal(scores.evaluate(scores.Dense("target_logit", axis=-1), logits, target), expected)
+    with pytest.raises(ValueError, match=r"Where the classes come last, say axis=-1"):
+        scores.Dense("target_logit")(logits, target)
+    with pytest.raises(ValueError, match="axis 0 is the samples"):
+        scores.Dense(axis=0)
+
+
+def test_the_error_about_dense_logits_names_a_remedy_that_works():
+    logits, target = torch.randn(2, 5, 3), torch.randint(3, (2, 5))
+    with pytest.raises(ValueError, match="Dense") as error:
+        scores.evaluate(scores.log_prob_sum, logits, target)
+    (remedy,) = re.findall(r"score=(Dense\([^)]*axis=-1\))", str(error.value))
+    assert scores.evaluate(eval(remedy, vars(scores)), logits, target).shape == (2,)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "max"])
+def test_places_that_have_no_label_do_not_count(reduction):
+    logits, target = torch.randn(3, 4, 5), torch.tensor([[1, 0, -100, 3, -100], [-100] * 4 + [2], [-100] * 5])
+    known = [[logits[row, label, place] for place, label in enumerate(target[row]) if label >= 0] for row in range(2)]
+    reduced = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}[reduction]
+    expected = torch.stack([reduced(torch.stack(one), 0) for one in known] + [torch.tensor(0.0)])
+    assert torch.allclose(scores.Dense("target_logit", reduction)(logits, target), expected)
+
+
+@pytest.mark.parametrize(("places", "counted"), [("all", [1, 3, 4]), ("first", [1]), ([0, 2], [1, 4])])
+def test_a_sequence_is_the_mean_of_its_labelled_tokens(places, counted):
+    logits, labels = torch.randn(1, 5, 7), torch.tensor([[-100, 4, -100, 0, 6]])
+    expected = torch.stack([logits[0, place].log_softmax(0)[labels[0, place]] for place in counted]).mean()
+    assert torch.allclose(scores.Sequence(places)(logits, labels), expected)
+    with pytest.raises(ValueError, match="needs the label of each place"):
+        scores.Sequence(places)(logits)
+    with pytest.raises(ValueError, match="places is all or first"):
+        scores.Sequence("last")
+
+
+def test_a_span_is_its_start_and_its_end_and_one_target_is_not_stretched_over_both():
+    logits, target = torch.randn(2, 6, 2), torch.tensor([[1, 3], [0, 5]])
+    log_p = logits.log_softmax(1)
+    expected = torch.stack([log_p[0, 1, 0] + log_p[0, 3, 1], log_p[1, 0, 0] + log_p[1, 5, 1]])
+    assert torch.allclose(scores.evaluate(scores.target_log_prob, logits, target, "span"), expected)
+    assert torch.allclose(scores.evaluate(scores.log_prob_sum, logits, target, "span"), log_p.sum((1, 2)), atol=1e-6)
+    for score in (scores.target_log_prob, scores.Dense("target_logit")):
+        with pytest.raises(ValueError, match="not stretched over both"):
+            scores.evaluate(score, logits, target[:, 0], "span")
+
+
+def test_a_callable_sees_places_only_if_it_asks_for_them():
+    seen = []
+
+    def score(logits, target):
+        seen.append(tuple(logits.shape))
+        return logits.flatten(1).sum(1)
+
+    logits, target = torch.randn(2, 3, 4), torch.tensor([[0, 1, -100, -100], [2, 2, 2, -100]])
+    assert scores.evaluate(score, logits, target, "tokens").shape == (2,)
+    score.dense = True
+    assert scores.evaluate(score, logits, target, "tokens").shape == (2,)
+    assert seen == [(5, 3), (2, 3, 4)]

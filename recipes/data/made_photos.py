@@ -57,9 +57,9 @@ def _photo(subject: Image.Image, background: Image.Image, rng: np.random.Generat
         subject = subject.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     scale = rng.uniform(0.5, 0.9) * SIDE / max(subject.size)
     subject = subject.resize((round(subject.width * scale), round(subject.height * scale)))
-    corner = tuple(int(rng.integers(SIDE - size + 1)) for size in subject.size)
+    left, top = (int(rng.integers(SIDE - size + 1)) for size in subject.size)
     canvas = Image.fromarray(scene)
-    canvas.paste(Image.fromarray(_lit(subject.convert("RGB"), rng)), corner, subject.getchannel("A"))
+    canvas.paste(Image.fromarray(_lit(subject.convert("RGB"), rng)), (left, top), subject.getchannel("A"))
     noisy = np.asarray(canvas, float) + rng.normal(0, 6, (SIDE, SIDE, 3))
     return noisy.clip(0, 255).astype(np.uint8)
 

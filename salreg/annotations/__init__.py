@@ -5,7 +5,9 @@ tabular ``(F,)``) with values in ``[-1, 1]``: **-1 spurious, +1 relevant, 0 unkn
 soft marks. An annotation of zeros means that nobody looked at the sample. In texts, ``NO_PLACE`` stands where no word is.
 """
 
+from salreg.annotations.chats import from_roles, role_spans
 from salreg.annotations.columns import ColumnGroups, column_groups, from_columns
+from salreg.annotations.lexicon import Lexicon, from_lexicon
 from salreg.annotations.masks import from_boxes, from_mask
 from salreg.annotations.signs import (
     NO_PLACE,
@@ -22,7 +24,7 @@ from salreg.annotations.signs import (
     places,
     resized,
 )
-from salreg.annotations.text import from_character_spans, from_lexicon, from_token_spans, on_subwords
+from salreg.annotations.text import from_character_spans, from_token_mask, from_token_spans, on_subwords
 
 __all__ = [
     "NO_PLACE",
@@ -30,6 +32,7 @@ __all__ = [
     "SPURIOUS",
     "UNKNOWN",
     "ColumnGroups",
+    "Lexicon",
     "Marks",
     "align",
     "check",
@@ -41,10 +44,13 @@ __all__ = [
     "from_columns",
     "from_lexicon",
     "from_mask",
+    "from_roles",
+    "from_token_mask",
     "from_token_spans",
     "is_annotated",
     "marks",
     "on_subwords",
     "places",
     "resized",
+    "role_spans",
 ]

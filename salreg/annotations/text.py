@@ -1,6 +1,7 @@
-"""Annotations of texts: from spans of tokens or characters, or from a list of words."""
+"""Annotations of texts: from spans or masks of tokens, spans of characters, or of words."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -38,12 +39,44 @@ def from_token_spans(length: int, *, spurious: Iterable[Span] = (), relevant: It
     return annotation
 
 
+def from_token_mask(*, spurious: Any = (), relevant: Any = (), attention_mask: Any = None) -> Tensor:
+    """Mark the tokens of a mask, as chat templates give with ``return_assistant_tokens_mask=True``.
+
+    Args:
+        spurious: Numbers or booleans ``(T,)``, 1 at what the model must not use.
+        relevant: At what it should use, likewise.
+        attention_mask: ``(T,)``, 0 at padding, which becomes ``NO_PLACE``.
+
+    Returns:
+        ``int8`` tensor ``(T,)``.
+
+    Raises:
+        ValueError: Masks of different lengths, none at all, or a token on both sides.
+
+    Example:
+        >>> from_token_mask(spurious=[0, 1, 1, 0], attention_mask=[1, 1, 1, 0]).tolist()
+        [0, -1, -1, 127]
+    """
+    masks = [torch.as_tensor(one).bool().view(-1) for one in (spurious, relevant)]
+    length = max(len(one) for one in masks)
+    seen = torch.ones(length) if attention_mask is None else torch.as_tensor(attention_mask).view(-1)
+    lengths = {len(one) for one in (*masks, seen) if len(one)}
+    if len(lengths) != 1:
+        raise ValueError(f"A mask has one entry per token; these have {sorted(lengths) or 'none'}.")
+    annotation = torch.where(seen != 0, 0, NO_PLACE).to(torch.int8)
+    for value, mask in zip((SPURIOUS, RELEVANT), masks, strict=True):
+        _mark(annotation, mask.nonzero().flatten(), value)
+    return annotation
+
+
 def from_character_spans(
     offsets: Any,
     *,
     spurious: Iterable[Span] = (),
     relevant: Iterable[Span] = (),
     truncated: bool = False,
+    sequence_ids: Sequence[int | None] | None = None,
+    of: int = 0,
 ) -> Tensor:
     """Mark the tokens that overlap spans of characters.
 
@@ -53,6 +86,9 @@ def from_character_spans(
         spurious: ``(start, end)`` in characters, the end excluded.
         relevant: Likewise.
         truncated: Whether the tokenizer may have cut the text: spans behind the last token are left out then.
+        sequence_ids: Of a pair of texts, which one each token belongs to: ``encoding.sequence_ids()``, None for special tokens.
+        of: The text of the pair that the spans are of: 0 is the first one (the premise, the question), 1 the second. The other
+            one's tokens are not marked.
 
     Returns:
         ``int8`` tensor ``(T,)``.
@@ -66,12 +102,17 @@ def from_character_spans(
         [127, -1, -1, 0, 127]
     """
     edges = torch.as_tensor(offsets).view(-1, 2)
-    words = edges[:, 1] > edges[:, 0]
+    others = _of_the_other(sequence_ids, of, len(edges))
+    words = (edges[:, 1] > edges[:, 0]) & ~others
     starts, ends = edges[:, 0], edges[:, 1]
     if (edges < 0).any() or (ends < starts).any() or (starts[words].diff() < 0).any():
-        raise ValueError("The offsets are no tokenisation: each token has a start and an end in the text, in rising order.")
-    annotation = torch.where(words, 0, NO_PLACE).to(torch.int8)
-    last = int(ends.max()) if words.any() else 0
+        raise ValueError(
+            "The offsets are no tokenisation: each token has a start and an end in the text, in rising order. Where they start "
+            "anew, they are of a pair of texts: give sequence_ids=encoding.sequence_ids(), and of=0 or of=1 for the text that "
+            "the spans are of."
+        )
+    annotation = torch.where(words | others, 0, NO_PLACE).to(torch.int8)
+    last = int(ends[words].max()) if words.any() else 0
     for value, spans in ((SPURIOUS, spurious), (RELEVANT, relevant)):
         for start, end in spans:
             covered = (words & (starts < end) & (ends > start)).nonzero().flatten()
@@ -86,56 +127,52 @@ def from_character_spans(
     return annotation
 
 
-def from_lexicon(words: Sequence[str], *, spurious: Collection[str] = (), relevant: Collection[str] = ()) -> Tensor:
-    """Mark the words that are in a list, whatever their case.
-
-    Args:
-        words: The text, word by word.
-        spurious: Words that the model must not use.
-        relevant: Words that it should use.
-
-    Returns:
-        ``int8`` tensor ``(T,)``.
-
-    Raises:
-        TypeError: A text, or a list of words, that is one string.
-        ValueError: A word in both lists.
-
-    Example:
-        >>> from_lexicon(["He", "acts", "well"], spurious={"he", "she"}).tolist()
-        [-1, 0, 0]
-    """
-    if isinstance(words, str) or isinstance(spurious, str) or isinstance(relevant, str):
-        raise TypeError("Words are a list of strings, not one string: use text.split().")
-    lists = [({word.lower() for word in chosen}, value) for chosen, value in ((spurious, SPURIOUS), (relevant, RELEVANT))]
-    both = lists[0][0] & lists[1][0]
-    if both:
-        raise ValueError(f"{sorted(both)[0]!r} is in both lists, spurious and relevant.")
-    return torch.tensor([sum(value for chosen, value in lists if word.lower() in chosen) for word in words], dtype=torch.int8)
-
-
-def on_subwords(annotation: Tensor, word_ids: Sequence[int | None]) -> Tensor:
+def on_subwords(
+    annotation: Tensor, word_ids: Sequence[int | None], *, sequence_ids: Sequence[int | None] | None = None, of: int = 0
+) -> Tensor:
     """Carry the marks of words over to the tokens that they were split into.
 
     Args:
         annotation: Of the words ``(W,)``.
         word_ids: The word of each token, None for special tokens and padding: ``encoding.word_ids()`` of a fast Hugging Face
             tokenizer that was called with ``is_split_into_words=True``.
+        sequence_ids: Of a pair of texts, which one each token belongs to; see ``from_character_spans``, and ``of``.
 
     Returns:
         ``(T,)``, ``NO_PLACE`` where there is no word.
 
     Raises:
-        ValueError: A token of a word that is not there.
+        ValueError: A token of a word that is not there, or the words of two texts without ``sequence_ids``.
 
     Example:
         >>> on_subwords(torch.tensor([0, -1], dtype=torch.int8), [None, 0, 1, 1, None]).tolist()
         [127, 0, -1, -1, 127]
     """
-    beyond = [word for word in word_ids if word is not None and not 0 <= word < len(annotation)]
+    others = _of_the_other(sequence_ids, of, len(word_ids)).tolist()
+    own = [None if other else word for word, other in zip(word_ids, others, strict=True)]
+    known = [word for word in own if word is not None]
+    if any(after < before for before, after in pairwise(known)):
+        raise ValueError(
+            "The word numbers start anew, so that the tokens are those of two texts: give "
+            "sequence_ids=encoding.sequence_ids(), and of=0 or of=1 for the text that the annotation is of."
+        )
+    beyond = [word for word in known if not 0 <= word < len(annotation)]
     if beyond:
         raise ValueError(f"A token belongs to word {beyond[0]}, but {len(annotation)} words are annotated: not the same text.")
-    return torch.tensor([NO_PLACE if word is None else annotation[word] for word in word_ids], dtype=annotation.dtype)
+    marks = [
+        annotation[word] if word is not None else 0 if other else NO_PLACE for word, other in zip(own, others, strict=True)
+    ]
+    return torch.tensor(marks, dtype=annotation.dtype)
+
+
+def _of_the_other(sequence_ids: Sequence[int | None] | None, of: int, count: int) -> Tensor:
+    """Which tokens belong to the other text of a pair."""
+    if sequence_ids is None:
+        return torch.zeros(count, dtype=torch.bool)
+    if len(sequence_ids) != count or of not in sequence_ids:
+        there = sorted({one for one in sequence_ids if one is not None})
+        raise ValueError(f"sequence_ids has {len(sequence_ids)} entries for {count} tokens, of the texts {there}; of is {of}.")
+    return torch.tensor([one is not None and one != of for one in sequence_ids])
 
 
 def _mark(annotation: Tensor, tokens: Tensor, value: int) -> None:

@@ -15,6 +15,11 @@ from salreg.differentiation import gradient
 from salreg.scores import Score
 from salreg.taps import ATTENTION, Recording
 
+_REENTRANT = (
+    "Reentrant activation checkpointing hides it: say use_reentrant=False (of a Hugging Face model: "
+    "gradient_checkpointing_enable({'use_reentrant': False}))."
+)
+
 Reader = Literal["class_token", "mean"]
 
 
@@ -62,7 +67,14 @@ class AttentionAttribution(Attribution):
     ) -> Tensor:
         weights = [one.float() if one.dtype in (torch.float16, torch.bfloat16) else one for one in recording.attention()]
         slopes: list[Tensor] = []
+        if self.read == "class_token" and weights[0].shape[-1] > 1 and not bool(weights[0][:, :, 0, 1:].any()):
+            raise ValueError(
+                "The first token attends to itself alone, as in a causal language model, so that read='class_token' sees "
+                "nothing of the text. Say read='mean'."
+            )
         if self.needs_slopes:
+            if not all(one.requires_grad for one in recording.attention()):
+                raise RuntimeError(f"The attention weights carry no gradient. {_REENTRANT}")
             values = scores.evaluate(self.score, recording.require_logits(), target, recording.link)
             slopes = [gradient(values, one, create_graph=create_graph) for one in recording.attention()]
         related = self.relate(weights, slopes)

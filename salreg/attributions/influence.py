@@ -41,7 +41,7 @@ class InfluenceGradient(Attribution):
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
         inputs, logits = recording.activation(None), recording.require_logits()
-        loss = scores.evaluate(scores.task_loss, logits, target).mean()
+        loss = scores.evaluate(scores.task_loss, logits, target, recording.link).mean()
         slopes = torch.autograd.grad(loss, recording.parameters(), create_graph=True, allow_unused=True)
         influence = torch.stack([slope.sum() for slope in slopes if slope is not None]).sum()
         values = scores.evaluate(self.score, logits, target, recording.link).sum()

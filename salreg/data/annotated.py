@@ -83,7 +83,8 @@ class AnnotatedBatch:
         prepare: What the user's ``on_after_batch_transfer`` does to the batch, which is done when the step runs, so that marks
             and pixels belong together until then; None if there is no such hook.
         part: In a batch that brings those of several loaders together, the key or position of the annotated one's.
-        untouched: A copy of the sample from before the user's evaluation step, which may change it in place; None without one.
+        untouched: A copy of the sample from before the user's step, which may change it in place or take things out of it;
+            None without one.
     """
 
     sample: Any
@@ -112,6 +113,11 @@ class AnnotatedBatch:
         return AnnotatedBatch(pin_memory(self.sample), pin_memory(self.annotation), pin_memory(self.looked_at))
 
     @property
+    def as_given(self) -> Any:
+        """The sample as it was before the user's step."""
+        return self.sample if self.untouched is None else self.untouched
+
+    @property
     def annotated_part(self) -> Any:
         """What the annotated loader gave."""
         return self.sample if self.part is None else self.sample[self.part]
@@ -125,8 +131,17 @@ class AnnotatedBatch:
         raise TypeError(
             "This batch comes from an AnnotatedDataset. Your steps get the plain sample when a salreg callback "
             "(SaliencyRegularizer, SaliencyMetrics or SaliencySnapshots) is among the Trainer's callbacks; in a loop of "
-            "your own take batch.sample and batch.annotation."
+            "your own take batch.sample and batch.annotation, in Hugging Face's Trainer in compute_loss and, for its "
+            "evaluation, in prediction_step."
         )
+
+    def keys(self) -> Any:
+        """What ``model(**batch)`` asks for."""
+        return self["keys"]
+
+    def get(self, key: object, default: object = None) -> Any:
+        """What Hugging Face's Trainer asks for in its evaluation."""
+        return self[key]
 
 
 def is_marked(annotation: Tensor) -> bool:

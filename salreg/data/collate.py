@@ -12,15 +12,16 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 from salreg.annotations import NO_PLACE
 from salreg.data.annotated import MIXED, AnnotatedBatch, AnnotatedSample
 from salreg.data.graphs import GRAPH, has_edges
-from salreg.data.layout import unknown
-from salreg.data.several_inputs import annotations_by_input, by_name
+from salreg.data.layout import as_tensors, unknown
+from salreg.data.padded import padded_like_texts
+from salreg.data.several_inputs import annotations_by_input, by_name, input_named
 
 
 class Collate:
     """Apply a collate function to the samples of annotated samples, and stack their annotations.
 
-    Those of texts ``(T,)`` of different lengths are brought to the longest one's by ``NO_PLACE`` behind them, as the collate
-    function is expected to pad the texts behind their end.
+    Those of texts ``(T,)`` of different lengths are padded by ``NO_PLACE`` on the side on which the collate function pads the
+    texts (``salreg.data.padded``).
 
     Args:
         collate_fn: What turns a list of the base dataset's samples into a batch.
@@ -40,12 +41,21 @@ class Collate:
 
     def _batch(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
         by_input = [annotations_by_input(one.annotation) for one in samples]
-        stacked = {name: _stacked([one[name] for one in by_input]) for name in by_input[0]}
+        batch = self.collate_fn([one.sample for one in samples])
+        stacked = {name: self._stacked([one[name] for one in by_input], samples, batch, name) for name in by_input[0]}
         looked: list[Any] = [one.looked_at for one in samples]
         looked_at = {
             name: torch.tensor([bool(one[name] if isinstance(one, dict) else one) for one in looked]) for name in stacked
         }
-        return AnnotatedBatch(self.collate_fn([one.sample for one in samples]), by_name(stacked), by_name(looked_at))
+        return AnnotatedBatch(batch, by_name(stacked), by_name(looked_at))
+
+    def _stacked(self, annotations: list[Tensor], samples: list[AnnotatedSample], batch: Any, name: str | None) -> Tensor:
+        of_texts = self.collate_fn is not default_collate and all(one.ndim == 1 for one in annotations)
+        if not of_texts:
+            return _stacked(annotations)
+        given = [one.sample if name is None else input_named(one.sample, name) for one in samples]
+        part = batch if name is None else input_named(batch, name)
+        return padded_like_texts(_of_one_type(annotations), [as_tensors(one) for one in given], part)
 
 
 def _collate_annotated(batch: list[Any], *, collate_fn_map: object = None) -> AnnotatedBatch:
@@ -65,6 +75,9 @@ def _stacked(annotations: list[Tensor]) -> Tensor:
             f"The annotations of one batch differ in shape: {sorted(shapes)}. Each is laid out like its sample's "
             "map: (1, H, W) for an image of H x W pixels, (F,) for a table's row."
         )
-    same = len({one.dtype for one in annotations}) == 1
-    alike = annotations if same else [one.float() for one in annotations]
+    alike = _of_one_type(annotations)
     return pad_sequence(alike, batch_first=True, padding_value=NO_PLACE) if of_texts else torch.stack(alike)
+
+
+def _of_one_type(annotations: list[Tensor]) -> list[Tensor]:
+    return annotations if len({one.dtype for one in annotations}) == 1 else [one.float() for one in annotations]

@@ -13,7 +13,7 @@ from salreg.taps import tensors_in
 def unknown(sample: Any) -> Tensor:
     """Zeros laid out like the sample's first array: ``(1, H, W)`` for an image ``(C, H, W)``."""
     refuse_graph(sample)
-    arrays = [t for t in tensors_in(_as_tensors(sample)) if t.ndim]
+    arrays = [t for t in tensors_in(as_tensors(sample)) if t.ndim]
     if not arrays:
         raise ValueError("An unannotated sample holds no tensor from which the shape of its annotation could be taken.")
     return torch.zeros(layout(arrays[0].shape), dtype=torch.int8)
@@ -24,9 +24,12 @@ def layout(shape: Sequence[int]) -> tuple[int, ...]:
     return (1, *shape[1:]) if len(shape) == 3 else tuple(shape)
 
 
-def _as_tensors(sample: Any) -> Any:
+def as_tensors(sample: Any) -> Any:
+    """A sample whose arrays and lists of numbers are tensors."""
     if isinstance(sample, Mapping):
-        return [_as_tensors(value) for value in sample.values()]
+        return [as_tensors(value) for value in sample.values()]
+    if isinstance(sample, list) and sample and all(isinstance(one, int) for one in sample):
+        return torch.tensor(sample)
     if isinstance(sample, tuple | list):
-        return [_as_tensors(value) for value in sample]
+        return [as_tensors(value) for value in sample]
     return torch.from_numpy(sample) if type(sample).__name__ == "ndarray" else sample

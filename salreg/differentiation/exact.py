@@ -1,7 +1,8 @@
 """The gradient of a score at a tap, exact, with the remedy where PyTorch has no second derivative."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +19,10 @@ _REMEDIES = {
     ),
     "CuDNN RNN": "Run the forward pass under torch.backends.cudnn.flags(enabled=False).",
     "scaled_dot_product": "Run the forward pass under sdpa_kernel(SDPBackend.MATH) from torch.nn.attention.",
-    "number of tensors was saved": (
-        "Attention weights that are made inside of a checkpoint are not made again in its second pass. Turn checkpointing off "
-        "(gradient_checkpointing_disable() of a Hugging Face model), or take an attribution without attention weights."
+    "use_reentrant=True": (
+        "Call torch.utils.checkpoint.checkpoint with use_reentrant=False; of a Hugging Face model say "
+        "gradient_checkpointing_enable({'use_reentrant': False})."
     ),
-    "use_reentrant=True": "Call torch.utils.checkpoint.checkpoint with use_reentrant=False.",
     "cdist": (
         "Call torch.cdist(..., compute_mode='use_mm_for_euclid_dist'), which is made of operators that have one; write "
         "distances of other norms out."
@@ -89,6 +89,33 @@ def twice_differentiable(model: nn.Module, *, compiled: bool = False) -> Iterato
         if torch.cuda.is_available() and any(isinstance(module, nn.RNNBase) for module in model.modules()):
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
         yield
+
+
+def in_backward(loss: Tensor, contexts: Callable[[], AbstractContextManager[Any]]) -> None:
+    """Make a context be entered whenever a loss is differentiated: activation checkpointing runs modules again then, and has to
+    find the kernels and hooks of the forward pass.
+
+    Example:
+        >>> from contextlib import contextmanager
+        >>> @contextmanager
+        ... def loudly():
+        ...     print("begins")
+        ...     yield
+        ...     print("ends")
+        >>> loss = torch.ones(1, requires_grad=True).sum()
+        >>> in_backward(loss, loudly)
+        >>> loss.backward()
+        begins
+        ends
+    """
+
+    def enter(_: Tensor) -> None:
+        stack = ExitStack()
+        stack.enter_context(contexts())
+        torch.autograd.Variable._execution_engine.queue_callback(stack.close)  # as FSDP does
+
+    if loss.requires_grad:
+        loss.register_hook(enter)
 
 
 def reusable_graphs() -> AbstractContextManager[None]:

@@ -7,16 +7,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from salreg.annotations import NO_PLACE, fits
+from salreg.annotations import fits
 from salreg.complex_inputs import refuse_complex
 from salreg.taps import replace_tensor, tensors_in
 
 Kind = Literal["grid", "row", "tokens", "embedded"]
 
 _TOKEN_KEYS = ("input_ids", "tokens", "token_ids")
-#: Keys of what stays as it is when tokens move.
-_FIXED = ("position_ids",)
-_REMEDY = "Otherwise say intervene=False."
+REMEDY = "Otherwise say intervene=False."
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,7 @@ class AnnotatedInput:
     Attributes:
         tensor: As it lies in the batch.
         kind: ``grid``: images, series and volumes ``(B, C, ...)``; ``row``: of a table ``(B, F)``; ``tokens``: numbers ``(B,
-        T)``;
-            ``embedded``: tokens ``(B, T, E)``.
+            T)``, or ``(B, choices, T)``; ``embedded``: tokens ``(B, T, E)``.
         others: How many other tensors of the batch the annotation would fit, too.
     """
 
@@ -56,53 +53,14 @@ def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None
     if integers:
         raise ValueError(
             f"The annotated input holds integers ({integers[0].dtype}, shape {tuple(integers[0].shape)}), in which no content "
-            f"can be mixed. Convert it to float in the dataset (image / 255) or in a transform before the step. {_REMEDY}"
+            f"can be mixed. Convert it to float in the dataset (image / 255) or in a transform before the step. {REMEDY}"
         )
     there = ", ".join(f"{tuple(one.shape)} {str(one.dtype).removeprefix('torch.')}" for one in given) or "no tensor"
     raise ValueError(
         f"The annotations of shape {tuple(annotation.shape)} fit no input of the batch, which has {there}. An annotation is "
         "laid out like its input: (1, H, W) for an image (C, H, W), (T,) for a text, (F,) for a table's row; where several "
-        f'inputs are annotated, each by its name: AnnotatedDataset(base, {{"image": ...}}). {_REMEDY}'
+        f'inputs are annotated, each by its name: AnnotatedDataset(base, {{"image": ...}}). {REMEDY}'
     )
-
-
-def beside_tokens(sample: Any, tokens: Tensor) -> list[Tensor]:
-    """The other tensors ``(B, T)`` of a batch of texts that move with the tokens.
-
-    Raises:
-        ValueError: One of which it is not known how it would move.
-    """
-    fixed = [sample[key] for key in _FIXED if isinstance(sample, Mapping) and key in sample]
-    beside = [one for one in tensors_in(sample) if one is not tokens and one.shape == tokens.shape]
-    beside = [one for one in beside if not any(one is other for other in fixed)]
-    for one in beside:
-        if not _is_small(one):
-            raise ValueError(
-                f"Beside the token numbers the batch has another tensor of shape {tuple(one.shape)} with values up to "
-                f"{one.max().item():g}: labels for every token would have to move with the tokens, which is not supported. "
-                f"{_REMEDY}"
-            )
-    spans = [key for key in ("start_positions", "end_positions") if isinstance(sample, Mapping) and key in sample]
-    if spans:
-        raise ValueError(
-            f"The batch has {spans[0]}, which would have to move with the tokens; that is not supported. {_REMEDY}"
-        )
-    return beside
-
-
-def padding_of(sample: Any, annotation: Tensor, beside: list[Tensor]) -> Tensor:
-    """Where texts are padded, booleans ``(B, T)``: by a mask that lies beside the tokens, or ``NO_PLACE`` at the end."""
-    nothing = annotation == NO_PLACE
-    if isinstance(sample, Mapping) and any(sample.get("attention_mask") is one for one in beside):
-        return sample["attention_mask"] == 0
-    for mask in beside:
-        for is_padding in (mask == 0, mask != 0):  # masks of attention, and of padding
-            one_sided = is_padding[:, 0] ^ is_padding[:, -1] | ~is_padding.any(1)
-            if bool((is_padding <= nothing).all() & one_sided.all()) and bool(is_padding.any()):
-                return is_padding
-        if bool((mask == 1).all()):
-            return torch.zeros_like(nothing)  # a mask of attention without padding
-    return nothing.flip(1).cumprod(1).flip(1).bool()
 
 
 def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:
@@ -131,13 +89,15 @@ def _kind(tensor: Tensor, annotation: Tensor, sample: Any) -> Kind | None:
             return "row" if tensor.ndim == 2 else "grid"
         return None
     keys = [sample[key] for key in _TOKEN_KEYS if isinstance(sample, Mapping) and key in sample]
-    if tensor.ndim != 2 or tensor.shape != annotation.shape or tensor.dtype == torch.bool:
+    if tensor.ndim not in (2, 3) or tensor.shape != annotation.shape or tensor.dtype == torch.bool:
+        return None
+    if tensor.ndim == 3 and not keys:
         return None
     if keys:
         return "tokens" if any(tensor is one for one in keys) else None
-    return None if _is_small(tensor) else "tokens"
+    return None if is_small(tensor) else "tokens"
 
 
-def _is_small(tensor: Tensor) -> bool:
+def is_small(tensor: Tensor) -> bool:
     """Whether a tensor holds 0 and 1 only, as masks and token types do."""
     return bool(((tensor == 0) | (tensor == 1)).all())

@@ -1,6 +1,7 @@
 """A batch as it would be if what is marked had nothing to do with the label."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,10 +10,11 @@ from torch import Tensor
 from salreg import checks
 from salreg.annotations import align, marks, places
 from salreg.draws import Draws
+from salreg.interventions.beside import beside_tokens, padding_of, positions_of
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.fills import FILLS, Fill
 from salreg.interventions.grids import Fate, change_grids
-from salreg.interventions.inputs import AnnotatedInput, annotated_input, beside_tokens, padding_of, replaced
+from salreg.interventions.inputs import AnnotatedInput, annotated_input, replaced
 from salreg.interventions.tables import change_rows
 from salreg.interventions.tokens import Texts, change_texts
 
@@ -39,11 +41,13 @@ class WithPresence(NamedTuple):
         looked_at: The samples that are meant: booleans ``(B,)``. In tables, the marked ones.
         done: Those of which it came true. The only donor there is has nobody to exchange with; where all is relevant, nothing
             is put in; and a column of a table cannot be taken away.
+        annotation: What is marked on it now.
     """
 
     sample: Any
     looked_at: Tensor
     done: Tensor
+    annotation: Tensor
 
 
 class Intervention:
@@ -61,6 +65,10 @@ class Intervention:
 
     Texts are padded where a mask in the batch says so, or ``NO_PLACE`` in the annotations, as ``Collate`` sets it.
 
+    Labels of tokens and the places of answers (``start_positions``, ``end_positions``) move with the tokens, position numbers
+    with the mask. A text whose answer starts or ends on what is marked stays as it is. Of multiple choice ``(B, choices, T)``
+    each choice is a text.
+
     Images, series and volumes (floating point), token numbers with their masks, embedded tokens, and the columns of tables, of
     which one is always there. Donors come from the batch; where it has few, also from a bank of recent ones. Random numbers
     are the intervention's own.
@@ -72,6 +80,8 @@ class Intervention:
             (``salreg.interventions.filled``).
         bank: How many recent donors are kept.
         padding_token: What stands behind a text that became shorter; found by itself where batches are padded.
+        fixed: Keys of a batch of texts whose tensors stay though they are laid out like the tokens: of what a decoder reads and
+            writes. The callbacks know those of Hugging Face's encoder-decoders.
         seed: Of the random numbers.
 
     Raises:
@@ -97,6 +107,7 @@ class Intervention:
         *,
         bank: int = 64,
         padding_token: int | None = None,
+        fixed: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         checks.number("[0, 1]", or_none=True, presence=presence)
@@ -106,6 +117,8 @@ class Intervention:
         self.given_presence = presence
         self.fill = fill
         self.padding_token = padding_token
+        checks.several("keys", fixed=fixed)
+        self.fixed = tuple(fixed)
         self._bank = DonorBank(bank)
         self._draws = Draws(seed)
         self._marked = 0
@@ -142,12 +155,12 @@ class Intervention:
         Raises:
             ValueError: The annotation fits no tensor, or one that cannot be changed; the message names the remedy.
         """
-        marked, looked_at = _known(annotation, looked_at)
+        marked, looked_at = _known(*_by_choice(sample, annotation, looked_at, given))
         self._marked += (having := int(marked.sum()))
         self._most_marked = max(self._most_marked, having)
         self._looked_at += (seen := int(looked_at.sum()))
         if not seen or not (len(self._bank) or having):
-            return Intervened(sample, annotation, torch.zeros_like(marked))
+            return Intervened(sample, annotation, torch.zeros(len(annotation), dtype=torch.bool, device=marked.device))
         found = annotated_input(sample, annotation, given)
         if found.others and not self._told:
             self._told = True
@@ -183,11 +196,16 @@ class Intervention:
         """
         marked, looked_at = _known(annotation, looked_at)
         if not bool(looked_at.any()):
-            return WithPresence(sample, looked_at, looked_at)
+            return WithPresence(sample, looked_at, looked_at, annotation)
+        rows, looked_rows = _by_choice(sample, annotation, looked_at, given)
+        if len(rows) != len(annotation):  # of a sample with a marked choice, the others stay as they are
+            has_it = marked.repeat_interleave(len(rows) // len(marked))
+            marked, looked_at = _known(rows, None)
+            looked_at = looked_rows & (marked | ~has_it) if looked_rows is not None else marked
         fate = Fate(marked, looked_at, torch.full_like(marked, present))
         made, done = self._carried_out(sample, annotation, annotated_input(sample, annotation, given), fate)
         has_it = made.annotation.flatten(1).amin(1) < 0
-        return WithPresence(made.sample, made.changed, done & (has_it == present))
+        return WithPresence(made.sample, made.changed, done & (has_it == present), made.annotation)
 
     def change(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> Intervened:
         """Do to a batch what is decided: with ``fate`` given, see ``salreg.interventions.Fate``."""
@@ -197,7 +215,7 @@ class Intervention:
         """The changed batch, and for which samples it came true what was decided."""
         given = found.tensor
         if found.kind == "tokens":
-            return self._change_texts(sample, annotation, given, fate), fate.looked_at
+            return self._change_texts(sample, annotation, given, fate)
         order = (0, 2, 1) if found.kind == "embedded" else range(given.ndim)
         inputs = given.permute(*order)
         spurious, relevant = marks(align(annotation, inputs))
@@ -215,15 +233,24 @@ class Intervention:
         made = Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
         return made, changed.done
 
-    def _change_texts(self, sample: Any, annotation: Tensor, tokens: Tensor, fate: Fate) -> Intervened:
-        beside = beside_tokens(sample, tokens)
-        padding = padding_of(sample, annotation, beside)
+    def _change_texts(self, sample: Any, annotation: Tensor, tokens: Tensor, fate: Fate) -> tuple[Intervened, Tensor]:
+        beside = beside_tokens(sample, tokens, self.fixed)
+        padding = padding_of(sample, annotation, beside.masks)
         if self.padding_token is None and bool(padding.any()):
             self.padding_token = int(tokens[padding][0])
-        known = 0 if self.padding_token is None and beside else self.padding_token  # masked anyway
-        texts = change_texts(Texts(tokens, annotation, padding, beside), fate, known, self._bank, self._draws)
-        pairs = [(tokens, texts.tokens), *zip(beside, texts.beside, strict=True)]
-        return Intervened(replaced(sample, pairs), texts.annotation, fate.looked_at)
+        known = 0 if self.padding_token is None and beside.masks else self.padding_token  # masked anyway
+        ids, marks_on, padded = (one.flatten(0, -2) for one in (tokens, annotation, padding))  # one text a row
+        masks, labels = ([one.flatten(0, -2) for one in some] for some in (beside.masks, beside.labels))
+        given = Texts(ids, marks_on, padded, masks, labels, beside.spans)
+        texts = change_texts(given, fate, known, self._bank, self._draws)
+        old = [tokens, *beside.masks, *beside.labels, *beside.spans]
+        new = [texts.tokens, *texts.beside, *texts.labels, *texts.spans]
+        pairs = [(was, one.view_as(was)) for was, one in zip(old, new, strict=True)]
+        for one in beside.positions:
+            pairs.append((one, positions_of(~texts.padding.view_as(one), one)))
+        done = fate.looked_at if texts.kept is None else fate.looked_at & ~texts.kept
+        made = Intervened(replaced(sample, pairs), texts.annotation.view_as(annotation), _of_samples(done, annotation))
+        return made, made.changed
 
     def _fate(self, marked: Tensor, looked_at: Tensor) -> Fate:
         drawn = self._draws.uniform((len(marked),), like=torch.empty(0, device=marked.device))
@@ -253,3 +280,18 @@ def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor
     """Which samples are marked, and which somebody looked at."""
     marked = annotation.flatten(1).amin(1) < 0
     return marked, marked if looked_at is None else looked_at.to(marked.device) | marked
+
+
+def _by_choice(sample: Any, annotation: Tensor, looked_at: Tensor | None, given: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Annotations and who looked at them, choice by choice where a sample holds several texts ``(choices, T)``."""
+    if annotation.ndim != 3 or annotation.shape[1] == 1:
+        return annotation, looked_at
+    if annotated_input(sample, annotation, given).kind != "tokens":
+        return annotation, looked_at
+    choices = annotation.shape[1]
+    return annotation.flatten(0, 1), None if looked_at is None else looked_at.repeat_interleave(choices)
+
+
+def _of_samples(rows: Tensor, annotation: Tensor) -> Tensor:
+    """Which samples ``(B,)`` have some of these texts."""
+    return rows.view(len(annotation), -1).any(1)

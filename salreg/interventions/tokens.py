@@ -1,5 +1,6 @@
 """Texts of which marked spans are exchanged, taken out and put in; everything that lies beside the tokens follows."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,8 +9,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from salreg.annotations import NO_PLACE, SPURIOUS, places
 from salreg.draws import Draws
-from salreg.interventions.donors import ENOUGH, DonorBank, other_donors
+from salreg.interventions.donors import ENOUGH, Donor, DonorBank, other_donors
 from salreg.interventions.grids import Fate
+
+#: The label of a token that has none, as losses ignore it.
+NO_LABEL = -100
 
 
 class Texts(NamedTuple):
@@ -20,12 +24,18 @@ class Texts(NamedTuple):
         annotation: ``(B, T)``, ``NO_PLACE`` at padding and special tokens.
         padding: Booleans ``(B, T)``.
         beside: Other tensors ``(B, T)`` that move with the tokens: masks, token types.
+        labels: Those that hold a label for every token, which comes along where a token is put in.
+        spans: Places of tokens ``(B,)``: where an answer starts and ends.
+        kept: The texts that were left as they are, booleans ``(B,)``, because their answer would have been lost.
     """
 
     tokens: Tensor
     annotation: Tensor
     padding: Tensor
     beside: list[Tensor]
+    labels: Sequence[Tensor] = ()
+    spans: Sequence[Tensor] = ()
+    kept: Tensor | None = None
 
 
 class _Spans(NamedTuple):
@@ -35,13 +45,13 @@ class _Spans(NamedTuple):
         text: The text of each ``(N,)``.
         start: Its first place ``(N,)``.
         number: Which one of its text it is ``(N,)``.
-        tokens: The tokens of each.
+        tokens: The tokens of each, and their labels.
     """
 
     text: Tensor
     start: Tensor
     number: Tensor
-    tokens: list[Tensor]
+    tokens: list[Donor]
 
 
 class _Insertions(NamedTuple):
@@ -51,17 +61,20 @@ class _Insertions(NamedTuple):
         key: Where each token comes in, on the scale of the text's places ``(B, R * L)``; infinite where there is none.
         tokens: ``(B, R * L)``.
         place: The place beside which it comes ``(B, R * L)``.
+        labels: Those of the tokens, of each kind ``(B, R * L)``.
     """
 
     key: Tensor
     tokens: Tensor
     place: Tensor
+    labels: list[Tensor]
 
 
 def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: DonorBank, draws: Draws) -> Texts:
     """Exchange spans between texts, take them out, and put them in at a random place.
 
-    The batch stays as long as it is. Where a text grows beyond it, the last of its unmarked words give way.
+    The batch stays as long as it is. Where a text grows beyond it, the last of its unmarked words give way, those without a
+    label first, and none of an answer whose place is asked for. Places of answers follow their tokens.
 
     Args:
         texts: What is changed.
@@ -76,8 +89,10 @@ def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: Dono
     spans = _spans(texts)
     donors = spans.tokens
     if len(donors) < ENOUGH:
-        others = bank.beside([(tokens,) for tokens in spans.tokens], spans.tokens)
-        donors = [*donors, *(tokens.to(texts.tokens) for (tokens,) in others)]
+        others = bank.beside(spans.tokens, [one[0] for one in spans.tokens])
+        donors = [*donors, *(tuple(part.to(texts.tokens) for part in one) for one in others)]
+    elif not len(bank):  # a batch without any may follow
+        bank.beside(spans.tokens, [one[0] for one in spans.tokens])
     if not donors:
         return texts
     inserted = _insertions(texts, spans, donors, fate, draws)
@@ -91,28 +106,30 @@ def _spans(texts: Texts) -> _Spans:
     number = first.cumsum(1)[text, start] - 1
     run = (first.flatten().cumsum(0) - 1)[marked.flatten()]
     lengths = run.bincount(minlength=len(text)).tolist()
-    return _Spans(text, start, number, list(texts.tokens[marked].split(lengths)))
+    parts = [one[marked].split(lengths) for one in (texts.tokens, *texts.labels)]
+    return _Spans(text, start, number, list(zip(*parts, strict=True)))
 
 
-def _insertions(texts: Texts, spans: _Spans, donors: list[Tensor], fate: Fate, draws: Draws) -> _Insertions:
+def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, draws: Draws) -> _Insertions:
     size, device = len(texts.tokens), texts.tokens.device
     slots = int(spans.number.max()) + 1 if len(spans.number) else 1
     own = torch.full((size, slots), -1, dtype=torch.long, device=device)
     own[spans.text, spans.number] = torch.arange(len(spans.text), device=device)
     place, key = _random_places(texts, draws)
     place, key = (one.unsqueeze(1).repeat(1, slots) for one in (place, key))
-    place[spans.text, spans.number], key[spans.text, spans.number] = spans.start, spans.start.float()
+    place[spans.text, spans.number], key[spans.text, spans.number] = spans.start, spans.start.to(key)
     donor = other_donors(own, len(donors), draws)
     first = torch.arange(slots, device=device) == 0
     comes = fate.present.unsqueeze(1) & torch.where(fate.marked.unsqueeze(1), own >= 0, fate.looked_at.unsqueeze(1) & first)
     comes &= (donor != own) & (place >= 0)  # the only donor has nothing to exchange
-    table = pad_sequence(donors, batch_first=True)
-    length = torch.tensor([len(one) for one in donors], device=device)
+    table, *labels = (pad_sequence(list(part), batch_first=True) for part in zip(*donors, strict=True))
+    length = torch.tensor([len(one[0]) for one in donors], device=device)
     along = torch.arange(table.shape[1], device=device)
     keys = key.unsqueeze(2) + along / (2 * table.shape[1])
     keys = keys.where(comes.unsqueeze(2) & (along < length[donor].unsqueeze(2)), keys.new_full((), torch.inf))
     places_of = place.clamp(min=0).unsqueeze(2).expand_as(keys)
-    return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1))
+    brought = [one[donor].flatten(1) for one in labels]
+    return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1), brought)
 
 
 def _random_places(texts: Texts, draws: Draws) -> tuple[Tensor, Tensor]:
@@ -132,16 +149,16 @@ def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int
     gone = texts.padding | (texts.annotation < 0)
     kept = here.float().expand_as(gone).masked_fill(gone, torch.inf)
     overflow = (kept.isfinite().sum(1) + inserted.key.isfinite().sum(1) - length).clamp(min=0).unsqueeze(1)
-    ordinary = kept.isfinite() & (texts.annotation == 0)
-    from_behind = ordinary.flip(1).cumsum(1).flip(1)
-    kept = kept.masked_fill(ordinary & (from_behind <= overflow), torch.inf)
+    kept = kept.masked_fill(_giving_way(texts, kept, overflow), torch.inf)
     keys, order = torch.cat([kept, inserted.key], 1).sort(dim=1, stable=True)
     keys, order = keys[:, :length], order[:, :length]
     padding = keys.isinf()
     if bool(texts.padding[:, 0].any()) and not bool(texts.padding[:, -1].any()):  # to the left
         turn = (here - padding.sum(1, keepdim=True)) % length
         order, padding = order.gather(1, turn), padding.gather(1, turn)
-    shorter = (padding & ~texts.padding & fate.looked_at.unsqueeze(1)).any()
+    spans, whole = _moved_spans(texts.spans, order.masked_fill(padding, -1))
+    changes = fate.looked_at & whole
+    shorter = (padding & ~texts.padding & changes.unsqueeze(1)).any()
     if padding_token is None and bool(shorter):
         raise ValueError(
             "A marked span was taken out of a text, or exchanged for a shorter one, in batches that were never padded: what "
@@ -150,17 +167,52 @@ def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int
 
     def moved(own: Tensor, new: Tensor, filler: int | float) -> Tensor:
         values = torch.cat([own, new.to(own)], 1).gather(1, order).masked_fill(padding, filler)
-        return torch.where(fate.looked_at.unsqueeze(1), values, own)
+        return torch.where(changes.unsqueeze(1), values, own)
 
     return Texts(
         moved(texts.tokens, inserted.tokens, padding_token or 0),
         moved(texts.annotation, torch.full_like(inserted.tokens, SPURIOUS), NO_PLACE),
         moved(texts.padding, torch.zeros_like(inserted.tokens), True),
         [moved(one, one.gather(1, inserted.place), _at_padding(one, texts.padding)) for one in texts.beside],
+        [
+            moved(one, new, _at_padding(one, texts.padding, NO_LABEL))
+            for one, new in zip(texts.labels, inserted.labels, strict=True)
+        ],
+        [torch.where(changes, new, one) for one, new in zip(texts.spans, spans, strict=True)],
+        fate.looked_at & ~whole,
     )
 
 
-def _at_padding(values: Tensor, padding: Tensor) -> int | float:
-    """What a tensor holds at the padding; 0 where nothing is padded."""
+def _giving_way(texts: Texts, kept: Tensor, overflow: Tensor) -> Tensor:
+    """Which words ``(B, T)`` go so that the others have room: unmarked ones, from behind, those with a label last."""
+    length = kept.shape[1]
+    here = torch.arange(length, device=kept.device)
+    ordinary = kept.isfinite() & (texts.annotation == 0)
+    if len(texts.spans) == 2:
+        ordinary &= ~((here >= texts.spans[0].unsqueeze(1)) & (here <= texts.spans[1].unsqueeze(1)))
+    labelled = torch.zeros_like(ordinary)
+    for one in texts.labels:
+        labelled |= one != NO_LABEL
+    turn = torch.where(ordinary, length - here + length * labelled, 3 * length)
+    last = turn.sort(1).values.gather(1, (overflow - 1).clamp(min=0))
+    return ordinary & (turn <= last) & (overflow > 0)
+
+
+def _moved_spans(spans: Sequence[Tensor], order: Tensor) -> tuple[list[Tensor], Tensor]:
+    """Where the tokens at some places are now, and the texts ``(B,)`` in which all of them are still there.
+
+    Places behind the text, which losses ignore, stay.
+    """
+    whole, moved = torch.ones(len(order), dtype=torch.bool, device=order.device), []
+    for one in spans:
+        found = order == one.unsqueeze(1)
+        inside = (one >= 0) & (one < order.shape[1])
+        whole &= found.any(1) | ~inside
+        moved.append(torch.where(inside, found.int().argmax(1).to(one), one))
+    return moved, whole
+
+
+def _at_padding(values: Tensor, padding: Tensor, otherwise: int = 0) -> int | float:
+    """What a tensor holds at the padding; something else where nothing is padded."""
     found = values[padding]
-    return found[0].item() if len(found) else 0
+    return found[0].item() if len(found) else otherwise

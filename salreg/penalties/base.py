@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from salreg import annotations
 from salreg.attributions import Attribution
-from salreg.differentiation import Differences, explained, twice_differentiable
+from salreg.differentiation import Differences, explained, in_backward, twice_differentiable
 from salreg.distributed import sum_over_ranks
 from salreg.losses.base import Needs, PerSample, mean_over_scored
 from salreg.penalties.way import Way
@@ -203,7 +204,13 @@ class Watch:
     def penalty(self, target: Tensor | None, annotation: Tensor) -> Tensor:
         """The penalty, a scalar to add to the task loss; see ``Penalty.measure``."""
         annotations.check(annotation, "The batch of annotations")
-        return self.of.measure(self.recording, target, annotation).value
+        if not (self.of.way.exact and self.recording.is_tapped):
+            return self.of.measure(self.recording, target, annotation).value
+        as_in_forward = partial(self.recording.as_in_forward, compiled=self.recording.slope is not None)
+        with as_in_forward():  # activation checkpointing runs modules again, whenever a gradient is computed
+            value = self.of.measure(self.recording, target, annotation).value
+        in_backward(value, as_in_forward)
+        return value
 
 
 def gradient_norms(penalty: Tensor, parameters: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:

@@ -75,7 +75,7 @@ class ConsistencyPenalty(Penalty):
         self.spread.update(inputs, annotated)
         changed = self._changed(recording, inputs, misplaced(annotation), target)
         logits = recording.repeat(changed).require_logits()
-        losses = scores.evaluate(scores.task_loss, logits, target)
+        losses = scores.evaluate(scores.task_loss, logits, target, recording.link)
         return Evaluated(PerSample(losses, annotated, torch.zeros_like(annotated)), None, annotation)
 
     def state_dict(self) -> dict[str, Any]:
@@ -148,8 +148,8 @@ class SaliencyGuided(Penalty):
         least = places.flatten(1).argsort(1)[:, : round(self.share * places[0].numel())]
         region = torch.zeros_like(places).flatten(1).scatter_(1, least, 1).view_as(places)
         changed = recording.repeat(replace(inputs, region, "uniform", self.draws)).require_logits()
-        before, after = (log_softmax(scores.one_row_per_sample(z), dim=1) for z in (logits, changed))
-        value = kl_div(after, before, reduction="none", log_target=True).sum(1)
+        before, after = (log_softmax(scores.classes_in_front(z, recording.link), dim=1) for z in (logits, changed))
+        value = scores.over_places(kl_div(after, before, reduction="none", log_target=True).sum(1), target)
         every = torch.ones(len(value), dtype=torch.bool, device=value.device)
         annotation = annotations.align(annotation, saliency)
         return Evaluated(PerSample(value, every, ~every), saliency, annotation)

@@ -54,8 +54,8 @@ class RegionPath(Penalty):
         annotation = annotations.align(annotation, inputs)
         other = self.intervention(inputs, annotation)
         changed = recording.repeat(other.sample).require_logits()
-        before, after = (_log_probabilities(logits, target) for logits in (recording.require_logits(), changed))
-        value = (before - after).square().mean(1)
+        before, after = (_log_probabilities(logits, target, recording.link) for logits in (recording.require_logits(), changed))
+        value = scores.over_places((before - after).square().mean(1), target)
         return Evaluated(PerSample(value, other.changed, torch.zeros_like(other.changed)), None, annotation)
 
     def state_dict(self) -> dict[str, Any]:
@@ -65,9 +65,10 @@ class RegionPath(Penalty):
         self.intervention.load_state_dict(state["intervention"])
 
 
-def _log_probabilities(logits: Tensor, target: Tensor | None) -> Tensor:
-    """Of all classes ``(B, C)``; of each label and its absence ``(B, 2 C)`` where a sample may have several."""
-    rows = scores.one_row_per_sample(logits)
+def _log_probabilities(logits: Tensor, target: Tensor | None, link: str | None) -> Tensor:
+    """Of all classes ``(B, C)``, or ``(B, C, P)`` of places; of each label and its absence ``(B, 2 C)`` where a sample may have
+    several."""
+    rows = scores.classes_in_front(logits, link)
     if scores.labels(rows, target) is None:
         return log_softmax(rows, dim=1)
     return logsigmoid(torch.cat([rows, -rows], 1))

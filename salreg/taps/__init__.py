@@ -6,7 +6,7 @@ own pixels, where the marks are. Token numbers carry no gradient: in their place
 """
 
 from salreg.taps.layers import ATTENTION, LAST_CONV, Layer, check_layers, find_layer, name_of
-from salreg.taps.nested import copied, map_leaves, place_of, replace_tensor, replace_tensors, rows_of, tensors_in
+from salreg.taps.nested import copied, map_leaves, place_of, replace_tensor, replace_tensors, rows_of, shells, tensors_in
 from salreg.taps.observer import Observer, record
 from salreg.taps.options import Options, WithSlope
 from salreg.taps.recording import Recording
@@ -34,5 +34,6 @@ __all__ = [
     "replace_tensor",
     "replace_tensors",
     "rows_of",
+    "shells",
     "tensors_in",
 ]

@@ -28,6 +28,8 @@ class InputTap:
         self._options = recording.options
         self._replaced = recording.options.replaced
         self._numbers: list[Tensor] = []
+        self._texts: list[TokenTap] = []
+        self._embedded: dict[int, Tensor] = {}  # what stands for the tokens with those ids, wherever they are embedded
         self._put: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # by its id what the call gets, the leaf, the caller's tensor
 
     @property
@@ -48,7 +50,8 @@ class InputTap:
         explained = [*wanted, *candidates, *numbers, *every]
         self.size = len(explained[0]) if explained else 0
         if numbers and (wanted or not candidates or "input_ids" in named):
-            self._recording.tokens, self._numbers = TokenTap(numbers, named), numbers
+            self._texts = [TokenTap([one], named) for one in numbers] if wanted else [TokenTap(numbers, named)]
+            self._recording.tokens, self._numbers = self._texts[0], numbers
             candidates = candidates if wanted else []
         new = {id(given): self._tapped(given, named) for given in (candidates if wanted else candidates[:1])}
         changed: tuple[Any, Any] = replace_tensors((args, kwargs), new)
@@ -56,15 +59,18 @@ class InputTap:
 
     def take_embedded(self, module: nn.Module, given: Any, output: Any) -> Tensor | None:
         """What the model gets in place of what an embedding made of the token numbers; None if these were not the tokens."""
-        tokens = self._recording.tokens
-        if tokens is None or not tokens.found(module, given, output, named=module is self._options.embedding):
-            return None
-        return self._tapped_tokens(output)
+        for tokens in self._texts:
+            if tokens.found(module, given, output, named=module is self._options.embedding):
+                return self._tapped_tokens(output, tokens)
+            if tokens.found_again(module, given) and id(tokens.ids) in self._embedded:
+                return tokens.as_the_model_has_it(self._embedded[id(tokens.ids)]).clone()
+        return None
 
-    def note_masks(self, kwargs: dict[str, Any]) -> None:
+    def note_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take in which tokens are padding, where a module is told by a keyword."""
-        if self._recording.tokens is not None:
-            self._recording.tokens.note_masks(kwargs)
+        for tokens in self._texts:
+            if len(self._texts) == 1 or tokens.concerns(tensors_in((args, kwargs))):
+                tokens.note_masks(kwargs)
 
     def reconnected(self, arguments: tuple[Any, Any]) -> tuple[Any, Any]:
         """A module's arguments in which a copy of the input that lost its graph on the way is the tap again.
@@ -94,8 +100,8 @@ class InputTap:
         recording = self._recording
         if given is named.get("inputs_embeds"):
             recording.tokens = TokenTap([], named)
-            recording.tokens.taken_as_embedded()
-            return self._tapped_tokens(given)
+            recording.tokens.taken_as_embedded(given)
+            return self._tapped_tokens(given, recording.tokens)
         recording.given = given
         if None in self._options.shift:
             return given + self._options.shift[None]
@@ -109,22 +115,23 @@ class InputTap:
         self._put[id(put)] = (put, leaf, given)
         return given if self._options.at_entry else put
 
-    def _tapped_tokens(self, embedded: Tensor) -> Tensor:
+    def _tapped_tokens(self, embedded: Tensor, text: TokenTap) -> Tensor:
         """What the model gets in place of embedded tokens."""
         recording, shift = self._recording, self._options.shift
-        assert recording.tokens is not None
-        tokens = recording.tokens.channels_first(embedded) if self._replaced is None else self._replaced
+        tokens = text.channels_first(embedded) if self._replaced is None else self._replaced
         if None in shift:
             tokens = self._replaced = tokens + shift[None]
-        recording.given = tokens
-        if not self._options.tap_input:
-            if recording.tokens.ids is not None:
-                recording.taps_of[id(recording.tokens.ids)] = (tokens, None, recording.tokens)
-            return embedded if self._replaced is None else recording.tokens.as_the_model_has_it(tokens)
-        recording.input = leaf = tokens if tokens.requires_grad else _leaf(tokens)
-        if recording.tokens.ids is not None:
-            recording.taps_of[id(recording.tokens.ids)] = (tokens, leaf, recording.tokens)
-        return recording.tokens.as_the_model_has_it(leaf).clone()
+        leaf = None if not self._options.tap_input else tokens if tokens.requires_grad else _leaf(tokens)
+        recording.taps_of[id(embedded if text.ids is None else text.ids)] = (tokens, leaf, text)
+        if text is recording.tokens or recording.given is None:
+            recording.tokens, recording.given, recording.input = text, tokens, leaf
+        if leaf is None:
+            if text.ids is not None and self._replaced is not None:
+                self._embedded[id(text.ids)] = tokens
+            return embedded if self._replaced is None else text.as_the_model_has_it(tokens)
+        if text.ids is not None:
+            self._embedded[id(text.ids)] = leaf
+        return text.as_the_model_has_it(leaf).clone()
 
 
 def _by_name(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
-#: How logits become probabilities: classes that exclude one another, labels each on its own, or no probabilities at all.
-Link = Literal["softmax", "sigmoid", "regression"]
+#: How logits become probabilities: classes that exclude one another, labels each on its own, or no probabilities at all; and
+#: for places, classes at every one of them, or the places themselves as the start and the end of a span.
+Link = Literal["softmax", "sigmoid", "regression", "tokens", "span"]
 
 # Names of autograd's nodes, in the order in which they decide.
 _LINKS: tuple[tuple[Link, frozenset[str]], ...] = (
@@ -17,6 +18,8 @@ _LINKS: tuple[tuple[Link, frozenset[str]], ...] = (
     ("sigmoid", frozenset({"BinaryCrossEntropyWithLogits", "BinaryCrossEntropy", "LogSigmoid", "SoftMarginLoss"})),
     ("regression", frozenset({"MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss"})),
 )
+# The attribute of a node that holds the logits, or log-probabilities, which it reads.
+_KEPT = {"LogSoftmax": "_saved_result", "BinaryCrossEntropyWithLogits": "_saved_self"}
 _HOLD_TARGETS = (
     "NllLoss",
     "NllLoss2D",
@@ -110,12 +113,20 @@ def logits_in_loss(loss: Tensor, ends: Iterable[Node]) -> Tensor | None:
     found = []
     for node in below(loss):
         name = operator(node)
-        kept = {"LogSoftmax": "_saved_result", "BinaryCrossEntropyWithLogits": "_saved_self"}.get(name)
+        kept = _KEPT.get(name)
         kept = "_saved_self" if name in ("MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss") else kept
         tensor = getattr(node, kept, None) if kept else None
         if isinstance(tensor, Tensor) and tensor.requires_grad and set(ends) & below(tensor):
             found.append(tensor)
     return found[0] if len(found) == 1 else None
+
+
+def margin_in(loss: Tensor) -> Tensor | None:
+    """The difference of two outputs of which a loss takes the sigmoid, as it does of a preference pair; None where there is not
+    exactly one."""
+    taken: list[Any] = [node for node in below(loss) if operator(node) == "LogSigmoid"]
+    margins = [node._saved_self for node in taken if any(operator(child) == "Sub" for child in children(node))]
+    return margins[0] if len(margins) == 1 else None
 
 
 def operator(node: Node) -> str:

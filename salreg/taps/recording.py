@@ -1,7 +1,8 @@
 """What was seen of one forward pass, and the same pass again on other samples."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from salreg.attention_weights import AttentionWeights
+from salreg.differentiation.exact import twice_differentiable
 from salreg.differentiation.late_terms import LateTerms
 from salreg.precision import Precision
 from salreg.random_state import RandomState
 from salreg.taps.layers import Layer, trained_parameters
-from salreg.taps.loss_graph import Link
+from salreg.taps.loss_graph import Link, target_of
 from salreg.taps.nested import tensors_in
 from salreg.taps.options import Options
 from salreg.taps.search import Found
@@ -34,6 +36,7 @@ class Recording:
         late: Room for terms of the loss that run the call again; None unless asked for.
         slope: The gradient at the input, where it was taken together with the call.
         problem: Why there are no logits, where that is known.
+        outputs: What the network returned, where the logits are laid out anew (``found.layout``).
     """
 
     def __init__(self, model: nn.Module, options: Options, attention: AttentionWeights | None) -> None:
@@ -47,6 +50,7 @@ class Recording:
         self.late: LateTerms | None = None
         self.slope: Tensor | None = None
         self.problem: str | None = None
+        self.outputs: list[Tensor] = []
         self.closed = False
         self.input: Tensor | None = None
         self.given: Tensor | None = None
@@ -82,7 +86,8 @@ class Recording:
         """Whether a module of the model received a floating point input and returned the logits."""
         own = any(module is self.call for module in self.model.modules())
         named = self.options.forward_module
-        return own and self.input is not None and self.tokens is None and named in (None, self.call)
+        as_returned = self.found is None or self.found.layout is None
+        return own and as_returned and self.input is not None and self.tokens is None and named in (None, self.call)
 
     @property
     def precision(self) -> torch.dtype:
@@ -90,6 +95,11 @@ class Recording:
         assert self.own_precision is not None
         kept = self.own_precision.dtype
         return kept if kept.is_floating_point else self.floating_input().dtype
+
+    def target_in(self, loss: Tensor) -> Tensor | None:
+        """The targets that a loss compares the logits with; None where its operators keep none, or several differ."""
+        layout = None if self.found is None else self.found.layout
+        return target_of(loss, self.require_logits()) if layout is None else layout.target_in(loss, self.outputs)
 
     def require_logits(self) -> Tensor:
         """The logits, or a ``RuntimeError`` that says why there are none."""
@@ -153,7 +163,9 @@ class Recording:
         Raises:
             ValueError: A mark on padding.
         """
-        return annotation if self.tokens is None or annotation.ndim != 2 else self.tokens.without_padding(annotation)
+        if self.tokens is None or annotation.ndim > 3 or (annotation.ndim == 3 and not self.tokens.has_choices):
+            return annotation
+        return self.tokens.without_padding(annotation)
 
     def attention(self) -> list[Tensor]:
         """The attention weights ``(B, heads, T, T)`` of every layer, in the order of the forward pass; needs the tap
@@ -165,6 +177,15 @@ class Recording:
         self.require_logits()
         assert self._attention is not None
         return self._attention.require()
+
+    @contextmanager
+    def as_in_forward(self, *, compiled: bool = False) -> Iterator[None]:
+        """The kernels and hooks of the pass, for activation checkpointing that runs its modules again."""
+        with ExitStack() as stack:
+            stack.enter_context(twice_differentiable(self.model, compiled=compiled))
+            if self._attention is not None:
+                stack.enter_context(self._attention.again())
+            yield
 
     def parameters(self) -> list[Tensor]:
         """All parameters that are trained."""

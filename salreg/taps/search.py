@@ -11,6 +11,7 @@ from torch.autograd.graph import Node
 
 from salreg.random_state import RandomState
 from salreg.taps.layers import name_of
+from salreg.taps.layout import Layout, asks_differently, read_layout, reads_other_numbers
 from salreg.taps.loss_graph import (
     Link,
     below,
@@ -18,6 +19,7 @@ from salreg.taps.loss_graph import (
     is_compared_after,
     link_of,
     logits_in_loss,
+    margin_in,
     node_of,
     target_of,
     uses_parameters_after,
@@ -33,7 +35,8 @@ REMEDY = (
 
 _NO_TAP = (
     "The step has no floating point input to explain, and no nn.Embedding received these numbers as they are. Name the "
-    "module that embeds them with embedding='...', or convert the input to float in the dataset (image / 255)."
+    "module that embeds them with embedding='...', or convert the input to float in the dataset (image / 255). Where the step "
+    "hands on inputs_embeds, annotate these by name: AnnotatedDataset(base, {'inputs_embeds': annotations})."
 )
 
 
@@ -70,17 +73,19 @@ class Found:
         link: How the loss reads them; None where that is not known.
         probabilities: Whether they are probabilities, and the logarithm is to be taken back.
         target: The targets that the loss compares them with, where it says.
+        layout: Where their classes and places lie, if they are logits for many places.
     """
 
     modules: tuple[tuple[nn.Module, int, int], ...]
     link: Link | None = None
     probabilities: bool = False
     target: Tensor | None = None
+    layout: Layout | None = None
 
     @property
     def is_derived(self) -> bool:
         """Whether the logits are made of what the modules returned, beside what the loss makes of it."""
-        return self.probabilities or len(self.modules) > 1
+        return self.probabilities or len(self.modules) > 1 or self.layout is not None
 
 
 def search(
@@ -134,10 +139,30 @@ def search(
         )
     if not last:
         raise RuntimeError(_unreached(calls, bool(ends & under_loss), model))
-    first = last[0][2]
+    if loss is not None and len(last) > 1 and options.forward_module is None and margin_in(loss) is not None:
+        return Found((), "sigmoid")
+    modules, tensors = tuple((call.module, call.turn, position) for call, position, _ in last), [one[2] for one in last]
+    layout = None if loss is None or not _for_places(last) else read_layout(loss, tensors)
+    layout = Layout("span", 1) if layout is None and _is_span(last) else layout
+    if layout is not None:
+        target = None if loss is None else layout.target_in(loss, tensors)
+        return Found(modules, layout.link, target=target, layout=layout)
+    if loss is not None and tensors[0].ndim == 3 and asks_differently(loss, tensors[0]):
+        raise RuntimeError(
+            f"The loss compares parts of what {name_of(model, last[0][0].module)!r} returned, shape {tuple(tensors[0].shape)}, "
+            "with targets that differ, and it cannot be told which part belongs to which. Of an answer's start and end return "
+            "two tensors called start_logits and end_logits. " + REMEDY
+        )
+    if loss is not None and tensors[0].ndim == 3 and reads_other_numbers(loss, tensors[0]):
+        raise RuntimeError(
+            f"The loss takes the softmax of other numbers than {name_of(model, last[0][0].module)!r} returned, as behind a "
+            "temperature or a mask, or of numbers that are all alike, so that it cannot be told which are the classes. Let a "
+            "module return what the loss reads: self.logits = nn.Identity() in __init__, and self.logits(...) in the step."
+        )
+    first = tensors[0]
     link = None if loss is None else link_of(loss, first)
     return Found(
-        tuple((call.module, call.turn, position) for call, position, _ in last),
+        modules,
         link,
         gives_probabilities(first) and link != "regression",
         None if loss is None else target_of(loss, first),
@@ -147,6 +172,17 @@ def search(
 def known_logits(found: Found | None, calls: Sequence[Call]) -> Tensor | None:
     """What the modules returned that are known to give the logits, and their mean where there are several; None until all of
     them were called."""
+    outputs = known_outputs(found, calls)
+    if found is None or outputs is None:
+        return None
+    if found.layout is not None:
+        return found.layout.of(outputs)
+    logits = outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(0)
+    return from_probabilities(logits) if found.probabilities else logits
+
+
+def known_outputs(found: Found | None, calls: Sequence[Call]) -> list[Tensor] | None:
+    """The tensors that the modules returned of which the logits are made; None until all of them were called."""
     if found is None or not found.modules:
         return None
     made = {(id(call.module), call.turn): call for call in calls}
@@ -156,8 +192,7 @@ def known_logits(found: Found | None, calls: Sequence[Call]) -> Tensor | None:
         if call is None or position >= len(call.outputs):
             return None
         outputs.append(call.outputs[position])
-    logits = outputs[0] if len(outputs) == 1 else torch.stack(outputs).mean(0)
-    return from_probabilities(logits) if found.probabilities else logits
+    return outputs
 
 
 def logits_of(found: Found, calls: Sequence[Call], taps: Sequence[Tensor], loss: Tensor | None) -> Tensor:
@@ -165,7 +200,8 @@ def logits_of(found: Found, calls: Sequence[Call], taps: Sequence[Tensor], loss:
     logits = known_logits(found, calls)
     if logits is None:
         assert loss is not None
-        logits = logits_in_loss(loss, [node_of(tap) for tap in taps])
+        margin = margin_in(loss)
+        logits = logits_in_loss(loss, [node_of(tap) for tap in taps]) if margin is None else margin
         assert logits is not None
     return logits
 
@@ -214,6 +250,8 @@ def _one_module(outputs: list[tuple[Call, int, Tensor]], model: nn.Module) -> li
     """
     if len({(id(call.module), tensor.shape) for call, _, tensor in outputs}) == 1 and len({o[1] for o in outputs}) == 1:
         return outputs
+    if _is_span(outputs):
+        return outputs
     called = [one for one in outputs if _logits_of(one[0].output) is one[2]]
     if called and len({id(call.module) for call, _, _ in outputs}) == 1:
         return called
@@ -221,8 +259,19 @@ def _one_module(outputs: list[tuple[Call, int, Tensor]], model: nn.Module) -> li
     raise RuntimeError(f"{len(outputs)} candidates for the logits: {', '.join(sorted(names))}. {REMEDY}")
 
 
-def _logits_of(output: Any) -> Tensor | None:
-    held = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+def _is_span(outputs: list[tuple[Call, int, Tensor]]) -> bool:
+    """Whether these are a call's ``start_logits`` and ``end_logits``, in this order."""
+    named = [_logits_of(outputs[0][0].output, name) for name in ("start_logits", "end_logits")] if len(outputs) == 2 else []
+    return bool(named) and all(one is output for one, (_, _, output) in zip(named, outputs, strict=True))
+
+
+def _for_places(outputs: list[tuple[Call, int, Tensor]]) -> bool:
+    """Whether these may be logits for many places: one tensor ``(B, ., .)``, or the two of a span."""
+    return _is_span(outputs) or (len(outputs) == 1 and outputs[0][2].ndim == 3)
+
+
+def _logits_of(output: Any, name: str = "logits") -> Tensor | None:
+    held = output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)
     return held if isinstance(held, Tensor) else None
 
 

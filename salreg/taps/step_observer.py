@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from salreg.random_state import RandomState
 from salreg.taps.loss_graph import below, node_of
-from salreg.taps.nested import tensors_in
+from salreg.taps.nested import shells, tensors_in
 from salreg.taps.observer import Observer
 from salreg.taps.options import Options
-from salreg.taps.search import Call, Found, find_logits, known_logits, logits_of, search
+from salreg.taps.search import Call, Found, find_logits, known_logits, known_outputs, logits_of, search
 
 
 class Reached(BaseException):
@@ -47,6 +47,12 @@ class StepObserver(Observer):
         self._turns: Counter[int] = Counter()
         self._stops = False
 
+    def enter(
+        self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        entered: tuple[Any, Any] = shells(super().enter(call, args, kwargs))  # steps pop labels from their batch
+        return entered
+
     def run(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Make the step once more, as far as to its logits."""
         args, kwargs = self.enter(call, args, kwargs)
@@ -73,6 +79,7 @@ class StepObserver(Observer):
                 recording.problem = str(error)
                 raise
             logits = logits_of(recording.found, self._calls, taps, loss)
+        recording.outputs = known_outputs(recording.found, self._calls) or []
         last = self._last_call()
         self._take(logits, None if last is None else last.output)
         if last is not None and last.arguments is not None and _is_output(logits, last.output):
@@ -102,7 +109,7 @@ class StepObserver(Observer):
         named, outermost = self._options.forward_module, not self._open
         arguments = (args, kwargs)
         if outermost and not self._is_past():
-            self._tap.note_masks(kwargs)
+            self._tap.note_masks(args, kwargs)
             arguments = self._tap.reconnected(arguments)
         opened = None
         if module is named if named is not None else outermost:

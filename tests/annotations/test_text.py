@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from salreg.annotations import NO_PLACE, from_character_spans, from_lexicon, from_token_spans, on_subwords
+from salreg.annotations import (
+    NO_PLACE,
+    Lexicon,
+    from_character_spans,
+    from_lexicon,
+    from_roles,
+    from_token_mask,
+    from_token_spans,
+    on_subwords,
+)
 
 
 def test_spans_of_tokens():
@@ -70,3 +79,75 @@ def test_subwords_of_another_text_are_refused():
 
 def test_soft_marks_are_carried_over():
     assert on_subwords(torch.tensor([0.5, -0.25]), [0, 1, 1]).tolist() == [0.5, -0.25, -0.25]
+
+
+def test_terms_are_found_beside_punctuation_and_in_compounds():
+    words = ["Gay,", "they", "say;", "a", "Black-and-white", "film", "he'd", "seen"]
+    assert from_lexicon(words, spurious=["gay", "black", "he"]).tolist() == [-1, 0, 0, 0, -1, 0, -1, 0]
+
+
+def test_stems_phrases_and_patterns():
+    words = ["Muslims", "met", "transgender", "people", "in", "the", "cities"]
+    assert from_lexicon(words, spurious=["muslim", "city"]).tolist() == [0] * 7
+    assert from_lexicon(words, spurious=["muslim", "city"], match="stem").tolist() == [-1, 0, 0, 0, 0, 0, -1]
+    assert from_lexicon(words, spurious=["transgender people"]).tolist() == [0, 0, -1, -1, 0, 0, 0]
+    assert from_lexicon(words, relevant=[r"\bm\w+"], match="regex").tolist() == [1, 1, 0, 0, 0, 0, 0]
+    assert from_lexicon(["hello", "then"], spurious=["he"], match="stem").tolist() == [0, 0]
+
+
+def test_terms_are_counted_and_those_that_are_not_found_are_said():
+    lexicon = Lexicon(spurious=["gay", "muslim"])
+    with pytest.warns(UserWarning, match="1 of 2 terms were not found: muslim.*match='stem'"):
+        lexicon.annotate([["Gay,", "gay"], ["nothing"]])
+    assert lexicon.counts == {"gay": 2, "muslim": 0}
+    with pytest.raises(ValueError, match="None of the 1 terms was found"):
+        Lexicon(spurious=["muslim"]).annotate([["Muslims"]])
+    with pytest.raises(ValueError, match="no regular expression"):
+        Lexicon(spurious=["("], match="regex")
+
+
+# [CLS] a man [SEP] no man [SEP]
+PAIR = {
+    "offsets": [(0, 0), (0, 1), (2, 5), (0, 0), (0, 2), (3, 6), (0, 0)],
+    "words": [None, 0, 1, None, 0, 1, None],
+    "texts": [None, 0, 0, None, 1, 1, None],
+}
+
+
+def test_of_a_pair_the_text_is_named():
+    with pytest.raises(ValueError, match="pair of texts: give sequence_ids"):
+        from_character_spans(PAIR["offsets"], spurious=[(3, 6)])
+    hypothesis = from_character_spans(PAIR["offsets"], spurious=[(3, 6)], sequence_ids=PAIR["texts"], of=1)
+    assert hypothesis.tolist() == [NO_PLACE, 0, 0, NO_PLACE, 0, -1, NO_PLACE]
+    marks = torch.tensor([0, -1], dtype=torch.int8)
+    with pytest.raises(ValueError, match="start anew.*two texts: give sequence_ids"):
+        on_subwords(marks, PAIR["words"])
+    assert torch.equal(on_subwords(marks, PAIR["words"], sequence_ids=PAIR["texts"], of=1), hypothesis)
+    premise = on_subwords(marks, PAIR["words"], sequence_ids=PAIR["texts"])
+    assert premise.tolist() == [NO_PLACE, 0, -1, NO_PLACE, 0, 0, NO_PLACE]
+
+
+CHAT = [
+    {"role": "system", "content": "Be kind"},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hi"},
+]
+RENDERED = "<s>system: Be kind\nuser: Hi\nassistant: Hi</s>"
+
+
+def test_what_a_role_says_is_marked_in_the_text_of_a_chat_template():
+    offsets = [(0, 3), (3, 11), (11, 13), (14, 18), (19, 25), (25, 27), (28, 39), (39, 41), (41, 45)]
+    annotation = from_roles(CHAT, RENDERED, offsets, spurious=["system"], relevant=["user"])
+    assert annotation.tolist() == [0, 0, -1, -1, 0, 1, 0, 0, 0]
+    with pytest.raises(ValueError, match="Nobody speaks as 'tool'"):
+        from_roles(CHAT, RENDERED, offsets, spurious=["tool"])
+    with pytest.raises(ValueError, match="Message 1 of the user, 's', may stand at character 17 or at 22"):
+        from_roles([CHAT[0], {"role": "user", "content": "s"}], "system: Be kind\nuser: s", [], spurious=["user"])
+    with pytest.raises(ValueError, match="Message 0 of the system is not in the text.*return_assistant_tokens_mask"):
+        from_roles([{"role": "system", "content": "Be rude"}], RENDERED, offsets, spurious=["system"])
+
+
+def test_a_mask_of_tokens_marks_them():
+    assert from_token_mask(relevant=[0, 1], attention_mask=[1, 1]).tolist() == [0, 1]
+    with pytest.raises(ValueError, match="one entry per token"):
+        from_token_mask(spurious=[0, 1], attention_mask=[1, 1, 1])

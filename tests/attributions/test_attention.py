@@ -8,9 +8,11 @@ import torch
 from support import images
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
 from benchmarks.catalogue import VisionTransformer
 from salreg.attributions import AttentionRollout, GradientAttentionRollout, LeGrad, RawAttention
+from salreg.penalties import SaliencyPenalty
 
 X, Y, _ = images(5)
 LAYERS, HEADS, WIDTH = 2, 2, 8
@@ -185,3 +187,48 @@ def test_a_hugging_face_model_that_returns_attentions(vit):
 def test_one_that_returns_none_says_what_to_set(vit):
     with pytest.raises(RuntimeError, match=r"attn_implementation='eager' and config.output_attentions=True"):
         GradientAttentionRollout()(vit("sdpa"), X, Y)
+
+
+class Checkpointed(nn.Module):
+    """A transformer whose layers run again in the backward pass."""
+
+    def __init__(self, reentrant):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.ModuleList(nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True) for _ in range(2))
+        self.head = nn.Linear(8, 3)
+        self.reentrant = reentrant
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x) if self.reentrant is None else checkpoint(layer, x, use_reentrant=self.reentrant)
+        return self.head(x.mean(1))
+
+
+def gradients_of_penalty(reentrant):
+    model, x = Checkpointed(reentrant), torch.randn(4, 5, 8, generator=torch.Generator().manual_seed(0))
+    annotation = torch.zeros(4, 5).index_fill(1, torch.tensor([1]), -1)
+    penalty = SaliencyPenalty(GradientAttentionRollout("log_prob_sum"), "rrr")
+    with penalty.watch(model) as watch:
+        logits = model(x)
+    (logits.logsumexp(1).mean() + 100 * watch.penalty(None, annotation)).backward()
+    return [one.grad for one in model.parameters()]
+
+
+def test_attention_that_runs_again_for_activation_checkpointing_is_the_same():
+    for plain, again in zip(gradients_of_penalty(None), gradients_of_penalty(False), strict=True):
+        assert torch.allclose(plain, again, rtol=1e-5, atol=1e-9)
+    with pytest.raises(RuntimeError, match="use_reentrant=False"):
+        gradients_of_penalty(True)
+
+
+def test_of_causal_attention_the_first_token_says_nothing():
+    weights = torch.ones(1, 2, 4, 4).tril() / torch.arange(1, 5).view(4, 1)
+
+    class Causal(nn.Module):
+        def forward(self, x):
+            return {"logits": x.sum(1), "attentions": (weights * x.sum() / x.sum(),)}
+
+    with pytest.raises(ValueError, match="attends to itself alone.*read='mean'"):
+        RawAttention()(Causal(), torch.randn(1, 4, 3))
+    assert RawAttention(read="mean")(Causal(), torch.randn(1, 4, 3)).shape == (1, 4)

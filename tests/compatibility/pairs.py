@@ -107,6 +107,6 @@ def table() -> list[str]:
         '| | | by default: the intervention | `differentiation="exact"` |',
         "| --- | --- | --- | --- |",
         *rows,
-        f"| {' | '.join(ATTENTION)} | yes | refused: turn checkpointing off |",
+        f"| {' | '.join(ATTENTION)} | yes | yes |",
         "",
     ]

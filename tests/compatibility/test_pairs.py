@@ -43,13 +43,14 @@ def test_an_intervention_trains_like_one_written_by_hand(pair):
     assert distance(ours, written(feature, 0.0, Intervention())) < 0.05 * distance(ours, plain)
 
 
-def test_attention_weights_inside_of_a_checkpoint_are_refused_and_trained_without_one():
+def test_attention_weights_inside_of_a_checkpoint_train_as_without_one():
     def train(checkpointed):
         callback = regularizer(attribution=RawAttention(read="mean"), weight=3.0)
         return trained(fresh(lambda: Lit(Attending(checkpointed))), callback)
 
-    with pytest.raises(RuntimeError, match=r"Attention weights .* inside of a checkpoint.*Turn checkpointing off"):
-        train(checkpointed=True)
     plain = trained(fresh(lambda: Lit(Attending(False))), regularizer(weight=0))
-    assert distance(train(checkpointed=False), plain) > 1e-5
+    without = train(checkpointed=False)
+    changed = distance(without, plain)
+    assert changed > 1e-5
+    assert distance(train(checkpointed=True), without) < 1e-3 * changed
     assert distance(trained(fresh(lambda: Lit(Attending(True))), SaliencyRegularizer()), plain) > 1e-5

@@ -122,6 +122,9 @@ def test_unpacking_a_batch_says_what_is_missing():
     batch = next(iter(DataLoader(annotated(4), batch_size=4)))
     with pytest.raises(TypeError, match="comes from an AnnotatedDataset"):
         _x, _y = batch
+    for asked in (lambda: dict(**batch), lambda: batch.get("labels")):  # as Hugging Face's Trainer does
+        with pytest.raises(TypeError, match=r"in compute_loss and, for its evaluation, in prediction_step"):
+            asked()
 
 
 def test_an_empty_annotation_says_that_somebody_looked_and_a_missing_one_that_nobody_did() -> None:

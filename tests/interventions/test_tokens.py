@@ -112,8 +112,8 @@ def test_texts_that_were_never_padded_cannot_become_shorter():
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ({"labels": TOKENS.clone()}, "labels for every token would have to move"),
-        ({"start_positions": torch.arange(4)}, "start_positions, which would have to move with the tokens"),
+        ({"word_ids": TOKENS.clone()}, "it is not known how it goes with them"),
+        ({"position_ids": TOKENS.clone()}, "position_ids count neither the places nor the attention mask"),
     ],
 )
 def test_what_would_have_to_move_and_cannot_is_an_error(extra, message):
@@ -126,3 +126,64 @@ def test_where_a_text_has_no_place_stays_so():
     changed = Intervention(0.0)(embedded, MARKS, LOOKED_AT)
     assert torch.equal(changed.annotation == PAD, MARKS == PAD)
     assert not (changed.annotation < 0).any()
+
+
+def test_labels_of_tokens_come_along_with_them():
+    labels = (10 * TOKENS).masked_fill(TOKENS == 0, -100)
+    for presence in (0.0, 1.0):
+        changed = Intervention(presence)({"input_ids": TOKENS, "labels": labels}, MARKS, LOOKED_AT).sample
+        assert torch.equal(changed["labels"], (10 * changed["input_ids"]).masked_fill(changed["input_ids"] == 0, -100))
+
+
+def test_labels_of_a_decoder_stay():
+    labels = torch.full_like(TOKENS, 7)
+    batch = {"input_ids": TOKENS, "labels": labels, "decoder_input_ids": labels}
+    assert Intervention(0.0)(batch, MARKS, LOOKED_AT).sample["labels"] is labels
+    batch = {"input_ids": TOKENS, "labels": labels}
+    assert Intervention(0.0, fixed=["labels"])(batch, MARKS, LOOKED_AT).sample["labels"] is labels
+
+
+def test_the_places_of_an_answer_follow_its_tokens():
+    tokens, marks = TOKENS[[1, 3, 1]], MARKS[[1, 3, 1]]
+    batch = {
+        "input_ids": tokens,
+        "start_positions": torch.tensor([4, 0, 2]),  # the 7, the first 4, and what is marked
+        "end_positions": torch.tensor([5, 6, 4]),  # behind the text, which losses ignore
+    }
+    changed = Intervention(0.0, padding_token=0)(batch, marks, torch.ones(3, dtype=torch.bool))
+    assert changed.sample["start_positions"].tolist() == [2, 0, 2]
+    assert changed.sample["end_positions"].tolist() == [3, 6, 4]
+    assert torch.equal(changed.sample["input_ids"][2], tokens[2])  # or its answer would be gone
+    assert changed.changed.tolist() == [True, True, False]
+
+
+def test_an_answer_does_not_give_way_to_what_is_put_in():
+    tokens, marks = torch.tensor([[5, 6, 7, 8], [9, 91, 92, 4]]), torch.tensor([[0, 0, 0, 0], [0, -1, -1, 0]])
+    batch = {"input_ids": tokens, "start_positions": torch.tensor([3, 0]), "end_positions": torch.tensor([3, 0])}
+    for seed in range(5):
+        changed = Intervention(1.0, padding_token=0, seed=seed)(batch, marks, torch.ones(2, dtype=torch.bool)).sample
+        assert changed["input_ids"][0, changed["start_positions"][0]] == 8
+        assert {91, 92} <= set(changed["input_ids"][0].tolist())
+
+
+def test_position_numbers_that_count_the_mask_are_counted_anew():
+    tokens, marks = TOKENS.flip(1), MARKS.flip(1)
+    mask = (tokens != 0).long()
+    positions = (mask.cumsum(1) - 1).masked_fill(mask == 0, 1)
+    batch = {"input_ids": tokens, "attention_mask": mask, "position_ids": positions}
+    changed = Intervention(0.0)(batch, marks, LOOKED_AT).sample
+    shown = changed["attention_mask"]
+    assert not torch.equal(shown, mask)
+    assert torch.equal(changed["position_ids"], (shown.cumsum(1) - 1).masked_fill(shown == 0, 1))
+
+
+def test_of_multiple_choice_each_choice_is_a_text():
+    batch = {"input_ids": TOKENS.view(2, 2, 6), "attention_mask": (TOKENS != 0).long().view(2, 2, 6)}
+    marks, everybody = MARKS.view(2, 2, 6), torch.ones(2, dtype=torch.bool)
+    changed = Intervention(0.0)(batch, marks, everybody)
+    flat = Intervention(0.0)({key: value.flatten(0, 1) for key, value in batch.items()}, MARKS, LOOKED_AT)
+    assert torch.equal(changed.sample["input_ids"].flatten(0, 1), flat.sample["input_ids"])
+    assert torch.equal(changed.sample["attention_mask"].flatten(0, 1), flat.sample["attention_mask"])
+    made = Intervention().with_presence(True, batch, marks, everybody)
+    assert torch.equal(made.sample["input_ids"][1, 0], TOKENS[2])  # the other choice of a sample that has the thing
+    assert made.done.tolist() == [True, True]

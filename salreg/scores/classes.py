@@ -1,13 +1,12 @@
-"""What is explained: one number per sample, made from the logits.
+"""Scores of classes: one number per sample, made from logits ``(B, C)``.
 
 A score is any callable ``(logits (B, C), target (B,) or None) -> (B,)``, or the name of one of these functions.
 A model with a single logit per sample, ``(B,)`` or ``(B, 1)``, is read as two classes with logits ``-z/2`` and ``z/2``,
 whose softmax is the sigmoid of ``z``. A target ``(B, C)`` of zeros and ones makes the classes labels of their own, each with a
-sigmoid, of which a sample may have several. Logits for every place ``(B, C, ...)`` are scored by ``Dense``.
+sigmoid, of which a sample may have several.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -47,6 +46,16 @@ def target_logit(logits: Tensor, target: Tensor | None) -> Tensor:
     return logits.gather(1, classes.clamp(min=0).view(-1, 1)).squeeze(1) * (classes >= 0)
 
 
+def target_log_prob(logits: Tensor, target: Tensor | None) -> Tensor:
+    """The log-probability of the true class; of all labels, where there are several: minus ``task_loss``.
+
+    Example:
+        >>> target_log_prob(torch.zeros(1, 4), torch.tensor([2])).exp().item()
+        0.25
+    """
+    return -task_loss(logits, target)
+
+
 def predicted_logit(logits: Tensor, target: Tensor | None = None) -> Tensor:
     """The logit of the class that the model predicts."""
     return logits.max(dim=1).values
@@ -73,39 +82,8 @@ def task_loss(logits: Tensor, target: Tensor | None) -> Tensor:
     return cross_entropy(logits, classes.clamp(min=0), reduction="none") * (classes >= 0)
 
 
-class Dense:
-    """Scores logits that a model gives for every place: segmentation, detection, tagging.
-
-    Args:
-        score: What is explained at a place: a name or a callable.
-        reduction: How the places make one number per sample: their ``mean``, or ``max``, the place with the highest score.
-
-    Raises:
-        ValueError: An unknown name.
-
-    Example:
-        >>> logits = torch.zeros(2, 3, 4, 4)  # three classes on a grid of 4 x 4
-        >>> evaluate(Dense("target_logit"), logits, torch.zeros(2, 4, 4)).shape
-        torch.Size([2])
-    """
-
-    def __init__(self, score: "str | Score" = "log_prob_sum", reduction: Literal["mean", "max"] = "mean") -> None:
-        checks.choice(("mean", "max"), reduction=reduction)
-        self.score = resolve(score)
-        self.reduction = reduction
-
-    def __call__(self, logits: Tensor, target: Tensor | None = None) -> Tensor:
-        """From logits ``(B, C, ...)``, and a target ``(B, ...)`` or one class per sample ``(B,)``, to ``(B,)``."""
-        size, classes = logits.shape[:2]
-        rows = logits.flatten(2).transpose(1, 2).reshape(-1, classes)
-        if target is not None:
-            target = target.reshape(size, -1).expand(size, len(rows) // size).reshape(-1)
-        values = self.score(one_row_per_sample(rows), target).view(size, -1)
-        return values.mean(1) if self.reduction == "mean" else values.amax(1)
-
-
 NAMED: dict[str, Score] = {
-    score.__name__: score for score in (log_prob_sum, target_logit, predicted_logit, contrast, task_loss)
+    score.__name__: score for score in (log_prob_sum, target_log_prob, target_logit, predicted_logit, contrast, task_loss)
 }
 
 
@@ -114,30 +92,6 @@ def resolve(score: str | Score) -> Score:
     if callable(score) and not isinstance(score, type):
         return score
     return checks.named("a score", score, NAMED)
-
-
-def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | None = None) -> Tensor:
-    """Apply a score in at least single precision: ``(B,)``.
-
-    Args:
-        score: What is explained.
-        logits: What the network put out.
-        target: True classes, for scores that need them.
-        link: How the training loss reads the logits, where that is known. What a ``"regression"`` puts out has no
-            probabilities: it is explained itself, summed over a sample's numbers.
-
-    Raises:
-        ValueError: The logits are not one row per sample, or the score does not give one number per sample.
-    """
-    if link == "regression":
-        return logits.reshape(len(logits), -1).sum(1, dtype=torch.promote_types(logits.dtype, torch.float32))
-    values = score(logits if isinstance(score, Dense) else one_row_per_sample(logits), target)
-    if values.shape != logits.shape[:1]:
-        raise ValueError(
-            f"The score {getattr(score, '__name__', score)} gave shape {tuple(values.shape)} for {logits.shape[0]} "
-            "samples; it must give one number per sample, shape (B,)."
-        )
-    return values
 
 
 def one_row_per_sample(logits: Tensor) -> Tensor:
@@ -149,7 +103,8 @@ def one_row_per_sample(logits: Tensor) -> Tensor:
     if logits.ndim != 2:
         raise ValueError(
             f"The model's output has shape {tuple(logits.shape)}; logits are (B, classes), or (B,) for two classes. "
-            "Where there are some for every place, say score=Dense('target_logit') (salreg.scores.Dense)."
+            "Where there are some for every place, say score=Dense('target_logit'), or where the classes come last, as in "
+            "language models, score=Dense('target_logit', axis=-1) (salreg.scores.Dense)."
         )
     return logits
 

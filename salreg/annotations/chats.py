@@ -1,0 +1,98 @@
+"""Annotations of chats by role: what system, user or assistant say in the text that a chat template makes of it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from salreg.annotations.text import Span, from_character_spans
+
+_REMEDY = "Mark its tokens by apply_chat_template(..., return_assistant_tokens_mask=True) and from_token_mask instead."
+
+
+def role_spans(messages: Sequence[Mapping[str, Any]], text: str) -> dict[str, list[Span]]:
+    """Where each role's messages stand in the text that a chat template made of them.
+
+    Args:
+        messages: ``{"role": ..., "content": ...}`` each, in their order.
+        text: What ``tokenizer.apply_chat_template(messages, tokenize=False)`` gave.
+
+    Returns:
+        By role the spans of characters ``(start, end)``, without what the template puts around a message.
+
+    Raises:
+        ValueError: A message that is not in the text, because the template changes or leaves out what it says, or that may
+            stand at several places of it.
+
+    Example:
+        >>> messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+        >>> role_spans(messages, "<user>Hi</user><assistant>Hello</assistant>")
+        {'user': [(6, 8)], 'assistant': [(26, 31)]}
+    """
+    contents = [message["content"] for message in messages]
+    wrong = next((number for number, one in enumerate(contents) if not isinstance(one, str)), None)
+    if wrong is not None:
+        raise ValueError(f"Message {wrong} is {type(contents[wrong]).__name__}, not a text: only texts are found by role.")
+    contents = [one.strip() for one in contents]
+    first, end = [], 0
+    for number, content in enumerate(contents):
+        start = text.find(content, end)
+        if start < 0:
+            raise ValueError(
+                f"Message {number} of the {messages[number]['role']} is not in the text behind character {end}: "
+                f"{content[:40]!r}. The template changes what it says, or the text is another chat's. {_REMEDY}"
+            )
+        first.append(start)
+        end = start + len(content)
+    found: dict[str, list[Span]] = {message["role"]: [] for message in messages}
+    end = len(text)
+    for number in reversed(range(len(contents))):
+        content = contents[number]
+        start = text.rfind(content, 0, end)
+        if content and start != first[number]:
+            raise ValueError(
+                f"Message {number} of the {messages[number]['role']}, {content[:40]!r}, may stand at character {first[number]} "
+                f"or at {start} of the text, as where the template itself says the same. {_REMEDY}"
+            )
+        end = first[number]
+        if content:
+            found[messages[number]["role"]].insert(0, (start, start + len(content)))
+    return found
+
+
+def from_roles(
+    messages: Sequence[Mapping[str, Any]],
+    text: str,
+    offsets: Any,
+    *,
+    spurious: Collection[str] = (),
+    relevant: Collection[str] = (),
+    truncated: bool = False,
+) -> Tensor:
+    """Mark all that some roles say.
+
+    Args:
+        messages: The chat; see ``role_spans``, and ``text``.
+        text: What the template made of it.
+        offsets: Of the tokens in that text; see ``from_character_spans``, and ``truncated``.
+        spurious: Roles whose messages the model must not use: ``["system"]``.
+        relevant: Roles whose messages it should use.
+
+    Returns:
+        ``int8`` tensor ``(T,)``.
+
+    Raises:
+        ValueError: A role that says nothing in this chat, or as of those functions.
+
+    Example:
+        >>> messages = [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Hi"}]
+        >>> text, offsets = "Be brief|Hi", [(0, 2), (3, 8), (8, 9), (9, 11)]
+        >>> from_roles(messages, text, offsets, spurious=["system"]).tolist()
+        [-1, -1, 0, 0]
+    """
+    spans = role_spans(messages, text)
+    unknown = [role for role in (*spurious, *relevant) if role not in spans]
+    if unknown:
+        raise ValueError(f"Nobody speaks as {unknown[0]!r} in this chat; its roles are {', '.join(spans)}.")
+    marked, wanted = ([span for role in roles for span in spans[role]] for roles in (spurious, relevant))
+    return from_character_spans(offsets, spurious=marked, relevant=wanted, truncated=truncated)

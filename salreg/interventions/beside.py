@@ -1,0 +1,143 @@
+"""What lies beside the token numbers of a batch, and how it follows when these move."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from salreg.annotations import NO_PLACE
+from salreg.interventions.inputs import REMEDY, is_small
+from salreg.interventions.tokens import NO_LABEL
+from salreg.taps import place_of, tensors_in
+
+#: Keys of tensors that hold a label for every token, of position numbers, and of what a decoder reads and writes.
+_LABELS = ("labels", "label_ids", "token_labels", "tags", "ner_tags")
+_POSITIONS = "position_ids"
+_IDS = "input_ids"
+_SPANS = ("start_positions", "end_positions")
+_OF_DECODERS = ("labels", "decoder_input_ids", "decoder_attention_mask")
+
+
+class Beside(NamedTuple):
+    """The other tensors of a batch of texts that go with the tokens.
+
+    Attributes:
+        masks: ``(B, T)``, masks and token types: what is put in takes the value of the place to which it comes.
+        labels: ``(B, T)``: what is put in brings its own along.
+        spans: Places of tokens ``(B,)``: where an answer starts and ends.
+        positions: ``(B, T)``, numbers of the places that the mask counts; those that count from 0 in every text stay.
+    """
+
+    masks: list[Tensor]
+    labels: list[Tensor]
+    spans: list[Tensor]
+    positions: list[Tensor]
+
+
+def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> Beside:
+    """What of a batch of texts goes with its tokens ``(B, T)`` or ``(B, choices, T)``.
+
+    Args:
+        sample: The batch.
+        tokens: The token numbers in it.
+        fixed: Keys of what stays, though it is laid out like the tokens.
+
+    Raises:
+        ValueError: A tensor of which it is not known how it would move.
+    """
+    named: Mapping[str, Any] = sample if isinstance(sample, Mapping) else {}
+    of_decoder = _OF_DECODERS if _OF_DECODERS[1] in named else ()
+    stay = [one for key, one in named.items() if key in fixed or key in of_decoder or _is_of_another(key, named, tokens)]
+    beside = [one for one in tensors_in(sample) if one is not tokens and one.shape == tokens.shape]
+    beside = [one for one in beside if not any(one is other for other in stay)]
+    labels = [one for one in beside if any(named.get(key) is one for key in _LABELS) or _has_no_labels(one)]
+    positions = [one for one in beside if one is named.get(_POSITIONS)]
+    masks = [one for one in beside if not any(one is other for other in (*labels, *positions))]
+    for one in masks:
+        if not is_small(one):
+            raise ValueError(
+                f"Beside the token numbers the batch has another tensor of shape {tuple(one.shape)} with values up to "
+                f"{one.max().item():g}, and it is not known how it goes with them. If it holds a label for every token, have "
+                "it in a dict under the key 'labels'; if it belongs to a decoder, say Intervention(fixed=['its key']). "
+                f"{REMEDY}"
+            )
+    for one in positions:
+        if not _counts(one) and not torch.equal(_counted(named.get("attention_mask"), one), one):
+            raise ValueError(
+                "The batch's position_ids count neither the places nor the attention mask, so that it is not known how they go "
+                f"with the tokens. Let the model count them, or say Intervention(fixed=['{_POSITIONS}']). "
+                f"{REMEDY}"
+            )
+    spans = [named[key] for key in _SPANS if key in named and key not in fixed and isinstance(named[key], Tensor)]
+    return Beside(masks, labels, spans, [one for one in positions if not _counts(one)])
+
+
+def said_to_move(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> str:
+    """What is worth saying of a batch whose tokens move: the keys of labels and places that go with them; empty without any."""
+    beside = beside_tokens(sample, tokens, fixed)
+    keys = [f"batch{place_of(sample, one)}" for one in (*beside.labels, *beside.spans)]
+    return f"{' and '.join(keys)} {'goes' if len(keys) == 1 else 'go'} with the tokens" if keys else ""
+
+
+def positions_of(mask: Tensor, before: Tensor) -> Tensor:
+    """Position numbers of texts whose mask has changed, counted as they were before."""
+    return _counted(mask, before)
+
+
+def keys_of_decoder(model: nn.Module) -> tuple[str, ...]:
+    """The keys of a batch that belong to a decoder, and stay when the tokens of the text that it reads move; none of a model
+    that has no decoder of its own (``config.is_encoder_decoder``)."""
+    configs = [getattr(part, "config", None) for part in model.modules()]
+    return _OF_DECODERS if any(getattr(one, "is_encoder_decoder", False) is True for one in configs) else ()
+
+
+def padding_of(sample: Any, annotation: Tensor, beside: list[Tensor]) -> Tensor:
+    """Where texts are padded, booleans ``(B, T)``: by a mask that lies beside the tokens, or ``NO_PLACE`` at the end."""
+    nothing = annotation == NO_PLACE
+    if isinstance(sample, Mapping) and any(sample.get("attention_mask") is one for one in beside):
+        return sample["attention_mask"] == 0
+    for mask in beside:
+        for is_padding in (mask == 0, mask != 0):  # masks of attention, and of padding
+            one_sided = is_padding[..., 0] ^ is_padding[..., -1] | ~is_padding.any(-1)
+            if bool((is_padding <= nothing).all() & one_sided.all()) and bool(is_padding.any()):
+                return is_padding
+        if bool((mask == 1).all()):
+            return torch.zeros_like(nothing)  # a mask of attention without padding
+    return nothing.flip(-1).cumprod(-1).flip(-1).bool()
+
+
+def _is_of_another(key: str, named: Mapping[str, Any], tokens: Tensor) -> bool:
+    """Whether a key belongs to another text of a pair, as ``rejected_attention_mask`` does beside ``chosen_input_ids``."""
+    own = next((_stem(name) for name, one in named.items() if one is tokens), "")
+    texts = [name for name, one in named.items() if name.endswith(_IDS) or _may_be_tokens(name, one, tokens)]
+    others = [_stem(name) for name in texts if named[name] is not tokens]
+    return bool(own) and any(stem and not own.startswith(stem) and key.startswith(stem) for stem in others)
+
+
+def _may_be_tokens(key: str, tensor: Any, tokens: Tensor) -> bool:
+    labels = key in (*_LABELS, _POSITIONS) or not isinstance(tensor, Tensor)
+    return not labels and tensor.dtype == tokens.dtype and tensor.shape == tokens.shape and not is_small(tensor)
+
+
+def _stem(key: str) -> str:
+    return key.removesuffix(_IDS).rstrip("_")
+
+
+def _has_no_labels(tensor: Tensor) -> bool:
+    """Whether some of its values are the -100 that losses ignore."""
+    return not tensor.is_floating_point() and tensor.dtype != torch.bool and bool((tensor == NO_LABEL).any())
+
+
+def _counts(positions: Tensor) -> bool:
+    """Whether they are the numbers of the places themselves, which stay where tokens move."""
+    return torch.equal(positions, torch.arange(positions.shape[-1], device=positions.device).expand_as(positions))
+
+
+def _counted(mask: Any, like: Tensor) -> Tensor:
+    """The position numbers of what a mask of attention shows, filled at the padding as they are; -1 without a mask."""
+    if not isinstance(mask, Tensor) or mask.shape != like.shape:
+        return torch.full_like(like, -1)
+    shown = mask != 0
+    filler = like[~shown][0] if bool((~shown).any()) else like.new_ones(())
+    return torch.where(shown, shown.cumsum(-1) - 1, filler).to(like)

@@ -1,0 +1,77 @@
+"""What is explained: one number per sample, made from the logits.
+
+A score is any callable ``(logits (B, C), target (B,) or None) -> (B,)``, or the name of one of the functions in ``classes``.
+Logits for every place are scored by ``Dense``, ``Sequence`` or ``Span``, which ask a score of classes at each place. A callable
+that has an attribute ``dense = True`` gets such logits as they are: ``(B, C, P)`` where the loss tells how they are laid out,
+with a target ``(B, P)``.
+"""
+
+import torch
+from torch import Tensor
+
+from salreg.scores.classes import (
+    NAMED,
+    Score,
+    contrast,
+    labels,
+    log_prob_sum,
+    one_row_per_sample,
+    predicted_logit,
+    resolve,
+    target_log_prob,
+    target_logit,
+    task_loss,
+)
+from salreg.scores.places import Dense, Sequence, Span, classes_in_front, for_places, over_places
+
+__all__ = [
+    "NAMED",
+    "Dense",
+    "Score",
+    "Sequence",
+    "Span",
+    "classes_in_front",
+    "contrast",
+    "evaluate",
+    "labels",
+    "log_prob_sum",
+    "one_row_per_sample",
+    "over_places",
+    "predicted_logit",
+    "resolve",
+    "target_log_prob",
+    "target_logit",
+    "task_loss",
+]
+
+
+def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | None = None) -> Tensor:
+    """Apply a score in at least single precision: ``(B,)``.
+
+    Args:
+        score: What is explained.
+        logits: What the network put out.
+        target: True classes, for scores that need them.
+        link: How the training loss reads the logits, where that is known. What a ``"regression"`` puts out has no
+            probabilities: it is explained itself, summed over a sample's numbers. Logits ``(B, C, P)`` of ``"tokens"`` are
+            scored at their labelled places (``Sequence``), those of a ``"span"`` at its start and end (``Span``).
+
+    Raises:
+        ValueError: The logits are not one row per sample, or the score does not give one number per sample.
+    """
+    if link == "regression":
+        return logits.reshape(len(logits), -1).sum(1, dtype=torch.promote_types(logits.dtype, torch.float32))
+    if link in ("tokens", "span"):
+        score = for_places(score, link)
+    if link == "span" and target is not None and target.numel() != 2 * len(logits):
+        raise ValueError(
+            f"A span has two targets, its start and its end, (B, 2); one of shape {tuple(target.shape)} is not stretched over "
+            "both."
+        )
+    values = score(logits if getattr(score, "dense", False) else one_row_per_sample(logits), target)
+    if values.shape != logits.shape[:1]:
+        raise ValueError(
+            f"The score {getattr(score, '__name__', score)} gave shape {tuple(values.shape)} for {logits.shape[0]} "
+            "samples; it must give one number per sample, shape (B,)."
+        )
+    return values
