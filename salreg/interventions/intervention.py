@@ -10,13 +10,12 @@ from torch import Tensor
 from salreg import checks
 from salreg.annotations import align, marks, places
 from salreg.draws import Draws
-from salreg.interventions.beside import beside_tokens, padding_of, positions_of
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.fills import FILLS, Fill
 from salreg.interventions.grids import Fate, change_grids
 from salreg.interventions.inputs import AnnotatedInput, annotated_input, replaced
 from salreg.interventions.tables import change_rows
-from salreg.interventions.tokens import Texts, change_texts
+from salreg.interventions.text_batches import TextBatch, by_choice, change_text_batch
 
 
 class Intervened(NamedTuple):
@@ -155,7 +154,7 @@ class Intervention:
         Raises:
             ValueError: The annotation fits no tensor, or one that cannot be changed; the message names the remedy.
         """
-        marked, looked_at = _known(*_by_choice(sample, annotation, looked_at, given))
+        marked, looked_at = _known(*by_choice(sample, annotation, looked_at, given))
         self._marked += (having := int(marked.sum()))
         self._most_marked = max(self._most_marked, having)
         self._looked_at += (seen := int(looked_at.sum()))
@@ -197,7 +196,7 @@ class Intervention:
         marked, looked_at = _known(annotation, looked_at)
         if not bool(looked_at.any()):
             return WithPresence(sample, looked_at, looked_at, annotation)
-        rows, looked_rows = _by_choice(sample, annotation, looked_at, given)
+        rows, looked_rows = by_choice(sample, annotation, looked_at, given)
         if len(rows) != len(annotation):  # of a sample with a marked choice, the others stay as they are
             has_it = marked.repeat_interleave(len(rows) // len(marked))
             marked, looked_at = _known(rows, None)
@@ -215,7 +214,11 @@ class Intervention:
         """The changed batch, and for which samples it came true what was decided."""
         given = found.tensor
         if found.kind == "tokens":
-            return self._change_texts(sample, annotation, given, fate)
+            texts = change_text_batch(
+                TextBatch(sample, annotation, given, self.fixed), fate, self.padding_token, self._bank, self._draws
+            )
+            self.padding_token = texts.padding_token
+            return Intervened(replaced(sample, texts.pairs), texts.annotation, texts.done), texts.done
         order = (0, 2, 1) if found.kind == "embedded" else range(given.ndim)
         inputs = given.permute(*order)
         spurious, relevant = marks(align(annotation, inputs))
@@ -232,25 +235,6 @@ class Intervention:
         which = fate.marked if found.kind == "row" else fate.looked_at
         made = Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
         return made, changed.done
-
-    def _change_texts(self, sample: Any, annotation: Tensor, tokens: Tensor, fate: Fate) -> tuple[Intervened, Tensor]:
-        beside = beside_tokens(sample, tokens, self.fixed)
-        padding = padding_of(sample, annotation, beside.masks)
-        if self.padding_token is None and bool(padding.any()):
-            self.padding_token = int(tokens[padding][0])
-        known = 0 if self.padding_token is None and beside.masks else self.padding_token  # masked anyway
-        ids, marks_on, padded = (one.flatten(0, -2) for one in (tokens, annotation, padding))  # one text a row
-        masks, labels = ([one.flatten(0, -2) for one in some] for some in (beside.masks, beside.labels))
-        given = Texts(ids, marks_on, padded, masks, labels, beside.spans)
-        texts = change_texts(given, fate, known, self._bank, self._draws)
-        old = [tokens, *beside.masks, *beside.labels, *beside.spans]
-        new = [texts.tokens, *texts.beside, *texts.labels, *texts.spans]
-        pairs = [(was, one.view_as(was)) for was, one in zip(old, new, strict=True)]
-        for one in beside.positions:
-            pairs.append((one, positions_of(~texts.padding.view_as(one), one)))
-        done = fate.looked_at if texts.kept is None else fate.looked_at & ~texts.kept
-        made = Intervened(replaced(sample, pairs), texts.annotation.view_as(annotation), _of_samples(done, annotation))
-        return made, made.changed
 
     def _fate(self, marked: Tensor, looked_at: Tensor) -> Fate:
         drawn = self._draws.uniform((len(marked),), like=torch.empty(0, device=marked.device))
@@ -280,18 +264,3 @@ def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor
     """Which samples are marked, and which somebody looked at."""
     marked = annotation.flatten(1).amin(1) < 0
     return marked, marked if looked_at is None else looked_at.to(marked.device) | marked
-
-
-def _by_choice(sample: Any, annotation: Tensor, looked_at: Tensor | None, given: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Annotations and who looked at them, choice by choice where a sample holds several texts ``(choices, T)``."""
-    if annotation.ndim != 3 or annotation.shape[1] == 1:
-        return annotation, looked_at
-    if annotated_input(sample, annotation, given).kind != "tokens":
-        return annotation, looked_at
-    choices = annotation.shape[1]
-    return annotation.flatten(0, 1), None if looked_at is None else looked_at.repeat_interleave(choices)
-
-
-def _of_samples(rows: Tensor, annotation: Tensor) -> Tensor:
-    """Which samples ``(B,)`` have some of these texts."""
-    return rows.view(len(annotation), -1).any(1)

@@ -5,12 +5,13 @@ become leaves that require grad: whatever the step does to them stays in the gra
 own pixels, where the marks are. Token numbers carry no gradient: in their place the output of their embedding is the tap.
 """
 
+from salreg.taps.calls import find_logits
 from salreg.taps.layers import ATTENTION, LAST_CONV, Layer, check_layers, find_layer, name_of
 from salreg.taps.nested import copied, map_leaves, place_of, replace_tensor, replace_tensors, rows_of, shells, tensors_in
 from salreg.taps.observer import Observer, record
 from salreg.taps.options import Options, WithSlope
 from salreg.taps.recording import Recording
-from salreg.taps.search import Found, find_logits
+from salreg.taps.search import Found
 from salreg.taps.step_observer import StepObserver
 
 __all__ = [

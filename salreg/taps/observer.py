@@ -12,12 +12,12 @@ from salreg.differentiation.exact import is_compiled_itself
 from salreg.differentiation.late_terms import LateTerms
 from salreg.precision import Precision
 from salreg.random_state import RandomState
+from salreg.taps.calls import find_logits
 from salreg.taps.input_tap import InputTap
 from salreg.taps.layers import ATTENTION, Layer, all_modules, find_layer, trained_parameters
 from salreg.taps.nested import tensors_in
 from salreg.taps.options import Options
 from salreg.taps.recording import Recording
-from salreg.taps.search import find_logits
 
 Self = TypeVar("Self", bound="Observer")
 

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from salreg.random_state import RandomState
+from salreg.taps.calls import Call, find_logits
 from salreg.taps.loss_graph import below, node_of
 from salreg.taps.nested import shells, tensors_in
 from salreg.taps.observer import Observer
 from salreg.taps.options import Options
-from salreg.taps.search import Call, Found, find_logits, known_logits, known_outputs, logits_of, search
+from salreg.taps.search import Found, known_logits, known_outputs, logits_of, search
 
 
 class Reached(BaseException):

@@ -1,0 +1,82 @@
+"""Batches of texts in which marked words change, and what lies beside the words with them."""
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from salreg.draws import Draws
+from salreg.interventions.beside import beside_tokens, padding_of, positions_of
+from salreg.interventions.donors import DonorBank
+from salreg.interventions.grids import Fate
+from salreg.interventions.inputs import annotated_input
+from salreg.interventions.tokens import Texts, change_texts
+
+
+class TextBatch(NamedTuple):
+    """A batch of texts.
+
+    Attributes:
+        sample: The batch.
+        annotation: ``(B, T)``, or ``(B, choices, T)``.
+        tokens: The token numbers in it, laid out alike.
+        fixed: Keys of what stays, though it is laid out like the tokens.
+    """
+
+    sample: Any
+    annotation: Tensor
+    tokens: Tensor
+    fixed: Collection[str]
+
+
+class ChangedTexts(NamedTuple):
+    """What became of a batch of texts.
+
+    Attributes:
+        pairs: Tensors of the batch, and what stands in their place.
+        annotation: What is marked now.
+        done: The samples that were changed ``(B,)``.
+        padding_token: What stands behind a text that became shorter, as far as that is known by now.
+    """
+
+    pairs: list[tuple[Tensor, Tensor]]
+    annotation: Tensor
+    done: Tensor
+    padding_token: int | None
+
+
+def change_text_batch(batch: TextBatch, fate: Fate, padding_token: int | None, bank: DonorBank, draws: Draws) -> ChangedTexts:
+    """Exchange marked words, take them away, and put them in; see ``change_texts``.
+
+    Args:
+        batch: The texts.
+        fate: What becomes of each text, choices one by one.
+        padding_token: What stands behind a text that became shorter; found where a text is padded.
+        bank: Donors beside those of the batch.
+        draws: Where the random numbers come from.
+    """
+    sample, annotation, tokens, fixed = batch
+    beside = beside_tokens(sample, tokens, fixed)
+    padding = padding_of(sample, annotation, beside.masks)
+    if padding_token is None and bool(padding.any()):
+        padding_token = int(tokens[padding][0])
+    filler = 0 if padding_token is None and beside.masks else padding_token  # masked anyway
+    ids, marks, padded = (one.flatten(0, -2) for one in (tokens, annotation, padding))  # one text a row
+    masks, labels = ([one.flatten(0, -2) for one in some] for some in (beside.masks, beside.labels))
+    texts = change_texts(Texts(ids, marks, padded, masks, labels, beside.spans), fate, filler, bank, draws)
+    old = [tokens, *beside.masks, *beside.labels, *beside.spans]
+    new = [texts.tokens, *texts.beside, *texts.labels, *texts.spans]
+    pairs = [(was, one.view_as(was)) for was, one in zip(old, new, strict=True)]
+    pairs += [(one, positions_of(~texts.padding.view_as(one), one)) for one in beside.positions]
+    done = fate.looked_at if texts.kept is None else fate.looked_at & ~texts.kept
+    return ChangedTexts(pairs, texts.annotation.view_as(annotation), done.view(len(annotation), -1).any(1), padding_token)
+
+
+def by_choice(sample: Any, annotation: Tensor, looked_at: Tensor | None, given: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Annotations and who looked at them, choice by choice where a sample holds several texts ``(choices, T)``."""
+    if annotation.ndim != 3 or annotation.shape[1] == 1:
+        return annotation, looked_at
+    if annotated_input(sample, annotation, given).kind != "tokens":
+        return annotation, looked_at
+    choices = annotation.shape[1]
+    return annotation.flatten(0, 1), None if looked_at is None else looked_at.repeat_interleave(choices)
