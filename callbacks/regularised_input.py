@@ -85,6 +85,7 @@ class RegularisedInput:
 
     def state_dict(self) -> dict[str, Any]:
         return {
+            "of": str(self.penalty),
             "penalty": self.penalty.state_dict(),
             "intervention": None if self.intervention is None else self.intervention.state_dict(),
             "alive": self.alive,
@@ -92,9 +93,16 @@ class RegularisedInput:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.penalty.load_state_dict(state["penalty"])
         if self.intervention is not None and state["intervention"] is not None:
             self.intervention.load_state_dict(state["intervention"])
+        if state.get("of") != str(self.penalty):
+            rank_zero_warn(
+                f"The checkpoint is of a training with {state.get('of', 'a penalty of an earlier version')}, this one has "
+                f"{self.penalty}. What a penalty learns (the spread of the input, its random numbers) starts anew; steps, "
+                "counts and the intervention go on."
+            )
+            return
+        self.penalty.load_state_dict(state["penalty"])
         self.alive, self.skipped_in_a_row = state["alive"], state["skipped_in_a_row"]
 
     def intervene(self, sample: Any, annotation: Tensor, looked_at: Tensor, given: Tensor | None) -> Intervened:

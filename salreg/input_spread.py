@@ -27,9 +27,17 @@ class InputSpread:
             annotated: Booleans ``(B,)``.
             by_place: Whether each place of a sample has a unit of its own: in a series ``(B, T, F)`` that is marked feature by
                 feature it is not known which of the axes are the channels.
+
+        Raises:
+            ValueError: Another number of channels than before.
         """
         inputs = inputs.flatten(1) if by_place else inputs
         moments = sum_over_ranks(_moments(inputs.detach(), annotated))
+        if self._moments is not None and self._moments.shape != moments.shape:
+            raise ValueError(
+                f"The input has {moments.shape[1]} channels, and those before, of this training or of the checkpoint that it "
+                f"goes on from, had {self._moments.shape[1]}. Bring all samples to one layout, or begin a training of its own."
+            )
         self._moments = moments if self._moments is None else self._moments.to(moments) + moments
 
     def __call__(self, inputs: Tensor) -> Tensor:
