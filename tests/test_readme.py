@@ -19,9 +19,10 @@ def test_the_snippets_run_together(tmp_path, monkeypatch):
     usage, annotating, carrying = SNIPPETS
     names = {}
     exec(annotating, names)
-    assert {index: tuple(a.shape) for index, a in names["annotations"].items()} == {0: (1, 224, 224), 7: (1, 224, 224)}
+    assert {index: tuple(a.shape) for index, a in names["annotations"].items()} == dict.fromkeys((0, 3, 7), (1, 224, 224))
     pooled = nn.Sequential(nn.AdaptiveAvgPool2d(8), conv_net())
-    names |= {"train_set": TensorDataset(torch.rand(8, 1, 224, 224), torch.arange(8) % 3), "model": Lit(pooled)}
+    photos = TensorDataset(torch.rand(8, 1, 224, 224), torch.arange(8) % 3)
+    names |= {"train_set": photos, "val_set": photos, "val_annotations": names["annotations"], "model": Lit(pooled)}
     exec(usage, names)
     assert names["trainer"].callback_metrics["salreg/penalty"] > 0
     assert list(tmp_path.rglob("film_strip.png"))
