@@ -23,9 +23,9 @@ from salreg.callbacks.settings import check_snapshots
 from salreg.callbacks.sinks import Files, Loggers, Page, RunFolder, Sink
 from salreg.callbacks.snapshot import Snapshot
 from salreg.callbacks.targets import Target
+from salreg.evidence import verdict_on_run
 from salreg.history import History
 from salreg.taps import check_layers
-from salreg.verdict import verdict_on_run
 
 
 class SaliencySnapshots(Callback):
@@ -241,7 +241,7 @@ class SaliencySnapshots(Callback):
         except Exception as error:  # nor is a verdict
             rank_zero_warn(f"The check of the saliency maps failed: {error}")
         if self.history.verdict:
-            rank_zero_info(f"salreg: {self.history.verdict}.")
+            rank_zero_info(f"salreg: {self.history.verdict}")
 
     def _remember_logged(self, trainer: pl.Trainer, epoch: int) -> None:
         metrics = trainer.callback_metrics  # on every process: reading it may reduce over them

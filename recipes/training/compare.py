@@ -14,13 +14,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from salreg.callbacks.atomic_write import atomic_write
 from salreg.callbacks.sinks import HISTORY, save_png
+from salreg.evidence import verdict_on_runs
 from salreg.history import History
 from salreg.names import nearest
 from salreg.plotting import report, stack
 from salreg.propagation import PropagationError
 from salreg.recipes.training.config import ConfigError, assign, check_values
 from salreg.recipes.training.run import run
-from salreg.verdict import verdict_on_runs
+from salreg.verdict import Verdict
 
 SHOWN = (
     "test/accuracy",
@@ -65,7 +66,7 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
         runs.setdefault(arm, []).append(results)
         _write(folder, runs)
     _draw(folder, list(runs))
-    _report(folder, list(runs))
+    _report(folder, runs)
     return runs
 
 
@@ -164,9 +165,9 @@ def _place(arm: str) -> str:
     return arm.replace(" ", "_")
 
 
-def _report(folder: Path, arms: Sequence[str]) -> None:
+def _report(folder: Path, results: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     """The arms side by side, at their first seed: ``report.html``."""
-    paths = {arm: sorted((folder / _place(arm)).glob(f"seed_*/snapshots/{HISTORY}")) for arm in arms}
+    paths = {arm: sorted((folder / _place(arm)).glob(f"seed_*/snapshots/{HISTORY}")) for arm in results}
     runs: dict[str, History] = {}
     for arm, found in paths.items():
         try:
@@ -175,9 +176,17 @@ def _report(folder: Path, arms: Sequence[str]) -> None:
         except ValueError as error:  # the numbers are there, and a picture is not worth them
             warnings.warn(f"The report leaves {arm} out: {error}", stacklevel=2)
     if runs:
-        verdict = verdict_on_runs(runs["plain"], runs["regularised"]) if {"plain", "regularised"} <= set(runs) else ""
         with atomic_write(folder / "report.html") as path:
-            path.write_text(report(runs, folder.parent.name, verdict), "utf-8")
+            path.write_text(report(runs, folder.parent.name, _verdict(runs, results)), "utf-8")
+
+
+def _verdict(runs: Mapping[str, History], results: Mapping[str, Sequence[Mapping[str, Any]]]) -> Verdict:
+    """What regularising did, at the first seed."""
+    arms = ("plain", "regularised")
+    if not set(arms) <= set(runs):
+        return Verdict()
+    before, after = (float(results[arm][0].get(SHOWN[0], math.nan)) for arm in arms)
+    return verdict_on_runs(runs["plain"], runs["regularised"], arms, (before, after))
 
 
 def _write(folder: Path, runs: dict[str, Any]) -> None:

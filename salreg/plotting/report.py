@@ -8,6 +8,7 @@ from torch import Tensor
 
 from salreg.history import History
 from salreg.plotting.report_figures import Figure, curves_figure, panel_figure, sanity_figure
+from salreg.verdict import Verdict
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1320px; padding: 0 1rem; color: #222; }
@@ -18,7 +19,7 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; } .note { color: #66
 """
 
 
-def report(runs: Mapping[str, History], title: str, verdict: str = "") -> str:
+def report(runs: Mapping[str, History], title: str, verdict: Verdict | None = None) -> str:
     """Write the page.
 
     Args:
@@ -37,7 +38,7 @@ def report(runs: Mapping[str, History], title: str, verdict: str = "") -> str:
     several = len(runs) > 1
     parts = [f"<h1>{escape(title)}</h1>"]
     verdicts = {"": verdict} if verdict else {name: run.verdict for name, run in runs.items()}
-    parts += [_verdict(name if several else "", words) for name, words in verdicts.items() if words]
+    parts += [_verdict(name if several else "", said) for name, said in verdicts.items() if said]
     comparable = _same_panel(runs)
     for attribution in dict.fromkeys(name for run in comparable.values() for name in run.frames):
         showing = {name: run for name, run in comparable.items() if run.frames.get(attribution)}
@@ -63,8 +64,8 @@ def report(runs: Mapping[str, History], title: str, verdict: str = "") -> str:
     return f"<!DOCTYPE html>\n<html><head>{head}</head>\n<body>\n{body}\n</body></html>\n"
 
 
-def _verdict(name: str, words: str) -> str:
-    return f'<p class="verdict">{f"<b>{escape(name)}:</b> " if name else ""}{escape(words)}</p>'
+def _verdict(name: str, said: Verdict) -> str:
+    return f'<p class="verdict">{f"<b>{escape(name)}:</b> " if name else ""}{escape(str(said))}</p>'
 
 
 def _figure(figure: Figure) -> str:

@@ -11,6 +11,7 @@ from support import history, history_of_a_table, history_of_words
 from salreg.history import MAX_FRAMES, Frame, History
 from salreg.plotting import report
 from salreg.plotting.report_figures import curves_figure, panel_figure, sanity_figure
+from salreg.verdict import Verdict
 
 RUNS = {"plain": history(seed=0), "regularised": history(seed=1)}
 
@@ -65,7 +66,7 @@ def test_the_page_needs_no_other_file():
 def test_words_of_the_user_stay_words():
     evil = "<script>alert(1)</script>"
     seen = history(label=evil)
-    seen.config, seen.verdict = evil, evil
+    seen.config, seen.verdict = evil, Verdict(evil, evil, evil)
     page = report({evil: seen, "other": history(label=evil)}, evil)
     assert evil not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
