@@ -29,6 +29,7 @@ from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.training.config import shown
 from salreg.recipes.training.packaged import ConfigError
+from salreg.recipes.training.page import write_run_page
 from salreg.taps import check_layers
 
 #: The loggers by name, and the library that each needs beside Lightning.
@@ -108,6 +109,8 @@ def _train_and_test(config: DictConfig, experiment: Experiment, folder: Path, tr
         "git_commit": _git_commit(),
     }
     _write(folder / "results.json", json.dumps(results, indent=2) + "\n")
+    if trainer.is_global_zero:
+        write_run_page(folder, results, config.shown)
     return results
 
 

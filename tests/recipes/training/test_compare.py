@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from salreg.recipes.training.compare import gap_recovered, table
+from salreg.recipes.training.table import gap_recovered, table
 
 
 def results(*accuracies):
