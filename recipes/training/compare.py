@@ -6,16 +6,16 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
-from matplotlib.image import imread
 from omegaconf import DictConfig, OmegaConf
 
 from salreg.callbacks.atomic_write import atomic_write
 from salreg.callbacks.sinks import save_png
+from salreg.history import History
 from salreg.names import nearest
-from salreg.plotting import stack
+from salreg.plotting import comparison
 from salreg.propagation import PropagationError
 from salreg.recipes.training.config import ConfigError, assign, check_values
-from salreg.recipes.training.page import write_comparison_page
+from salreg.recipes.training.page import histories, write_comparison_page
 from salreg.recipes.training.run import run
 
 
@@ -49,8 +49,9 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
             continue
         runs.setdefault(arm, []).append(results)
         _write(folder, runs)
-    _draw(folder, list(runs))
-    write_comparison_page(folder, runs, {arm: folder / _place(arm) for arm in runs}, config.shown)
+    seen = histories({arm: folder / _place(arm) for arm in runs})
+    _draw(folder, seen)
+    write_comparison_page(folder, runs, seen, config.shown)
     return runs
 
 
@@ -78,12 +79,12 @@ def planned(config: DictConfig, seeds: int, arms: Sequence[str] | None = None) -
     return plans
 
 
-def _draw(folder: Path, arms: Sequence[str]) -> None:
-    """The film strips of all arms, at their first seed, in one picture: ``comparison.png``."""
-    strips = {arm: sorted((folder / _place(arm)).rglob("film_strip.png")) for arm in arms}
-    pictures = {arm: (imread(paths[0])[..., :3] * 255).round().astype("uint8") for arm, paths in strips.items() if paths}
-    if pictures:
-        save_png(folder / "comparison.png", stack(pictures))
+def _draw(folder: Path, runs: Mapping[str, History]) -> None:
+    """Where the arms look that draw what the first one does, at their first seed: ``comparison.png``."""
+    attribution = next((name for run in runs.values() for name in run.frames), None)
+    showing = {arm: run for arm, run in runs.items() if attribution in run.frames}
+    if attribution is not None and showing:
+        save_png(folder / "comparison.png", comparison(showing, attribution))
 
 
 def _place(arm: str) -> str:

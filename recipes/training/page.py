@@ -29,16 +29,16 @@ def write_run_page(folder: Path, results: Mapping[str, Any], shown: Sequence[str
     _write(folder, runs, {"this run": [results]}, folder.resolve().name, shown)
 
 
-def write_comparison_page(folder: Path, results: Results, folders: Mapping[str, Path], shown: Sequence[str]) -> None:
+def write_comparison_page(folder: Path, results: Results, runs: Mapping[str, History], shown: Sequence[str]) -> None:
     """Write a comparison's ``report.html``, with its arms side by side.
 
     Args:
         folder: Of the comparison.
         results: What each run's ``results.json`` holds, by arm.
-        folders: Of each arm.
+        runs: What each arm's first run remembers.
         shown: Metrics beside the usual ones.
     """
-    _write(folder, histories(folders), results, folder.parent.name, shown)
+    _write(folder, runs, results, folder.parent.name, shown)
 
 
 def histories(folders: Mapping[str, Path]) -> dict[str, History]:

@@ -53,6 +53,7 @@ class Chart:
         """As plotly draws it; the page adds the colours of its ground and ink, and a legend."""
         axis = {"title": {"text": self.right, "standoff": 6}, "automargin": True}
         whole = all(isinstance(x, int) for line in self.lines for x in line.x)
+        up = {"rangemode": "tozero", "automargin": True, "tickformat": ".3~g"}
         ticks = {"tickformat": "d", "dtick": 1} if whole and len({x for line in self.lines for x in line.x}) <= 10 else {}
         return {
             "data": [
@@ -65,7 +66,7 @@ class Chart:
                 for line in self.lines
             ],
             "layout": {
-                "xaxis": axis | ticks, "yaxis": {"rangemode": "tozero", "automargin": True}, "hovermode": "x unified",
+                "xaxis": axis | ticks, "yaxis": up, "hovermode": "x unified",
                 "showlegend": False, "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
             },
         }  # fmt: skip

@@ -134,13 +134,13 @@ def _panels(runs: Mapping[str, History], others: Sequence[str]) -> list[str]:
 
 def _sanity(name: str, run: History) -> list[str]:
     """What the checks say; of one run among several, the charts are folded."""
-    of = f"{escape(name)}: " if name else ""
-    parts = [
-        f'<div class="objection"><p>{of}<b>{escape(attribution)}</b> is not to be trusted on this model: '
-        f"{escape(objection)}.</p></div>"
+    said = "".join(
+        f"<p><b>{escape(attribution)}</b> is not to be trusted on this model: {escape(objection)}.</p>"
         for attribution, check in run.sanity.items()
         for objection in check.objections()
-    ]
+    )
+    heading = f"<h3>{escape(name)}</h3>" if name else ""
+    parts = [f'<div class="objection">{heading}{said}</div>' if said else heading]
     charts = charts_html(sanity(run), f"What the checks found{f' of {name}' if name else ''}")
     return [*parts, f"<details><summary>The checks of {escape(name)}</summary>{charts}</details>" if name else charts]
 

@@ -10,11 +10,11 @@ from salreg.history import Frame
 
 #: What is written beside the maps.
 RULE = (
-    "A map's strongest colour stands for its own 99th percentile, or for a twentieth of the highest that a trained epoch of "
+    "A map's strongest colour stands for its own 99th percentile, or for a fiftieth of the highest that a trained epoch of "
     "the sample has, if that is more: so a loud untrained epoch darkens no other, and a nearly silent map stays dark."
 )
 _PERCENTILE = 0.99
-_FAINTEST = 1 / 20
+_FAINTEST = 1 / 50
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ function build(place, number) {
   const alone = data.kind === "image";
   const list = element("ul", { class: "samples" });
   list.style.setProperty("--cells", data.arms.length + alone);
-  list.style.setProperty("--card", `${Math.max(15, (alone ? 7.5 : 17) * (data.arms.length + alone))}rem`);
+  list.style.setProperty("--card", `${Math.max(17, (alone ? 8.5 : 17) * (data.arms.length + alone))}rem`);
   const panel = { data, place, list, number, cards: data.samples.map((sample, index) => card(data, sample, index, alone)) };
   panel.controls = controls(panel);
   for (const one of panel.cards) one.grow.addEventListener("click", () => { enlarge(panel, one); remember(); });
