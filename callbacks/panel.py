@@ -20,6 +20,7 @@ from salreg.data import AnnotatedBatch, AnnotatedSample
 from salreg.taps import tensors_in
 
 _CANDIDATES_PER_SAMPLE = 16
+_ROWS_TO_TELL = 32  # whether a column is constant
 
 
 @dataclass
@@ -29,10 +30,13 @@ class Panel:
     Attributes:
         samples: They, as they come out of the module's batch hooks.
         step: Name of the module's step that takes such batches.
+        constant: The columns ``(F,)`` of a table that hold one value in all candidates: whatever the gradient there, the model
+            cannot have used them. None where there is no such column.
     """
 
     samples: Chunk
     step: str
+    constant: Tensor | None = None
 
     def find_target(self, key: Target, reading: Reading | None) -> None:
         """Look for the true classes again, now that the loss says which of the batch's tensors they are."""
@@ -41,12 +45,12 @@ class Panel:
 
     def state_dict(self) -> dict[str, Any]:
         held = {field.name: getattr(self.samples, field.name) for field in fields(self.samples) if field.name != "prepare"}
-        return {"samples": held, "step": self.step}
+        return {"samples": held, "step": self.step, "constant": self.constant}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> "Panel":
         """The same samples; the hook that prepares them is the module's, and not kept."""
-        return cls(Chunk(**state["samples"]), state["step"])
+        return cls(Chunk(**state["samples"]), state["step"], state.get("constant"))
 
 
 def choose_panel(
@@ -68,7 +72,8 @@ def choose_panel(
         for loader in loaders.values() if isinstance(loaders, dict) else loaders if isinstance(loaders, list) else [loaders]:
             with _random_state_kept():
                 if isinstance(loader, DataLoader) and _is_annotated(loader.dataset):
-                    return Panel(_chosen(loader.dataset, loader.collate_fn, module, size, target, input), step)
+                    candidates = _candidates(loader.dataset, loader.collate_fn, module, size, target, input)
+                    return Panel(_chosen(candidates, size), step, _constant(candidates))
     return None
 
 
@@ -89,17 +94,45 @@ def _is_annotated(dataset: Any) -> bool:
     return not isinstance(dataset, IterableDataset) and len(dataset) > 0 and isinstance(dataset[0], AnnotatedSample)
 
 
-def _chosen(dataset: Any, collate: Any, module: pl.LightningModule, size: int, target: Target, input: str | None) -> Chunk:
+def _candidates(dataset: Any, collate: Any, module: pl.LightningModule, size: int, target: Target, input: str | None) -> Chunk:
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(0))[: size * _CANDIDATES_PER_SAMPLE]
     batch = collate([dataset[int(index)] for index in order])
     batch = module._apply_batch_transfer_handler(module._on_before_batch_transfer(batch))
     assert isinstance(batch, AnnotatedBatch)
-    candidates = Chunk.whole(batch, target, input)
+    return Chunk.whole(batch, target, input)
+
+
+def _chosen(candidates: Chunk, size: int) -> Chunk:
     classes = candidates.target
     if classes is None:  # any numbers will do to choose by; what is called the target is certain, or found later
         numbers = [tensor for tensor in tensors_in(candidates.sample) if tensor.ndim == 1 and not tensor.is_floating_point()]
         classes = numbers[0] if numbers and len(numbers[0]) == len(candidates) else None
     return candidates[spread(is_annotated(candidates.annotation), classes, size)]
+
+
+def _constant(candidates: Chunk) -> Tensor | None:
+    if candidates.annotation.ndim != 2:
+        return None
+    try:
+        return constant_columns(candidates.given)
+    except RuntimeError:  # there is nothing to draw, which the snapshots say
+        return None
+
+
+def constant_columns(rows: Tensor) -> Tensor | None:
+    """Which columns of a table hold one value only; None where none does, and of what is no table or has fewer than 32 rows.
+
+    Args:
+        rows: ``(N, F)``.
+
+    Example:
+        >>> constant_columns(torch.stack([torch.zeros(32), torch.arange(32.0)], 1))
+        tensor([ True, False])
+    """
+    if rows.ndim != 2 or not rows.is_floating_point() or len(rows) < _ROWS_TO_TELL:
+        return None
+    same = (rows == rows[:1]).all(0).cpu()
+    return same if same.any() else None
 
 
 def spread(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:

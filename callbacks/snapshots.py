@@ -154,6 +154,7 @@ class SaliencySnapshots(Callback):
             )
             return
         self._panel.samples.prepare = self._injection.prepare
+        self._watch.constant = self._panel.constant
         self._watch.class_names = self.class_names or of_dataset(trainer, "classes")
         self._watch.names = self.names or of_dataset(trainer, "vocabulary", "tokenizer", "columns")
         root = self.dir or Path(logged_to or trainer.default_root_dir)
