@@ -28,7 +28,6 @@ from salreg.taps import Recording, WithSlope
 from salreg.taps.loss_graph import target_of
 
 _SKIPS_BEFORE_ERROR = 10
-_ON_THE_BAR = ("penalty", "spurious_saliency")
 
 
 class Regularisation:
@@ -210,7 +209,7 @@ class Regularisation:
     def log(self, module: pl.LightningModule, input: str | None, values: dict[str, Any]) -> None:
         """Log a step's numbers."""
         for key, value in values.items():
-            module.log(self._key(input, key), value, prog_bar=key in _ON_THE_BAR, batch_size=1)
+            module.log(self._key(input, key), value, prog_bar=self._is_on_the_bar(key), batch_size=1)
 
     def log_mean(self, module: pl.LightningModule, input: str | None, key: str, values: Tensor) -> None:
         """Log the mean over a step's samples ``(N,)`` of this process, and let them enter the epoch's; nothing where N is 0."""
@@ -228,8 +227,12 @@ class Regularisation:
         """Log the epoch's means over the samples that were scored: in the Trainer's metrics in place of the last step's, and in
         loggers, which hold the steps, under a name with ``_epoch`` behind it. Every process must call it."""
         for key, mean in self._means.take(self._mean_keys(), module.device).items():
-            module.log(key, mean.float(), logger=False, prog_bar=key.rpartition("/")[2] in _ON_THE_BAR, batch_size=1)
+            module.log(key, mean.float(), logger=False, prog_bar=self._is_on_the_bar(key), batch_size=1)
             module.log(f"{key}_epoch", mean.float(), batch_size=1)
+
+    def _is_on_the_bar(self, key: str) -> bool:
+        """Of the progress bar: a penalty that is only watched is not."""
+        return key.endswith("spurious_saliency") or (key.endswith("penalty") and self.schedule.weight > 0)
 
     def _mean_keys(self) -> list[str]:
         names = sorted(self.inputs, key=lambda name: name or "")

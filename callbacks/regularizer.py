@@ -13,6 +13,7 @@ from salreg.callbacks.base import Callback
 from salreg.callbacks.choice import choose
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.map_watch import MapWatch
+from salreg.callbacks.progress_bar import show_significant_digits
 from salreg.callbacks.regularisation import Regularisation
 from salreg.callbacks.schedule import Schedule
 from salreg.callbacks.settings import check_regularizer
@@ -185,6 +186,7 @@ class SaliencyRegularizer(Callback):
             )
         if stage == "fit" and self._has_ended:
             self._start_anew()
+        show_significant_digits(trainer.progress_bar_callback)
         self._injection = self._regularisation.injection = attach(
             pl_module, self, forward_module=self.forward_module, embedding=self.embedding, regularizer=self._regularisation
         )
