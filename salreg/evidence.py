@@ -23,21 +23,34 @@ def verdict_on_run(history: History) -> Verdict:
 
 
 def verdict_on_runs(
-    before: History, after: History, names: tuple[str, str] = ("plain", "regularised"), test_accuracy: Change | None = None
+    before: History,
+    after: History,
+    names: tuple[str, str] = ("plain", "regularised"),
+    tested: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {}),
 ) -> Verdict:
     """Compare how two trainings ended.
+
+    The accuracy under intervention counts, on the test data or else on the validation data. Only where there is none does the
+    accuracy on the test data count: where these carry the shortcut as the training data do, a freed model is worse on them.
 
     Args:
         before: The one.
         after: The other.
         names: Of the two.
-        test_accuracy: Of both, where they were tested; else the accuracy under intervention on the validation data counts.
+        tested: The test results of both by name, such as ``test/accuracy``.
     """
     before, after = _trained(before), _trained(after)
-    accuracy = _ends(_logged(before, _UNDER_INTERVENTION), _logged(after, _UNDER_INTERVENTION), at=-1)
-    judged: dict[str, Any] = {"accuracy": accuracy}
-    if test_accuracy is not None and not any(map(math.isnan, test_accuracy)):
-        judged = {"accuracy": test_accuracy, "accuracy_name": "test accuracy"}
+
+    def on_test(name: str) -> Change | None:
+        values = [float(one.get(f"test/{name}", math.nan)) for one in tested]
+        return None if any(map(math.isnan, values)) else (values[0], values[1])
+
+    found = {
+        "test accuracy under intervention": on_test("accuracy_under_intervention"),
+        "accuracy under intervention": _ends(_logged(before, _UNDER_INTERVENTION), _logged(after, _UNDER_INTERVENTION), -1),
+        "test accuracy": on_test("accuracy"),
+    }
+    judged = next(({"accuracy_name": name, "accuracy": one} for name, one in found.items() if one is not None), {})
     return verdict(**_measured(before, after, at=-1), **judged, between=f"{names[0]} → {names[1]}, at their ends")
 
 

@@ -105,14 +105,34 @@ def test_a_runs_accuracy_is_held_against_its_best_and_another_runs_against_its_e
     assert "fell from 80% to 75%" in str(verdict_on_runs(with_numbers(accuracy_under_intervention=(0, 0, 0.8)), other))
 
 
-@pytest.mark.parametrize(("test", "fallen"), [((0.9, 0.5), True), ((0.5, 0.9), False)])
-def test_where_two_runs_were_tested_that_accuracy_counts(test, fallen):
-    plain = with_numbers(reliance=(0, 0, 0.9), reliance_content=(0, 0, 0.9), accuracy_under_intervention=(0.1, 0.2, 0.7))
-    freed = with_numbers(**FREED, accuracy_under_intervention=(0.1, 0.2, 0.3))
-    said = verdict_on_runs(plain, freed, test_accuracy=test)
-    assert "test accuracy" in said.measured
-    assert ("the test accuracy fell from 90% to 50%" in said.conclusion) == fallen
-    assert "test accuracy" not in verdict_on_runs(plain, freed, test_accuracy=(math.nan, 0.5)).measured
+PLAIN = {"reliance": (0, 0, 0.9), "reliance_content": (0, 0, 0.9)}
+
+
+@pytest.mark.parametrize(
+    ("validated", "tested", "words"),
+    [
+        (
+            True,
+            ({"accuracy": 0.9}, {"accuracy": 0.5}),
+            "accuracy under intervention 70% → 80%",
+        ),  # the test has the shortcut, too
+        (
+            True,
+            ({"accuracy_under_intervention": 0.6}, {"accuracy_under_intervention": 0.9}),
+            "test accuracy under intervention 60%",
+        ),
+        (False, ({"accuracy": 0.9}, {"accuracy": 0.5}), "the test accuracy fell from 90% to 50%"),
+        (False, ({"accuracy": 0.9}, {}), "the model stopped using the region"),
+        (False, ({"accuracy": 0.9}, {"accuracy": math.nan}), "the model stopped using the region"),
+    ],
+)
+def test_the_accuracy_under_intervention_counts_before_that_on_the_test_data(validated, tested, words):
+    plain, freed = (
+        with_numbers(**numbers, **({"accuracy_under_intervention": (0.1, 0.2, value)} if validated else {}))
+        for numbers, value in ((PLAIN, 0.7), (FREED, 0.8))
+    )
+    results = tuple({f"test/{name}": value for name, value in one.items()} for one in tested)
+    assert words in str(verdict_on_runs(plain, freed, tested=results))
 
 
 def test_without_an_accuracy_under_intervention_that_of_the_validation_counts():

@@ -1,6 +1,5 @@
 """The page of a run or a comparison, written again when the test results are there."""
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from salreg.callbacks.sinks import HISTORY
 from salreg.evidence import verdict_on_runs
 from salreg.history import History
 from salreg.plotting import report
-from salreg.recipes.training.table import SHOWN, page_columns
+from salreg.recipes.training.table import page_columns
 from salreg.verdict import Verdict
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -66,5 +65,4 @@ def _verdict(runs: Mapping[str, History], results: Results) -> Verdict | None:
     arms = ("plain", "regularised")
     if not set(arms) <= set(runs):
         return None
-    before, after = (float(results[arm][0].get(SHOWN[0], math.nan)) for arm in arms)
-    return verdict_on_runs(runs["plain"], runs["regularised"], arms, (before, after))
+    return verdict_on_runs(runs["plain"], runs["regularised"], arms, (results["plain"][0], results["regularised"][0]))

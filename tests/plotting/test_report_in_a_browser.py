@@ -90,6 +90,9 @@ def test_the_arrow_keys_walk_through_the_epochs(page, tmp_path):
         page.keyboard.press(key)
         said.append(page.locator("output").text_content())
     assert said == ["epoch 1", "untrained", "untrained", "epoch 1"]
+    page.get_by_label("wrongly predicted only").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("output").text_content() == "epoch 2"
 
 
 def test_one_slider_for_runs_side_by_side(page, tmp_path):

@@ -18,9 +18,9 @@ function element(name, attributes = {}, ...children) {
 function build(place, number) {
   const data = JSON.parse(place.querySelector("script").textContent);
   const alone = data.kind === "image";
-  const list = element("ul", { class: "samples" });
+  const list = element("ul", { class: `samples ${data.kind}` });
   list.style.setProperty("--cells", data.arms.length + alone);
-  list.style.setProperty("--card", `${Math.max(17, (alone ? 8.5 : 17) * (data.arms.length + alone))}rem`);
+  list.style.setProperty("--card", `${Math.max(17, (alone ? 8 : 17) * (data.arms.length + alone))}rem`);
   const panel = { data, place, list, number, cards: data.samples.map((sample, index) => card(data, sample, index, alone)) };
   panel.controls = controls(panel);
   for (const one of panel.cards) one.grow.addEventListener("click", () => { enlarge(panel, one); remember(); });
@@ -246,7 +246,7 @@ function heat(canvas, values, height, width) {
 document.addEventListener("keydown", (event) => {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (!by || !panels.length || event.ctrlKey || event.altKey || event.metaKey) return;
-  if (event.target.closest("input, select, textarea, [tabindex]")) return;  // there, arrows have a meaning already
+  if (event.target.closest("input[type=range], select, [tabindex]")) return;  // there, arrows have a meaning already
   event.preventDefault();
   move(by);
 });
