@@ -119,7 +119,7 @@ class PanelWatch:
         if self.constant is not None:
             constant = self.constant.tolist()
             self.history.names = [
-                [f"{name} (constant)" if same else name for name, same in zip(names, constant, strict=True)]
+                [f"{name} (fixed)" if same else name for name, same in zip(names, constant, strict=True)]
                 for names in self.history.names
             ]
         self.history.labels = [

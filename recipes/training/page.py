@@ -16,16 +16,17 @@ from salreg.verdict import Verdict
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-def write_run_page(folder: Path, results: Mapping[str, Any], shown: Sequence[str]) -> None:
+def write_run_page(folder: Path, results: Mapping[str, Any], title: str, shown: Sequence[str]) -> None:
     """Put a run's test results on top of its ``report.html``.
 
     Args:
         folder: Of the run.
         results: What its ``results.json`` holds.
+        title: What the run is called.
         shown: Metrics beside the usual ones.
     """
     runs = histories({"this run": folder})
-    _write(folder, runs, {"this run": [results]}, folder.resolve().name, shown)
+    _write(folder, runs, {"this run": [results]}, title, shown)
 
 
 def write_comparison_page(folder: Path, results: Results, runs: Mapping[str, History], shown: Sequence[str]) -> None:

@@ -110,7 +110,7 @@ def _train_and_test(config: DictConfig, experiment: Experiment, folder: Path, tr
     }
     _write(folder / "results.json", json.dumps(results, indent=2) + "\n")
     if trainer.is_global_zero:
-        write_run_page(folder, results, config.shown)
+        write_run_page(folder, results, _run_name(config, folder), config.shown)
     return results
 
 

@@ -37,7 +37,7 @@ def test_the_column_of_a_blind_arm_is_neither_drawn_nor_counted(tmp_path, blind)
     frame = history.frames["input_gradient"][-1]
     assert all((saliency[1] == 0) == blind for saliency in frame.saliency)
     assert all((share == 0) == blind for share in frame.shares)
-    assert history.names[0] == ["age", "race (constant)" if blind else "race", "income"]
+    assert history.names[0] == ["age", "race (fixed)" if blind else "race", "income"]
 
 
 def test_a_few_rows_tell_nothing():
