@@ -33,8 +33,8 @@ class MapWatch:
         self._warned = False
 
     def measure(self, trainer: pl.Trainer, module: pl.LightningModule, injection: Injection, batch: Any) -> dict[str, Tensor]:
-        """The mean share of saliency on spurious marks, and the mean loss: ``spurious_saliency`` and ``penalty``; empty where
-        nothing is marked or the network cannot be called on its own, which is said once."""
+        """The share of saliency on spurious marks, and the loss, ``(N,)`` each: ``spurious_saliency`` and ``penalty``; empty
+        where nothing is marked or the network cannot be called on its own, which is said once."""
         if not isinstance(batch, AnnotatedBatch) or sharded_parts(module):
             return {}
         try:
@@ -59,4 +59,4 @@ class MapWatch:
         assert seen.saliency is not None
         share = spurious_saliency(seen.saliency.detach().float(), seen.annotation.float())
         found = {"penalty": seen.losses.value[seen.losses.scored], "spurious_saliency": share[share.isfinite()]}
-        return {name: values.detach().mean() for name, values in found.items() if len(values)}
+        return {name: values.detach() for name, values in found.items()}

@@ -228,7 +228,7 @@ class SaliencyMetrics(Callback):
             if value.isfinite() or undefined.any():  # NaN where there were samples, and no map of them was defined
                 module.log(f"{prefix}/{name}", value, batch_size=1)
         for name, value in self._behaviour.compute().items():
-            module.log(f"{prefix}/{name}", value, batch_size=1)
+            module.log(f"{prefix}/{name}", value, prog_bar=name == "reliance", batch_size=1)
         undefined = sum_over_ranks(self._spurious.undefined + self._relevant.undefined)
         if undefined:
             module.log(f"{prefix}/undefined_maps", undefined, batch_size=1)

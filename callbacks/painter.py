@@ -6,8 +6,9 @@ from typing import Any
 from torch import Tensor
 
 from salreg.callbacks.snapshot import Snapshot
-from salreg.history import History
+from salreg.history import Frame, History
 from salreg.plotting import film_strip, overlay
+from salreg.plotting.scale import Scale
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,19 @@ def paint(snapshot: Snapshot, history: History) -> Painted:
         title = f"Saliency ({name}) over the training"
         samples = (history.images, history.annotations, history.labels)
         drawn = zip(history.images, frame.saliency, history.annotations, history.names, strict=True)
-        painted.overlays[name] = [_drawn(number, *one) for number, one in enumerate(drawn)]
+        limits = [limit_of(history, name, number, frame) for number in range(len(history.images))]
+        painted.overlays[name] = [_drawn(number, *one, limits[number]) for number, one in enumerate(drawn)]
         painted.film_strips[name] = film_strip(*samples, history.frames[name], title, history.names)
     return painted
 
 
-def _drawn(number: int, image: Tensor, saliency: Tensor, annotation: Tensor, names: list[str]) -> Any:
+def limit_of(history: History, attribution: str, sample: int, frame: Frame) -> float:
+    """The saliency that the strongest colour stands for in a sample's map, as in film strips and on the page."""
+    return Scale.of(history.frames[attribution], sample).limit(frame.saliency[sample])
+
+
+def _drawn(number: int, image: Tensor, saliency: Tensor, annotation: Tensor, names: list[str], limit: float) -> Any:
     try:
-        return overlay(image, saliency, annotation, limit=float(saliency.max()), names=names)
+        return overlay(image, saliency, annotation, limit=limit, names=names)
     except Exception as error:
         raise RuntimeError(f"sample {number} of the panel cannot be drawn: {error}") from error

@@ -22,6 +22,7 @@ from salreg.data import AnnotatedBatch, AnnotatedSample, annotations_by_input
 from salreg.taps import tensors_in
 
 _CANDIDATES_PER_SAMPLE = 16
+_ROWS_TO_TELL = 32  # whether a column is constant
 
 
 @dataclass
@@ -31,10 +32,13 @@ class Panel:
     Attributes:
         samples: They, as they come out of the module's batch hooks.
         step: Name of the module's step that takes such batches.
+        constant: The columns ``(F,)`` of a table that hold one value in all candidates: whatever the gradient there, the model
+            cannot have used them. None where there is no such column.
     """
 
     samples: Chunk
     step: str
+    constant: Tensor | None = None
 
     def find_target(self, key: Target, reading: Reading | None) -> None:
         """Look for the true classes again, now that the loss says which of the batch's tensors they are."""
@@ -43,12 +47,12 @@ class Panel:
 
     def state_dict(self) -> dict[str, Any]:
         held = {field.name: getattr(self.samples, field.name) for field in fields(self.samples) if field.name != "prepare"}
-        return {"samples": held, "step": self.step}
+        return {"samples": held, "step": self.step, "constant": self.constant}
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> "Panel":
         """The same samples; the hook that prepares them is the module's, and not kept."""
-        return cls(Chunk(**state["samples"]), state["step"])
+        return cls(Chunk(**state["samples"]), state["step"], state.get("constant"))
 
 
 def choose_panel(
@@ -87,7 +91,7 @@ def panel_of(candidates: AnnotatedBatch, step: str, size: int, target: Target, i
     if classes is None:  # any numbers will do to choose by; what is called the target is certain, or found later
         numbers = [tensor for tensor in tensors_in(every.sample) if tensor.ndim == 1 and not tensor.is_floating_point()]
         classes = numbers[0] if numbers and len(numbers[0]) == len(every) else None
-    return Panel(every[spread(is_annotated(every.annotation), classes, size)], step)
+    return Panel(every[spread(is_annotated(every.annotation), classes, size)], step, _constant(every))
 
 
 def has_marks(batch: Any, input: str | None = None) -> bool:
@@ -131,6 +135,31 @@ def _candidates(loaders: Sequence[DataLoader[Any]], module: pl.LightningModule, 
     batch = module._apply_batch_transfer_handler(module._on_before_batch_transfer(batch))
     assert isinstance(batch, AnnotatedBatch)
     return batch
+
+
+def _constant(candidates: Chunk) -> Tensor | None:
+    if candidates.annotation.ndim != 2:
+        return None
+    try:
+        return constant_columns(candidates.given)
+    except RuntimeError:  # there is nothing to draw, which the snapshots say
+        return None
+
+
+def constant_columns(rows: Tensor) -> Tensor | None:
+    """Which columns of a table hold one value only; None where none does, and of what is no table or has fewer than 32 rows.
+
+    Args:
+        rows: ``(N, F)``.
+
+    Example:
+        >>> constant_columns(torch.stack([torch.zeros(32), torch.arange(32.0)], 1))
+        tensor([ True, False])
+    """
+    if rows.ndim != 2 or not rows.is_floating_point() or len(rows) < _ROWS_TO_TELL:
+        return None
+    same = (rows == rows[:1]).all(0).cpu()
+    return same if same.any() else None
 
 
 def spread(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:

@@ -41,6 +41,7 @@ class PanelWatch:
         drawn: The attributions that are drawn, by name.
         class_names: By class.
         names: Of words or columns, see ``SaliencySnapshots``.
+        constant: Columns ``(F,)`` of a table that hold one value only, of which no map is drawn or measured.
     """
 
     def __init__(self, probes: Sequence[Attribution] | None) -> None:
@@ -49,6 +50,7 @@ class PanelWatch:
         self.drawn: dict[str, Attribution] = {}
         self.class_names: Sequence[str] | None = None
         self.names: Names | None = None
+        self.constant: Tensor | None = None
         self._chosen = probes
         self._probes: dict[str, Attribution] | None = None
 
@@ -58,7 +60,7 @@ class PanelWatch:
             self._remember_panel(replay, panel)
         snapshot = Snapshot(epoch, step)
         for name, attribution in self.drawn.items():
-            saliency, predictions = panel_maps(replay, attribution, panel)
+            saliency, predictions = self._maps(replay, attribution, panel)
             snapshot.numbers.update(self._measure(epoch, name, saliency, panel, probe=False))
             maps = drawable_maps(saliency, panel.flat_annotation)
             shares = _shares(saliency, panel.flat_annotation.cpu())
@@ -83,11 +85,18 @@ class PanelWatch:
         numbers: dict[str, float] = {}
         for name, probe in list(self._probes.items()):
             try:
-                numbers |= self._measure(epoch, name, panel_maps(replay, probe, panel)[0], panel, probe=True)
+                numbers |= self._measure(epoch, name, self._maps(replay, probe, panel)[0], panel, probe=True)
             except (RuntimeError, ValueError, NotImplementedError) as error:
                 del self._probes[name]
                 rank_zero_warn(f"The probe {name} is left out: {error}")
         return numbers
+
+    def _maps(self, replay: Replay, attribution: Attribution, panel: Chunk) -> tuple[Tensor, list[int]]:
+        """Maps and predictions; a gradient at a column that never varies is no use of it."""
+        saliency, predictions = panel_maps(replay, attribution, panel)
+        if self.constant is not None and self.constant.shape == saliency.shape[1:]:
+            saliency = saliency.masked_fill(self.constant, 0.0)
+        return saliency, predictions
 
     def _measure(self, epoch: int, name: str, saliency: Tensor, panel: Chunk, probe: bool) -> dict[str, float]:
         values = self.statistics.measure(name, saliency, panel.flat_annotation)
@@ -109,6 +118,12 @@ class PanelWatch:
         self.history.images = images = [image for image, _ in drawn]
         self.history.annotations = [mark for _, mark in drawn]
         self.history.names = place_names(self.names, images)
+        if self.constant is not None:
+            constant = self.constant.tolist()
+            self.history.names = [
+                [f"{name} (fixed)" if same else name for name, same in zip(names, constant, strict=True)]
+                for names in self.history.names
+            ]
         self.history.labels = [
             self._class_name(target[index].item(), prefix="class ") if single and target is not None else f"sample {index}"
             for index in range(len(images))

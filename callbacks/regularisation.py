@@ -11,6 +11,7 @@ from torch import Tensor
 
 from salreg.annotations import is_annotated
 from salreg.callbacks.aliveness import check_alive
+from salreg.callbacks.epoch_means import EpochMeans
 from salreg.callbacks.injection import Injection
 from salreg.callbacks.plan import Plan
 from salreg.callbacks.reading import Reading
@@ -57,6 +58,7 @@ class Regularisation:
         self.inputs: dict[str | None, RegularisedInput] = {None: RegularisedInput(penalty, intervention)}
         self.counts = {"unannotated_batches": 0, "undefined_maps": 0, "skipped_penalties": 0}
         self.injection: Injection | None = None
+        self._means = EpochMeans()
 
     @property
     def reading(self) -> Reading | None:
@@ -97,7 +99,7 @@ class Regularisation:
             given = given if name is None else input_named(sample, name)
             done = self.of(name).intervene(sample, annotation, looked_at[name], given)
             sample, changed[name] = done.sample, done.annotation
-            self.log(module, name, {"intervened": done.changed.float().mean()})
+            self.log_mean(module, name, "intervened", done.changed.float())
         return replace(batch, sample=sample, annotation=by_name(changed))
 
     def check_unannotated(self) -> bool:
@@ -164,12 +166,16 @@ class Regularisation:
             rank_zero_info(f"salreg: the penalty is differentiated by {of_input.penalty.way.decided}.")
             of_input.told = True
         weight = self.schedule.current
-        log({"penalty": _over_ranks(penalty.value.detach()), "weight": weight}, prog_bar=True)
+        log({"weight": weight})
+        if penalty.scored:
+            value = _over_ranks(penalty.value.detach())
+            log({"penalty": value})
+            self._means.add(self._key(name, "penalty"), value, penalty.scored / world_size())
         if not penalty.scored and not penalty.undefined and not is_annotated(penalty.annotation).any():
             log(self._counted("unannotated_batches"))
             return loss
         if penalty.saliency is not None:
-            log({"spurious_saliency": _mean_spurious(penalty.saliency, penalty.annotation)})
+            self.log_mean(module, name, "spurious_saliency", _spurious(penalty.saliency, penalty.annotation))
         if penalty.error is not None:
             log({"fd_error": penalty.error})
         if penalty.undefined:
@@ -201,11 +207,40 @@ class Regularisation:
         self.counts[what] += by
         return {what: float(self.counts[what])}
 
-    def log(self, module: pl.LightningModule, input: str | None, values: dict[str, Any], prog_bar: bool = False) -> None:
-        prefix = self.name if input is None else f"{self.name}/{input}"
+    def log(self, module: pl.LightningModule, input: str | None, values: dict[str, Any]) -> None:
+        """Log a step's numbers."""
         for key, value in values.items():
-            if value is not None:
-                module.log(f"{prefix}/{key}", value, prog_bar=prog_bar and key == "penalty", batch_size=1)
+            module.log(self._key(input, key), value, prog_bar=self._is_on_the_bar(key), batch_size=1)
+
+    def log_mean(self, module: pl.LightningModule, input: str | None, key: str, values: Tensor) -> None:
+        """Log the mean over a step's samples ``(N,)`` of this process, and let them enter the epoch's; nothing where N is 0."""
+        if len(values):
+            self.log(module, input, {key: values.mean()})
+            self._means.add(self._key(input, key), values.mean(), len(values))
+
+    def forget_logged(self, logged: dict[str, Tensor]) -> None:
+        """Take the last epoch's means out of the Trainer's metrics: an epoch that scores no sample has none."""
+        for key in self._mean_keys():
+            logged.pop(key, None)
+            logged.pop(f"{key}_epoch", None)
+
+    def log_epoch(self, module: pl.LightningModule) -> None:
+        """Log the epoch's means over the samples that were scored: in the Trainer's metrics in place of the last step's, and in
+        loggers, which hold the steps, under a name with ``_epoch`` behind it. Every process must call it."""
+        for key, mean in self._means.take(self._mean_keys(), module.device).items():
+            module.log(key, mean.float(), logger=False, prog_bar=self._is_on_the_bar(key), batch_size=1)
+            module.log(f"{key}_epoch", mean.float(), batch_size=1)
+
+    def _is_on_the_bar(self, key: str) -> bool:
+        """Of the progress bar: a penalty that is only watched is not."""
+        return key.endswith("spurious_saliency") or (key.endswith("penalty") and self.schedule.weight > 0)
+
+    def _mean_keys(self) -> list[str]:
+        names = sorted(self.inputs, key=lambda name: name or "")
+        return [self._key(name, key) for name in names for key in ("penalty", "spurious_saliency", "intervened")]
+
+    def _key(self, input: str | None, key: str) -> str:
+        return f"{self.name}/{key}" if input is None else f"{self.name}/{input}/{key}"
 
 
 def _over_ranks(penalty: Tensor) -> Tensor:
@@ -213,8 +248,8 @@ def _over_ranks(penalty: Tensor) -> Tensor:
     return sum_over_ranks(penalty.clone()) / world_size()
 
 
-def _mean_spurious(saliency: Tensor, annotation: Tensor) -> Tensor | None:
+def _spurious(saliency: Tensor, annotation: Tensor) -> Tensor:
+    """The share of each marked sample's map on its marks, without maps that have none."""
     marked = annotation.flatten(1).lt(0).any(1)
     share = spurious_saliency(saliency.float(), annotation.float())[marked]
-    share = share[share.isfinite()]
-    return share.mean() if len(share) else None
+    return share[share.isfinite()]

@@ -13,6 +13,7 @@ from salreg.callbacks.base import Callback
 from salreg.callbacks.choice import choose
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.map_watch import MapWatch
+from salreg.callbacks.progress_bar import show_significant_digits
 from salreg.callbacks.regularisation import Regularisation
 from salreg.callbacks.schedule import Schedule
 from salreg.callbacks.settings import check_regularizer
@@ -47,9 +48,11 @@ class SaliencyRegularizer(Callback):
 
     Logged at every step: ``salreg/intervened`` (the share of samples that were changed), and of a penalty ``salreg/penalty``,
     ``salreg/weight``, ``salreg/spurious_saliency`` (share of absolute saliency on spurious marks); and, once they occur,
-    ``salreg/unannotated_batches``, ``salreg/undefined_maps`` and ``salreg/skipped_penalties`` (counts so far). Without a
-    penalty the map and the loss are measured on up to 32 marked samples as they are, in eval mode, as often as the Trainer
-    logs.
+    ``salreg/unannotated_batches``, ``salreg/undefined_maps`` and ``salreg/skipped_penalties`` (counts so far). A step that
+    scores no sample logs no penalty, and an epoch that scores none leaves no number behind. At the end of an epoch
+    ``trainer.callback_metrics`` holds the epoch's means over the samples that were scored, on all processes together; loggers
+    have them as ``salreg/penalty_epoch`` and so on. Without a penalty the map and the loss are measured on up to 32 marked
+    samples as they are, in eval mode, as often as the Trainer logs.
 
     Args:
         attribution: The saliency to regularise: ``"input_gradient"`` or another name from ``salreg.attributions``, an object
@@ -184,6 +187,7 @@ class SaliencyRegularizer(Callback):
             )
         if stage == "fit" and self._has_ended:
             self._start_anew()
+        show_significant_digits(trainer.progress_bar_callback)
         self._injection = self._regularisation.injection = attach(
             pl_module, self, forward_module=self.forward_module, embedding=self.embedding, regularizer=self._regularisation
         )
@@ -212,13 +216,18 @@ class SaliencyRegularizer(Callback):
                 "penalised steps, too, if the network rather than the LightningModule is compiled."
             )
 
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._regularisation.forget_logged(trainer.callback_metrics)
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Where no penalty needs maps, look at some as often as numbers are logged."""
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if self.intervenes and not self.weight and self._map_watch is not None and batch_idx % every == 0:
-            self._regularisation.log(pl_module, self.input, self._map_watch.measure(trainer, pl_module, self._injection, batch))
+            seen = self._map_watch.measure(trainer, pl_module, self._injection, batch)
+            for key, values in seen.items():
+                self._regularisation.log_mean(pl_module, self.input, key, values)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._has_ended = True
@@ -228,6 +237,7 @@ class SaliencyRegularizer(Callback):
             one.penalty.check_marks()
             one.warn_if_alone()
             one.warn_if_negligible()
+        self._regularisation.log_epoch(pl_module)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._while_fitting.close()

@@ -24,9 +24,9 @@ from salreg.callbacks.sinks import Files, Loggers, Page, RunFolder, Sink
 from salreg.callbacks.snapshot import Snapshot
 from salreg.callbacks.targets import Target
 from salreg.differentiation import sharded_parts
+from salreg.evidence import verdict_on_run
 from salreg.history import History
 from salreg.taps import check_layers
-from salreg.verdict import verdict_on_run
 
 
 class SaliencySnapshots(Callback):
@@ -154,6 +154,7 @@ class SaliencySnapshots(Callback):
         self._panel = self._panel or choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
         if self._panel is not None:
             self._panel.samples.prepare = self._injection.prepare
+            self._watch.constant = self._panel.constant
         self._watch.class_names = self.class_names or of_dataset(trainer, "classes")
         self._watch.names = self.names or of_dataset(trainer, "vocabulary", "tokenizer", "columns")
         self._root = self.dir or Path(logged_to or trainer.default_root_dir)
@@ -270,7 +271,7 @@ class SaliencySnapshots(Callback):
         except Exception as error:  # nor is a verdict
             rank_zero_warn(f"The check of the saliency maps failed: {error}")
         if self.history.verdict:
-            rank_zero_info(f"salreg: {self.history.verdict}.")
+            rank_zero_info(f"salreg: {self.history.verdict}")
 
     def _remember_logged(self, trainer: pl.Trainer, epoch: int) -> None:
         metrics = trainer.callback_metrics  # on every process: reading it may reduce over them

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from salreg.sanity import SanityCheck
+from salreg.verdict import Verdict
 
 MAX_FRAMES = 100
 
@@ -53,7 +54,7 @@ class History:
         panel: One row per snapshot and attribution: ``epoch``, ``attribution``, ``probe`` (is it only watched?), and numbers.
         curves: The numbers that the training logged, by epoch and name.
         sanity: What the checks at the end found of each attribution.
-        verdict: What happened, in words; empty before the end.
+        verdict: What happened, and what to do next, in words; nothing before the end.
         config: The run's configuration as text.
     """
 
@@ -65,7 +66,7 @@ class History:
     panel: list[dict[str, Any]] = field(default_factory=list)
     curves: dict[int, dict[str, float]] = field(default_factory=dict)
     sanity: dict[str, SanityCheck] = field(default_factory=dict)
-    verdict: str = ""
+    verdict: Verdict = field(default_factory=Verdict)
     config: str = ""
 
     def __post_init__(self) -> None:
@@ -102,9 +103,10 @@ class History:
         try:
             frames = {name: [Frame(**frame) for frame in frames] for name, frames in state["frames"].items()}
             sanity = {name: SanityCheck(**check) for name, check in state["sanity"].items()}
+            verdict = Verdict(**state["verdict"])
         except (AttributeError, TypeError) as error:
             raise ValueError(f"This is no history of this version of salreg: {error}.") from error
-        return cls(**{**state, "frames": frames, "sanity": sanity})
+        return cls(**{**state, "frames": frames, "sanity": sanity, "verdict": verdict})
 
     @classmethod
     def load(cls, path: Path) -> "History":

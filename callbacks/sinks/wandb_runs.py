@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from salreg.callbacks.painter import Painted
+from salreg.callbacks.painter import Painted, limit_of
 from salreg.history import Frame, History
 from salreg.plotting.cell import draw_cell, kind_of
 from salreg.plotting.overlay import heated, picture, to_bytes
@@ -62,9 +62,10 @@ class WandbRuns:
             for index, image in enumerate(history.images):
                 share = frame.shares[index]
                 key = f"salreg/{name}/sample_{index:02d}"
-                payload[key], alone, heat = _pictures(history, frame, index)
+                limit = limit_of(history, name, index, frame)
+                payload[key], alone, heat = _pictures(history, frame, index, limit)
                 if kind_of(image) == "text":
-                    payload[f"{key}_words"] = wandb.Html(_html(history, frame, index), inject=False)
+                    payload[f"{key}_words"] = wandb.Html(_html(history, frame, index, limit), inject=False)
                 table.add_data(
                     snapshot.epoch, index, history.labels[index], frame.predictions[index],
                     None if math.isnan(share) else share, alone, heat,
@@ -77,11 +78,10 @@ class WandbRuns:
         return payload
 
 
-def _pictures(history: History, frame: Frame, index: int) -> tuple[Any, Any, Any]:
+def _pictures(history: History, frame: Frame, index: int, limit: float) -> tuple[Any, Any, Any]:
     """Of one sample: its map with a caption, and for the table the sample alone and its map."""
     image, saliency, mark = history.images[index], frame.saliency[index], history.annotations[index]
     caption = f"{history.labels[index]} {frame.caption(index)}"
-    limit = float(saliency.max())
     if kind_of(image) == "image":
         heat = to_bytes(heated(image, saliency, limit, _SAMPLE))
         return _image(heat, _SAMPLE, caption, mark), _image(to_bytes(picture(image)), _CELL), _image(heat, _CELL)
@@ -89,9 +89,9 @@ def _pictures(history: History, frame: Frame, index: int) -> tuple[Any, Any, Any
     return _image(drawn, _STRIP, caption), _image(alone, _STRIP), _image(drawn, _STRIP)
 
 
-def _html(history: History, frame: Frame, index: int) -> str:
+def _html(history: History, frame: Frame, index: int, limit: float) -> str:
     saliency = frame.saliency[index]
-    return tokens_html(history.names[index], saliency, history.annotations[index], float(saliency.max()))
+    return tokens_html(history.names[index], saliency, history.annotations[index], limit)
 
 
 def _image(pixels: Any, largest: int, caption: str | None = None, mark: Tensor | None = None) -> Any:

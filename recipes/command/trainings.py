@@ -8,9 +8,10 @@ from omegaconf import DictConfig
 from salreg.recipes.training import config as configuration
 from salreg.recipes.training import controls, run_folder
 from salreg.recipes.training.compare import compare as compare_arms
-from salreg.recipes.training.compare import planned, table
+from salreg.recipes.training.compare import planned
 from salreg.recipes.training.run import check_settings, seeded
 from salreg.recipes.training.run import run as train
+from salreg.recipes.training.table import table
 
 
 def run(options: argparse.Namespace) -> None:

@@ -14,8 +14,10 @@ from urllib.parse import unquote, urlsplit
 from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.training.packaged import ConfigError
 
-_WAITING = b"""<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,"><title>salreg</title>
-<p>There is no report yet: wait for a snapshot.</p>
+_WAITING = b"""<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>salreg</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<style>:root { color-scheme: light dark; font-family: system-ui, sans-serif }</style>
+<main><h1>salreg</h1><p>There is no report yet: the first snapshot is drawn when the training begins.</p></main>
 """
 _RELOADING = """
 <script>

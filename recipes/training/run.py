@@ -29,6 +29,7 @@ from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.training.config import shown
 from salreg.recipes.training.packaged import ConfigError
+from salreg.recipes.training.page import write_run_page
 from salreg.recipes.training.progress import PassingBar
 from salreg.taps import check_layers
 
@@ -110,6 +111,8 @@ def _train_and_test(config: DictConfig, experiment: Experiment, folder: Path, tr
         "git_commit": _git_commit(),
     }
     _write(folder / "results.json", json.dumps(results, indent=2) + "\n")
+    if trainer.is_global_zero:
+        write_run_page(folder, results, _run_name(config, folder), config.shown)
     return results
 
 

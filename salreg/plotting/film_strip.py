@@ -2,21 +2,34 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from textwrap import wrap
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
 from matplotlib.lines import Line2D
+from PIL import ImageFont
 from torch import Tensor
 
 from salreg.history import Frame
 from salreg.plotting.cell import draw_cell
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
+from salreg.plotting.scale import RULE, Scale
 
 MAX_COLUMNS = 10
 _CELL = 84  # pixels
-_GAP = 6
+_GAP, _BAR, _LINE = 6, 3, 11
+_LABEL = 18  # letters of a line before a row
+
+
+class _Row(NamedTuple):
+    """Where a sample is drawn, in pixels from the top."""
+
+    top: int
+    height: int
+    label: str
 
 
 def film_strip(
@@ -26,16 +39,22 @@ def film_strip(
     frames: Sequence[Frame],
     title: str = "",
     names: Sequence[Sequence[str]] = (),
+    *,
+    columns: int = MAX_COLUMNS,
+    scales: Sequence[Scale] = (),
 ) -> Any:
-    """Draw samples against epochs. Every row has one colour scale, so that its epochs compare.
+    """Draw samples against epochs, on the colour scale of ``salreg.plotting.scale``. Below each map: its total beside the row's
+    largest as a bar, the prediction, and the share on the marks.
 
     Args:
         images: ``(C, H, W)`` each; or texts ``(T,)`` (integers), or rows of a table ``(F,)``.
         annotations: ``(1, H, W)``, ``(T,)`` or ``(F,)`` each.
-        labels: What to write before each row.
-        frames: The columns; of more than 10, the first, the last and evenly spaced ones between are drawn.
+        labels: What to write before each row; long ones are wrapped.
+        frames: The columns; of more than ``columns``, the first, the last and evenly spaced ones between are drawn.
         title: Written above.
         names: Of each sample's tokens or columns.
+        columns: How many epochs are drawn at most.
+        scales: Of each sample; by default made from these frames.
 
     Returns:
         ``uint8`` array ``(height, width, 3)``.
@@ -46,53 +65,69 @@ def film_strip(
         >>> film_strip([torch.rand(1, 8, 8)], [torch.zeros(1, 8, 8)], ["cat"], [frame]).ndim
         3
     """
-    frames, names = _thinned(frames), names or [()] * len(images)
-    limits = [max(float(frame.saliency[row].max()) for frame in frames) for row in range(len(images))]
+    names = names or [()] * len(images)
+    scales = scales or [Scale.of(frames, row) for row in range(len(images))]
+    frames = _thinned(frames, columns)
     cells = [
-        [draw_cell(image, saliency, mark, limit, _CELL, words) for saliency in (None, *(f.saliency[row] for f in frames))]
-        for row, (image, mark, limit, words) in enumerate(zip(images, annotations, limits, names, strict=True))
+        [draw_cell(image, None, mark, 1.0, _CELL, words)]
+        + [draw_cell(image, f.saliency[row], mark, scales[row].limit(f.saliency[row]), _CELL, words) for f in frames]
+        for row, (image, mark, words) in enumerate(zip(images, annotations, names, strict=True))
     ]
     width = cells[0][0].shape[1]
+    below = [_captions(frame, row, width) for row in range(len(images)) for frame in frames]
     heights = [max(len(cell) for cell in line) for line in cells]
-    tops = [0, *accumulate(height + _GAP + 10 for height in heights)]
+    step = _BAR + 2 + _GAP + _LINE * max(text.count("\n") + 1 for text in below)
+    tops = [0, *accumulate(height + step for height in heights)]
     canvas = np.full((tops[-1], (width + _GAP) * len(cells[0]) - _GAP, 3), 255, dtype=np.uint8)
-    for top, line in zip(tops, cells, strict=False):
+    for row, (top, height, line) in enumerate(zip(tops, heights, cells, strict=False)):
         for column, cell in enumerate(line):
             left = column * (width + _GAP)
             canvas[top : top + len(cell), left : left + width] = cell
-    return _framed(canvas, frames, labels, list(zip(tops, heights, strict=False)), width, title)
+            if column:
+                bar = canvas[top + height + 2 : top + height + 2 + _BAR, left : left + width]
+                bar[:] = 225
+                bar[:, : round(scales[row].share(frames[column - 1].saliency[row]) * width)] = 90
+    rows = [_Row(*one) for one in zip(tops, heights, ("\n".join(wrap(label, _LABEL)) for label in labels), strict=False)]
+    return _framed(canvas, frames, rows, width, title)
 
 
-def _framed(
-    canvas: Any,
-    frames: Sequence[Frame],
-    labels: Sequence[str],
-    rows: Sequence[tuple[int, int]],
-    column_width: int,
-    title: str,
-) -> Any:
-    """The canvas with titles, labels, captions and a legend around it, pixel for pixel. ``rows`` are tops and heights."""
-    dpi, left, top, bottom = 100, 96, 46, 24
+def _captions(frame: Frame, sample: int, width: int) -> str:
+    """The prediction, wrapped to a cell's width, and the share on the marks."""
+    share = frame.shares[sample]
+    lines = wrap(f"→ {frame.predictions[sample]}", width // 5)
+    return "\n".join([*lines, f"{share:.0%} on marks"] if share == share else lines)
+
+
+def _framed(canvas: Any, frames: Sequence[Frame], rows: Sequence[_Row], column_width: int, title: str) -> Any:
+    """The canvas with titles, labels, captions and a legend around it, pixel for pixel."""
+    font = ImageFont.truetype(findfont("DejaVu Sans"), 11)
+    left = 20 + int(max(font.getlength(line) for row in rows for line in (row.label or " ").split("\n")))
     height, width = canvas.shape[:2]
+    rule = wrap(f"{RULE} Bar: the map's total.", max((width + left) // 5, 20))
+    dpi, top, bottom = 100, 46, 26 + _LINE * len(rule)
     size = (width + left + 8, height + top + bottom)
     figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
     agg = FigureCanvasAgg(figure)
     axes = figure.add_axes((left / size[0], bottom / size[1], width / size[0], height / size[1]))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
-    for column, text in enumerate(["input", *(f"epoch {frame.epoch}" for frame in frames)]):
+    heads = ["input", *(f"epoch {frame.epoch}" if frame.epoch else "untrained" for frame in frames)]
+    for column, text in enumerate(heads):
         axes.text(column * (column_width + _GAP) + column_width / 2, -6, text, ha="center", va="bottom", fontsize=8)
-    for row, (label, (row_top, row_height)) in enumerate(zip(labels, rows, strict=True)):
-        axes.text(-8, row_top + row_height / 2, label, ha="right", va="center", fontsize=8, parse_math=False)
+    for number, row in enumerate(rows):
+        axes.text(-8, row.top + row.height / 2, row.label, ha="right", va="center", fontsize=8, parse_math=False)
         for column, frame in enumerate(frames, start=1):
-            place = (column * (column_width + _GAP) + column_width / 2, row_top + row_height + 1)
-            axes.text(*place, frame.caption(row), ha="center", va="top", fontsize=6.5, color="0.25", parse_math=False)
+            place = (column * (column_width + _GAP) + column_width / 2, row.top + row.height + _BAR + 4)
+            words = _captions(frame, number, column_width)
+            axes.text(*place, words, ha="center", va="top", fontsize=6.5, color="0.25", parse_math=False)
     figure.text(4 / size[0], 1 - 4 / size[1], title, ha="left", va="top", fontsize=9, fontweight="bold", parse_math=False)
+    figure.text(4 / size[0], 4 / size[1], "\n".join(rule), ha="left", va="bottom", fontsize=6.5, color="0.25")
     keys = [
         Line2D([], [], color=SPURIOUS_COLOUR, label="marked spurious"),
         Line2D([], [], color=RELEVANT_COLOUR, label="marked relevant"),
     ]
-    figure.legend(handles=keys, loc="lower left", ncols=2, fontsize=7, frameon=False, borderpad=0, bbox_to_anchor=(0.01, 0.002))
+    place = (0.0, (bottom - 22) / size[1])
+    figure.legend(handles=keys, loc="lower left", ncols=2, fontsize=7, frameon=False, borderpad=0, bbox_to_anchor=place)
     agg.draw()
     drawn = np.asarray(agg.buffer_rgba())[..., :3].copy()
     framed = drawn[top : top + height, left : left + width]
@@ -100,7 +135,7 @@ def _framed(
     return drawn
 
 
-def _thinned(frames: Sequence[Frame]) -> list[Frame]:
-    if len(frames) <= MAX_COLUMNS:
+def _thinned(frames: Sequence[Frame], columns: int) -> list[Frame]:
+    if len(frames) <= columns:
         return list(frames)
-    return [frames[index] for index in np.linspace(0, len(frames) - 1, MAX_COLUMNS).round().astype(int)]
+    return [frames[index] for index in np.linspace(0, len(frames) - 1, columns).round().astype(int)]

@@ -1,31 +1,49 @@
 """A page that shows where a model looked, epoch by epoch, in a browser, without a network."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from html import escape
+from importlib.resources import files
 
 import torch
+from matplotlib import colormaps
 from torch import Tensor
 
 from salreg.history import History
-from salreg.plotting.report_figures import Figure, curves_figure, panel_figure, sanity_figure
+from salreg.plotting.chart_html import charts_html, table_html
+from salreg.plotting.charts import colours, curves, sanity
+from salreg.plotting.colours import HEAT
+from salreg.plotting.panel_data import panel_data
+from salreg.plotting.scale import RULE
+from salreg.plotting.summary import validation_summary
+from salreg.verdict import Verdict
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1320px; padding: 0 1rem; color: #222; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-.verdict { border-left: 4px solid #0072B2; padding: .4rem 1rem; background: #f4f8fb; }
-.objection { border-left: 4px solid #D55E00; padding: .4rem 1rem; background: #fdf5f0; }
-pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; } .note { color: #666; }
-"""
+_PANEL_NOTE = (
+    "Below each map: the prediction, the share of the map that lies on the spurious marks, and as a thin bar the map's total. "
+    "The arrow keys ← and → walk through the epochs."
+)
+_SANITY_NOTE = (
+    "First: how much the maps still resemble themselves after the layers' parameters are shuffled, from the output on; they "
+    "should not. Then the probability of the prediction as places are replaced by the mean, or put back, the most salient "
+    "first; a faithful map falls, or rises, before the dotted line of random places."
+)
 
 
-def report(runs: Mapping[str, History], title: str, verdict: str = "") -> str:
+def report(
+    runs: Mapping[str, History],
+    title: str,
+    verdict: Verdict | None = None,
+    results: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """Write the page.
 
     Args:
         runs: One run, or several to be shown side by side; those whose panel holds other samples than the first one's
-            are shown in the curves only. Names, labels and configurations are shown as they are, tags included.
+            are shown in the charts only. Names, labels and configurations are shown as they are, tags included.
         title: Of the page.
         verdict: In place of the runs' own.
+        results: The columns of the table on top by name, the first of which names its rows; by default the numbers of the last
+            epoch on the validation data.
 
     Returns:
         HTML that needs no other file.
@@ -37,58 +55,94 @@ def report(runs: Mapping[str, History], title: str, verdict: str = "") -> str:
     several = len(runs) > 1
     parts = [f"<h1>{escape(title)}</h1>"]
     verdicts = {"": verdict} if verdict else {name: run.verdict for name, run in runs.items()}
-    parts += [_verdict(name if several else "", words) for name, words in verdicts.items() if words]
+    parts += [_verdict(name if several else "", said) for name, said in verdicts.items() if said]
+    parts += _summary(runs, results)
     comparable = _same_panel(runs)
-    for attribution in dict.fromkeys(name for run in comparable.values() for name in run.frames):
-        showing = {name: run for name, run in comparable.items() if run.frames.get(attribution)}
-        parts.append(f"<h2>Where the model looks: {escape(attribution)}</h2>")
-        parts.append(
-            '<p class="note">Each map is drawn relative to its own maximum. Below it: the prediction, and the share of the '
-            "map that lies on the spurious marks. A click on a legend entry hides the outlines.</p>"
-        )
-        parts.append(_figure(panel_figure(showing, attribution)))
-    if any(run.curves or run.panel for run in runs.values()):
-        parts += ["<h2>Numbers over the epochs</h2>", _figure(curves_figure(runs))]
-    for name, run in runs.items():
-        parts += _sanity(f"Can the maps be trusted?{f' ({name})' if several else ''}", run)
+    parts += _panels(comparable, [name for name in runs if name not in comparable])
+    charts = curves(runs)
+    if charts:
+        parts += ["<h2>Numbers over the epochs</h2>", charts_html(charts, "The numbers of the charts")]
+    checked = {name: run for name, run in runs.items() if run.sanity}
+    if checked:
+        parts += ["<h2>Can the maps be trusted?</h2>", f'<p class="note">{_SANITY_NOTE}</p>']
+    for name, run in checked.items():
+        parts += _sanity(name if several else "", run)
     for name, run in runs.items():
         if run.config:
             heading = "Configuration" + (f" ({name})" if several else "")
-            parts.append(f"<details><summary>{escape(heading)}</summary><pre>{escape(run.config)}</pre></details>")
-    body = "\n".join(parts)
-    head = f'<meta charset="utf-8"><link rel="icon" href="data:,"><title>{escape(title)}</title>'
+            told = f'<pre tabindex="0">{escape(run.config)}</pre>'
+            parts.append(f"<details><summary>{escape(heading)}</summary>{told}</details>")
+    return _page(title, "\n".join(parts), list(runs))
+
+
+def _page(title: str, body: str, arms: Sequence[str]) -> str:
     from plotly.offline import get_plotlyjs  # half a second, for who writes a page only
 
-    head += f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script>"
-    return f"<!DOCTYPE html>\n<html><head>{head}</head>\n<body>\n{body}\n</body></html>\n"
-
-
-def _verdict(name: str, words: str) -> str:
-    return f'<p class="verdict">{f"<b>{escape(name)}:</b> " if name else ""}{escape(words)}</p>'
-
-
-def _figure(figure: Figure) -> str:
-    config = {"displayModeBar": False, "responsive": True}
-    import plotly.io
-
-    return plotly.io.to_html(figure, config, auto_play=False, include_plotlyjs=False, full_html=False, validate=False)
-
-
-def _sanity(heading: str, run: History) -> list[str]:
-    if not run.sanity:
-        return []
-    parts = [f"<h2>{escape(heading)}</h2>"]
-    parts += [
-        f'<p class="objection"><b>{escape(name)}</b> is not to be trusted on this model: {escape(objection)}.</p>'
-        for name, check in run.sanity.items()
-        for objection in check.objections()
-    ]
-    note = (
-        "Left: how much the maps still resemble themselves after the layers' parameters are shuffled, from the output on; "
-        "they should not. Middle and right: the probability of the prediction as places are replaced by the mean, or put "
-        "back, the most salient first; a faithful map falls, or rises, before the dotted line of random places."
+    stops = [[round(255 * part) for part in colormaps[HEAT](step / 10)[:3]] for step in range(11)]
+    style = _file("page.css") + _arm_colours(arms)
+    scripts = _file("panel.js").replace("HEAT_STOPS", json.dumps(stops)), _file("charts.js")
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{style}</style><script>{get_plotlyjs()}</script>'
     )
-    return [*parts, f'<p class="note">{note}</p>', _figure(sanity_figure(run))]
+    run = "".join(f'<script type="module">{script}</script>' for script in scripts)
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main>{run}</body></html>\n'
+
+
+def _file(name: str) -> str:
+    return files("salreg.plotting").joinpath("page", name).read_text("utf-8")
+
+
+def _arm_colours(arms: Sequence[str]) -> str:
+    named = [colour.replace("ink", "var(--ink)") for colour in colours(arms).values()]
+    return ":root {" + "".join(f" --arm-{index}: {colour};" for index, colour in enumerate(named)) + " }"
+
+
+def _verdict(name: str, said: Verdict) -> str:
+    concluded = f"{name}: {said.conclusion}" if name else said.conclusion[:1].upper() + said.conclusion[1:]
+    return (
+        f'<section class="verdict" aria-label="The verdict"><p class="conclusion">{escape(concluded)}.</p>'
+        f'<p class="measured">{escape(said.measured)}.</p><p><b>What to do next:</b> {escape(said.advice)}</p></section>'
+    )
+
+
+def _summary(runs: Mapping[str, History], results: Mapping[str, Sequence[str]] | None) -> list[str]:
+    """The table on top."""
+    caption = "On the test data" if results else "On the validation data, at the last epoch"
+    columns = results or {"": [name or "this run" for name in runs], **validation_summary(runs)}
+    if len(columns) < 2:
+        return []
+    return [table_html(list(columns), list(zip(*columns.values(), strict=True)), caption, "summary")]
+
+
+def _panels(runs: Mapping[str, History], others: Sequence[str]) -> list[str]:
+    """Where the models look, one panel for each attribution."""
+    parts = []
+    note = f"{_PANEL_NOTE} {RULE}"
+    if others:
+        note += f" {escape(', '.join(others))}: in the charts only, as the samples are others."
+    for attribution in dict.fromkeys(name for run in runs.values() for name in run.frames):
+        showing = {name: run for name, run in runs.items() if run.frames.get(attribution)}
+        data = json.dumps(panel_data(showing, attribution), allow_nan=False).replace("<", "\\u003c")
+        heading = f"Where the model looks: {escape(attribution)}"
+        parts.append(
+            f'<h2>{heading}</h2><p class="note">{note}</p><section class="panel" aria-label="{heading}">'
+            f'<script type="application/json">{data}</script></section>'
+        )
+    return parts
+
+
+def _sanity(name: str, run: History) -> list[str]:
+    """What the checks say; of one run among several, the charts are folded."""
+    said = "".join(
+        f"<p><b>{escape(attribution)}</b> is not to be trusted on this model: {escape(objection)}.</p>"
+        for attribution, check in run.sanity.items()
+        for objection in check.objections()
+    )
+    heading = f"<h3>{escape(name)}</h3>" if name else ""
+    parts = [f'<div class="objection">{heading}{said}</div>' if said else heading]
+    charts = charts_html(sanity(run), f"What the checks found{f' of {name}' if name else ''}")
+    return [*parts, f"<details><summary>The checks of {escape(name)}</summary>{charts}</details>" if name else charts]
 
 
 def _same_panel(runs: Mapping[str, History]) -> dict[str, History]:

@@ -47,6 +47,8 @@ def test_energy_on_a_layer_and_the_metrics():
     two.load_state_dict(one.state_dict())
     alone, both = trained(one, 1), trained(two, 2)
     assert distance(one, two) < 1e-6  # spawned processes hand their weights back in single precision
+    for key in ("salreg/penalty", "salreg/spurious_saliency"):  # the epoch's means
+        assert both.callback_metrics[key].item() == pytest.approx(alone.callback_metrics[key].item(), rel=1e-6)
     for key in ("val/spurious_saliency", "val/undefined_maps", "val/reliance_removal"):  # what is not drawn
         if key in alone.callback_metrics:
             assert both.callback_metrics[key].item() == pytest.approx(alone.callback_metrics[key].item(), rel=1e-6)

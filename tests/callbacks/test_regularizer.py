@@ -199,7 +199,7 @@ def test_batches_without_annotation_leave_the_step_as_it_is_and_are_counted():
     used = fit(ours, regularizer(), data=loader(unmarked))
     assert same(ours, theirs)
     assert used.callback_metrics["salreg/unannotated_batches"] == 6
-    assert used.callback_metrics["salreg/penalty"] == 0
+    assert "salreg/penalty" not in used.callback_metrics
 
 
 def test_the_penalty_reduces_spurious_saliency():

@@ -374,10 +374,10 @@ def test_the_end_says_what_happened_and_checks_the_maps(tmp_path):
     callback = SaliencySnapshots(panel=8, dir=tmp_path / "out", probes=["occlusion"])
     fit(module, regularizer(), callback, val=loader(), epochs=2)
     assert list(callback.history.sanity) == ["input_gradient", "occlusion"]
-    assert callback.history.verdict.startswith("spurious saliency ")
+    assert callback.history.verdict.measured.startswith("epoch 1 → epoch 2: spurious saliency ")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Can the maps be trusted?" in page
-    assert html.escape(callback.history.verdict) in page
+    assert html.escape(callback.history.verdict.conclusion) in page
 
 
 def test_checks_leave_the_model_as_it_was_trained():

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from support import history
 
 from salreg.history import Frame
-from salreg.plotting import film_strip, overlay
+from salreg.plotting import comparison, film_strip, overlay
 from salreg.plotting.bars import draw_bars
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
 from salreg.plotting.film_strip import MAX_COLUMNS
@@ -75,15 +76,51 @@ def test_a_film_strip_grows_by_a_column_per_epoch_up_to_its_limit():
     assert width(MAX_COLUMNS) == width(50)
 
 
-def test_a_row_has_one_colour_scale():
-    """The same map is drawn dark beside a stronger one, and bright when it is the strongest."""
-    weak, strong = torch.full((8, 8), 0.1), torch.ones(8, 8)
-    alone = film_strip([torch.zeros(1, 8, 8)], [corner(0)], [""], [Frame(0, [weak], [""], [0.0])])
-    beside = film_strip(
-        [torch.zeros(1, 8, 8)], [corner(0)], [""], [Frame(0, [weak], [""], [0.0]), Frame(1, [strong], [""], [0.0])]
-    )
-    column = slice(96 + 100, 96 + 160)
-    assert alone[60:110, column].mean() > beside[60:110, column].mean() + 50
+def strip_of(*maps, label=""):
+    """A film strip of one dark image."""
+    epochs = [Frame(epoch, [saliency], ["cat"], [0.0]) for epoch, saliency in enumerate(maps)]
+    return film_strip([torch.zeros(1, 8, 8)], [corner(0)], [label], epochs)
+
+
+def brightness(strip, epoch):
+    """Of an epoch's cell; labels are empty."""
+    left = 24 + (epoch + 1) * (88 + 6)
+    return strip[60:110, left + 10 : left + 70].mean()
+
+
+def test_a_map_is_as_bright_beside_a_loud_untrained_epoch_as_beside_a_quiet_one():
+    loud, quiet = torch.full((8, 8), 1000.0), torch.full((8, 8), 0.5)
+    assert brightness(strip_of(loud, quiet, quiet), 1) == brightness(strip_of(quiet, quiet, quiet), 1) > 150
+
+
+def test_a_nearly_silent_map_is_dark():
+    noise, strong = torch.full((8, 8), 1e-3), torch.ones(8, 8)
+    assert brightness(strip_of(strong, strong, noise), 2) < brightness(strip_of(strong, strong, noise), 1) - 100
+
+
+def test_long_labels_have_room():
+    label = "not arrested again within two years"
+    short, long = strip_of(torch.ones(8, 8), label="no"), strip_of(torch.ones(8, 8), label=label)
+    assert long.shape[1] > short.shape[1] + 50
+    assert (long[46:130, :4] == 255).all()  # nothing is cut on the left
+
+
+def test_long_predictions_are_wrapped_below_their_maps():
+    def height(prediction):
+        frame = Frame(1, [torch.ones(8, 8)], [prediction], [0.5])
+        return film_strip([torch.rand(1, 8, 8)], [corner(0)], ["cat"], [frame]).shape[0]
+
+    assert height("not arrested again within two years") > height("cat")
+
+
+def test_runs_are_compared_side_by_side_on_one_scale():
+    runs = {"plain": history(5, seed=0), "regularised": history(5, seed=1)}
+    one, both = (comparison(some, "input_gradient") for some in ({"plain": runs["plain"]}, runs))
+    assert both.shape == (one.shape[0], 2 * one.shape[1], 3)
+    for frame in runs["regularised"].frames["input_gradient"]:
+        frame.saliency = [saliency / 1000 for saliency in frame.saliency]
+    dark = comparison(runs, "input_gradient")
+    assert dark[:, one.shape[1] :].mean() < both[:, one.shape[1] :].mean() - 5
 
 
 def words(saliency, annotation=(0, 0), limit=1.0):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from salreg.recipes.training.compare import gap_recovered, table
+from salreg.recipes.training.table import gap_recovered, page_columns, table
 
 
 def results(*accuracies):
@@ -49,3 +49,12 @@ def test_without_plain_or_a_reference_there_is_no_such_column():
     assert "gap" not in table({"plain": results(0.2), "regularised": results(0.7)})
     assert "gap" not in table({"regularised": results(0.2), "without decoys": results(0.7)})
     assert gap_recovered({"plain": 0.5}) == {}
+
+
+def test_the_page_has_each_kind_of_reliance_and_nothing_that_was_not_measured():
+    runs = {"plain": [{"test/accuracy": 0.2, "test/reliance_content": 0.5}], "regularised": [{"test/accuracy": 0.7}]}
+    assert page_columns(runs) == {
+        "": ["plain", "regularised"],
+        "accuracy": ["0.200", "0.700"],
+        "reliance content": ["0.500", "-"],
+    }

@@ -1,0 +1,69 @@
+"""The page of a run or a comparison, written again when the test results are there."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from salreg.callbacks.atomic_write import atomic_write
+from salreg.callbacks.sinks import HISTORY
+from salreg.evidence import verdict_on_runs
+from salreg.history import History
+from salreg.plotting import report
+from salreg.recipes.training.table import page_columns
+from salreg.verdict import Verdict
+
+Results = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def write_run_page(folder: Path, results: Mapping[str, Any], title: str, shown: Sequence[str]) -> None:
+    """Put a run's test results on top of its ``report.html``.
+
+    Args:
+        folder: Of the run.
+        results: What its ``results.json`` holds.
+        title: What the run is called.
+        shown: Metrics beside the usual ones.
+    """
+    runs = histories({"this run": folder})
+    _write(folder, runs, {"this run": [results]}, title, shown)
+
+
+def write_comparison_page(folder: Path, results: Results, runs: Mapping[str, History], shown: Sequence[str]) -> None:
+    """Write a comparison's ``report.html``, with its arms side by side.
+
+    Args:
+        folder: Of the comparison.
+        results: What each run's ``results.json`` holds, by arm.
+        runs: What each arm's first run remembers.
+        shown: Metrics beside the usual ones.
+    """
+    _write(folder, runs, results, folder.parent.name, shown)
+
+
+def histories(folders: Mapping[str, Path]) -> dict[str, History]:
+    """What the first run in each folder remembers, where it can be read."""
+    found: dict[str, History] = {}
+    for arm, folder in folders.items():
+        paths = sorted(folder.rglob(f"snapshots/{HISTORY}"))
+        try:
+            if paths:
+                found[arm] = History.load(paths[0])
+        except ValueError as error:  # the numbers are there, and a picture is not worth them
+            warnings.warn(f"The report leaves {arm} out: {error}", stacklevel=2)
+    return found
+
+
+def _write(folder: Path, runs: Mapping[str, History], results: Results, title: str, shown: Sequence[str]) -> None:
+    if runs:
+        page = report(runs, title, _verdict(runs, results), page_columns(results, shown))
+        with atomic_write(folder / "report.html") as path:
+            path.write_text(page, "utf-8")
+
+
+def _verdict(runs: Mapping[str, History], results: Results) -> Verdict | None:
+    """What regularising did, at the first seed; None where the runs' own verdicts have to do."""
+    arms = ("plain", "regularised")
+    if not set(arms) <= set(runs):
+        return None
+    return verdict_on_runs(runs["plain"], runs["regularised"], arms, (results["plain"][0], results["regularised"][0]))

@@ -1,0 +1,65 @@
+"""Several trainings in one picture, side by side."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from salreg.history import Frame, History
+from salreg.plotting.film_strip import film_strip
+from salreg.plotting.scale import Scale
+
+_EPOCHS = 3  # of each run
+_SAMPLES = 8
+_HEADING, _BETWEEN = 34, 24  # pixels
+
+
+def comparison(runs: Mapping[str, History], attribution: str) -> Any:
+    """Draw the first trained epoch, a middle one and the last of each run, on one colour scale where the samples are the same.
+
+    Args:
+        runs: By name; each has frames of the attribution.
+        attribution: What is shown.
+
+    Returns:
+        ``uint8`` array ``(height, width, 3)``; of more than 8 samples, the first are drawn.
+    """
+    first = next(iter(runs.values()))
+    frames = {name: _trained(run.frames[attribution]) for name, run in runs.items()}
+    scales = {}
+    for name, run in runs.items():
+        beside = [frame for other, some in frames.items() if runs[other].labels == run.labels for frame in some]
+        scales[name] = [Scale.of(beside, sample) for sample in range(len(run.images))]
+    shown = slice(min(_SAMPLES, len(first.images)))
+    strips = {
+        name: film_strip(
+            run.images[shown], run.annotations[shown], run.labels[shown], frames[name],
+            names=run.names[shown], columns=_EPOCHS, scales=scales[name][shown],
+        )
+        for name, run in runs.items()
+    }  # fmt: skip
+    return _beside(strips)
+
+
+def _trained(frames: list[Frame]) -> list[Frame]:
+    return [frame for frame in frames if frame.epoch > 0] or frames
+
+
+def _beside(pictures: Mapping[str, Any]) -> Any:
+    """Pictures beside one another under their headings, lower ones padded with white."""
+    height = max(len(picture) for picture in pictures.values())
+    parts: list[Any] = []
+    for heading, picture in pictures.items():
+        padded = np.pad(picture, ((0, height - len(picture)), (0, _BETWEEN), (0, 0)), constant_values=255)
+        parts.append(np.concatenate([_heading(heading, padded.shape[1]), padded]))
+    return np.concatenate(parts, axis=1)
+
+
+def _heading(text: str, width: int) -> Any:
+    figure = Figure(figsize=(width / 100, _HEADING / 100), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    figure.text(4 / width, 0.2, text, ha="left", va="bottom", fontsize=13, fontweight="bold", parse_math=False)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]

@@ -1,0 +1,68 @@
+"""The colour scale of maps, the same in all pictures and on the page."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from salreg.history import Frame
+
+#: What is written beside the maps.
+RULE = (
+    "A map's strongest colour stands for its own 99th percentile, or for a fiftieth of the highest that a trained epoch of "
+    "the sample has, if that is more: so a loud untrained epoch darkens no other, and a nearly silent map stays dark."
+)
+_PERCENTILE = 0.99
+_FAINTEST = 1 / 50
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Of one sample's maps over a training, or over several trainings side by side.
+
+    Attributes:
+        floor: The saliency that the strongest colour stands for at least.
+        total: The largest sum of a map of a trained epoch.
+    """
+
+    floor: float
+    total: float
+
+    @classmethod
+    def of(cls, frames: Iterable[Frame], sample: int) -> "Scale":
+        """Made from the trained epochs; from the untrained one where there is no other.
+
+        Args:
+            frames: Of one run, or of several.
+            sample: Its number in the panel.
+
+        Example:
+            >>> maps = [torch.full((4, 4), value) for value in (100.0, 1.0, 0.5)]
+            >>> scale = Scale.of([Frame(epoch, [one], [""], [0.0]) for epoch, one in enumerate(maps)], sample=0)
+            >>> scale.limit(maps[0]), scale.limit(maps[2]), scale.share(maps[2])
+            (100.0, 0.5, 0.5)
+        """
+        frames = list(frames)
+        maps = [frame.saliency[sample] for frame in frames if frame.epoch > 0] or [frame.saliency[sample] for frame in frames]
+        return cls(_FAINTEST * max(map(_high, maps), default=0.0), max(map(_sum, maps), default=0.0))
+
+    def limit(self, saliency: Tensor) -> float:
+        """The saliency that the strongest colour stands for in a map."""
+        return max(_high(saliency), self.floor)
+
+    def share(self, saliency: Tensor) -> float:
+        """A map's sum as a share of the largest of a trained epoch, in [0, 1]."""
+        return min(_sum(saliency) / self.total, 1.0) if self.total > 0 else 0.0
+
+
+def _high(saliency: Tensor) -> float:
+    """The 99th percentile; the maximum of a map that is zero but for a hundredth of its places."""
+    values = saliency.float().nan_to_num().flatten()
+    if not len(values):
+        return 0.0
+    return float(torch.quantile(values, _PERCENTILE)) or float(values.max())
+
+
+def _sum(saliency: Tensor) -> float:
+    return float(saliency.float().nan_to_num().sum())
