@@ -12,6 +12,6 @@ def show_significant_digits(bar: Any) -> None:
     Args:
         bar: A Trainer's; others, and one whose format somebody chose, stay as they are.
     """
-    theme = getattr(bar, "theme", None)
-    if getattr(theme, "metrics_format", None) == _DEFAULT:
+    theme: Any = getattr(bar, "theme", None)
+    if theme is not None and getattr(theme, "metrics_format", None) == _DEFAULT:
         bar.theme = replace(theme, metrics_format=_SIGNIFICANT)

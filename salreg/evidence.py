@@ -50,7 +50,9 @@ def verdict_on_runs(
         "accuracy under intervention": _ends(_logged(before, _UNDER_INTERVENTION), _logged(after, _UNDER_INTERVENTION), -1),
         "test accuracy": on_test("accuracy"),
     }
-    judged = next(({"accuracy_name": name, "accuracy": one} for name, one in found.items() if one is not None), {})
+    judged: dict[str, Any] = next(
+        ({"accuracy_name": name, "accuracy": one} for name, one in found.items() if one is not None), {}
+    )
     return verdict(**_measured(before, after, at=-1), **judged, between=f"{names[0]} → {names[1]}, at their ends")
 
 

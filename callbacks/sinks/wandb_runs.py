@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from salreg.callbacks.painter import Painted, limit_of
+from salreg.callbacks.painter import Painted
 from salreg.history import Frame, History
 from salreg.plotting.cell import draw_cell, kind_of
 from salreg.plotting.overlay import heated, picture, to_bytes
@@ -62,7 +62,7 @@ class WandbRuns:
             for index, image in enumerate(history.images):
                 share = frame.shares[index]
                 key = f"salreg/{name}/sample_{index:02d}"
-                limit = limit_of(history, name, index, frame)
+                limit = painted.limit(name, index)
                 payload[key], alone, heat = _pictures(history, frame, index, limit)
                 if kind_of(image) == "text":
                     payload[f"{key}_words"] = wandb.Html(_html(history, frame, index, limit), inject=False)

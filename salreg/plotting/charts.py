@@ -128,7 +128,8 @@ _OF_MAPS = {"spurious saliency": "spurious_saliency", "similarity to the first m
 def _numbers(history: History) -> Iterable[tuple[str, str, dict[int, float]]]:
     """Heading, kind and values by epoch."""
     names = list(dict.fromkeys(name for values in history.curves.values() for name in values))
-    names = [name for name in names if not name.endswith(("_step", "_epoch"))]  # Lightning has these beside the number itself
+    twice = {f"{name}{end}" for name in names for end in ("_step", "_epoch")}  # Lightning has these beside the number itself
+    names = [name for name in names if name not in twice]
     if "val/reliance" in names:  # of more samples than the panel's
         names = [name for name in names if not name.startswith("panel/reliance")]
     for heading, words in _LOGGED.items():

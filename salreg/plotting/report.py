@@ -127,7 +127,8 @@ def _panels(runs: Mapping[str, History], others: Sequence[str]) -> list[str]:
         heading = f"Where the model looks: {escape(attribution)}"
         parts.append(
             f'<h2>{heading}</h2><p class="note">{note}</p><section class="panel" aria-label="{heading}">'
-            f'<script type="application/json">{data}</script></section>'
+            f'<script type="application/json">{data}</script>'
+            "<noscript>This panel needs JavaScript; the numbers below do not.</noscript></section>"
         )
     return parts
 

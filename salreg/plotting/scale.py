@@ -1,9 +1,9 @@
 """The colour scale of maps, the same in all pictures and on the page."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from salreg.history import Frame
@@ -38,6 +38,7 @@ class Scale:
             sample: Its number in the panel.
 
         Example:
+            >>> import torch
             >>> maps = [torch.full((4, 4), value) for value in (100.0, 1.0, 0.5)]
             >>> scale = Scale.of([Frame(epoch, [one], [""], [0.0]) for epoch, one in enumerate(maps)], sample=0)
             >>> scale.limit(maps[0]), scale.limit(maps[2]), scale.share(maps[2])
@@ -61,7 +62,7 @@ def _high(saliency: Tensor) -> float:
     values = saliency.float().nan_to_num().flatten()
     if not len(values):
         return 0.0
-    return float(torch.quantile(values, _PERCENTILE)) or float(values.max())
+    return float(values.kthvalue(math.ceil(_PERCENTILE * len(values))).values) or float(values.max())
 
 
 def _sum(saliency: Tensor) -> float:

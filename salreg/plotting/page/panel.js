@@ -4,7 +4,7 @@
 const HEAT = HEAT_STOPS;  // red, green, blue of eleven steps
 const memory = `salreg ${location.pathname}`;
 const state = { epoch: null, class: "", order: "drawn", wrong: false, map: true, marks: true, input: true, large: [],
-  ...JSON.parse(sessionStorage.getItem(memory) || "{}") };  // a watched page is loaded again and again
+  ...recall() };  // a watched page is loaded again and again
 const panels = [...document.querySelectorAll(".panel")].map(build);
 
 function element(name, attributes = {}, ...children) {
@@ -125,7 +125,14 @@ function legend(data) {
 
 function set(key, value) { state[key] = value; remember(); panels.forEach(choose); panels.forEach(draw); }
 function go(epoch) { state.epoch = epoch; remember(); panels.forEach(draw); }
-function remember() { sessionStorage.setItem(memory, JSON.stringify(state)); }
+
+function remember() {
+  try { sessionStorage.setItem(memory, JSON.stringify(state)); } catch { /* a browser that keeps nothing shows the page all the same */ }
+}
+
+function recall() {
+  try { return JSON.parse(sessionStorage.getItem(memory) ?? "{}"); } catch { return {}; }
+}
 
 function position(panel) {
   const last = panel.data.epochs.length - 1;
