@@ -91,7 +91,7 @@ class PanelWatch:
                 rank_zero_warn(f"The probe {name} is left out: {error}")
         return numbers
 
-    def _maps(self, replay: Replay, attribution: Attribution, panel: Chunk) -> tuple[Tensor, list[int]]:
+    def _maps(self, replay: Replay, attribution: Attribution, panel: Chunk) -> tuple[Tensor, list[int | float]]:
         """Maps and predictions; a gradient at a column that never varies is no use of it."""
         saliency, predictions = panel_maps(replay, attribution, panel)
         if self.constant is not None and self.constant.shape == saliency.shape[1:]:
