@@ -6,7 +6,10 @@ BIN := .venv/bin
 OF ?= salreg/losses
 BY ?= tests/losses tests/penalties
 
-.PHONY: demo test check compatibility benchmark mutants clean
+# Silences the notice that mkdocs-material prints about its successor.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: demo test check docs compatibility benchmark mutants clean
 
 demo: .venv/installed  ## train the digits with a decoy, plainly and regularised, and draw where the model looks
 	$(BIN)/salreg compare decoy_digits out=demo --arms plain,regularised
@@ -20,6 +23,10 @@ check: .venv/installed  ## style and types
 	rm -rf build && $(BIN)/pip install -q --no-deps --target build/typecheck .
 	MYPYPATH=build/typecheck $(BIN)/mypy -p salreg
 	rm -rf build
+
+docs: .venv/installed  ## the site, into build/site; a link that leads nowhere is an error
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
+	$(BIN)/mkdocs build --strict --quiet
 
 compatibility: .venv/installed  ## the table of what the regulariser works with, whose cells the tests train
 	PYTHONPATH=tests $(BIN)/python -m compatibility.matrix > docs/compatibility.md
