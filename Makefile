@@ -24,8 +24,7 @@ check: .venv/installed  ## style and types
 	MYPYPATH=build/typecheck $(BIN)/mypy -p salreg
 	rm -rf build
 
-docs: .venv/installed  ## the site, into build/site; a link that leads nowhere is an error
-	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
+docs: .venv/with-docs  ## the site, into build/site; a link that leads nowhere is an error
 	$(BIN)/mkdocs build --strict --quiet
 
 compatibility: .venv/installed  ## the table of what the regulariser works with, whose cells the tests train
@@ -59,4 +58,8 @@ clean:
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -c constraints.txt torch
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+.venv/with-docs: .venv/installed
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
 	touch $@
