@@ -6,7 +6,10 @@ BIN := .venv/bin
 OF ?= salreg/losses
 BY ?= tests/losses tests/penalties
 
-.PHONY: demo test check compatibility benchmark mutants clean
+# Silences the notice that mkdocs-material prints about its successor.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: demo test check docs compatibility benchmark mutants clean
 
 demo: .venv/installed  ## train on photos with a tag, plainly and regularised, and draw where the model looks
 	$(BIN)/salreg compare hospital_tag out=demo trainer.max_epochs=6 snapshots.sanity=false --arms plain,regularised
@@ -20,6 +23,9 @@ check: .venv/installed  ## style and types
 	rm -rf build && $(BIN)/pip install -q --no-deps --target build/typecheck .
 	MYPYPATH=build/typecheck $(BIN)/mypy -p salreg
 	rm -rf build
+
+docs: .venv/with-docs  ## the site, into build/site; a link that leads nowhere is an error
+	$(BIN)/mkdocs build --strict --quiet
 
 compatibility: .venv/installed  ## the table of what the regulariser works with, whose cells the tests train
 	PYTHONPATH=tests $(BIN)/python -m compatibility.matrix > docs/compatibility.md
@@ -52,4 +58,8 @@ clean:
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -c constraints.txt torch
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+.venv/with-docs: .venv/installed
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
 	touch $@

@@ -31,8 +31,7 @@ class ContextualDecomposition(Attribution):
 
     Args:
         groups: The group of each feature, integers, laid out like one sample or broadcasting to it. By default each feature
-        of a table,
-            or each token, is its own group.
+            of a table, or each token, is its own group.
         score: What is explained, computed from the region's part of the logits.
 
     Returns when called:
@@ -77,7 +76,7 @@ def decompose(recording: Recording, region: Tensor) -> Pair:
     Args:
         recording: Of a pass through a network that fx can trace.
         region: In [0, 1], laid out like the input ``(B, ...)`` (one channel is enough) or, for token numbers, like those
-        ``(B, T)``.
+            ``(B, T)``.
 
     Returns:
         Both parts ``(B, C)``; their sum is the logits of the network with its Dropout off and its BatchNorm in eval mode.

@@ -18,8 +18,7 @@ class Supervised(AttributionLoss):
 
     Args:
         normalize: How the map is brought to the marks' range [0, 1] (``salreg.losses.normalization``). Channels are added up
-        first.
-            A map without a scale to normalise by is undefined.
+            first. A map without a scale to normalise by is undefined.
     """
 
     needs = "relevant"

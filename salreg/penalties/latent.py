@@ -79,7 +79,7 @@ class ConceptPenalty(Penalty):
 
     Args:
         layer: Where the concept is read, by name or as a module: ``(B, C, h, w)``, or ``(B, C)``; by default the last
-        convolution.
+            convolution.
         direction: v ``(C,)``, any length; by default estimated.
         score: What is explained.
         seed: Of the partners in the estimate.
