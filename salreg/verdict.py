@@ -148,7 +148,8 @@ def _unused(before: float, probes: Mapping[str, Change]) -> tuple[str, str]:
         return "never", "predictions did not depend on the region, neither before nor after"
     pointing = [name for name, change in probes.items() if not _fell(change)]
     if pointing:
-        return "pointing", f"predictions no longer depend on the region, though {', '.join(pointing)} points at it as before"
+        points = f"{' and '.join(pointing)} {'point' if len(pointing) > 1 else 'points'} at it as before"
+        return "pointing", f"predictions no longer depend on the region, though {points}"
     return "stopped", "the model stopped using the region"
 
 
