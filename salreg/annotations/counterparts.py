@@ -118,23 +118,18 @@ class Counterparts:
                     yield group, to, self.exchanged(text, axis, group, to)
 
     def removed(self, text: str, axis: str, group: str) -> str:
-        """A text without the terms of a group.
+        """A text without the terms of a group, and a space beside each.
 
         Example:
             >>> Counterparts({"faith": ["muslim", "jew"]}).removed("Two Muslims met", "faith", "muslim")
             'Two met'
         """
         self.terms(axis, group)
-
-        def nothing(named: str, _term: str, written: str, _ending: str) -> str:
-            return "" if named == group else written
-
-        without = self._replaced(text, axis, nothing)
-        return text if without == text else re.sub(r"\s+([.,;:!?])", r"\1", re.sub(r"[ \t]{2,}", " ", without)).strip()
-
-    def pairs(self, axis: str) -> Iterator[tuple[str, str]]:
-        """Each two groups of an axis."""
-        yield from combinations(self._axis(axis), 2)
+        for mention in reversed(self.mentions(text, axis)):
+            if mention.group == group:
+                before, after = text[: mention.span[0]], text[mention.span[1] :]
+                text = before[:-1] + after if before.endswith(" ") else before + after.removeprefix(" ")
+        return text
 
     def _axis(self, axis: str) -> dict[str, list[str]]:
         if axis not in self.axes:

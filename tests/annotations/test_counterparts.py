@@ -42,6 +42,8 @@ def test_a_text_has_one_counterpart_for_each_other_group():
 
 def test_terms_are_taken_out_with_their_spaces():
     assert PEOPLE.removed("Ask the women, he said", "gender", "female") == "Ask the, he said"
+    assert PEOPLE.removed("the women , he said", "gender", "female") == "the , he said"  # a text in tokens
+    assert PEOPLE.removed("Women sang", "gender", "female") == "sang"
     assert PEOPLE.removed("two  spaces stay", "gender", "female") == "two  spaces stay"
 
 
