@@ -68,9 +68,9 @@ class Use:
 
     @property
     def worst(self) -> tuple[str, Change] | None:
-        """The kind of change that changes most predictions; None where there is none."""
+        """The kind of change that surely changes most predictions, by the lower bound; None where there is none."""
         known = [one for one in self.changes.items() if not math.isnan(one[1].share.value)]
-        return max(known, key=lambda one: one[1].share.value) if known else None
+        return max(known, key=lambda one: (one[1].share.low, one[1].share.value)) if known else None
 
 
 @dataclass(frozen=True)

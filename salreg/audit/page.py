@@ -5,7 +5,9 @@ from html import escape
 
 from salreg.audit import pieces, words
 from salreg.audit.diff import marked_changes
-from salreg.audit.findings import DONE, Audit, Gap, GroupRates, Pair, Use
+from salreg.audit.findings import DONE, Audit, Change, Gap, GroupRates, Pair, Use
+
+_SEEN = 4  # pairs that are not folded
 
 
 def page(audits: Mapping[str, Audit], title: str = "What the model relies on") -> str:
@@ -74,54 +76,56 @@ def _matching(audits: Mapping[str, Audit], use: Use) -> list[Use | None]:
 
 
 def _uses(audits: Mapping[str, Audit]) -> str:
-    rows = []
     last = list(audits.values())[-1]
+    rows: list[tuple[bool, list[Change | None], list[str]]] = []
     for use in last.uses:
         own = _matching(audits, use)
+        worst = max((one.worst for one in own if one and one.worst), key=lambda one: one[1].share.low, default=(None, None))[0]
         for kind in DONE:
             changes = [one.changes.get(kind) if one else None for one in own]
-            if not any(changes):
-                continue
-            control = changes[-1].control if changes[-1] else None
-            shift = " → ".join("–" if one is None else f"{one.shift.value:+.2f}" for one in changes)
-            rows.append([
-                escape(f"{use.name}"), escape(f"{DONE[kind]}"), pieces.bars([one and one.share for one in changes], control),
-                pieces.numbers([one and one.share for one in changes]),
-                words.percent(control.value) if control else "–", shift,
-            ])  # fmt: skip
-    what = "texts" if last.of == "texts" else "rows"
-    headers = ["what", "is", "share", "predictions that change", "with random words", f"shift of P({last.positive})"]
-    if last.of == "table":
-        rows = [[*row[:4], row[5]] for row in rows]
-        headers.pop(4)
-    note = "; the dashed line is what as many random words do" if last.of == "texts" else ""
+            if any(changes):
+                rows.append((kind == worst, changes, [escape(use.name), escape(DONE[kind])]))
+    scale = pieces.scale_of(one and one.share for _, changes, _ in rows for one in changes)
+    worst_rows, all_rows = ([_use_row(*row[1:], scale, last) for row in rows if row[0] or full] for full in (False, True))
+    texts = last.of == "texts"
+    controls = ["with random words"] if texts else []
+    headers = ["what", "is", "share", "predictions that change", *controls, f"shift of P({last.positive})"]
+    note = "; the dashed line is what as many random words do" if texts else ""
     return (
-        f"<h2>What predictions depend on</h2><p>The share of changed {what} whose predicted class changes, with its "
-        f"interval{note}. From none on the left to all on the right.</p>{pieces.table(headers, rows)}"
+        f"<h2>What predictions depend on</h2><p>The share of changed {'texts' if texts else 'rows'} whose predicted class "
+        f"changes, with its interval, by the change that matters most{note}. Bars go up to {scale:.0%}.</p>"
+        f"{pieces.table(headers, worst_rows)}{pieces.folded('All changes', pieces.table(headers, all_rows))}"
     )
 
 
+def _use_row(changes: list[Change | None], names: list[str], scale: float, last: Audit) -> list[str]:
+    shares = [one and one.share for one in changes]
+    control = changes[-1].control if changes[-1] else None
+    shift = " → ".join("–" if one is None else f"{one.shift.value:+.2f}" for one in changes)
+    controls = [words.percent(control.value) if control else "–"] if last.of == "texts" else []
+    return [*names, pieces.bars(shares, scale, control), pieces.numbers(shares), *controls, shift]
+
+
 def _saliency(audits: Mapping[str, Audit]) -> str:
-    rows = []
     last = list(audits.values())[-1]
-    for use in last.uses:
-        own = _matching(audits, use)
-        for name in use.saliency:
-            shares = [one.saliency.get(name) if one else None for one in own]
-            rows.append(
-                [
-                    escape(use.name),
-                    escape(name.replace("_", " ")),
-                    pieces.bars(shares),
-                    pieces.numbers(shares),
-                    words.percent(use.places),
-                ]
-            )
-    if not rows:
+    found = [
+        (use, name, [one.saliency.get(name) if one else None for one in _matching(audits, use)])
+        for use in last.uses
+        for name in use.saliency
+    ]
+    if not found:
         return ""
+    scale = pieces.scale_of(one for _, _, shares in found for one in shares)
+    rows = [
+        [escape(use.name), escape(name.replace("_", " ")), pieces.bars(shares, scale), pieces.numbers(shares),
+         words.percent(use.places)]
+        for use, name, shares in found
+    ]  # fmt: skip
     of = "words" if last.of == "texts" else "columns"
-    return "<h2>Where the maps point</h2>" + pieces.table(
-        ["what", "map", "bar", "share of the map", f"share of the {of}"], rows
+    headers = ["what", "map", "bar", "share of the map", f"share of the {of}"]
+    return (
+        f"<h2>Where the maps point</h2><p>Bars go up to {scale:.0%}. A map that knows nothing gives a thing its share of "
+        f"the {of}.</p>{pieces.table_or_folded('All maps', headers, rows)}"
     )
 
 
@@ -137,7 +141,8 @@ def _groups(audits: Mapping[str, Audit]) -> str:
     if not rows:
         return ""
     rates = [rate.replace("_", " ") for rate in last.groups[0].rates]
-    return "<h2>For whom it is wrong</h2>" + pieces.table(["divided by", "group", "samples", *rates], rows)
+    headers = ["divided by", "group", "samples", *rates]
+    return f"<h2>For whom it is wrong</h2>{pieces.table_or_folded('All groups', headers, rows)}"
 
 
 def _group(audit: Audit, like: GroupRates) -> GroupRates | None:
@@ -155,7 +160,7 @@ def _gaps(audits: Mapping[str, Audit]) -> str:
     if not rows:
         return ""
     headers = [*(["model"] if several else []), "divided by", "rate", "between", "points (interval)"]
-    return "<h2>The widest gaps</h2>" + pieces.table(headers, rows)
+    return f"<h2>The widest gaps</h2>{pieces.table_or_folded('All gaps', headers, rows)}"
 
 
 def _points(gap: Gap) -> str:
@@ -165,27 +170,35 @@ def _points(gap: Gap) -> str:
 
 def _terms(audits: Mapping[str, Audit]) -> str:
     last = list(audits.values())[-1]
-    rows = []
-    for use in last.uses:
-        own = _matching(audits, use)
-        for term in use.terms if len(use.terms) > 1 else []:
-            found = [next((one for one in (other.terms if other else []) if one.term == term.term), None) for other in own]
-            shares = [one.insertion.share if one and one.insertion else None for one in found]
-            shift = " → ".join(f"{one.insertion.shift.value:+.2f}" if one and one.insertion else "–" for one in found)
-            rows.append(
-                [escape(use.name), escape(term.term), str(term.found), pieces.bars(shares), pieces.numbers(shares), shift]
-            )
-    if not rows:
+    found = [
+        (use, term, [_insertion(one, term.term) for one in _matching(audits, use)])
+        for use in last.uses
+        for term in (use.terms if len(use.terms) > 1 else [])
+    ]
+    if not found:
         return ""
+    scale = pieces.scale_of(one and one.share for _, _, changes in found for one in changes)
+    rows = []
+    for use, term, changes in found:
+        shares = [one and one.share for one in changes]
+        shift = " → ".join("–" if one is None else f"{one.shift.value:+.2f}" for one in changes)
+        named = [escape(use.name), escape(term.term), str(term.found)]
+        rows.append([*named, pieces.bars(shares, scale), pieces.numbers(shares), shift])
     headers = ["group", "term", "texts that name it", "share", "predictions that change when it is put in", "shift"]
-    return "<h2>Term by term</h2>" + pieces.table(headers, rows)
+    return f"<h2>Term by term</h2>{pieces.table_or_folded('All terms', headers, rows)}"
+
+
+def _insertion(use: Use | None, term: str) -> Change | None:
+    return next((one.insertion for one in (use.terms if use else []) if one.term == term), None)
 
 
 def _pairs(name: str, audit: Audit, several: bool) -> str:
     if not audit.pairs:
         return ""
     title = f"The worst counterfactual pairs: {name}" if several else "The worst counterfactual pairs"
-    return f"<h2>{escape(title)}</h2>" + "".join(_pair(one, audit) for one in audit.pairs)
+    told = [_pair(one, audit) for one in audit.pairs]
+    rest = pieces.folded(f"{len(told) - _SEEN} more", "".join(told[_SEEN:])) if len(told) > _SEEN else ""
+    return f"<h2>{escape(title)}</h2>{''.join(told[:_SEEN])}{rest}"
 
 
 def _pair(pair: Pair, audit: Audit) -> str:

@@ -183,8 +183,8 @@ class _Axis:
         """Of two texts that differ in the group that was put in, how many get another class?"""
         others = [other for other in inserted if other != group]
         rows = self.bare * len(others)
-        before = self.changes.repeated(inserted[group], len(others))
-        after = self.changes.joined([inserted[other] for other in others])
+        after = self.changes.repeated(inserted[group], len(others))
+        before = self.changes.joined([inserted[other] for other in others])
         for other in others:
             written = list(zip(put_in[group], put_in[other], strict=True))
             self.changes.candidates += [

@@ -30,19 +30,19 @@ def with_bounds(interval: Interval) -> str:
 
 
 def findings(audit: Audit, most: int = 5) -> list[str]:
-    """What matters most, a sentence each: what is relied on most, and the widest gaps.
+    """What matters most, a sentence each: what is relied on most, and the widest gaps, by their lower bounds.
 
     Args:
         audit: What was found.
         most: How many sentences of each kind.
     """
     uses = sorted((one for one in audit.uses if one.worst), key=_strength, reverse=True)
-    gaps = sorted(audit.gaps, key=lambda one: -one.difference.value)
+    gaps = sorted(audit.gaps, key=lambda one: (one.difference.low, one.difference.value), reverse=True)
     return [*(_use(one, audit) for one in uses[:most]), *(_gap(one) for one in gaps[:most])]
 
 
-def _strength(use: Use) -> float:
-    return use.worst[1].share.value if use.worst else -1.0
+def _strength(use: Use) -> tuple[float, float]:
+    return (use.worst[1].share.low, use.worst[1].share.value) if use.worst else (-1.0, -1.0)
 
 
 def _use(use: Use, audit: Audit) -> str:
@@ -52,6 +52,7 @@ def _use(use: Use, audit: Audit) -> str:
     said = f"{with_bounds(change.share)} of the predictions change when {what} is {DONE[kind]}"
     if change.control is not None:
         said += f"; with random words, {percent(change.control.value)} do"
+        said += ", so that any word may do this" if change.share.low <= change.control.value else ""
     return f"{said}{_shift(change, audit)}."
 
 

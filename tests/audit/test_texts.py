@@ -40,6 +40,7 @@ def test_a_model_that_uses_one_term_relies_on_it_and_on_nothing_else():
     assert muslim["removal"].share.value == 1
     assert muslim["insertion"].share.value == pytest.approx(2 / 4)  # of good films; bad ones are bad already
     assert muslim["placed"].share.value == pytest.approx(2 / 4)
+    assert muslim["placed"].shift.value < -0.3  # where it stands rather than another, the film is bad
     assert christian["insertion"].share.value == 0
     assert set(christian) == {"insertion", "placed"}  # no text names it
     assert uses["muslim"].terms[0].insertion.share.value == pytest.approx(0.5)
