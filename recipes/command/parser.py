@@ -77,6 +77,19 @@ def make_parser() -> argparse.ArgumentParser:
     watch.add_argument("folder", type=Path, help="a run folder, as `salreg run` prints it")
     watch.add_argument("--port", type=int, default=0, help="a free one by default")
 
+    audit = _add(
+        verbs, "audit", "audit:audit", "measure what a finished run of texts or a table relies on, and for whom it is wrong"
+    )
+    audit.add_argument("run", type=Path, help="its folder; with a second one, this is before")
+    audit.add_argument("after", type=Path, nargs="?", help="another run on the same data, to show beside it")
+    audit.add_argument(
+        "--lexicon", type=Path, help="a YAML {axis: {group: [term, ...]}}; the words that were marked by default"
+    )
+    audit.add_argument("--positive", help="the class that is followed; the second by default")
+    audit.add_argument("--pairs", type=_positive, default=12, help="counterfactual pairs to show (default: 12)")
+    audit.add_argument("--out", type=Path, help="a new folder; below the last run by default")
+    audit.add_argument("--seed", type=int, default=0)
+
     _add_annotations(verbs.add_parser("annotations", help="check files of annotations, or carry them over to all images"))
 
     cp = _add(verbs, "cp", "listing:cp", "copy a recipe's YAML, to edit and run it")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from salreg.annotations import ColumnGroups
 from salreg.data import AnnotatedDataset
 
 
@@ -18,11 +19,21 @@ class Table(TensorDataset):
         groups: ``(N,)``.
         columns: What the columns are called, which snapshots draw.
         classes: What the labels are called.
+        features: Columns that are one feature, such as a one-hot code, by its name.
     """
 
-    def __init__(self, rows: Tensor, labels: Tensor, groups: Tensor, columns: Sequence[str], classes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        rows: Tensor,
+        labels: Tensor,
+        groups: Tensor,
+        columns: Sequence[str],
+        classes: Sequence[str],
+        features: ColumnGroups | None = None,
+    ) -> None:
         super().__init__(rows, labels, groups)
         self.columns, self.classes = list(columns), list(classes)
+        self.features = dict(features or {})
 
 
 def annotated(table: Table, annotation: Tensor) -> AnnotatedDataset:

@@ -1,7 +1,8 @@
 """Texts as token numbers: a vocabulary, a dataset and its batches."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -53,6 +54,7 @@ class Texts(Dataset[tuple[Tensor, int, int]]):
 
     Attributes:
         vocabulary: The words by number, which snapshots draw.
+        words: The texts, word by word.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Texts(Dataset[tuple[Tensor, int, int]]):
         vocabulary: Vocabulary,
         classes: Sequence[str],
     ) -> None:
+        self.words = [list(text) for text in texts]
         self.texts = [vocabulary.encode(text) for text in texts]
         self.labels, self.groups = list(labels), list(groups)
         self.vocabulary = vocabulary.words
@@ -73,6 +76,30 @@ class Texts(Dataset[tuple[Tensor, int, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
         return self.texts[index], self.labels[index], self.groups[index]
+
+
+def encoder(vocabulary: Sequence[str]) -> Callable[[Sequence[str]], tuple[Tensor, Tensor]]:
+    """What turns texts into token numbers ``(B, T)`` and the characters of each word, start and end, ``(B, T, 2)``.
+
+    Words are what stands between spaces; those that the vocabulary has in lower case only are read so.
+
+    Example:
+        >>> encode = encoder(["<pad>", "<unknown>", "a", "film"])
+        >>> encode(["A film", "a"])[0].tolist()
+        [[2, 3], [2, 0]]
+    """
+    numbers = {word: number for number, word in enumerate(vocabulary)}
+
+    def encode(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        tokens, offsets = [], []
+        for text in texts:
+            found = list(re.finditer(r"\S+", text))
+            words = [one.group() for one in found]
+            tokens.append(torch.tensor([numbers.get(one, numbers.get(one.lower(), UNKNOWN)) for one in words] or [UNKNOWN]))
+            offsets.append(torch.tensor([one.span() for one in found] or [(0, 0)]))
+        return pad_sequence(tokens, batch_first=True, padding_value=PADDING), pad_sequence(offsets, batch_first=True)
+
+    return encode
 
 
 def text_loader(dataset: AnnotatedDataset, data: Any, *, shuffle: bool = False) -> DataLoader[Any]:

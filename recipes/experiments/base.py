@@ -6,6 +6,8 @@ from typing import Any
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
+from salreg.annotations import Counterparts
+
 
 @dataclass
 class Experiment:
@@ -13,6 +15,7 @@ class Experiment:
 
     Attributes:
         rationale: Whether the relevant marks are the reasons that a person gave, so that agreement with them is measured.
+        lexicon: What an audit of its texts is about, where the recipe has an opinion.
     """
 
     module: pl.LightningModule
@@ -20,3 +23,4 @@ class Experiment:
     validation: DataLoader[Any]
     test: DataLoader[Any]
     rationale: bool = field(default=False, kw_only=True)
+    lexicon: Counterparts | None = field(default=None, kw_only=True)

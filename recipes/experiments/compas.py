@@ -42,6 +42,7 @@ COLUMNS = (
     *(f"charge: {kind}" for kind in _CHARGES),
 )  # fmt: skip
 RACE = {"race": COLUMNS[: len(RACES)]}
+FEATURES = {kind: tuple(column for column in COLUMNS if column.startswith(kind)) for kind in ("race", "age", "charge")}
 
 
 class People(NamedTuple):
@@ -150,7 +151,7 @@ def build(config: DictConfig) -> Experiment:
     net = table_networks.build(len(COLUMNS), hidden, len(CLASSES), dropout)
 
     def batches(chosen: Tensor, shuffle: bool = False) -> DataLoader[Any]:
-        table = tables.Table(rows[chosen], labels[chosen], groups[chosen], COLUMNS, CLASSES)
+        table = tables.Table(rows[chosen], labels[chosen], groups[chosen], COLUMNS, CLASSES, FEATURES)
         return loader(tables.annotated(table, mark), data, shuffle=shuffle)
 
     module = FairnessClassifier(net, GROUPS, len(CLASSES), **config.optimizer)

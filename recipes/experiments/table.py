@@ -107,7 +107,9 @@ def build(config: DictConfig) -> Experiment:
     net = table_networks.build(len(found.names), config.model.hidden, len(classes), config.model.dropout)
     loaders = [
         loader(
-            tables.annotated(tables.Table(rows[chosen], labels[chosen], group[chosen], found.names, classes), mark),
+            tables.annotated(
+                tables.Table(rows[chosen], labels[chosen], group[chosen], found.names, classes, found.groups), mark
+            ),
             data,
             shuffle=chosen is train,
         )

@@ -44,7 +44,7 @@ class Classifier(pl.LightningModule):
         super().__init__()
         if schedule not in ("constant", "cosine"):
             raise ValueError(f"optimizer.schedule is constant or cosine, not {schedule!r}.")
-        self.net = net
+        self.net, self.groups = net, list(groups)
         self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
         weights = None if balance is None else _inverse_frequencies(balance, classes)
         self.register_buffer("class_weights", weights, persistent=False)

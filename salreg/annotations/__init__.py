@@ -7,6 +7,7 @@ soft marks. An annotation of zeros means that nobody looked at the sample. In te
 
 from salreg.annotations.chats import from_roles, role_spans
 from salreg.annotations.columns import ColumnGroups, column_groups, from_columns
+from salreg.annotations.counterparts import Counterparts, Mention
 from salreg.annotations.lexicon import Lexicon, from_lexicon
 from salreg.annotations.masks import from_boxes, from_mask
 from salreg.annotations.signs import (
@@ -32,8 +33,10 @@ __all__ = [
     "SPURIOUS",
     "UNKNOWN",
     "ColumnGroups",
+    "Counterparts",
     "Lexicon",
     "Marks",
+    "Mention",
     "align",
     "check",
     "coarsen",

@@ -1,6 +1,7 @@
 """Changing what is marked: a batch in which it tells nothing of the label, and other replacements."""
 
 from salreg.interventions.content import transplanted
+from salreg.interventions.counterparts import CounterpartIntervention, Exchanged
 from salreg.interventions.fills import FILLS, Fill, filled
 from salreg.interventions.grids import Fate
 from salreg.interventions.inputs import annotated_input
@@ -10,6 +11,8 @@ from salreg.interventions.replacements import REPLACEMENTS, Replacement, replace
 __all__ = [
     "FILLS",
     "REPLACEMENTS",
+    "CounterpartIntervention",
+    "Exchanged",
     "Fate",
     "Fill",
     "Intervened",

@@ -31,9 +31,9 @@ def only(pattern):
 def test_ls_names_the_recipes(capsys):
     assert main(["ls"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {
-        "color_mnist", "compas", "decoy_cifar", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist", "hospital_tag",
-        "image_folder", "iris_cancer", "isic", "movies", "sst_decoy", "table", "text_classification", "toy_colors",
-        "waterbirds",
+        "bias_audit", "color_mnist", "compas", "decoy_cifar", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist",
+        "hospital_tag", "image_folder", "iris_cancer", "isic", "movies", "sst_decoy", "table", "text_classification",
+        "toy_colors", "waterbirds",
     }  # fmt: skip
 
 
@@ -101,6 +101,7 @@ def test_recipes_on_idx_files(tmp_path, recipe):
         "movies",
         "sst_decoy",
         "sst_decoy model=transformer",
+        "toy_colors",
         "waterbirds",
     ],
 )

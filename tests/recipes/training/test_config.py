@@ -67,7 +67,7 @@ def test_a_copied_yaml_is_checked_against_its_recipe(tmp_path):
         load(edited(tmp_path, "weight: null", "weigth: 5.0"))
     with pytest.raises(ConfigError, match="key 'seed' is missing"):
         load(edited(tmp_path, "seed: 0", "# seed: 0"))
-    with pytest.raises(ConfigError, match="`recipe: decoi` is unknown. There are: color_mnist, "):
+    with pytest.raises(ConfigError, match="`recipe: decoi` is unknown. There are: bias_audit, color_mnist, "):
         load(edited(tmp_path, "recipe: decoy ", "recipe: decoi "))
     with pytest.raises(ConfigError, match="not readable as YAML"):
         load(edited(tmp_path, "seed: 0", "seed: [0"))

@@ -1,0 +1,55 @@
+"""What a finished run left: its configuration, its data, and its module with the weights that it ended with."""
+
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from salreg.recipes.data.paths import nearest_path
+from salreg.recipes.experiments.base import Experiment
+from salreg.recipes.training.packaged import ConfigError
+from salreg.recipes.training.run import seeded
+
+
+class FinishedRun(NamedTuple):
+    """A run that can be asked again.
+
+    Attributes:
+        folder: Where it is.
+        config: What it was trained with.
+        experiment: Its data, and its module in eval mode.
+    """
+
+    folder: Path
+    config: DictConfig
+    experiment: Experiment
+
+
+def load(folder: Path) -> FinishedRun:
+    """Build a run's data anew, and give its module the weights of ``checkpoints/last.ckpt``.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or it lacks its configuration, its checkpoint or its data.
+        ConfigError: The checkpoint does not fit the configuration.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}{nearest_path(folder)}.")
+    settings, checkpoint = folder / "config.yaml", folder / "checkpoints" / "last.ckpt"
+    for path in (settings, checkpoint):
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no {path}: a run is the folder that `salreg run` made, after its training.")
+    config = cast(DictConfig, OmegaConf.load(settings))
+    if "recipe" not in config:
+        raise ConfigError(f"{settings} names no recipe; it is of no run.")
+    if config.get("model", {}).get("pretrained"):
+        config.model.pretrained = False  # the weights come from the checkpoint
+    if config.data.get("carry_over"):
+        config.data.carry_over = False  # marks of the training data, which are not needed again
+    experiment = seeded(config)
+    try:
+        experiment.module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
+    except (RuntimeError, KeyError) as error:
+        raise ConfigError(f"{checkpoint} does not fit the model that {settings} describes: {error}") from error
+    experiment.module.eval()
+    return FinishedRun(folder, config, experiment)

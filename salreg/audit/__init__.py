@@ -1,0 +1,31 @@
+"""What a trained classifier of texts or table rows relies on, for whom it is wrong, and what is not known."""
+
+from salreg.audit.card import card_section, model_card
+from salreg.audit.findings import Audit, Change, Gap, GroupRates, Pair, TermUse, Use
+from salreg.audit.groups import gaps, group_rates
+from salreg.audit.intervals import Bootstrap, Interval
+from salreg.audit.models import Encoded, TextModel
+from salreg.audit.page import page
+from salreg.audit.tables import audit_table
+from salreg.audit.texts import audit_texts
+
+__all__ = [
+    "Audit",
+    "Bootstrap",
+    "Change",
+    "Encoded",
+    "Gap",
+    "GroupRates",
+    "Interval",
+    "Pair",
+    "TermUse",
+    "TextModel",
+    "Use",
+    "audit_table",
+    "audit_texts",
+    "card_section",
+    "gaps",
+    "group_rates",
+    "model_card",
+    "page",
+]

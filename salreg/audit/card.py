@@ -1,0 +1,123 @@
+"""An audit as a section of a model card, in Markdown."""
+
+import importlib
+import math
+from collections.abc import Mapping, Sequence
+
+from salreg.audit import words
+from salreg.audit.findings import DONE, Audit
+from salreg.audit.intervals import Interval
+from salreg.audit.page import check
+
+
+def card_section(audits: Mapping[str, Audit]) -> str:
+    """The section "What the model relies on": what was marked and found, how it was measured, and what is not known.
+
+    Args:
+        audits: One audit by the model's name, or two of the same data, before and after; the last one is the model of the card.
+
+    Returns:
+        Markdown.
+
+    Raises:
+        ValueError: No audit, more than two, or two of different data.
+    """
+    check(audits)
+    last = list(audits.values())[-1]
+    parts = [
+        "## What the model relies on",
+        f"### What was marked\n\n{last.marked or 'Nothing was marked in training.'}",
+        *(
+            _list("What was found" if len(audits) == 1 else f"What was found: {name}", words.findings(audit))
+            for name, audit in audits.items()
+        ),
+        _uses(audits),
+        _groups(audits),
+        _pairs(last),
+        _list("How it was measured", last.measured),
+        _list("What is not known", last.unknown),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def model_card(audits: Mapping[str, Audit], name: str) -> str:
+    """A model card of this section, with the numbers as metadata for Hugging Face where ``huggingface_hub`` is installed; else
+    the section below a headline.
+
+    Args:
+        audits: As in ``card_section``.
+        name: What the model is called.
+    """
+    section = f"# {name}\n\n{card_section(audits)}"
+    try:
+        hub = importlib.import_module("huggingface_hub")
+    except ModuleNotFoundError:
+        return section
+    last = list(audits.values())[-1]
+    task = "text-classification" if last.of == "texts" else "tabular-classification"
+    found = [(f"reliance on {one.name}", one.worst[1].share.value) for one in last.uses if one.worst]
+    found += [(f"{gap.rate.replace('_', ' ')} gap by {gap.axis}", gap.difference.value) for gap in last.gaps]
+    results = [
+        hub.EvalResult(
+            task_type=task, dataset_type="audit", dataset_name="audited data", metric_type=metric.replace(" ", "_"),
+            metric_name=metric, metric_value=round(value, 4),
+        )
+        for metric, value in found
+    ]  # fmt: skip
+    data = hub.ModelCardData(tags=["salreg", "audit"], **({"model_name": name, "eval_results": results} if results else {}))
+    return str(hub.ModelCard(f"---\n{data.to_yaml()}\n---\n\n{section}"))
+
+
+def _list(title: str, sentences: Sequence[str]) -> str:
+    return f"### {title}\n\n" + "\n".join(f"- {one}" for one in sentences) if sentences else ""
+
+
+def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _uses(audits: Mapping[str, Audit]) -> str:
+    last = list(audits.values())[-1]
+    rows = []
+    for use in last.uses:
+        own = [
+            next((one for one in audit.uses if (one.axis, one.name) == (use.axis, use.name)), None) for audit in audits.values()
+        ]
+        for kind, change in use.changes.items():
+            shares = [one.changes[kind].share if one and kind in one.changes else None for one in own]
+            control = [_share(change.control)] if last.of == "texts" else []
+            rows.append([use.axis, use.name, DONE[kind], *map(_share, shares), *control])
+    if not rows:
+        return ""
+    controls = ["with random words"] if last.of == "texts" else []
+    headers = ["", "what", "is", *(f"predictions that change: {name}" for name in audits), *controls]
+    return f"### What predictions depend on\n\n{_table(headers, rows)}"
+
+
+def _groups(audits: Mapping[str, Audit]) -> str:
+    rows = [
+        [name, one.axis, one.name, str(one.count), *(_share(rate) for rate in one.rates.values())]
+        for name, audit in audits.items()
+        for one in audit.groups
+    ]
+    if not rows:
+        return ""
+    headers = ["model", "divided by", "group", "samples", "accuracy", "false positive rate", "false negative rate"]
+    return f"### For whom it is wrong\n\n{_table(headers, rows)}"
+
+
+def _pairs(audit: Audit) -> str:
+    rows = [
+        [one.change, one.before, f"{one.predicted[0]}, {one.probability[0]:.2f}", one.after,
+         f"{one.predicted[1]}, {one.probability[1]:.2f}"]
+        for one in audit.pairs[:5]
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    headers = ["changed", "before", "predicted", "after", "predicted"]
+    return f"### The worst counterfactual pairs\n\n{_table(headers, rows)}"
+
+
+def _share(interval: Interval | None) -> str:
+    return "–" if interval is None or math.isnan(interval.value) else words.with_bounds(interval)

@@ -1,0 +1,85 @@
+"""Accuracy and both kinds of errors by group, and the gaps between groups."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from salreg.audit.findings import Gap, GroupRates
+from salreg.audit.intervals import Bootstrap
+
+RATES = ("accuracy", "false_positive_rate", "false_negative_rate")
+
+
+def group_rates(
+    target: Tensor, predicted: Tensor, groups: Mapping[str, Tensor], axis: str, positive: int, bootstrap: Bootstrap
+) -> list[GroupRates]:
+    """What is right and wrong in each group.
+
+    Args:
+        target: True classes ``(N,)``.
+        predicted: Classes ``(N,)``.
+        groups: By name, which samples belong to it, booleans ``(N,)``. A sample may belong to several, or to none.
+        axis: What the groups divide.
+        positive: The class whose false alarms are the false positives; all others are negative.
+        bootstrap: Draws the intervals.
+
+    Example:
+        >>> target, predicted = torch.tensor([0, 0, 1, 1]), torch.tensor([1, 0, 1, 1])
+        >>> (found,) = group_rates(target, predicted, {"all": target >= 0}, "everybody", 1, Bootstrap(4))
+        >>> found.rates["false_positive_rate"].value, found.rates["accuracy"].value
+        (0.5, 0.75)
+    """
+    return [
+        GroupRates(
+            axis,
+            name,
+            int(members.sum()),
+            {rate: bootstrap.ratio(*_counts(rate, target, predicted, members, positive)) for rate in RATES},
+        )
+        for name, members in groups.items()
+    ]
+
+
+def gaps(
+    target: Tensor, predicted: Tensor, groups: Mapping[str, Tensor], axis: str, positive: int, bootstrap: Bootstrap
+) -> list[Gap]:
+    """For each rate, the group where it is highest less the one where it is lowest; as in ``group_rates``.
+
+    The interval is that of the difference between these two groups, so that it reaches below 0 where chance would explain it.
+    Groups in which a rate has no case are left out; without two groups there is no gap.
+    """
+    found = []
+    for rate in RATES:
+        counts = {name: _counts(rate, target, predicted, members, positive) for name, members in groups.items()}
+        values = {name: float(part.sum() / whole.sum()) for name, (part, whole) in counts.items() if whole.sum()}
+        if len(values) < 2:
+            continue
+        highest, lowest = max(values, key=lambda name: values[name]), min(values, key=lambda name: values[name])
+        if highest == lowest:  # all alike
+            highest, lowest = list(values)[:2]
+        difference = bootstrap.difference(counts[highest], counts[lowest])
+        if not math.isnan(difference.value):
+            found.append(Gap(axis, rate, highest, lowest, difference))
+    return found
+
+
+def members_of(axis: str, names: Sequence[str], count: int) -> dict[str, Tensor]:
+    """Which samples belong to each group, from the name of each sample's.
+
+    Raises:
+        ValueError: Another number of names than samples.
+    """
+    if len(names) != count:
+        raise ValueError(f"{axis!r} names the groups of {len(names)} samples, but there are {count}.")
+    return {name: torch.tensor([one == name for one in names]) for name in dict.fromkeys(names)}
+
+
+def _counts(rate: str, target: Tensor, predicted: Tensor, members: Tensor, positive: int) -> tuple[Tensor, Tensor]:
+    """Which samples are of a kind, and of which: ``(N,)`` each."""
+    target, predicted, members = (torch.as_tensor(one).cpu() for one in (target, predicted, members))
+    if rate == "accuracy":
+        return members & (predicted == target), members
+    of_kind = members & ((target != positive) if rate == "false_positive_rate" else (target == positive))
+    return of_kind & ((predicted == positive) == (rate == "false_positive_rate")), of_kind

@@ -1,0 +1,107 @@
+"""Shares and means with confidence intervals: the bootstrap over samples."""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from salreg import checks
+
+_NUMBERS_AT_ONCE = 2**23
+
+
+class Interval(NamedTuple):
+    """A number, and where it would lie with other samples of the same kind.
+
+    Attributes:
+        value: NaN where nothing was counted.
+        low: The lower bound.
+        high: The upper bound.
+        cases: Of how many.
+    """
+
+    value: float
+    low: float
+    high: float
+    cases: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class Bootstrap:
+    """Percentile intervals from samples drawn anew, the same draws for every number, so that differences can be told, too.
+
+    A share that is 0 or 1 in all draws has the exact bound of a binomial share on its other side.
+
+    Args:
+        samples: How many there are, N.
+        level: The share of such intervals that hold the true number.
+        times: How often the samples are drawn.
+        seed: Of the draws.
+
+    Raises:
+        ValueError: A level outside (0, 1), or numbers below 1.
+
+    Example:
+        >>> changed = torch.tensor([1.0, 0.0, 1.0, 1.0])
+        >>> Bootstrap(4).ratio(changed, torch.ones(4)).value
+        0.75
+    """
+
+    def __init__(self, samples: int, level: float = 0.95, times: int = 1000, seed: int = 0) -> None:
+        checks.whole(samples=samples, times=times)
+        checks.number("(0, 1)", level=level)
+        self.samples, self.level, self.times, self.seed = samples, level, times, seed
+
+    def ratio(self, parts: Tensor, wholes: Tensor, share: bool = True) -> Interval:
+        """The sum of the parts over that of the wholes.
+
+        Args:
+            parts: Of each sample ``(N,)``.
+            wholes: Likewise, at least 0: how many cases it is.
+            share: Whether it is a share of cases, in [0, 1].
+        """
+        value, drawn = self._ratios(parts, wholes)
+        count = int(wholes.sum())
+        low, high = self._bounds(drawn)
+        if share and count and value in (0.0, 1.0):
+            exact = 1 - ((1 - self.level) / 2) ** (1 / int((wholes > 0).sum()))
+            low, high = (0.0, exact) if value == 0 else (1 - exact, 1.0)
+        return Interval(value, low, high, count)
+
+    def difference(self, one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Interval:
+        """One ratio less another, each of parts and wholes ``(N,)``; the cases are those of the smaller whole."""
+        (first, of_first), (second, of_second) = self._ratios(*one), self._ratios(*other)
+        low, high = self._bounds(of_first - of_second)
+        return Interval(first - second, low, high, int(min(one[1].sum(), other[1].sum())))
+
+    def _ratios(self, parts: Tensor, wholes: Tensor) -> tuple[float, Tensor]:
+        if not parts.shape == wholes.shape == (self.samples,):
+            raise ValueError(f"{tuple(parts.shape)} parts and {tuple(wholes.shape)} wholes of {self.samples} samples.")
+        columns = torch.stack([parts, wholes], 1).double().cpu()
+        total = columns.sum(0)
+        sums = self._sums(columns)
+        return (float(total[0] / total[1]) if total[1] else math.nan), sums[:, 0] / sums[:, 1]
+
+    def _sums(self, columns: Tensor) -> Tensor:
+        """The sums over the samples that are drawn, ``(times, K)`` of ``(N, K)``."""
+        generator = torch.Generator().manual_seed(self.seed)
+        size = max(1, _NUMBERS_AT_ONCE // self.samples)
+        found = []
+        for start in range(0, self.times, size):
+            draws = torch.randint(self.samples, (min(size, self.times - start), self.samples), generator=generator)
+            weights = torch.zeros(draws.shape, dtype=columns.dtype).scatter_add_(
+                1, draws, torch.ones(draws.shape, dtype=columns.dtype)
+            )
+            found.append(weights @ columns)
+        return torch.cat(found)
+
+    def _bounds(self, drawn: Tensor) -> tuple[float, float]:
+        known = drawn[~drawn.isnan()]
+        if not len(known):
+            return math.nan, math.nan
+        edges: Any = torch.tensor([(1 - self.level) / 2, (1 + self.level) / 2], dtype=known.dtype)
+        low, high = known.quantile(edges).tolist()
+        return low, high

@@ -1,0 +1,136 @@
+"""A module together with what turns texts into its input, so that both its predictions and its maps can be asked for."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from salreg.attributions import Attribution, InputTimesGradient, Occlusion, name_of
+
+Span = tuple[int, int]
+
+
+class Encoded(NamedTuple):
+    """Texts as a module takes them.
+
+    Attributes:
+        inputs: Token numbers ``(B, T)``, or keyword arguments with them.
+        offsets: ``(start, end)`` of each token in its text, in characters, ``(B, T, 2)``; (0, 0) at what is no word.
+    """
+
+    inputs: Any
+    offsets: Tensor
+
+
+def families() -> list[Attribution]:
+    """Attributions of two families, the gradient's and the perturbation's, that go by texts and tables alike."""
+    return [InputTimesGradient("target_logit"), Occlusion(window=1)]
+
+
+class TextModel:
+    """A classifier of texts whose maps can be looked at.
+
+    Args:
+        module: Gives logits ``(B, C)``, or an output that holds them as ``.logits``.
+        encode: From a list of texts to its input.
+        attributions: What the share of saliency is measured by.
+
+    Example:
+        >>> class Net(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.embedding = nn.Embedding(9, 2)
+        ...     def forward(self, tokens):
+        ...         return self.embedding(tokens).mean(1)
+        >>> def encode(texts):
+        ...     return Encoded(torch.tensor([[1, 2]]), torch.tensor([[[0, 1], [2, 6]]]))
+        >>> shares = TextModel(Net(), encode).shares(["a film"], [[(2, 6)]])
+        >>> sorted(shares)
+        ['input_times_gradient', 'occlusion']
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        encode: Callable[[list[str]], Encoded],
+        attributions: Sequence[Attribution] | None = None,
+    ) -> None:
+        self.module, self.encode = module, encode
+        self.attributions = families() if attributions is None else list(attributions)
+
+    @classmethod
+    def from_tokenizer(cls, module: nn.Module, tokenizer: Any, **options: Any) -> "TextModel":
+        """With a fast Hugging Face tokenizer; ``options`` are passed to it: ``max_length=128``."""
+
+        def encode(texts: list[str]) -> Encoded:
+            made = dict(
+                tokenizer(
+                    texts, return_offsets_mapping=True, return_tensors="pt", **{"padding": True, "truncation": True, **options}
+                )
+            )
+            return Encoded({name: one for name, one in made.items() if name != "offset_mapping"}, made["offset_mapping"])
+
+        return cls(module, encode)
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """The logits ``(B, C)``."""
+        inputs = self._on_device(self.encode(list(texts)).inputs)
+        with evaluating(self.module), torch.no_grad():
+            output = self.module(**inputs) if isinstance(inputs, Mapping) else self.module(inputs)
+        logits = output if isinstance(output, Tensor) else output["logits"] if isinstance(output, Mapping) else output.logits
+        return logits.detach().cpu()
+
+    def shares(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> dict[str, Tensor]:
+        """Which share of each text's map lies on some of its characters: by attribution ``(B,)``, NaN where the map is 0.
+
+        What is explained is the logit of the class that is predicted.
+        """
+        encoded = self.encode(list(texts))
+        inputs = self._on_device(encoded.inputs)
+        predicted = self(texts).argmax(1)
+        inside, words = on_tokens(encoded.offsets, spans)
+        found = {}
+        with evaluating(self.module):
+            for attribution in self.attributions:
+                saliency = attribution(self.module, inputs, predicted.to(self._device)).cpu()
+                found[name_of(attribution)] = share_on(saliency, inside, words)
+        return found
+
+    @property
+    def _device(self) -> torch.device:
+        return next((one.device for one in self.module.parameters()), torch.device("cpu"))
+
+    def _on_device(self, inputs: Any) -> Any:
+        if isinstance(inputs, Mapping):
+            return {name: one.to(self._device) for name, one in inputs.items()}
+        return inputs.to(self._device)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """In eval mode; afterwards every part is in the mode that it was in."""
+    modes = [(one, one.training) for one in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for one, training in modes:
+            one.training = training
+
+
+def on_tokens(offsets: Tensor, spans: Sequence[Sequence[Span]]) -> tuple[Tensor, Tensor]:
+    """Which tokens ``(B, T)`` overlap the spans of their text, and which are words at all."""
+    starts, ends = offsets[..., 0], offsets[..., 1]
+    inside = torch.zeros(starts.shape, dtype=torch.bool)
+    for row, of_text in enumerate(spans):
+        for start, end in of_text:
+            inside[row] |= (starts[row] < end) & (ends[row] > start) & (ends[row] > starts[row])
+    return inside, ends > starts
+
+
+def share_on(saliency: Tensor, inside: Tensor, places: Tensor) -> Tensor:
+    """The share ``(B,)`` of maps ``(B, T)`` or ``(B, E, T)``, summed over channels, of what lies on all places."""
+    size = (saliency.sum(1) if saliency.ndim == 3 else saliency).abs() * places
+    return (size * inside).sum(1) / size.sum(1)

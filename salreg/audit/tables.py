@@ -1,0 +1,192 @@
+"""The audit of a classifier of table rows, feature by feature and group by group."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from salreg.annotations import ColumnGroups
+from salreg.attributions import name_of
+from salreg.audit import words
+from salreg.audit.changes import Changes
+from salreg.audit.findings import Audit, Change, Gap, GroupRates, Use
+from salreg.audit.groups import gaps, group_rates, members_of
+from salreg.audit.intervals import Bootstrap, Interval
+from salreg.audit.models import evaluating, families, share_on
+from salreg.audit.pairs import Candidate, worst_pairs
+from salreg.audit.predicting import Outputs, Predictor
+from salreg.names import nearest
+
+_MOST_VALUES = 12  # of a feature, each of which every row gets; of more, some are drawn
+_MOST_NOTED = 50  # counterfactuals of one value
+_MOST_MAPS = 2000  # rows whose maps are made
+
+
+def audit_table(
+    model: Callable[[Tensor], Any] | nn.Module,
+    rows: Tensor,
+    labels: Sequence[int] | Tensor,
+    columns: Sequence[str],
+    *,
+    features: ColumnGroups | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    classes: Sequence[str] | None = None,
+    positive: int = 1,
+    outputs: Outputs = "logits",
+    marked: str = "",
+    worst: int = 12,
+    batch_size: int = 4096,
+    draws: int = 1000,
+    seed: int = 0,
+    progress: bool = True,
+) -> Audit:
+    """What a classifier of rows relies on, and for whom it is wrong.
+
+    Args:
+        model: From rows ``(B, F)`` to logits ``(B, C)``; a module has its maps measured, too.
+        rows: Data that it was not trained on, ``(N, F)``.
+        labels: True classes ``(N,)``.
+        columns: The names of all columns, F.
+        features: Columns that are one feature, such as a one-hot code; every other column is one of its own.
+        groups: What divides the rows, by name: the group of each row, N.
+        classes: What the classes are called; their numbers by default.
+        positive: The class whose probability is followed.
+        outputs: Whether the model gives ``logits`` or ``probabilities``.
+        marked: What was marked in training, in words, for the report.
+        worst: How many counterfactual pairs to keep.
+        batch_size: Rows at a time.
+        draws: Of the bootstrap.
+        seed: Of everything random.
+        progress: Whether to show bars.
+
+    Raises:
+        ValueError: No row, another number of labels, columns or groups, an unknown column in ``features``, a class that is
+            none, or outputs that are not what ``outputs`` says.
+
+    Example:
+        >>> net = nn.Linear(3, 2)
+        >>> found = audit_table(net, torch.rand(8, 3), [0, 1] * 4, ["age", "race a", "race b"],
+        ...                     features={"race": ["race a", "race b"]}, progress=False)
+        >>> [use.name for use in found.uses]
+        ['age', 'race']
+    """
+    target = torch.as_tensor(labels).cpu()
+    if rows.ndim != 2 or not len(rows) or target.shape != rows.shape[:1] or rows.shape[1] != len(columns):
+        raise ValueError(
+            f"Rows {tuple(rows.shape)}, labels {tuple(target.shape)} and {len(columns)} names of columns do not fit: they are "
+            "(N, F), (N,) and F."
+        )
+    predictor = Predictor(_on_its_device(model), outputs, batch_size, progress)
+    changes = Changes(predictor, rows, target, positive, Bootstrap(len(rows), times=draws, seed=seed), classes)
+    names = changes.names
+    table = _Table(rows, list(columns), features or {}, changes, seed)
+    uses = [table.use(feature, model) for feature in table.features]
+    rates: list[GroupRates] = []
+    differences: list[Gap] = []
+    for axis, names_of in (groups or {}).items():
+        members = members_of(axis, names_of, len(rows))
+        compared = target, changes.before.classes, members, axis, positive, changes.bootstrap
+        rates += group_rates(*compared)
+        differences += gaps(*compared)
+    explained = isinstance(model, nn.Module)
+    return Audit(
+        "table", len(rows), names, names[positive], uses, rates, differences,
+        worst_pairs(changes.candidates, names, target, worst), marked,
+        words.measured_of_tables(len(rows), changes.bootstrap, explained), words.unknown_of_tables(uses, rates, explained),
+    )  # fmt: skip
+
+
+class _Table:
+    """Rows, and the columns of each feature."""
+
+    def __init__(self, rows: Tensor, columns: list[str], features: ColumnGroups, changes: Changes, seed: int) -> None:
+        self.rows, self.columns, self.changes = rows, columns, changes
+        self.features: dict[str, list[int]] = {}
+        self._generator = torch.Generator().manual_seed(seed)
+        owner = {column: name for name, members in features.items() for column in members}
+        for column in owner:
+            if column not in columns:
+                raise ValueError(f"There is no column {column!r}{nearest(column, columns)}.")
+        for number, column in enumerate(columns):
+            self.features.setdefault(owner.get(column, column), []).append(number)
+
+    def use(self, feature: str, model: Any) -> Use:
+        own = self.features[feature]
+        changes = {"substitution": self._exchanged(feature, own), "removal": self._removed(own)}
+        saliency = self._saliency(own, model) if isinstance(model, nn.Module) else {}
+        return Use("columns", feature, len(self.rows), changes, saliency, len(own) / len(self.columns))
+
+    def _exchanged(self, feature: str, own: list[int]) -> Change:
+        """Every row with each other value that the feature has, or with some that are drawn."""
+        values = self.rows[:, own].unique(dim=0)
+        if len(values) > _MOST_VALUES:
+            drawn = torch.randint(len(self.rows), (_MOST_VALUES,), generator=self._generator)
+            values = self.rows[drawn][:, own]
+        which: list[int] = []
+        parts = []
+        for value in values:
+            others = (self.rows[:, own] != value).any(1).nonzero().flatten()
+            changed = self.rows[others].clone()
+            changed[:, own] = value
+            seen = self.changes.predicted(changed)
+            self._note(feature, own, others.tolist(), changed, seen)
+            which += others.tolist()
+            parts.append(seen)
+        return self.changes.compared(which, self.changes.joined(parts), None)
+
+    def _removed(self, own: list[int]) -> Change:
+        changed = self.rows.clone()
+        changed[:, own] = self.rows[:, own].mean(0)
+        return self.changes.compared(range(len(self.rows)), self.changes.predicted(changed), None)
+
+    def _note(self, feature: str, own: list[int], which: list[int], changed: Tensor, seen: Any) -> None:
+        """Keep the counterfactuals that change most."""
+        change = (seen.positive - self.changes.own.positive[which]).abs() + (seen.classes != self.changes.own.classes[which])
+        for turn in change.topk(min(_MOST_NOTED, len(which))).indices.tolist():
+            row = which[turn]
+            before, after = self.value(self.rows[row], feature, own), self.value(changed[turn], feature, own)
+            self.changes.candidates.append(
+                Candidate(
+                    feature, "substitution", f"{before} → {after}", row,
+                    self.written(self.rows[row]), self.written(changed[turn]), self.changes.own.of(row), seen.of(turn),
+                )
+            )  # fmt: skip
+
+    def written(self, row: Tensor) -> str:
+        """A row in words, feature by feature."""
+        return "; ".join(f"{name}: {self.value(row, name, own)}" for name, own in self.features.items())
+
+    def value(self, row: Tensor, feature: str, own: list[int]) -> str:
+        """Of several columns, the name of the highest, which is the one of a one-hot code that is 1."""
+        if len(own) == 1:
+            return f"{float(row[own[0]]):.3g}"
+        return self.columns[own[int(row[own].argmax())]].removeprefix(feature).strip(" :=_")
+
+    def _saliency(self, own: list[int], model: nn.Module) -> dict[str, Interval]:
+        rows = self.rows[:_MOST_MAPS]
+        device = next((one.device for one in model.parameters()), torch.device("cpu"))
+        inside = torch.zeros(rows.shape, dtype=torch.bool)
+        inside[:, own] = True
+        bootstrap = Bootstrap(len(rows), times=self.changes.bootstrap.times, seed=self.changes.bootstrap.seed)
+        found = {}
+        for attribution in families():
+            with evaluating(model):
+                target = self.changes.own.classes[: len(rows)].to(device)
+                saliency = attribution(model, rows.to(device), target).cpu()
+            share = share_on(saliency, inside, torch.ones_like(inside))
+            found[name_of(attribution)] = bootstrap.ratio(share.nan_to_num(), (~share.isnan()).float(), share=False)
+        return found
+
+
+def _on_its_device(model: Callable[[Tensor], Any] | nn.Module) -> Callable[[Tensor], Any]:
+    """A module in eval mode, and rows brought to where it is."""
+    if not isinstance(model, nn.Module):
+        return model
+    device = next((one.device for one in model.parameters()), torch.device("cpu"))
+
+    def asked(rows: Tensor) -> Any:
+        with evaluating(model):
+            return model(rows.to(device))
+
+    return asked
