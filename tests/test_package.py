@@ -42,13 +42,14 @@ def test_the_public_names_are_there_and_others_are_not():
 
 
 @pytest.mark.skipif(tomllib is None, reason="tomllib comes with Python 3.11")
-def test_every_folder_with_code_is_a_package_of_salreg():
+def test_every_folder_is_a_package_of_salreg():
     declared = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     folders = {"salreg": "salreg", "callbacks": "salreg.callbacks", "recipes": "salreg.recipes", "configs": "salreg.configs"}
     found = {
         ".".join([package, *path.parent.relative_to(ROOT / folder).parts])
         for folder, package in folders.items()
-        for path in (ROOT / folder).rglob("__init__.py")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
     assert found == declared
 

@@ -1,1 +1,0 @@
-"""The pieces that made photos are put together from; see ``made_photos``."""
