@@ -57,7 +57,7 @@ clean:
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q -c constraints.txt torch
-	PYTHONWARNINGS=ignore $(BIN)/pip install -q --no-warn-script-location -c constraints.txt -e ".[dev]"  # setuptools' note on editable installs
+	PYTHONWARNINGS=ignore $(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	touch $@
 
 .venv/with-docs: .venv/installed

@@ -222,14 +222,19 @@ class Regularisation:
         """Take the last epoch's means out of the Trainer's metrics: an epoch that scores no sample has none."""
         for key in self._mean_keys():
             logged.pop(key, None)
-            logged.pop(f"{key}_epoch", None)
 
-    def log_epoch(self, module: pl.LightningModule) -> None:
+    def log_epoch(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Log the epoch's means over the samples that were scored: in the Trainer's metrics in place of the last step's, and in
         loggers, which hold the steps, under a name with ``_epoch`` behind it. Every process must call it."""
-        for key, mean in self._means.take(self._mean_keys(), module.device).items():
+        means = self._means.take(self._mean_keys(), module.device)
+        for key, mean in means.items():
             module.log(key, mean.float(), logger=False, prog_bar=self._is_on_the_bar(key), batch_size=1)
-            module.log(f"{key}_epoch", mean.float(), batch_size=1)
+        if (
+            means and trainer.is_global_zero
+        ):  # by the loggers' own method: Lightning would send them a step behind the snapshot of this epoch
+            values = {f"{key}_epoch": float(mean) for key, mean in means.items()}
+            for logger in trainer.loggers:
+                logger.log_metrics({**values, "epoch": trainer.current_epoch}, trainer.global_step)
 
     def _is_on_the_bar(self, key: str) -> bool:
         """Of the progress bar: a penalty that is only watched is not."""

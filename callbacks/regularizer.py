@@ -237,7 +237,7 @@ class SaliencyRegularizer(Callback):
             one.penalty.check_marks()
             one.warn_if_alone()
             one.warn_if_negligible()
-        self._regularisation.log_epoch(pl_module)
+        self._regularisation.log_epoch(trainer, pl_module)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._while_fitting.close()

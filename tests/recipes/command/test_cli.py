@@ -50,6 +50,7 @@ def test_run_writes_one_folder_with_everything(capsys):
     assert "salreg/penalty" in (folder / "logs" / "metrics.csv").read_text()
     report = folder / "report.html"
     assert report.stat().st_size > 1_000_000  # plotly is in it
+    assert "On the test data" in report.read_text()
     assert str(report) in capsys.readouterr().out
 
 
@@ -236,7 +237,9 @@ def test_controls_are_trained_too_and_those_that_carry_over_too_little_are_left_
 def test_compare_writes_one_report_of_the_same_samples():
     assert main(["compare", "decoy_digits", *FAST, "--arms", "plain,regularised", "logger=none"]) == 0
     page = only("runs/compare_decoy_digits/*/report.html").read_text()
-    assert page.count("Where the model looks") == 1
+    assert page.count("<h2>Where the model looks") == 1
+    assert "On the test data" in page
+    assert "plain → regularised, at their ends: spurious saliency" in page
     assert "plain: " in page
     assert "regularised: " in page
-    assert "spurious saliency " in page
+    assert '<th scope="col">reliance removal</th>' in page
