@@ -75,3 +75,11 @@ def test_every_block_of_code_on_a_page_says_what_it_is():
         fences = re.findall(r"^```.*$", (DOCS / page).read_text("utf-8"), re.M)
         assert len(fences) == 2 * len(blocks(page)), page
         assert {one.language for one in blocks(page)} <= {"python", "bash", "yaml", "xml", "console", "text"}, page
+
+
+def test_pictures_are_small_and_shown():
+    pictures = [path for path in DOCS.rglob("*") if path.suffix in (".png", ".webp", ".jpg")]
+    assert max(path.stat().st_size for path in pictures) < 300_000
+    assert sum(path.stat().st_size for path in pictures) < 1_000_000
+    pages = "".join(path.read_text("utf-8") for path in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"])
+    assert [path.name for path in pictures if path.name not in pages] == []
