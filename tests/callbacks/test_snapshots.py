@@ -377,11 +377,8 @@ def test_the_end_says_what_happened_and_checks_the_maps(tmp_path):
     assert callback.history.verdict.measured.startswith("epoch 1 → epoch 2: spurious saliency ")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Can the maps be trusted?" in page
-<<<<<<< HEAD
     assert html.escape(callback.history.verdict.conclusion[1:]) in page
-=======
     assert html.escape(callback.history.verdict.measured) in page
->>>>>>> page
 
 
 def test_checks_leave_the_model_as_it_was_trained():
