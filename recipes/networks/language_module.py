@@ -105,3 +105,9 @@ def answered(output: Any, batch: Batch) -> Tensor:
     """Whether a causal model would write every labelled token of a text, from those before it."""
     predicted, labels = output.logits[:, :-1].argmax(-1), batch["labels"][:, 1:]
     return ((predicted == labels) | (labels < 0)).all(1)
+
+
+def located(output: Any, batch: Batch) -> Tensor:
+    """Whether a model for question answering finds both the start and the end of each answer."""
+    start, end = output.start_logits.argmax(1), output.end_logits.argmax(1)
+    return (start == batch["start_positions"]) & (end == batch["end_positions"])
