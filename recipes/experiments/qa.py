@@ -8,6 +8,7 @@ annotation marks them as spurious. Of ERASER's "movies" the answer is the first 
 import random
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 from torch import nn
@@ -56,9 +57,9 @@ def _net(words: int) -> nn.Module:
     """Two layers of BERT from a configuration."""
     from transformers import BertConfig, BertForQuestionAnswering
 
-    size = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
+    size: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
     # From scratch on few texts: weights large enough that attention tells places apart at once, and no dropout.
-    fresh = {"initializer_range": 0.2, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    fresh: dict[str, Any] = {"initializer_range": 0.2, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     return BertForQuestionAnswering(BertConfig(vocab_size=words, pad_token_id=PADDING, **size, **fresh))
 
 

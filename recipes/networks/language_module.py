@@ -111,3 +111,9 @@ def located(output: Any, batch: Batch) -> Tensor:
     """Whether a model for question answering finds both the start and the end of each answer."""
     start, end = output.start_logits.argmax(1), output.end_logits.argmax(1)
     return (start == batch["start_positions"]) & (end == batch["end_positions"])
+
+
+def written(output: Any, batch: Batch) -> Tensor:
+    """Whether an encoder-decoder would write every labelled token of a text, from those before it."""
+    labels = batch["labels"]
+    return ((output.logits.argmax(-1) == labels) | (labels < 0)).all(1)
