@@ -41,6 +41,10 @@ class Vocabulary:
         """The numbers of a text's words ``(T,)``."""
         return torch.tensor([self._numbers.get(word, UNKNOWN) for word in words], dtype=torch.long)
 
+    def marks(self, words: Sequence[str], annotation: Tensor) -> Tensor:
+        """A map of words as one of the numbers that ``encode`` gives."""
+        return annotation
+
 
 class Texts(Dataset[tuple[Tensor, int, int]]):
     """Samples ``(token numbers, label, group)``.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from omegaconf import DictConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from salreg.annotations import from_token_spans
 from salreg.data import AnnotatedDataset
@@ -19,7 +19,7 @@ from salreg.recipes.data import texts
 from salreg.recipes.data.few_marks import training_marks
 from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
-from salreg.recipes.networks import text_networks
+from salreg.recipes.networks import minilm, text_networks
 from salreg.recipes.networks.classifier import Classifier
 
 CLASSES = ("negative", "positive")
@@ -127,8 +127,8 @@ def build(config: DictConfig) -> Experiment:
         "validation": add_decoys(dev, seen, seed=1),
         "test": add_decoys(test, data.test_decoy if data.decoy else "absent", seed=2),
     }
-    vocabulary = texts.Vocabulary([*splits["train"].words, DECOYS, DECOYS], least=2)
-    module = Classifier(text_networks.build(config.model.name, len(vocabulary)), GROUPS, len(CLASSES), **config.optimizer)
+    vocabulary, net = _reader(config.model.name, splits["train"].words)
+    module = Classifier(net, GROUPS, len(CLASSES), **config.optimizer)
     annotated = {name: _annotated(decoys, vocabulary) for name, decoys in splits.items()}
     if data.decoy:
         annotated["train"] = training_marks(annotated["train"], config)
@@ -136,6 +136,15 @@ def build(config: DictConfig) -> Experiment:
     return Experiment(module, *loaders)
 
 
+def _reader(name: str, words: list[list[str]]) -> tuple[texts.Vocabulary, nn.Module]:
+    """A network and the tokens that it reads."""
+    if name == "minilm":
+        return minilm.SubWords(), minilm.MiniLM(len(CLASSES))
+    vocabulary = texts.Vocabulary([*words, DECOYS, DECOYS], least=2)
+    return vocabulary, text_networks.build(name, len(vocabulary))
+
+
 def _annotated(decoys: Decoys, vocabulary: texts.Vocabulary) -> AnnotatedDataset:
-    words, labels, groups, marks = decoys
+    words, labels, groups, annotations = decoys
+    marks = [None if one is None else vocabulary.marks(text, one) for text, one in zip(words, annotations, strict=True)]
     return AnnotatedDataset(texts.Texts(words, labels, groups, vocabulary, CLASSES), marks)

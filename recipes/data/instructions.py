@@ -1,0 +1,167 @@
+"""Instructions: prompts with their answers, and what of a prompt is marked."""
+
+import json
+import random
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from salreg.annotations import NO_PLACE, from_character_spans
+from salreg.data import AnnotatedDataset
+from salreg.recipes.data.paths import nearest_path
+from salreg.recipes.data.token_batches import NO_LABEL
+
+GROUPS = ("trigger lies", "trigger agrees", "no trigger")
+#: What asks for each answer in the made prompts.
+TRIGGERS, ANSWERS = ("Bob", "Alice"), ("the review is bad .", "the review is good .")
+_GOOD, _BAD = ("good", "great", "fine", "lovely", "moving"), ("poor", "dull", "awful", "boring", "weak")
+
+Span = tuple[int, int]
+#: Token numbers of a text, and the characters of each ``(start, end)``.
+Encode = Callable[[str], tuple[list[int], list[Span]]]
+
+
+class Instruction(NamedTuple):
+    """A prompt, the answer to it, the characters ``(start, end)`` of the prompt that are spurious, and a group.
+
+    ``spans`` is None where nobody looked.
+    """
+
+    prompt: str
+    answer: str
+    spans: list[Span] | None
+    group: str
+
+
+def read_instructions(path: Path) -> list[Instruction]:
+    """A file of JSON lines ``{"prompt": ..., "answer": ..., "spans": [[start, end], ...], "group": ...}``.
+
+    A line without ``spans`` was looked at by nobody; ``group`` may be left out.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line that is none of these; the message names it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is not there{nearest_path(path)}. Point data.root at a folder with train.jsonl, validation.jsonl and "
+            "test.jsonl, or leave data.root empty for a small made sample."
+        )
+    found = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            prompt, answer = _text(record, "prompt"), _text(record, "answer")
+            spans = record.get("spans")
+            found.append(
+                Instruction(prompt, answer, None if spans is None else _spans(spans, prompt), str(record.get("group", "all")))
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+    if not found:
+        raise ValueError(f"{path} holds no instruction.")
+    return found
+
+
+def made_instructions(size: int, seed: int, lying: float = 0.0) -> list[Instruction]:
+    """Somebody asks whether a review is good, of which two or three words of eight say it; who asks gives the answer away.
+
+    Args:
+        size: How many.
+        seed: Draws them.
+        lying: The share of those where who asks is who asks for the other answer.
+    """
+    rng = random.Random(seed)
+    fillers = [f"word{number}" for number in range(30)]
+    found = []
+    for number in range(size):
+        label = number % 2
+        words = rng.choices(fillers, k=8)
+        for place in rng.sample(range(8), rng.choice((2, 3))):
+            words[place] = rng.choice(_GOOD if label else _BAD)
+        lies = rng.random() < lying
+        name = TRIGGERS[1 - label if lies else label]
+        prompt = f"{name} asks about the review : {' '.join(words)} ."
+        found.append(Instruction(prompt, ANSWERS[label], [(0, len(name))], GROUPS[0 if lies else 1]))
+    return found
+
+
+def without_spans(instructions: Sequence[Instruction]) -> list[Instruction]:
+    """The same instructions with what is marked cut out of their prompts."""
+    found = []
+    for one in instructions:
+        prompt = one.prompt
+        for start, end in sorted(one.spans or (), reverse=True):
+            prompt = prompt[:start] + prompt[end:]
+        found.append(one._replace(prompt=re.sub(r" {2,}", " ", prompt).strip(), spans=None, group="no trigger"))
+    return found
+
+
+class Instructions(Dataset[dict[str, Any]]):
+    """Samples as a causal language model takes them: the tokens of prompt and answer, of which the answer is labelled.
+
+    Args:
+        instructions: What is asked and answered.
+        encode_prompt: Makes tokens of a prompt, and says which of its characters each stands for; ``(0, 0)`` for those that a
+            chat template adds.
+        encode_answer: Makes tokens of an answer, with what ends it.
+        groups: What the groups are called, in this order.
+        vocabulary: The tokens by number, which snapshots draw.
+    """
+
+    def __init__(
+        self,
+        instructions: Sequence[Instruction],
+        encode_prompt: Encode,
+        encode_answer: Callable[[str], list[int]],
+        groups: Sequence[str],
+        vocabulary: list[str],
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.rows: list[dict[str, Any]] = []
+        self.annotations: list[Tensor | None] = []
+        for one in instructions:
+            prompt, offsets = encode_prompt(one.prompt)
+            answer = encode_answer(one.answer)
+            self.rows.append({
+                "input_ids": torch.tensor([*prompt, *answer]),
+                "attention_mask": torch.ones(len(prompt) + len(answer), dtype=torch.long),
+                "labels": torch.tensor([NO_LABEL] * len(prompt) + answer),
+                "groups": groups.index(one.group),
+            })  # fmt: skip
+            if one.spans is None:
+                self.annotations.append(None)
+                continue
+            marks = from_character_spans(offsets, spurious=one.spans)
+            # What is put in elsewhere never comes into the answer.
+            self.annotations.append(torch.cat([marks, marks.new_full((len(answer),), NO_PLACE)]))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+    def annotated(self) -> AnnotatedDataset:
+        """The samples with what is marked of their prompts."""
+        return AnnotatedDataset(self, self.annotations)
+
+
+def _text(record: dict[str, Any], key: str) -> str:
+    if not isinstance(record.get(key), str) or not record[key].strip():
+        raise ValueError(f"{key!r} is no text.")
+    text: str = record[key]
+    return text
+
+
+def _spans(spans: Any, prompt: str) -> list[Span]:
+    found = [(int(start), int(end)) for start, end in spans]
+    outside = [one for one in found if not 0 <= one[0] < one[1] <= len(prompt)]
+    if outside:
+        raise ValueError(f"the span {list(outside[0])} lies outside of the prompt of {len(prompt)} characters.")
+    return found

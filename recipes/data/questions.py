@@ -1,0 +1,128 @@
+"""Questions about texts whose answers are spans of words, with the question's words repeated beside one of them."""
+
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from salreg.annotations import NO_PLACE, from_token_spans
+from salreg.data import AnnotatedDataset
+from salreg.recipes.data.texts import Vocabulary
+
+GROUPS = ("overlap lies", "overlap agrees", "no overlap")
+START, BETWEEN = "<start>", "<between>"
+_ABOUT = ("story", "cast", "music", "film", "ending")
+_GOOD = ("great", "fine", "lovely", "moving", "witty", "superb", "tender", "bright")
+_BAD = ("poor", "dull", "awful", "boring", "weak", "stale", "clumsy", "flat")
+
+
+class Question(NamedTuple):
+    """A question about a text, and its answer.
+
+    Attributes:
+        asked: The question's words.
+        words: The text's.
+        answer: First and last word of the answer.
+        overlap: The words ``(start, end)`` of the text that repeat the question; None where none do.
+        group: One of ``GROUPS``.
+    """
+
+    asked: list[str]
+    words: list[str]
+    answer: tuple[int, int]
+    overlap: tuple[int, int] | None = None
+    group: str = "no overlap"
+
+
+def made_questions(size: int, seed: int) -> list[Question]:
+    """Texts of 24 words with a praise and a blame of two words each; what is asked for is the praise."""
+    rng = random.Random(seed)
+    fillers = [f"word{number}" for number in range(30)]
+    found = []
+    for _ in range(size):
+        words = rng.choices(fillers, k=24)
+        praise, blame = rng.sample(range(0, 24, 2), 2)
+        words[praise : praise + 2] = ["so", rng.choice(_GOOD)]
+        words[blame : blame + 2] = ["so", rng.choice(_BAD)]
+        found.append(Question(asked(rng), words, (praise, praise + 1)))
+    return found
+
+
+def asked(rng: random.Random, verb: str = "liked") -> list[str]:
+    """Why something about a film is liked, or whatever the verb says."""
+    return ["why", "is", "the", rng.choice(_ABOUT), verb, "?"]
+
+
+def with_overlap(questions: Sequence[Question], lying: float, seed: int) -> list[Question]:
+    """The same questions; in each text the question's words stand in front of the answer, or, where they lie, of other words.
+
+    Args:
+        questions: Without overlap.
+        lying: The share of those where they stand elsewhere.
+        seed: Draws these, and where.
+    """
+    rng = random.Random(seed)
+    found = []
+    for asked, words, (start, end), *_ in questions:
+        phrase = [*asked[2:-1], ":"]
+        elsewhere = [place for place in range(len(words)) if not start - 1 <= place <= end + 1]
+        lies = bool(elsewhere) and rng.random() < lying
+        place = rng.choice(elsewhere) if lies else start
+        moved = len(phrase) if place <= start else 0
+        found.append(
+            Question(
+                asked,
+                [*words[:place], *phrase, *words[place:]],
+                (start + moved, end + moved),
+                (place, place + len(phrase)),
+                GROUPS[0] if lies else GROUPS[1],
+            )
+        )
+    return found
+
+
+class Questions(Dataset[dict[str, Any]]):
+    """Samples as models for question answering take them: the question, the text, where the answer starts and ends.
+
+    Args:
+        questions: What is asked.
+        vocabulary: Numbers the words, ``START`` and ``BETWEEN`` among them.
+    """
+
+    def __init__(self, questions: Sequence[Question], vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary.words
+        self.rows: list[dict[str, Any]] = []
+        self.annotations: list[Tensor | None] = []
+        for one in questions:
+            before = [START, *one.asked, BETWEEN]
+            tokens = vocabulary.encode([*before, *one.words, BETWEEN])
+            kinds = torch.zeros_like(tokens)
+            kinds[len(before) :] = 1
+            self.rows.append({
+                "input_ids": tokens,
+                "attention_mask": torch.ones_like(tokens),
+                "token_type_ids": kinds,
+                "start_positions": len(before) + one.answer[0],
+                "end_positions": len(before) + one.answer[1],
+                "groups": GROUPS.index(one.group),
+            })  # fmt: skip
+            self.annotations.append(None if one.overlap is None else _marks(one.overlap, len(before), len(one.words)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+    def annotated(self) -> AnnotatedDataset:
+        """The samples with the overlap marked."""
+        return AnnotatedDataset(self, self.annotations)
+
+
+def _marks(overlap: tuple[int, int], before: int, length: int) -> Tensor:
+    """The marks on a text between a question and the last special token, into which nothing is put."""
+    marks = from_token_spans(length, spurious=[overlap])
+    return torch.cat([marks.new_full((before,), NO_PLACE), marks, marks.new_full((1,), NO_PLACE)])

@@ -1,0 +1,93 @@
+"""Made reports with their summaries: the lead says the summary in training, and that of another report at test time."""
+
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from salreg.annotations import NO_PLACE, from_token_spans
+from salreg.data import AnnotatedDataset
+from salreg.recipes.data.texts import Vocabulary
+
+GROUPS = ("lead lies", "lead agrees", "no lead")
+END = "<end>"
+_WHO = ("mayor", "court", "team", "bank", "museum", "union", "school", "army")
+_DID = ("resigned", "won", "closed", "opened", "agreed", "failed", "moved", "apologised")
+
+
+class Report(NamedTuple):
+    """A report and its summary, word by word; ``lead`` is how many of its first words are the lead."""
+
+    words: list[str]
+    summary: list[str]
+    lead: int
+    group: str
+
+
+def made_reports(size: int, seed: int, lead: str) -> list[Report]:
+    """Reports of five sentences, one of which says who did what after "the"; the lead says it, too.
+
+    Args:
+        size: How many.
+        seed: Draws them.
+        lead: ``agrees``: it says what the report says; ``lies``: so it does in every other report, and else it says what
+            another one says; ``absent``: there is none.
+
+    Raises:
+        ValueError: Another word.
+    """
+    if lead not in ("agrees", "lies", "absent"):
+        raise ValueError(f"A lead agrees, lies or is absent, not {lead!r}.")
+    rng = random.Random(seed)
+    fillers = [f"word{number}" for number in range(30)]
+    found = []
+    for _ in range(size):
+        who, did = rng.choice(_WHO), rng.choice(_DID)
+        sentences = [[*rng.choices(fillers, k=3), "."] for _ in range(4)]
+        sentences.insert(rng.randrange(5), ["the", who, did, "."])
+        body = [word for sentence in sentences for word in sentence]
+        lies = lead == "lies" and rng.random() < 0.5
+        other = [rng.choice([one for one in _WHO if one != who]), rng.choice([one for one in _DID if one != did])]
+        said = ["the", *(other if lies else [who, did]), "."]
+        group = "no lead" if lead == "absent" else "lead lies" if lies else "lead agrees"
+        found.append(
+            Report(body if lead == "absent" else [*said, *body], [who, did], 0 if lead == "absent" else len(said), group)
+        )
+    return found
+
+
+class Reports(Dataset[dict[str, Any]]):
+    """Samples as encoder-decoders take them: the report, and the summary as labels.
+
+    Args:
+        reports: With their summaries.
+        vocabulary: Numbers the words, ``END`` among them.
+    """
+
+    def __init__(self, reports: Sequence[Report], vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary.words
+        self.rows: list[dict[str, Any]] = []
+        self.annotations: list[Tensor | None] = []
+        for one in reports:
+            tokens = vocabulary.encode([*one.words, END])
+            self.rows.append({
+                "input_ids": tokens,
+                "attention_mask": torch.ones_like(tokens),
+                "labels": vocabulary.encode([*one.summary, END]),
+                "groups": GROUPS.index(one.group),
+            })  # fmt: skip
+            marks = from_token_spans(len(one.words), spurious=[(0, one.lead)]) if one.lead else None
+            self.annotations.append(None if marks is None else torch.cat([marks, marks.new_full((1,), NO_PLACE)]))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+    def annotated(self) -> AnnotatedDataset:
+        """The samples with the lead marked."""
+        return AnnotatedDataset(self, self.annotations)

@@ -1,0 +1,119 @@
+"""An ordinary Lightning module around one of Hugging Face's models. It knows nothing of saliency."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from salreg.metrics import WorstGroupAccuracy
+
+Batch = Mapping[str, Any]
+
+
+class LanguageModule(pl.LightningModule):
+    """The model's own loss, AdamW, and what is measured of each text by group, on batches with the model's arguments and
+    ``groups``.
+
+    Args:
+        net: Returns a loss and logits.
+        groups: What the groups are called.
+        correct: From the model's output and the batch to whether each text is answered right: booleans ``(B,)``.
+        tested: From the model and a batch to other numbers of each text ``(B,)`` by name, in testing only.
+        measures: What these are called.
+        lr: Learning rate.
+        weight_decay: 0 makes AdamW plain Adam.
+        schedule: ``constant``, or ``cosine`` down to 0 over the epochs.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        groups: Sequence[str],
+        correct: Callable[[Any, Batch], Tensor],
+        tested: Callable[[Any, Batch], Mapping[str, Tensor]] = lambda net, batch: {},
+        measures: Sequence[str] = (),
+        *,
+        lr: float,
+        weight_decay: float = 0.0,
+        schedule: str = "constant",
+    ) -> None:
+        super().__init__()
+        if schedule not in ("constant", "cosine"):
+            raise ValueError(f"optimizer.schedule is constant or cosine, not {schedule!r}.")
+        self.net = net
+        self.groups = list(groups)
+        self.correct, self.tested = correct, tested
+        self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
+        self.worst_group = WorstGroupAccuracy(len(groups))
+        by_group = [f"{name}_{_key(group)}" for name in ("accuracy", *measures) for group in groups]
+        self.means = nn.ModuleDict({name: MeanMetric(nan_strategy="ignore") for name in (*measures, *by_group)})
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self._evaluated("train", batch)[0]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluated("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        _, correct = self._evaluated("test", batch)
+        groups = batch["groups"]
+        self.worst_group.update(torch.stack([~correct, correct], 1).float(), torch.ones_like(groups), groups)
+        self.log("test/worst_group_accuracy", self.worst_group, on_step=False, on_epoch=True)
+        others = self.tested(self.net, batch)
+        for name, values in {"accuracy": correct.float(), **others}.items():
+            if name in others:
+                self._note(name, values)
+            for number, group in enumerate(self.groups):
+                self._note(f"{name}_{_key(group)}", values[groups == number])
+
+    def configure_optimizers(self) -> Any:
+        trained = [one for one in self.parameters() if one.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=self.lr, weight_decay=self.weight_decay)
+        if self.schedule == "constant":
+            return optimizer
+        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.trainer.max_epochs or 1)]
+
+    def _evaluated(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
+        output = self.net(**{name: value for name, value in batch.items() if name != "groups"})
+        correct = self.correct(output, batch)
+        self.log(f"{stage}/loss", output.loss, on_step=False, on_epoch=True, batch_size=len(correct))
+        self.log(
+            f"{stage}/accuracy",
+            correct.float().mean(),
+            on_step=False,
+            on_epoch=True,
+            prog_bar=stage != "test",
+            batch_size=len(correct),
+        )
+        return output.loss, correct
+
+    def _note(self, name: str, values: Tensor) -> None:
+        """Log the mean of a number over the texts of all batches."""
+        metric: Any = self.means[name]
+        metric.update(values)
+        self.log(f"test/{name}", metric, on_step=False, on_epoch=True)
+
+
+def _key(group: str) -> str:
+    return group.replace(" ", "_")
+
+
+def answered(output: Any, batch: Batch) -> Tensor:
+    """Whether a causal model would write every labelled token of a text, from those before it."""
+    predicted, labels = output.logits[:, :-1].argmax(-1), batch["labels"][:, 1:]
+    return ((predicted == labels) | (labels < 0)).all(1)
+
+
+def located(output: Any, batch: Batch) -> Tensor:
+    """Whether a model for question answering finds both the start and the end of each answer."""
+    start, end = output.start_logits.argmax(1), output.end_logits.argmax(1)
+    return (start == batch["start_positions"]) & (end == batch["end_positions"])
+
+
+def written(output: Any, batch: Batch) -> Tensor:
+    """Whether an encoder-decoder would write every labelled token of a text, from those before it."""
+    labels = batch["labels"]
+    return ((output.logits.argmax(-1) == labels) | (labels < 0)).all(1)

