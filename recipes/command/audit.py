@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from salreg.annotations import Counterparts
 from salreg.audit import Audit, Encoded, TextModel, audit_table, audit_texts, model_card, page
-from salreg.audit.words import findings
+from salreg.audit.words import compared, findings
 from salreg.callbacks.atomic_write import atomic_write
 from salreg.names import nearest
 from salreg.recipes.data.lexicons import read_lexicon
@@ -48,6 +48,8 @@ def audit(options: argparse.Namespace) -> None:
     for name, one in audits.items():
         print(f"\n{name}:" if len(audits) > 1 else "")
         print("\n".join(f"- {said}" for said in findings(one)))
+    if len(audits) > 1:
+        print("\n" + "\n".join(["Before and after:", *(f"- {said}" for said in compared(*audits.values()))]))
     _write(folder, audits, str(runs[-1].config.recipe), lexicon)
     print(f"\nPage, for a browser: {folder / 'audit.html'}")
     print(f"Model card: {folder / 'model_card.md'}")

@@ -41,6 +41,25 @@ def findings(audit: Audit, most: int = 5) -> list[str]:
     return [*(_use(one, audit) for one in uses[:most]), *(_gap(one) for one in gaps[:most])]
 
 
+def compared(before: Audit, after: Audit, most: int = 6) -> list[str]:
+    """What changed most from one model to another, a sentence each, by the kind of change that mattered most before.
+
+    Args:
+        before: The audit of one model.
+        after: Of another, on the same data.
+        most: How many sentences.
+    """
+    own = {(use.axis, use.name): use for use in after.uses}
+    found = []
+    for use in before.uses:
+        now = own.get((use.axis, use.name))
+        if use.worst and now and use.worst[0] in now.changes:
+            kind, old, new = use.worst[0], use.worst[1].share, now.changes[use.worst[0]].share
+            said = f"{use.name!r} {DONE[kind]}: {with_bounds(old)} of the predictions changed, now {with_bounds(new)} do."
+            found.append((abs(old.value - new.value), said))
+    return [said for _, said in sorted(found, key=lambda one: -one[0])[:most]]
+
+
 def _strength(use: Use) -> tuple[float, float]:
     return (use.worst[1].share.low, use.worst[1].share.value) if use.worst else (-1.0, -1.0)
 
