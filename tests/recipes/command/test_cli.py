@@ -32,8 +32,8 @@ def test_ls_names_the_recipes(capsys):
     assert main(["ls"]) == 0
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {
         "bias_audit", "color_mnist", "compas", "decoy_cifar", "decoy_digits", "decoy_fashion_mnist", "decoy_mnist",
-        "hospital_tag", "image_folder", "iris_cancer", "isic", "llm", "movies", "qa", "sst_decoy", "summary", "table", "text_classification",
-        "toy_colors", "waterbirds",
+        "hospital_tag", "image_folder", "iris_cancer", "isic", "llm", "movies", "qa", "sst_decoy", "summary", "table",
+        "text_classification", "toy_colors", "waterbirds",
     }  # fmt: skip
 
 
