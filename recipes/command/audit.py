@@ -49,7 +49,7 @@ def audit(options: argparse.Namespace) -> None:
         print(f"\n{name}:" if len(audits) > 1 else "")
         print("\n".join(f"- {said}" for said in findings(one)))
     if len(audits) > 1:
-        print("\n" + "\n".join(["Before and after:", *(f"- {said}" for said in compared(*audits.values()))]))
+        print("\n" + "\n".join(["Before and after:", *(f"- {said}" for said in compared(list(audits.values())))]))
     _write(folder, audits, str(runs[-1].config.recipe), lexicon)
     print(f"\nPage, for a browser: {folder / 'audit.html'}")
     print(f"Model card: {folder / 'model_card.md'}")

@@ -27,7 +27,7 @@ def card_section(audits: Mapping[str, Audit]) -> str:
     parts = [
         "## What the model relies on",
         f"### What was marked\n\n{last.marked or 'Nothing was marked in training.'}",
-        *([_list("Before and after", words.compared(*audits.values()))] if len(audits) > 1 else []),
+        *([_list("Before and after", words.compared(list(audits.values())))] if len(audits) > 1 else []),
         *(
             _list("What was found" if len(audits) == 1 else f"What was found: {name}", words.findings(audit))
             for name, audit in audits.items()

@@ -1,6 +1,7 @@
 """Shares and means with confidence intervals: the bootstrap over samples."""
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -54,6 +55,7 @@ class Bootstrap:
         checks.whole(samples=samples, times=times)
         checks.number("(0, 1)", level=level)
         self.samples, self.level, self.times, self.seed = samples, level, times, seed
+        self._kept: Tensor | None = None
 
     def ratio(self, parts: Tensor, wholes: Tensor, share: bool = True) -> Interval:
         """The sum of the parts over that of the wholes.
@@ -87,16 +89,19 @@ class Bootstrap:
 
     def _sums(self, columns: Tensor) -> Tensor:
         """The sums over the samples that are drawn, ``(times, K)`` of ``(N, K)``."""
+        if self.times * self.samples <= _NUMBERS_AT_ONCE:
+            if self._kept is None:
+                self._kept = next(self._weights(self.times))
+            return self._kept @ columns
+        return torch.cat([weights @ columns for weights in self._weights(max(1, _NUMBERS_AT_ONCE // self.samples))])
+
+    def _weights(self, size: int) -> Iterator[Tensor]:
+        """How often each sample is drawn, ``(size, N)`` at a time."""
         generator = torch.Generator().manual_seed(self.seed)
-        size = max(1, _NUMBERS_AT_ONCE // self.samples)
-        found = []
         for start in range(0, self.times, size):
             draws = torch.randint(self.samples, (min(size, self.times - start), self.samples), generator=generator)
-            weights = torch.zeros(draws.shape, dtype=columns.dtype).scatter_add_(
-                1, draws, torch.ones(draws.shape, dtype=columns.dtype)
-            )
-            found.append(weights @ columns)
-        return torch.cat(found)
+            weights = torch.zeros(draws.shape, dtype=torch.float64)
+            yield weights.scatter_add_(1, draws, torch.ones_like(weights))
 
     def _bounds(self, drawn: Tensor) -> tuple[float, float]:
         known = drawn[~drawn.isnan()]

@@ -30,7 +30,7 @@ def page(audits: Mapping[str, Audit], title: str = "What the model relies on") -
         f'<p class="soft">{last.samples} {"texts" if last.of == "texts" else "rows"}; the positive class is '
         f"{escape(repr(last.positive))}. {escape(last.marked)}</p>",
         _key(list(audits)) if len(audits) > 1 else "",
-        pieces.listed("Before and after", words.compared(*audits.values())) if len(audits) > 1 else "",
+        pieces.listed("Before and after", words.compared(list(audits.values()))) if len(audits) > 1 else "",
         *(_found(name, audit, len(audits) > 1) for name, audit in audits.items()),
         _uses(audits),
         _saliency(audits),

@@ -41,14 +41,14 @@ def findings(audit: Audit, most: int = 5) -> list[str]:
     return [*(_use(one, audit) for one in uses[:most]), *(_gap(one) for one in gaps[:most])]
 
 
-def compared(before: Audit, after: Audit, most: int = 6) -> list[str]:
+def compared(audits: Sequence[Audit], most: int = 6) -> list[str]:
     """What changed most from one model to another, a sentence each, by the kind of change that mattered most before.
 
     Args:
-        before: The audit of one model.
-        after: Of another, on the same data.
+        audits: Of two models, before and after, on the same data.
         most: How many sentences.
     """
+    before, after = audits
     own = {(use.axis, use.name): use for use in after.uses}
     found = []
     for use in before.uses:

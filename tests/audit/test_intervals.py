@@ -47,3 +47,10 @@ def test_the_same_seed_gives_the_same_interval_and_nothing_counted_gives_nan():
     assert math.isnan(empty.value)
     assert math.isnan(empty.low)
     assert empty.cases == 0
+
+
+def test_many_samples_are_drawn_piece_by_piece_with_the_same_result(monkeypatch):
+    parts = (torch.arange(50) % 3 == 0).float()
+    kept = Bootstrap(50, times=90).ratio(parts, torch.ones(50))
+    monkeypatch.setattr("salreg.audit.intervals._NUMBERS_AT_ONCE", 50 * 7)
+    assert Bootstrap(50, times=90).ratio(parts, torch.ones(50)) == pytest.approx(kept)
