@@ -96,6 +96,29 @@ CASES = {
     "vit": Case(lambda: SmallViT(10, 32, size=128, layers=6), lambda: images(32)),
     "lstm": Case(lambda: LSTMReader(1000, dropout=0.0), lambda: texts(32)),
 }
+
+
+def language_model(size: int = 128, layers: int = 4, words: int = 1000) -> nn.Module:
+    """GPT-2 of a given size, without dropout, from a configuration."""
+    import transformers
+
+    still = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+    sizes = {"n_embd": size, "n_layer": layers, "n_head": max(1, size // 32), "vocab_size": words, "n_positions": 128}
+    config = transformers.GPT2Config(bos_token_id=0, eos_token_id=0, **sizes, **still)  # type: ignore[arg-type]
+    made = transformers.GPT2LMHeadModel(config)
+    assert isinstance(made, nn.Module)
+    return made
+
+
+def instructions(size: int, length: int = 64, words: int = 1000) -> Batch:
+    """Prompts of which the last quarter is the answer; each place has the label of the next one, -100 outside of it."""
+    batch = texts(size, length, words)
+    labels = batch.x.roll(-1, 1)
+    labels[:, : length - length // 4 - 1] = -100
+    labels[:, -1] = -100
+    return Batch(batch.x, labels, batch.annotation)
+
+
 #: For a GPU.
 LARGE = {
     "resnet50": Case(lambda: of_transformers("resnet50"), lambda: images(64, side=224)),

@@ -1,7 +1,7 @@
 """Ways to train a step: plainly, with salreg's penalty, and with the penalty as it is usually published."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +9,11 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from benchmarks.models import Batch
 from salreg import SaliencyPenalty
-from salreg.attributions import GradCAM
+from salreg.attributions import GradCAM, InputGradient
 from salreg.differentiation import FiniteDifference
 from salreg.interventions import Intervention
 from salreg.penalties import Penalty
+from salreg.scores import Sequence
 
 #: The loss of a step.
 Loss = Callable[[nn.Module, Batch], Tensor]
@@ -75,6 +76,34 @@ def grad_cam() -> Loss:
 def logits_of(output: Any) -> Tensor:
     logits: Tensor = getattr(output, "logits", output)
     return logits
+
+
+def next_token(model: nn.Module, batch: Batch) -> Tensor:
+    """The plain loss of a language model, whose labels are those of the next place."""
+    return cross_entropy(logits_of(model(input_ids=batch.x)).flatten(0, 1), batch.y.flatten())
+
+
+def next_token_intervened() -> Loss:
+    """The same on texts in which the marked words are another text's."""
+    intervention = Intervention(padding_token=0)
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        changed = intervention({"input_ids": batch.x, "labels": batch.y}, batch.annotation)
+        return next_token(model, Batch(changed.sample["input_ids"], changed.sample["labels"], changed.annotation))
+
+    return loss
+
+
+def next_token_penalised(differentiation: FiniteDifference | Literal["exact"]) -> Loss:
+    """The same and a penalty on the answer's log-probability at the marked words."""
+    penalty = SaliencyPenalty(InputGradient(Sequence()), differentiation=differentiation)
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        with penalty.watch(model, batch.annotation, batch.y) as watch:
+            task = next_token(model, batch)
+        return task + watch.penalty(batch.y, batch.annotation)
+
+    return loss
 
 
 def intervened() -> Loss:
