@@ -14,7 +14,7 @@ from PIL import Image
 
 from salreg.history import Frame, History
 from salreg.plotting import film_strip, stack
-from salreg.recipes.training.compare import table
+from salreg.recipes.training.table import table
 
 OUT = Path(__file__).parents[1] / "docs" / "gallery"
 SAMPLES, EPOCHS = 4, 4

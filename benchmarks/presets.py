@@ -20,9 +20,9 @@ from tqdm import tqdm
 
 from salreg import presets
 from salreg.names import nearest
-from salreg.recipes.training.compare import REFERENCES, gap_recovered
 from salreg.recipes.training.config import assign, load
 from salreg.recipes.training.run import run
+from salreg.recipes.training.table import REFERENCES, gap_recovered
 
 PLAIN, INTERVENTION = "plain", "regularised"
 _QUIET = ("logger=none", "snapshots.sanity=false", "snapshots.panel=2", "snapshots.every_n_epochs=1000000")

@@ -23,7 +23,7 @@ class EpochMeans:
         self._sums: dict[str, Tensor] = {}
 
     def add(self, key: str, mean: Tensor, count: float) -> None:
-        """Take in the mean of so many samples; one that is not finite is left out.
+        """Take in the mean of so many samples; one that is not finite counts only where there is no other.
 
         Args:
             key: Of the number.
@@ -31,19 +31,21 @@ class EpochMeans:
             count: How many samples it is of; where every process takes in the same mean, this one's part of them.
         """
         mean = mean.detach()
-        both = torch.stack([mean * count, torch.full_like(mean, count)]).to(accumulation_dtype(mean.device))
-        both = both.where(mean.isfinite(), torch.zeros_like(both))
-        self._sums[key] = self._sums[key] + both if key in self._sums else both
+        known = mean.isfinite()
+        sums = torch.stack([(mean * count).where(known, torch.zeros_like(mean)), count * known, torch.ones_like(mean)])
+        sums = sums.to(accumulation_dtype(mean.device))
+        self._sums[key] = self._sums[key] + sums if key in self._sums else sums
 
     def take(self, keys: Iterable[str], device: torch.device) -> dict[str, Tensor]:
-        """The means over all processes, without keys of which nothing was taken in; then begin anew.
+        """The means over all processes, without keys of which nothing was taken in, and NaN where nothing finite was; then
+        begin anew.
 
         Args:
             keys: The same ones, in the same order, on every process.
             device: Where the sums are.
         """
         keys = list(keys)
-        empty = torch.zeros(2, dtype=accumulation_dtype(device), device=device)
+        empty = torch.zeros(3, dtype=accumulation_dtype(device), device=device)
         sums = sum_over_ranks(torch.stack([self._sums.get(key, empty) for key in keys]))
         self._sums.clear()
-        return {key: total / count for key, (total, count) in zip(keys, sums, strict=True) if count > 0}
+        return {key: total / count for key, (total, count, taken) in zip(keys, sums, strict=True) if taken > 0}

@@ -211,7 +211,15 @@ class _TrainerStep(pl.LightningModule):
         self._outputs: Any = None
         self._noted: dict[str, list[Any]] = {}
         self._trainer: Any = SimpleNamespace(
-            training=True, strategy=None, optimizers=[], callbacks=[], datamodule=None, state=SimpleNamespace(fn="fit")
+            training=True,
+            strategy=None,
+            optimizers=[],
+            callbacks=[],
+            datamodule=None,
+            state=SimpleNamespace(fn="fit"),
+            progress_bar_callback=None,
+            is_global_zero=True,
+            loggers=[],
         )
 
     def run(self, plain: Callable[[Any], tuple[Tensor, Any]], batch: Any) -> tuple[Tensor, Any]:
@@ -226,8 +234,10 @@ class _TrainerStep(pl.LightningModule):
         loss, self._outputs = self._plain(batch)
         return loss * self.scale
 
-    def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
-        """Note a number for the Trainer's next log."""
+    def log(self, name: str, value: Any, *args: Any, logger: bool = True, **kwargs: Any) -> None:
+        """Note a step's number for the Trainer's next log, which is a mean of steps; an epoch's is none of them."""
+        if not logger:
+            return
         self._noted.setdefault(name, []).append(value.detach() if isinstance(value, Tensor) else value)
 
     def take_noted(self) -> dict[str, float]:

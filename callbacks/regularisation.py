@@ -171,6 +171,8 @@ class Regularisation:
             value = _over_ranks(penalty.value.detach())
             log({"penalty": value})
             self._means.add(self._key(name, "penalty"), value, penalty.scored / world_size())
+        elif penalty.undefined:
+            self._means.add(self._key(name, "penalty"), penalty.value.new_tensor(float("nan")), 0)
         if not penalty.scored and not penalty.undefined and not is_annotated(penalty.annotation).any():
             log(self._counted("unannotated_batches"))
             return loss
@@ -229,9 +231,8 @@ class Regularisation:
         means = self._means.take(self._mean_keys(), module.device)
         for key, mean in means.items():
             module.log(key, mean.float(), logger=False, prog_bar=self._is_on_the_bar(key), batch_size=1)
-        if (
-            means and trainer.is_global_zero
-        ):  # by the loggers' own method: Lightning would send them a step behind the snapshot of this epoch
+        # By the loggers' own method: Lightning would send them a step behind the snapshot of this epoch.
+        if means and trainer.is_global_zero:
             values = {f"{key}_epoch": float(mean) for key, mean in means.items()}
             for logger in trainer.loggers:
                 logger.log_metrics({**values, "epoch": trainer.current_epoch}, trainer.global_step)

@@ -83,10 +83,12 @@ def test_without_a_penalty_the_watched_maps_are_averaged_too():
     assert seen.epochs[0]["salreg/spurious_saliency"] == pytest.approx((2 * shares[0] + shares[1]) / 3)
 
 
-def test_a_mean_that_is_not_finite_is_left_out():
+def test_a_mean_that_is_not_finite_counts_only_where_there_is_no_other():
     means, keys = EpochMeans(), ["a", "b"]
     for value in (1.0, float("nan"), float("inf")):
         means.add("a", torch.tensor(value), count=1)
     means.add("b", torch.tensor(float("nan")), count=1)
-    assert means.take(keys, torch.device("cpu")) == {"a": 1.0}
+    taken = means.take(keys, torch.device("cpu"))
+    assert taken["a"] == 1.0
+    assert taken["b"].isnan()
     assert means.take(keys, torch.device("cpu")) == {}
