@@ -234,9 +234,9 @@ class _TrainerStep(pl.LightningModule):
         loss, self._outputs = self._plain(batch)
         return loss * self.scale
 
-    def log(self, name: str, value: Any, *args: Any, logger: bool = True, **kwargs: Any) -> None:
+    def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         """Note a step's number for the Trainer's next log, which is a mean of steps; an epoch's is none of them."""
-        if not logger:
+        if kwargs.get("logger") is False:
             return
         self._noted.setdefault(name, []).append(value.detach() if isinstance(value, Tensor) else value)
 
