@@ -1,6 +1,8 @@
 import os
 import tempfile
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, here and in the processes that tests start
+
 import matplotlib
 import pytest
 import torch
