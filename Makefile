@@ -12,7 +12,7 @@ export NO_MKDOCS_2_WARNING := 1
 .PHONY: demo test check docs compatibility benchmark mutants clean
 
 demo: .venv/installed  ## train on photos with a tag, plainly and regularised, and draw where the model looks
-	$(BIN)/salreg compare hospital_tag out=demo trainer.max_epochs=6 snapshots.sanity=false --arms plain,regularised
+	$(BIN)/salreg compare hospital_tag out=demo trainer.max_epochs=6 snapshots.sanity=false snapshots.panel=8 --arms plain,regularised
 
 test: .venv/installed  ## the whole test suite
 	$(BIN)/pytest -n 2
