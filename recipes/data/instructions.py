@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from salreg.annotations import NO_PLACE, from_character_spans
-from salreg.data import AnnotatedDataset
 from salreg.recipes.data.paths import nearest_path
-from salreg.recipes.data.token_batches import NO_LABEL
+from salreg.recipes.data.token_batches import NO_LABEL, TokenSamples
 
 GROUPS = ("trigger lies", "trigger agrees", "no trigger")
 #: What asks for each answer in the made prompts.
@@ -102,7 +99,7 @@ def without_spans(instructions: Sequence[Instruction]) -> list[Instruction]:
     return found
 
 
-class Instructions(Dataset[dict[str, Any]]):
+class Instructions(TokenSamples):
     """Samples as a causal language model takes them: the tokens of prompt and answer, of which the answer is labelled.
 
     Args:
@@ -122,9 +119,7 @@ class Instructions(Dataset[dict[str, Any]]):
         groups: Sequence[str],
         vocabulary: list[str],
     ) -> None:
-        self.vocabulary = vocabulary
-        self.rows: list[dict[str, Any]] = []
-        self.annotations: list[Tensor | None] = []
+        super().__init__(vocabulary)
         for one in instructions:
             prompt, offsets = encode_prompt(one.prompt)
             answer = encode_answer(one.answer)
@@ -140,16 +135,6 @@ class Instructions(Dataset[dict[str, Any]]):
             marks = from_character_spans(offsets, spurious=one.spans)
             # What is put in elsewhere never comes into the answer.
             self.annotations.append(torch.cat([marks, marks.new_full((len(answer),), NO_PLACE)]))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.rows[index]
-
-    def annotated(self) -> AnnotatedDataset:
-        """The samples with what is marked of their prompts."""
-        return AnnotatedDataset(self, self.annotations)
 
 
 def _text(record: dict[str, Any], key: str) -> str:

@@ -2,15 +2,14 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from salreg.annotations import NO_PLACE, from_token_spans
-from salreg.data import AnnotatedDataset
 from salreg.recipes.data.texts import Vocabulary
+from salreg.recipes.data.token_batches import TokenSamples
 
 GROUPS = ("overlap lies", "overlap agrees", "no overlap")
 START, BETWEEN = "<start>", "<between>"
@@ -84,7 +83,7 @@ def with_overlap(questions: Sequence[Question], lying: float, seed: int) -> list
     return found
 
 
-class Questions(Dataset[dict[str, Any]]):
+class Questions(TokenSamples):
     """Samples as models for question answering take them: the question, the text, where the answer starts and ends.
 
     Args:
@@ -93,9 +92,7 @@ class Questions(Dataset[dict[str, Any]]):
     """
 
     def __init__(self, questions: Sequence[Question], vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary.words
-        self.rows: list[dict[str, Any]] = []
-        self.annotations: list[Tensor | None] = []
+        super().__init__(vocabulary.words)
         for one in questions:
             before = [START, *one.asked, BETWEEN]
             tokens = vocabulary.encode([*before, *one.words, BETWEEN])
@@ -110,16 +107,6 @@ class Questions(Dataset[dict[str, Any]]):
                 "groups": GROUPS.index(one.group),
             })  # fmt: skip
             self.annotations.append(None if one.overlap is None else _marks(one.overlap, len(before), len(one.words)))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.rows[index]
-
-    def annotated(self) -> AnnotatedDataset:
-        """The samples with the overlap marked."""
-        return AnnotatedDataset(self, self.annotations)
 
 
 def _marks(overlap: tuple[int, int], before: int, length: int) -> Tensor:

@@ -2,15 +2,13 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from salreg.annotations import NO_PLACE, from_token_spans
-from salreg.data import AnnotatedDataset
 from salreg.recipes.data.texts import Vocabulary
+from salreg.recipes.data.token_batches import TokenSamples
 
 GROUPS = ("lead lies", "lead agrees", "no lead")
 END = "<end>"
@@ -59,7 +57,7 @@ def made_reports(size: int, seed: int, lead: str) -> list[Report]:
     return found
 
 
-class Reports(Dataset[dict[str, Any]]):
+class Reports(TokenSamples):
     """Samples as encoder-decoders take them: the report, and the summary as labels.
 
     Args:
@@ -68,9 +66,7 @@ class Reports(Dataset[dict[str, Any]]):
     """
 
     def __init__(self, reports: Sequence[Report], vocabulary: Vocabulary) -> None:
-        self.vocabulary = vocabulary.words
-        self.rows: list[dict[str, Any]] = []
-        self.annotations: list[Tensor | None] = []
+        super().__init__(vocabulary.words)
         for one in reports:
             tokens = vocabulary.encode([*one.words, END])
             self.rows.append({
@@ -81,13 +77,3 @@ class Reports(Dataset[dict[str, Any]]):
             })  # fmt: skip
             marks = from_token_spans(len(one.words), spurious=[(0, one.lead)]) if one.lead else None
             self.annotations.append(None if marks is None else torch.cat([marks, marks.new_full((1,), NO_PLACE)]))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.rows[index]
-
-    def annotated(self) -> AnnotatedDataset:
-        """The samples with the lead marked."""
-        return AnnotatedDataset(self, self.annotations)

@@ -4,14 +4,42 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from salreg.data import AnnotatedDataset, Collate
 from salreg.recipes.data.loading import loader
 
 #: The label of a token of which nothing is asked.
 NO_LABEL = -100
+
+
+class TokenSamples(Dataset[dict[str, Any]]):
+    """Samples as a language model takes them: dictionaries of tensors ``(T,)`` and numbers.
+
+    Args:
+        vocabulary: The tokens by number, which snapshots draw.
+
+    Attributes:
+        rows: The samples.
+        annotations: Of each sample's tokens; None where nobody looked.
+    """
+
+    def __init__(self, vocabulary: list[str]) -> None:
+        self.vocabulary = vocabulary
+        self.rows: list[dict[str, Any]] = []
+        self.annotations: list[Tensor | None] = []
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+    def annotated(self) -> AnnotatedDataset:
+        """The samples with what is marked on them."""
+        return AnnotatedDataset(self, self.annotations)
 
 
 class Padded:

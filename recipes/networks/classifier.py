@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -11,21 +10,20 @@ from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from salreg.metrics import WorstGroupAccuracy
+from salreg.recipes.networks.adamw import AdamWModule
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
-class Classifier(pl.LightningModule):
+class Classifier(AdamWModule):
     """Cross-entropy, AdamW, accuracy by group and of the worst group on batches ``(inputs, labels, groups)``.
 
     Args:
         net: Gives the logits.
         groups: What the groups are called.
         classes: How many classes there are.
-        lr: Learning rate.
-        weight_decay: 0 makes AdamW plain Adam.
-        schedule: ``constant``, or ``cosine`` down to 0 over the epochs.
         balance: The labels of the training data, where all classes are to count alike in the training loss.
+        **optimizer: As ``AdamWModule`` takes it.
     """
 
     class_weights: Tensor | None
@@ -36,16 +34,11 @@ class Classifier(pl.LightningModule):
         groups: Sequence[str],
         classes: int = 10,
         *,
-        lr: float,
-        weight_decay: float = 0.0,
-        schedule: str = "constant",
         balance: Sequence[int] | None = None,
+        **optimizer: Any,
     ) -> None:
-        super().__init__()
-        if schedule not in ("constant", "cosine"):
-            raise ValueError(f"optimizer.schedule is constant or cosine, not {schedule!r}.")
+        super().__init__(**optimizer)
         self.net, self.groups = net, list(groups)
-        self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
         weights = None if balance is None else _inverse_frequencies(balance, classes)
         self.register_buffer("class_weights", weights, persistent=False)
         self.accuracy = nn.ModuleDict(
@@ -79,13 +72,6 @@ class Classifier(pl.LightningModule):
         for number, (key, metric) in enumerate(self.by_group.items()):
             cast(MeanMetric, metric).update(correct[groups == number])
             self.log(f"test/{key}", cast(Metric, metric), on_step=False, on_epoch=True)
-
-    def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        if self.schedule == "constant":
-            return optimizer
-        epochs = self.trainer.max_epochs or 1
-        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)]
 
     def _evaluated(self, stage: str, logits: Tensor, labels: Tensor) -> Tensor:
         loss = cross_entropy(logits, labels, self.class_weights if stage == "train" else None)

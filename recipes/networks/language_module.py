@@ -3,17 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 from salreg.metrics import WorstGroupAccuracy
+from salreg.recipes.networks.adamw import AdamWModule
 
 Batch = Mapping[str, Any]
 
 
-class LanguageModule(pl.LightningModule):
+class LanguageModule(AdamWModule):
     """The model's own loss, AdamW, and what is measured of each text by group, on batches with the model's arguments and
     ``groups``.
 
@@ -23,9 +23,7 @@ class LanguageModule(pl.LightningModule):
         correct: From the model's output and the batch to whether each text is answered right: booleans ``(B,)``.
         tested: From the model and a batch to other numbers of each text ``(B,)`` by name, in testing only.
         measures: What these are called.
-        lr: Learning rate.
-        weight_decay: 0 makes AdamW plain Adam.
-        schedule: ``constant``, or ``cosine`` down to 0 over the epochs.
+        **optimizer: As ``AdamWModule`` takes it.
     """
 
     def __init__(
@@ -35,18 +33,12 @@ class LanguageModule(pl.LightningModule):
         correct: Callable[[Any, Batch], Tensor],
         tested: Callable[[Any, Batch], Mapping[str, Tensor]] = lambda net, batch: {},
         measures: Sequence[str] = (),
-        *,
-        lr: float,
-        weight_decay: float = 0.0,
-        schedule: str = "constant",
+        **optimizer: Any,
     ) -> None:
-        super().__init__()
-        if schedule not in ("constant", "cosine"):
-            raise ValueError(f"optimizer.schedule is constant or cosine, not {schedule!r}.")
+        super().__init__(**optimizer)
         self.net = net
         self.groups = list(groups)
         self.correct, self.tested = correct, tested
-        self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
         self.worst_group = WorstGroupAccuracy(len(groups))
         by_group = [f"{name}_{_key(group)}" for name in ("accuracy", *measures) for group in groups]
         self.means = nn.ModuleDict({name: MeanMetric(nan_strategy="ignore") for name in (*measures, *by_group)})
@@ -68,13 +60,6 @@ class LanguageModule(pl.LightningModule):
                 self._note(name, values)
             for number, group in enumerate(self.groups):
                 self._note(f"{name}_{_key(group)}", values[groups == number])
-
-    def configure_optimizers(self) -> Any:
-        trained = [one for one in self.parameters() if one.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=self.lr, weight_decay=self.weight_decay)
-        if self.schedule == "constant":
-            return optimizer
-        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.trainer.max_epochs or 1)]
 
     def _evaluated(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
         output = self.net(**{name: value for name, value in batch.items() if name != "groups"})

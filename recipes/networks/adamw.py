@@ -1,0 +1,32 @@
+"""What recipes optimise by."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+
+class AdamWModule(pl.LightningModule):
+    """A module whose parameters AdamW trains.
+
+    Args:
+        lr: Learning rate.
+        weight_decay: 0 makes AdamW plain Adam.
+        schedule: ``constant``, or ``cosine`` down to 0 over the epochs.
+
+    Raises:
+        ValueError: Another schedule.
+    """
+
+    def __init__(self, *, lr: float, weight_decay: float = 0.0, schedule: str = "constant") -> None:
+        super().__init__()
+        if schedule not in ("constant", "cosine"):
+            raise ValueError(f"optimizer.schedule is constant or cosine, not {schedule!r}.")
+        self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
+
+    def configure_optimizers(self) -> Any:
+        trained = [one for one in self.parameters() if one.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=self.lr, weight_decay=self.weight_decay)
+        if self.schedule == "constant":
+            return optimizer
+        return [optimizer], [torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.trainer.max_epochs or 1)]
