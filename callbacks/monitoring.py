@@ -19,6 +19,7 @@ from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
 from salreg.differentiation import kept_whole, sharded_parts, twice_differentiable
 from salreg.distributed import sum_over_ranks, world_size
+from salreg.eval_mode import eval_mode
 from salreg.interventions.inputs import annotated_input
 from salreg.random_state import cuda_devices
 from salreg.taps import Recording, map_leaves, rows_of, tensors_in
@@ -187,22 +188,14 @@ def explain(replay: Replay, attribution: Attribution, chunk: Chunk) -> tuple[Ten
 
 @contextmanager
 def undisturbed(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
-    """Eval mode, gradients enabled, the Trainer's precision; afterwards every module's mode and the RNG are as before.
-
-    The mode is restored module by module: ``module.train()`` would thaw a BatchNorm that the user keeps in eval mode.
-    """
-    modes = {part: part.training for part in module.modules()}
+    """Eval mode, gradients enabled, the Trainer's precision; afterwards every module's mode and the RNG are as before."""
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=cuda_devices(module)))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(trainer.precision_plugin.forward_context())
-        module.eval()
-        try:
-            yield
-        finally:
-            for part, mode in modes.items():
-                part.training = mode
+        stack.enter_context(eval_mode(module))
+        yield
 
 
 def _ordinary(leaf: Any) -> Any:

@@ -12,6 +12,22 @@ from salreg.audit.intervals import Bootstrap
 RATES = ("accuracy", "false_positive_rate", "false_negative_rate")
 
 
+def by_group(
+    target: Tensor, predicted: Tensor, divided: Mapping[str, Mapping[str, Tensor]], positive: int, bootstrap: Bootstrap
+) -> tuple[list[GroupRates], list[Gap]]:
+    """``group_rates`` and ``gaps`` of several divisions of the samples.
+
+    Args:
+        divided: By axis, which samples belong to each group.
+    """
+    rates: list[GroupRates] = []
+    differences: list[Gap] = []
+    for axis, groups in divided.items():
+        rates += group_rates(target, predicted, groups, axis, positive, bootstrap)
+        differences += gaps(target, predicted, groups, axis, positive, bootstrap)
+    return rates, differences
+
+
 def group_rates(
     target: Tensor, predicted: Tensor, groups: Mapping[str, Tensor], axis: str, positive: int, bootstrap: Bootstrap
 ) -> list[GroupRates]:

@@ -1,13 +1,13 @@
 """A module together with what turns texts into its input, so that both its predictions and its maps can be asked for."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from salreg.attributions import Attribution, InputTimesGradient, Occlusion, name_of
+from salreg.eval_mode import eval_mode
 
 Span = tuple[int, int]
 
@@ -76,8 +76,10 @@ class TextModel:
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """The logits ``(B, C)``."""
-        inputs = self._on_device(self.encode(list(texts)).inputs)
-        with evaluating(self.module), torch.no_grad():
+        return self._logits(self._on_device(self.encode(list(texts)).inputs))
+
+    def _logits(self, inputs: Any) -> Tensor:
+        with eval_mode(self.module), torch.no_grad():
             output = self.module(**inputs) if isinstance(inputs, Mapping) else self.module(inputs)
         logits = output if isinstance(output, Tensor) else output["logits"] if isinstance(output, Mapping) else output.logits
         return logits.detach().cpu()
@@ -89,35 +91,24 @@ class TextModel:
         """
         encoded = self.encode(list(texts))
         inputs = self._on_device(encoded.inputs)
-        predicted = self(texts).argmax(1)
+        predicted = self._logits(inputs).argmax(1)
         inside, words = on_tokens(encoded.offsets, spans)
         found = {}
-        with evaluating(self.module):
+        with eval_mode(self.module):
             for attribution in self.attributions:
-                saliency = attribution(self.module, inputs, predicted.to(self._device)).cpu()
+                saliency = attribution(self.module, inputs, predicted.to(device_of(self.module))).cpu()
                 found[name_of(attribution)] = share_on(saliency, inside, words)
         return found
 
-    @property
-    def _device(self) -> torch.device:
-        return next((one.device for one in self.module.parameters()), torch.device("cpu"))
-
     def _on_device(self, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
-            return {name: one.to(self._device) for name, one in inputs.items()}
-        return inputs.to(self._device)
+            return {name: one.to(device_of(self.module)) for name, one in inputs.items()}
+        return inputs.to(device_of(self.module))
 
 
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """In eval mode; afterwards every part is in the mode that it was in."""
-    modes = [(one, one.training) for one in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for one, training in modes:
-            one.training = training
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's parameters are; the CPU where it has none."""
+    return next((one.device for one in module.parameters()), torch.device("cpu"))
 
 
 def on_tokens(offsets: Tensor, spans: Sequence[Sequence[Span]]) -> tuple[Tensor, Tensor]:

@@ -10,12 +10,13 @@ from salreg.annotations import ColumnGroups
 from salreg.attributions import name_of
 from salreg.audit import words
 from salreg.audit.changes import Changes
-from salreg.audit.findings import Audit, Change, Gap, GroupRates, Use
-from salreg.audit.groups import gaps, group_rates, members_of
+from salreg.audit.findings import Audit, Change, Use
+from salreg.audit.groups import by_group, members_of
 from salreg.audit.intervals import Bootstrap, Interval
-from salreg.audit.models import evaluating, families, share_on
+from salreg.audit.models import device_of, families, share_on
 from salreg.audit.pairs import Candidate, worst_pairs
 from salreg.audit.predicting import Outputs, Predictor
+from salreg.eval_mode import eval_mode
 from salreg.names import nearest
 
 _MOST_VALUES = 12  # of a feature, each of which every row gets; of more, some are drawn
@@ -80,16 +81,11 @@ def audit_table(
     predictor = Predictor(_on_its_device(model), outputs, batch_size, progress)
     changes = Changes(predictor, rows, target, positive, Bootstrap(len(rows), times=draws, seed=seed), classes)
     names = changes.names
-    table = _Table(rows, list(columns), features or {}, changes, seed)
-    uses = [table.use(feature, model) for feature in table.features]
-    rates: list[GroupRates] = []
-    differences: list[Gap] = []
-    for axis, names_of in (groups or {}).items():
-        members = members_of(axis, names_of, len(rows))
-        compared = target, changes.before.classes, members, axis, positive, changes.bootstrap
-        rates += group_rates(*compared)
-        differences += gaps(*compared)
     explained = isinstance(model, nn.Module)
+    table = _Table(rows, list(columns), features or {}, changes, seed, _maps(model, rows, changes) if explained else {})
+    uses = [table.use(feature) for feature in table.features]
+    divided = {axis: members_of(axis, names_of, len(rows)) for axis, names_of in (groups or {}).items()}
+    rates, differences = by_group(target, changes.before.classes, divided, positive, changes.bootstrap)
     return Audit(
         "table", len(rows), names, names[positive], uses, rates, differences,
         worst_pairs(changes.candidates, names, target, worst), marked,
@@ -98,10 +94,18 @@ def audit_table(
 
 
 class _Table:
-    """Rows, and the columns of each feature."""
+    """Rows, the columns of each feature, and maps of the first rows by attribution."""
 
-    def __init__(self, rows: Tensor, columns: list[str], features: ColumnGroups, changes: Changes, seed: int) -> None:
-        self.rows, self.columns, self.changes = rows, columns, changes
+    def __init__(
+        self,
+        rows: Tensor,
+        columns: list[str],
+        features: ColumnGroups,
+        changes: Changes,
+        seed: int,
+        maps: Mapping[str, Tensor],
+    ) -> None:
+        self.rows, self.columns, self.changes, self.maps = rows, columns, changes, maps
         self.features: dict[str, list[int]] = {}
         self._generator = torch.Generator().manual_seed(seed)
         owner = {column: name for name, members in features.items() for column in members}
@@ -111,11 +115,10 @@ class _Table:
         for number, column in enumerate(columns):
             self.features.setdefault(owner.get(column, column), []).append(number)
 
-    def use(self, feature: str, model: Any) -> Use:
+    def use(self, feature: str) -> Use:
         own = self.features[feature]
         changes = {"substitution": self._exchanged(feature, own), "removal": self._removed(own)}
-        saliency = self._saliency(own, model) if isinstance(model, nn.Module) else {}
-        return Use("columns", feature, len(self.rows), changes, saliency, len(own) / len(self.columns))
+        return Use("columns", feature, len(self.rows), changes, self._saliency(own), len(own) / len(self.columns))
 
     def _exchanged(self, feature: str, own: list[int]) -> Change:
         """Every row with each other value that the feature has, or with some that are drawn."""
@@ -163,30 +166,30 @@ class _Table:
             return f"{float(row[own[0]]):.3g}"
         return self.columns[own[int(row[own].argmax())]].removeprefix(feature).strip(" :=_")
 
-    def _saliency(self, own: list[int], model: nn.Module) -> dict[str, Interval]:
-        rows = self.rows[:_MOST_MAPS]
-        device = next((one.device for one in model.parameters()), torch.device("cpu"))
-        inside = torch.zeros(rows.shape, dtype=torch.bool)
+    def _saliency(self, own: list[int]) -> dict[str, Interval]:
+        """The shares of the maps on a feature's columns."""
+        inside = torch.zeros(self.rows[:_MOST_MAPS].shape, dtype=torch.bool)
         inside[:, own] = True
-        bootstrap = Bootstrap(len(rows), times=self.changes.bootstrap.times, seed=self.changes.bootstrap.seed)
-        found = {}
-        for attribution in families():
-            with evaluating(model):
-                target = self.changes.own.classes[: len(rows)].to(device)
-                saliency = attribution(model, rows.to(device), target).cpu()
-            share = share_on(saliency, inside, torch.ones_like(inside))
-            found[name_of(attribution)] = bootstrap.ratio(share.nan_to_num(), (~share.isnan()).float(), share=False)
-        return found
+        bootstrap = Bootstrap(len(inside), times=self.changes.bootstrap.times, seed=self.changes.bootstrap.seed)
+        shares = {name: share_on(one, inside, torch.ones_like(inside)) for name, one in self.maps.items()}
+        return {name: bootstrap.ratio(one.nan_to_num(), (~one.isnan()).float(), share=False) for name, one in shares.items()}
+
+
+def _maps(model: Any, rows: Tensor, changes: Changes) -> dict[str, Tensor]:
+    """Maps of the first rows, by attribution; what is explained is the logit of the class that is predicted."""
+    rows, device = rows[:_MOST_MAPS], device_of(model)
+    target = changes.own.classes[: len(rows)].to(device)
+    with eval_mode(model):
+        return {name_of(one): one(model, rows.to(device), target).cpu() for one in families()}
 
 
 def _on_its_device(model: Callable[[Tensor], Any] | nn.Module) -> Callable[[Tensor], Any]:
     """A module in eval mode, and rows brought to where it is."""
     if not isinstance(model, nn.Module):
         return model
-    device = next((one.device for one in model.parameters()), torch.device("cpu"))
 
     def asked(rows: Tensor) -> Any:
-        with evaluating(model):
-            return model(rows.to(device))
+        with eval_mode(model):
+            return model(rows.to(device_of(model)))
 
     return asked

@@ -12,8 +12,8 @@ from salreg.annotations import Counterparts, Mention
 from salreg.audit import words
 from salreg.audit.changes import Changes
 from salreg.audit.edits import vocabulary, with_term, with_words_exchanged
-from salreg.audit.findings import Audit, Change, Gap, GroupRates, Pair, TermUse, Use
-from salreg.audit.groups import gaps, group_rates, members_of
+from salreg.audit.findings import Audit, Change, Pair, TermUse, Use
+from salreg.audit.groups import by_group, members_of
 from salreg.audit.intervals import Bootstrap, Interval
 from salreg.audit.models import TextModel
 from salreg.audit.pairs import Candidate, worst_pairs
@@ -76,18 +76,13 @@ def audit_texts(
     changes = Changes(predictor, list(texts), target, positive, Bootstrap(len(texts), times=draws, seed=seed), classes)
     names = changes.names
     uses: list[Use] = []
-    rates: list[GroupRates] = []
-    differences: list[Gap] = []
     divided: dict[str, dict[str, Tensor]] = {}
     for axis in lexicon.axes:
         one = _Axis(axis, lexicon, changes, seed)
         uses += one.uses(model if isinstance(model, TextModel) else None)
         divided[axis] = {name: members for name, members in one.groups().items() if members.any()}
     divided |= {axis: members_of(axis, names, len(texts)) for axis, names in (groups or {}).items()}
-    for axis, members in divided.items():
-        compared = target, changes.before.classes, members, axis, positive, changes.bootstrap
-        rates += group_rates(*compared)
-        differences += gaps(*compared)
+    rates, differences = by_group(target, changes.before.classes, divided, positive, changes.bootstrap)
     pairs: list[Pair] = worst_pairs(changes.candidates, names, target, worst)
     return Audit(
         "texts", len(texts), names, names[positive], uses, rates, differences, pairs, marked,

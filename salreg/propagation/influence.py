@@ -1,6 +1,7 @@
 """Which samples to look at next: where the network is unsure, and where the trained model uses what was found."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch.nn.functional import log_softmax, max_pool2d
 from tqdm import tqdm
 
 from salreg.data import AnnotatedDataset
+from salreg.eval_mode import eval_mode
 from salreg.propagation.reduced import image_of
 
 Model = Callable[[Tensor], Tensor]
@@ -45,21 +47,17 @@ def influence(
     Returns:
         The Kullback-Leibler divergence in nats for each of ``chosen``; 0 where nothing is marked.
     """
-    was_training = isinstance(model, nn.Module) and model.training
-    if isinstance(model, nn.Module):
-        model.eval()
     device = next((one.device for one in model.parameters()), None) if isinstance(model, nn.Module) else None
     found = []
-    for index in tqdm(chosen, "Influence", disable=not progress):
-        region = annotations[index] < 0
-        if not region.any():
-            found.append(0.0)
-            continue
-        image = image_of(dataset.base[index], index).unsqueeze(0)
-        before, after = log_softmax(model(torch.cat([image, filled(image, region)]).to(device)).float(), 1)
-        found.append(float((before.exp() * (before - after)).sum()))
-    if was_training and isinstance(model, nn.Module):
-        model.train()
+    with eval_mode(model) if isinstance(model, nn.Module) else nullcontext():
+        for index in tqdm(chosen, "Influence", disable=not progress):
+            region = annotations[index] < 0
+            if not region.any():
+                found.append(0.0)
+                continue
+            image = image_of(dataset.base[index], index).unsqueeze(0)
+            before, after = log_softmax(model(torch.cat([image, filled(image, region)]).to(device)).float(), 1)
+            found.append(float((before.exp() * (before - after)).sum()))
     return found
 
 
