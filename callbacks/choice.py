@@ -1,6 +1,5 @@
 """From a regularizer's arguments to what it does: an intervention, a penalty, and the penalty's weight."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +11,9 @@ from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.penalties.saliency_way import Differentiation
 
 Intervene = bool | Intervention | dict[str, Any]
+
+#: Attribution, loss, every_n_steps, warmup_steps, differentiation, max_rows and compile, where nobody chose a penalty.
+UNCHOSEN = ("input_gradient", "rrr", 1, 0, "auto", None, False)
 
 
 class Choice(NamedTuple):
@@ -36,25 +38,32 @@ def choose(
 ) -> Choice:
     """What the arguments of ``SaliencyRegularizer`` mean, its errors included."""
     of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_rows, compile)
-    chosen = preset is not None or of_penalty != ("input_gradient", "rrr", 1, 0, "auto", None, False)
     intervention = _intervention(preset is None if intervene is None else intervene)
-    if every_n_steps < 1 or warmup_steps < 0:
-        raise ValueError(f"every_n_steps ({every_n_steps}) starts at 1 and warmup_steps ({warmup_steps}) at 0.")
-    if preset is not None and (attribution, loss) != ("input_gradient", "rrr"):
+    if preset is not None and (attribution, loss) != UNCHOSEN[:2]:
         raise ValueError("A preset brings its own attribution and loss: give preset=... or attribution=... and loss=...")
     penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
     if weight is None:
-        wanted = chosen or intervention is None
-        usual = penalty.usual_weight if preset is None else 1.0  # as published
-        weight = usual if wanted else 0.0
-    if not (math.isfinite(weight) and weight >= 0):
-        raise ValueError(f"weight is a finite number of at least 0, not {weight}.")
+        weight = usual_weight(penalty, preset is not None, of_penalty, intervention is not None)
     of_differentiation = (differentiation, max_rows, compile)
     if isinstance(penalty, SaliencyPenalty) and of_differentiation != ("auto", None, False):
         penalty.differentiate(*of_differentiation)
     elif of_differentiation != ("auto", None, False):
         raise ValueError(f"differentiation, max_rows and compile are for penalties made of a saliency map, not for {penalty}.")
     return Choice(penalty, intervention, weight)
+
+
+def usual_weight(penalty: Penalty, of_preset: bool, of_penalty: tuple[Any, ...], intervenes: bool) -> float:
+    """The weight where nobody gave one: the penalty's usual one where it was chosen, and 0 where the intervention is all.
+
+    Args:
+        penalty: What is weighed.
+        of_preset: Whether it is a published one, whose usual weight is 1.
+        of_penalty: What was said of the penalty, in the order of ``UNCHOSEN``.
+        intervenes: Whether there is an intervention, too.
+    """
+    if not of_preset and of_penalty == UNCHOSEN and intervenes:
+        return 0.0
+    return 1.0 if of_preset else penalty.usual_weight
 
 
 def _intervention(given: Intervene) -> Intervention | None:

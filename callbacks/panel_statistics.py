@@ -43,11 +43,9 @@ class PanelStatistics:
             annotation: ``(B, ...)``.
 
         Returns:
-            ``spurious_saliency`` (where samples carry spurious marks), ``gini`` and ``entropy``; from the second snapshot
-            on the
-            ``cosine``, ``rank_correlation``, ``ssim`` (images of at least 11 pixels a side) and ``center_shift`` to the
-            ``previous``
-            and the ``first`` one.
+            ``spurious_saliency`` (where samples carry spurious marks), ``gini`` and ``entropy``; from the second snapshot on
+            the ``cosine``, ``rank_correlation``, ``ssim`` (images of at least 11 pixels a side) and ``center_shift`` to the
+            ``previous`` and the ``first`` one.
         """
         saliency, annotation = saliency.float().cpu(), annotation.float().cpu()
         marked = is_annotated(marks(annotation).spurious)

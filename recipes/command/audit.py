@@ -24,6 +24,7 @@ from salreg.recipes.data.texts import Texts, encoder
 from salreg.recipes.training import finished_run, run_folder
 from salreg.recipes.training.finished_run import FinishedRun
 from salreg.recipes.training.packaged import ConfigError
+from salreg.recipes.training.run import intervention
 
 _MOST_TERMS = 8  # of those that were marked, where there is no lexicon
 
@@ -99,18 +100,14 @@ def marked(run: FinishedRun) -> str:
     if not with_marks:
         return f"In training, nothing was marked as spurious ({looked_at} of {len(dataset)} samples were looked at)."
     listed = ", ".join(name for name, _ in names.most_common(12)) + (" and others" if len(names) > 12 else "")
-    done = "its content was exchanged and its presence drawn" if _intervenes(run) else "nothing was exchanged"
+    intervened = intervention(run.config) is not None
+    done = "its content was exchanged and its presence drawn" if intervened else "nothing was exchanged"
     weight = run.config.saliency.weight
     penalised = f", the penalty's weight was {weight}" if weight else ""
     return (
         f"In training, {looked_at} of {len(dataset)} samples were looked at, and {with_marks} carry spurious marks, on: "
         f"{listed}; {done}{penalised}."
     )
-
-
-def _intervenes(run: FinishedRun) -> bool:
-    wanted = run.config.saliency.intervene
-    return bool(run.config.preset.name is None if wanted is None else wanted)
 
 
 def _base(dataset: Dataset[Any]) -> Any:

@@ -6,7 +6,6 @@ annotation marks them as spurious. Of ERASER's "movies" the answer is the first 
 """
 
 import random
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from salreg.recipes.data.token_batches import token_loader
 from salreg.recipes.experiments import movies
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks.language_module import LanguageModule, located
+from salreg.recipes.networks.libraries import need
 
 _SIZES = {"train": 1600, "validation": 200, "test": 400}
 _FILES = {"train": "train.jsonl", "validation": "val.jsonl", "test": "test.jsonl"}
@@ -34,8 +34,7 @@ def build(config: DictConfig) -> Experiment:
         ValueError: A library that is missing, or a text that is too short for anything to be found.
     """
     data = config.data
-    if find_spec("transformers") is None:
-        raise ValueError("The recipe needs transformers: pip install 'salreg[llm]'.")
+    need("transformers")
     if data.longest < 8:
         raise ValueError(f"data.longest is at least 8 words, not {data.longest}.")
     splits = {}

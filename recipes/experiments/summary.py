@@ -6,7 +6,6 @@ news (Jung et al. 2019, Earlier isn't always better). The annotation marks the l
 """
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from salreg.recipes.data.texts import PADDING, Vocabulary
 from salreg.recipes.data.token_batches import NO_LABEL, token_loader
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks.language_module import Batch, LanguageModule, written
+from salreg.recipes.networks.libraries import need
 
 _SIZES = {"train": 1600, "validation": 200, "test": 400}
 _ROUGE = ("rouge1", "rougeL")
@@ -30,9 +30,7 @@ def build(config: DictConfig) -> Experiment:
         ValueError: A library that is missing.
     """
     data = config.data
-    for library in ("transformers", "rouge_score"):
-        if find_spec(library) is None:
-            raise ValueError(f"The recipe needs {library}: pip install 'salreg[llm]'.")
+    need("transformers", "rouge_score")
     splits = {
         name: made_reports(size, seed, ("lies" if name == "test" else "agrees") if data.lead else "absent")
         for seed, (name, size) in enumerate(_SIZES.items())

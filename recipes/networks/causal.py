@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 from torch import nn
 
 from salreg.recipes.data.texts import Vocabulary
+from salreg.recipes.networks.libraries import need
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _END = "<end>"
@@ -44,9 +44,7 @@ def build(model: DictConfig, texts: Iterable[str]) -> Causal:
     Raises:
         ValueError: A library that is missing, a name that cannot be loaded, or a negative rank.
     """
-    for library in ("transformers", *(("peft",) if model.lora else ())):
-        if find_spec(library) is None:
-            raise ValueError(f"The recipe needs {library}: pip install 'salreg[llm]'.")
+    need("transformers", *(("peft",) if model.lora else ()))
     if model.lora < 0:
         raise ValueError(f"model.lora is the rank of the added matrices, 0 for none, not {model.lora}.")
     causal = _tiny(texts) if model.name == "tiny" else _pretrained(model)

@@ -22,6 +22,7 @@ from salreg import attributions, presets
 from salreg.attributions import Attribution
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots, TrackioLogger
 from salreg.callbacks.atomic_write import atomic_write
+from salreg.callbacks.choice import usual_weight
 from salreg.interventions import Intervention
 from salreg.names import nearest
 from salreg.penalties import Penalty, SaliencyPenalty
@@ -173,15 +174,15 @@ def intervention(config: DictConfig) -> Intervention | None:
 
 
 def weight(config: DictConfig) -> float:
-    """The penalty's weight: by default its usual one where a penalty is chosen, and 0 where the intervention is all."""
-    if config.saliency.weight is not None:
-        return config.saliency.weight
+    """The penalty's weight: by default that of ``SaliencyRegularizer`` with the same settings."""
     saliency = config.saliency
-    of_penalty = (saliency.every_n_steps, saliency.warmup_steps, saliency.differentiation, saliency.max_rows, saliency.compile)
-    chosen = config.preset.name, saliency.attribution, saliency.loss, *of_penalty
-    wanted = chosen != (None, "input_gradient", "rrr", 1, 0, "auto", None, False) or intervention(config) is None
-    usual = penalty(config).usual_weight if config.preset.name is None else 1.0  # as published
-    return usual if wanted else 0.0
+    if saliency.weight is not None:
+        return saliency.weight
+    of_penalty = (
+        saliency.attribution, saliency.loss, saliency.every_n_steps, saliency.warmup_steps, saliency.differentiation,
+        saliency.max_rows, saliency.compile,
+    )  # fmt: skip
+    return usual_weight(penalty(config), config.preset.name is not None, of_penalty, intervention(config) is not None)
 
 
 def _check_layers(config: DictConfig, module: pl.LightningModule) -> None:

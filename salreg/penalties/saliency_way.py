@@ -54,8 +54,6 @@ class SaliencyWay(Way):
         if isinstance(differentiation, str) and differentiation not in ("auto", "exact", "finite_difference"):
             raise ValueError(f"differentiation is auto, exact or finite_difference, not {differentiation!r}.")
         checks.whole(1, or_none=True, max_rows=max_rows)
-        if max_rows is not None and max_rows < 1:
-            raise ValueError(f"max_rows is at least 1, not {max_rows}.")
         by_differences = FiniteDifference() if differentiation == "finite_difference" else differentiation
         if isinstance(by_differences, FiniteDifference) and not isinstance(attribution, TapAttribution):
             raise ValueError(
