@@ -17,6 +17,14 @@ from salreg.history import Frame, History
 from salreg.sanity import SanityCheck
 
 SIDE = 8
+#: Of a recipe that is to be trained and drawn, quietly and once.
+ONE_EPOCH = [
+    "trainer.max_epochs=1",
+    "snapshots.panel=4",
+    "snapshots.sanity=false",
+    "logger=none",
+    "trainer.enable_progress_bar=false",
+]
 
 
 def images(n: int = 24, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:

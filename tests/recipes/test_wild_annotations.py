@@ -6,25 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import ONE_EPOCH
 
 from salreg.recipes.command.cli import main
 from salreg.recipes.experiments.image_folder import build
 from salreg.recipes.training.config import load
 
-FAST = [
-    "trainer.max_epochs=1",
-    "snapshots.panel=4",
-    "snapshots.sanity=false",
-    "logger=none",
-    "trainer.enable_progress_bar=false",
-    "data.categories={ruler: spurious, mole: relevant}",
-]
+FAST = [*ONE_EPOCH, "data.categories={ruler: spurious, mole: relevant}"]
 
 
 @pytest.fixture(autouse=True)
-def photos(tmp_path, monkeypatch):
+def photos(tmp_path):
     """Twelve photos that were stored turned by EXIF, 100 pixels wide and 80 high upright, with a ruler at the upper left."""
-    monkeypatch.chdir(tmp_path)
     pixels = np.full((80, 100, 3), 90, np.uint8)
     pixels[:10, :20] = (250, 240, 10)
     for number in range(12):

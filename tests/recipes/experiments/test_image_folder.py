@@ -7,24 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support import ONE_EPOCH
 
 from salreg.recipes.command.cli import main
 from salreg.recipes.experiments import image_folder
 from salreg.recipes.experiments.image_folder import ImageFolder, build, made_folder
 from salreg.recipes.training.config import ConfigError, load
-
-FAST = [
-    "trainer.max_epochs=1",
-    "snapshots.panel=4",
-    "snapshots.sanity=false",
-    "logger=none",
-    "trainer.enable_progress_bar=false",
-]
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -176,12 +164,12 @@ def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
 )
 def test_mistakes_are_one_line(photos, capsys, overrides, message):
     coco_of(photos)
-    assert main(["run", "image_folder", f"data.root={photos}", *overrides, *FAST]) == 2
+    assert main(["run", "image_folder", f"data.root={photos}", *overrides, *ONE_EPOCH]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_it_runs_on_a_users_folder_and_on_a_made_one(photos, monkeypatch):
-    assert main(["run", "image_folder", f"data.root={photos}", f"data.annotations={masks_of(photos)}", *FAST]) == 0
+    assert main(["run", "image_folder", f"data.root={photos}", f"data.annotations={masks_of(photos)}", *ONE_EPOCH]) == 0
     monkeypatch.setattr(image_folder.made_folder, "__defaults__", (24,))
-    assert main(["run", "image_folder", *FAST]) == 0
+    assert main(["run", "image_folder", *ONE_EPOCH]) == 0
     assert len(list(Path("runs").rglob("film_strip.png"))) >= 2

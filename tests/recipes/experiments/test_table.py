@@ -3,24 +3,17 @@
 import csv
 
 import pytest
+from support import ONE_EPOCH
 
 from salreg.recipes.command.cli import main
 from salreg.recipes.experiments.table import build, encoded, made_table
 from salreg.recipes.training.config import load
 
-FAST = [
-    "trainer.max_epochs=1",
-    "snapshots.panel=4",
-    "snapshots.sanity=false",
-    "logger=none",
-    "trainer.enable_progress_bar=false",
-]
 GIVEN = ["data.root=people.csv", "data.target=y", "data.spurious=[race,zip]"]
 
 
 @pytest.fixture(autouse=True)
-def people(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def people(tmp_path):
     columns = {"id": [f"p{number}" for number in range(200)], **made_table(200)}
     columns["income"][3] = ""
     with (tmp_path / "people.csv").open("w", newline="") as file:
@@ -46,8 +39,8 @@ def test_numbers_stay_and_words_become_columns():
 
 
 def test_it_runs_on_a_users_table_and_on_a_made_one():
-    assert main(["run", "table", *GIVEN, *FAST]) == 0
-    assert main(["run", "table", *FAST]) == 0
+    assert main(["run", "table", *GIVEN, *ONE_EPOCH]) == 0
+    assert main(["run", "table", *ONE_EPOCH]) == 0
 
 
 @pytest.mark.parametrize(
@@ -64,5 +57,5 @@ def test_it_runs_on_a_users_table_and_on_a_made_one():
     ],
 )
 def test_mistakes_are_one_line(capsys, overrides, message):
-    assert main(["run", "table", *overrides, *FAST]) == 2
+    assert main(["run", "table", *overrides, *ONE_EPOCH]) == 2
     assert message in capsys.readouterr().err

@@ -4,23 +4,15 @@ import csv
 import json
 
 import pytest
+from support import ONE_EPOCH
 
 from salreg.recipes.command.cli import main
 from salreg.recipes.experiments.text_classification import build, made_reviews
 from salreg.recipes.training.config import load
 
-FAST = [
-    "trainer.max_epochs=1",
-    "snapshots.panel=4",
-    "snapshots.sanity=false",
-    "logger=none",
-    "trainer.enable_progress_bar=false",
-]
-
 
 @pytest.fixture(autouse=True)
-def reviews(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def reviews(tmp_path):
     written, labels, marks = made_reviews(60)
     with (tmp_path / "reviews.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *zip(written, labels, strict=True)])
@@ -47,8 +39,8 @@ def test_a_list_of_words_marks_them_in_every_text():
 
 
 def test_it_runs_on_a_users_table_and_on_a_made_one():
-    assert main(["run", "text_classification", *GIVEN, *FAST]) == 0
-    assert main(["run", "text_classification", *FAST]) == 0
+    assert main(["run", "text_classification", *GIVEN, *ONE_EPOCH]) == 0
+    assert main(["run", "text_classification", *ONE_EPOCH]) == 0
 
 
 @pytest.mark.parametrize(
@@ -62,11 +54,11 @@ def test_it_runs_on_a_users_table_and_on_a_made_one():
     ],
 )
 def test_mistakes_are_one_line(capsys, overrides, message):
-    assert main(["run", "text_classification", *overrides, *FAST]) == 2
+    assert main(["run", "text_classification", *overrides, *ONE_EPOCH]) == 2
     assert message in capsys.readouterr().err
 
 
 def test_spans_of_other_texts_are_said(tmp_path, capsys):
     (tmp_path / "spans.jsonl").write_text(json.dumps({"text": "Another.", "label": [[0, 7, "rating"]]}))
-    assert main(["run", "text_classification", *GIVEN, *FAST]) == 2
+    assert main(["run", "text_classification", *GIVEN, *ONE_EPOCH]) == 2
     assert "None of the 1 annotated texts is one of the 60" in capsys.readouterr().err
