@@ -1,15 +1,12 @@
 """Small models and data that several tests use."""
 
-import os
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.strategies import DDPStrategy
-from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from salreg.callbacks import SaliencyRegularizer
 from salreg.data import AnnotatedDataset
@@ -133,41 +130,6 @@ def distance(a: nn.Module, b: nn.Module) -> float:
 def regularizer(**options: Any) -> SaliencyRegularizer:
     """The penalty alone, unless said otherwise."""
     return SaliencyRegularizer(**{"weight": 3.0, "intervene": False, **options})
-
-
-class Interleaved(pl.LightningDataModule):
-    """Every other sample to each process, in order, so that the two batches of 4 make up one of 8."""
-
-    def _loader(self) -> DataLoader[Any]:
-        x, y, annotations = images()
-        annotations[4:12] = 0  # whole batches without annotation, on one process or both
-        annotations[5] = -1
-        data = AnnotatedDataset(TensorDataset(x, y), annotations)
-        if self.trainer.world_size == 1:
-            return DataLoader(data, 8)
-        sampler = DistributedSampler(data, self.trainer.world_size, self.trainer.global_rank, shuffle=False)
-        return DataLoader(data, 4, sampler=sampler)
-
-    train_dataloader = val_dataloader = _loader
-
-
-class Launcher(_MultiProcessingLauncher):
-    """Ends its processes as soon as their results are delivered: now and then a thread of gloo's that still holds a tensor
-    aborts an interpreter that shuts down in order."""
-
-    def _wrapping_function(self, *args: Any, **kwargs: Any) -> None:
-        super()._wrapping_function(*args, **kwargs)
-        os._exit(0)
-
-
-class Gloo(DDPStrategy):
-    """Two processes on one machine."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(start_method="spawn", process_group_backend="gloo", **options)
-
-    def _configure_launcher(self) -> None:
-        self._launcher = Launcher(self, start_method="spawn")
 
 
 def history_of_words(label: str = "good", word: str = "video") -> History:

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from support import Gloo, Interleaved, Lit, conv_net, distance, fit, fresh, loader, regularizer, trainer
+from support import Lit, conv_net, distance, fit, fresh, loader, regularizer, trainer
 from torch import nn
+from two_processes import Gloo, Interleaved
 
 from salreg.attributions import GradCAM
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots

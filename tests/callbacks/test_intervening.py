@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import torch
 from support import (
-    Gloo,
-    Interleaved,
     Lit,
     distance,
     fit,
@@ -24,6 +22,7 @@ from support import (
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
+from two_processes import Gloo, Interleaved
 
 from salreg import AnnotatedDataset
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer

@@ -1,87 +1,91 @@
 """FSDP2: parameters sharded over two processes end where they end on one."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+import warnings
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
-from support import Interleaved, Lit, conv_net, distance, fit, fresh, regularizer, trainer
+from support import Lit, conv_net, distance, fit, fresh, regularizer, trainer
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from two_processes import Interleaved, Shards
 
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
 from salreg.history import History
 
-SCRIPT = Path(__file__).with_name("sharded_training.py")
+
+class Sharded(Lit):
+    """Gathers its parameters where a fit ends, as FSDP2 leaves them in pieces."""
+
+    def __init__(self):
+        super().__init__(conv_net(smooth=True))
+
+    def configure_model(self):
+        if not isinstance(self.net, FSDPModule):
+            mesh = self.device_mesh["data_parallel"]
+            fully_shard(self.net[2], mesh=mesh)  # one that is gathered and freed by itself
+            fully_shard(self.net, mesh=mesh)
+
+    def state_dict(self, *args, **kwargs):
+        found = super().state_dict(*args, **kwargs)
+        return {name: one.full_tensor() if hasattr(one, "full_tensor") else one for name, one in found.items()}
 
 
-def sharded(result, callback="SaliencyRegularizer", **options):
-    command = [sys.executable, SCRIPT, result, callback, json.dumps(options)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+class Strict(pl.Callback):
+    """Turns warnings into errors, which processes hand on."""
+
+    def setup(self, trainer, pl_module, stage):
+        for message in (".*does not reach", ".*failed", ".*measures nothing"):
+            warnings.filterwarnings("error", message)
 
 
-def trained(weight):
+def sharded(*callbacks, validate=0):
+    module = fresh(Sharded)
+    torch.manual_seed(1)
+    options = {"strategy": Shards(), "devices": 2, "limit_val_batches": validate, "use_distributed_sampler": False}
+    used = trainer(Strict(), *callbacks, **options)
+    used.fit(module, datamodule=Interleaved())
+    return module, used
+
+
+def whole(*callbacks, validate=0):
     module = fresh(lambda: Lit(conv_net(smooth=True)))
     torch.manual_seed(1)
-    trainer(regularizer(weight=weight), limit_val_batches=0).fit(module, datamodule=Interleaved())
-    return module
+    used = trainer(*callbacks, limit_val_batches=validate)
+    used.fit(module, datamodule=Interleaved())
+    return module, used
 
 
-def test_the_penalty_trains_sharded_parameters_as_whole_ones(tmp_path):
-    done = sharded(tmp_path / "whole.pt")
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = fresh(lambda: Lit(conv_net(smooth=True)))
-    found.load_state_dict(torch.load(tmp_path / "whole.pt")["parameters"])
-    expected, plain = trained(3.0), trained(0.0)
+def test_the_penalty_trains_sharded_parameters_as_whole_ones():
+    found, expected, plain = (train(regularizer(weight=w))[0] for train, w in ((sharded, 3.0), (whole, 3.0), (whole, 0.0)))
     assert distance(found, expected) < 0.01 * distance(expected, plain)
-    assert "does not reach" not in done.stderr
 
 
-def test_an_intervention_changes_each_processes_samples(tmp_path):
-    done = sharded(tmp_path / "whole.pt", intervene=True, weight=0)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = fresh(lambda: Lit(conv_net(smooth=True)))
-    found.load_state_dict(torch.load(tmp_path / "whole.pt")["parameters"])
-    assert distance(found, trained(0.0)) > 1e-5
+def test_an_intervention_changes_each_processes_samples():
+    found, plain = sharded(regularizer(intervene=True, weight=0))[0], whole(regularizer(weight=0))[0]
+    assert distance(found, plain) > 1e-5
 
 
 def test_monitors_see_what_they_see_of_whole_parameters(tmp_path):
-    done = sharded(tmp_path / "whole.pt", "SaliencySnapshots,SaliencyMetrics", probes=["integrated_gradients"])
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "failed" not in done.stderr
-    assert "measures nothing" not in done.stderr
-    found = torch.load(tmp_path / "whole.pt")
-    module, snapshots = (
-        fresh(lambda: Lit(conv_net(smooth=True))),
-        SaliencySnapshots(panel=4, dir=tmp_path / "one", sanity=False),
-    )
-    torch.manual_seed(1)
-    used = trainer(regularizer(), snapshots, SaliencyMetrics())
-    used.fit(module, datamodule=Interleaved())
-    whole = fresh(lambda: Lit(conv_net(smooth=True)))
-    whole.load_state_dict(found["parameters"])
-    assert distance(whole, module) < 0.01 * distance(whole, fresh(lambda: Lit(conv_net(smooth=True))))
-    shares = (found["metrics"]["val/spurious_saliency"], float(used.callback_metrics["val/spurious_saliency"]))
+    def watchers(folder, **options):
+        return regularizer(), SaliencySnapshots(panel=4, dir=tmp_path / folder, **options), SaliencyMetrics()
+
+    module, used = sharded(*watchers("two", probes=["integrated_gradients"]), validate=1.0)
+    expected, alone = whole(*watchers("one", sanity=False), validate=1.0)
+    assert distance(module, expected) < 0.01 * distance(module, fresh(lambda: Lit(conv_net(smooth=True))))
+    shares = [float(one.callback_metrics["val/spurious_saliency"]) for one in (used, alone)]
     assert shares[0] == pytest.approx(shares[1], abs=1e-3)
-    assert 0 <= found["metrics"]["val/reliance"] <= 1
-    seen = History.load(tmp_path / "whole" / "snapshots" / "history.pt")
-    assert [frame.epoch for frame in seen.frames["input_gradient"]] == [1, 2]
-    for ours, theirs in zip(seen.frames["input_gradient"], snapshots.history.frames["input_gradient"][1:], strict=True):
+    assert 0 <= used.callback_metrics["val/reliance"] <= 1
+    both, one = (History.load(tmp_path / name / "snapshots" / "history.pt").frames["input_gradient"] for name in ("two", "one"))
+    assert [frame.epoch for frame in both] == [1, 2]
+    for ours, theirs in zip(both, one[1:], strict=True):
         assert ours.shares == pytest.approx(theirs.shares, abs=1e-3, nan_ok=True)
 
 
-@pytest.mark.parametrize(
-    ("callback", "options", "message"),
-    [
-        ("SaliencyRegularizer", {"differentiation": "finite_difference"}, "Take differentiation='exact'"),
-        ("SaliencyRegularizer", {"compile": True}, "Take differentiation='exact'"),
-    ],
-)
-def test_what_cannot_run_on_shards_is_refused(tmp_path, callback, options, message):
-    done = sharded(tmp_path / "whole.pt", callback, **options)
-    assert done.returncode != 0
-    assert message in done.stderr
+@pytest.mark.parametrize("options", [{"differentiation": "finite_difference"}, {"compile": True}])
+def test_what_cannot_run_on_shards_is_refused(options):
+    with pytest.raises(Exception, match="Take differentiation='exact'"):
+        sharded(regularizer(**options))
 
 
 def test_other_ways_to_shard_are_refused():

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from pytorch_lightning.cli import LightningCLI
-from support import Interleaved, Lit
+from support import Lit
+from two_processes import Interleaved
 
 from salreg.attributions import GradCAM
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots

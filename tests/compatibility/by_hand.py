@@ -1,9 +1,10 @@
 """Trainings in which the intervention or the second derivative is written by hand."""
 
 import torch
-from support import Interleaved, fresh, loader, trainer
+from support import fresh, loader, trainer
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy, log_softmax
+from two_processes import Interleaved
 
 WEIGHT = 30.0
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
-from support import Gloo, Lit, conv_net
+from support import Lit, conv_net
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
+from two_processes import Gloo
 
 #: What the regularizer is told, by the head of a column.
 WAYS: dict[str, dict[str, Any]] = {

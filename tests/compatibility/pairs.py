@@ -13,10 +13,11 @@ from compatibility.matrix import (
     _scaled,
     compiled_network,
 )
-from support import Gloo, Lit, conv_net
+from support import Lit, conv_net
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
+from two_processes import Gloo
 
 
 class TwoOptimizers(Manual):

@@ -170,7 +170,8 @@ TWO_PROCESSES = """
 from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
-from support import Gloo, Interleaved, fresh, trainer
+from support import fresh, trainer
+from two_processes import Gloo, Interleaved
 from salreg.callbacks import SaliencySnapshots
 
 class Finish(pl.Callback):

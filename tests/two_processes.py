@@ -1,0 +1,77 @@
+"""Two processes on one machine, forked from a server that has imported everything once."""
+
+import os
+import sys
+from multiprocessing import forkserver
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
+from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
+from pytorch_lightning.strategies.launchers.multiprocessing import _GlobalStateSnapshot
+from support import images
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+
+from salreg.data import AnnotatedDataset
+
+_START = "spawn" if sys.platform == "win32" else "forkserver"
+forkserver.set_forkserver_preload(["salreg.callbacks"])
+
+
+class Interleaved(pl.LightningDataModule):
+    """Every other sample to each process, in order, so that the two batches of 4 make up one of 8."""
+
+    def _loader(self) -> DataLoader[Any]:
+        x, y, annotations = images()
+        annotations[4:12] = 0  # whole batches without annotation, on one process or both
+        annotations[5] = -1
+        data = AnnotatedDataset(TensorDataset(x, y), annotations)
+        if self.trainer.world_size == 1:
+            return DataLoader(data, 8)
+        sampler = DistributedSampler(data, self.trainer.world_size, self.trainer.global_rank, shuffle=False)
+        return DataLoader(data, 4, sampler=sampler)
+
+    train_dataloader = val_dataloader = _loader
+
+
+class Launcher(_MultiProcessingLauncher):
+    """Gives forked processes what spawned ones get: the environment, the random state, and parameters of their own."""
+
+    def __init__(self, strategy: Any) -> None:
+        super().__init__(strategy, _START)
+        self.states: Any = None
+        self.environment: dict[str, str] = {}
+
+    def launch(self, *args: Any, **kwargs: Any) -> Any:
+        self.states = _GlobalStateSnapshot.capture()
+        os.environ["MASTER_PORT"] = str(self._strategy.cluster_environment.main_port)
+        self.environment = dict(os.environ)
+        return super().launch(*args, **kwargs)
+
+    def _wrapping_function(self, *args: Any, **kwargs: Any) -> None:
+        """Ends the process as soon as its results are delivered: now and then a thread of gloo's that still holds a tensor
+        aborts an interpreter that shuts down in order."""
+        os.environ.update(self.environment)
+        self._start_method = "spawn"
+        super()._wrapping_function(*args, **kwargs, global_states=self.states)
+        os._exit(0)
+
+
+class Gloo(DDPStrategy):
+    """DDP on CPUs."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(start_method=_START, process_group_backend="gloo", **options)
+
+    def _configure_launcher(self) -> None:
+        self._launcher = Launcher(self)
+
+
+class Shards(ModelParallelStrategy):
+    """FSDP2 on CPUs."""
+
+    def __init__(self) -> None:
+        super().__init__(data_parallel_size=2, tensor_parallel_size=1, process_group_backend="gloo")
+
+    def _configure_launcher(self) -> None:
+        self._launcher = Launcher(self)
