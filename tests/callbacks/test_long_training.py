@@ -1,4 +1,4 @@
-"""A thousand steps leave nothing behind: no tensors, no hooks, no memory."""
+"""Hundreds of steps leave nothing behind: no tensors, no hooks, no memory."""
 
 import gc
 import os
@@ -34,11 +34,11 @@ class Census(pl.Callback):
 
 
 @pytest.mark.parametrize("way", ["exact", "finite_difference"])
-def test_nothing_grows_over_a_thousand_steps(way):
-    census = Census(100, 500, 1000)
+def test_nothing_grows_over_hundreds_of_steps(way):
+    census = Census(100, 250, 400)
     module = fresh(lambda: Lit(conv_net(smooth=True)))
-    fit(module, regularizer(differentiation=way), census, epochs=-1, max_steps=1000, limit_val_batches=0)
+    fit(module, regularizer(differentiation=way), census, epochs=-1, max_steps=400, limit_val_batches=0)
     assert len(census.counts) == 3
     first, _, last = census.counts
     assert all(last[kind] <= first[kind] for kind in first)  # fewer, where garbage of earlier tests was collected
-    assert census.megabytes[2] - census.megabytes[1] < 8
+    assert census.megabytes[2] - census.megabytes[1] < 3
