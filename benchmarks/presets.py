@@ -47,8 +47,7 @@ def changes(config: DictConfig, cell: Cell) -> dict[str, Any]:
     """What a training changes in a recipe's configuration."""
     if cell.weight is None:
         return {str(key): value for key, value in config.arms[cell.name].items()}
-    options = {f"preset.{key}": None for key in config.preset}
-    return {**options, "preset.name": cell.name, "saliency.intervene": False, "saliency.weight": cell.weight}
+    return {"regularizer.preset": cell.name, "regularizer.intervene": False, "regularizer.weight": cell.weight}
 
 
 def train(config: DictConfig, cell: Cell) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from salreg.penalties.saliency_way import Differentiation
 
 Intervene = bool | Intervention | dict[str, Any]
 
-#: Attribution, loss, every_n_steps, warmup_steps, differentiation, max_rows and compile, where nobody chose a penalty.
+#: Attribution, loss, every_n_steps, warmup_steps, differentiation, max_samples and compile, where nobody chose a penalty.
 UNCHOSEN = ("input_gradient", "rrr", 1, 0, "auto", None, False)
 
 
@@ -25,30 +25,30 @@ class Choice(NamedTuple):
 
 
 def choose(
-    attribution: str | MapFunction | Attribution,
-    loss: str | AttributionLoss,
+    attribution: str | Attribution | dict[str, Any] | MapFunction,
+    loss: str | AttributionLoss | dict[str, Any],
     weight: float | None,
     intervene: Intervene | None,
     preset: str | Penalty | dict[str, Any] | None,
     every_n_steps: int,
     warmup_steps: int,
     differentiation: Differentiation,
-    max_rows: int | None,
+    max_samples: int | None,
     compile: bool,
 ) -> Choice:
     """What the arguments of ``SaliencyRegularizer`` mean, its errors included."""
-    of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_rows, compile)
+    of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_samples, compile)
     intervention = _intervention(preset is None if intervene is None else intervene)
     if preset is not None and (attribution, loss) != UNCHOSEN[:2]:
         raise ValueError("A preset brings its own attribution and loss: give preset=... or attribution=... and loss=...")
     penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
     if weight is None:
         weight = usual_weight(penalty, preset is not None, of_penalty, intervention is not None)
-    of_differentiation = (differentiation, max_rows, compile)
+    of_differentiation = (differentiation, max_samples, compile)
     if isinstance(penalty, SaliencyPenalty) and of_differentiation != ("auto", None, False):
         penalty.differentiate(*of_differentiation)
     elif of_differentiation != ("auto", None, False):
-        raise ValueError(f"differentiation, max_rows and compile are for penalties made of a saliency map, not for {penalty}.")
+        raise ValueError(f"differentiation, max_samples and compile are for penalties made of a saliency map, not {penalty}.")
     return Choice(penalty, intervention, weight)
 
 

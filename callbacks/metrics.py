@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from salreg import attributions
-from salreg.attributions import Attribution
+from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.base import Callback
 from salreg.callbacks.behaviour import Behaviour
 from salreg.callbacks.injection import attach, detach
@@ -75,7 +75,7 @@ class SaliencyMetrics(Callback):
 
     def __init__(
         self,
-        attribution: str | Attribution = "input_gradient",
+        attribution: str | Attribution | dict[str, Any] | MapFunction = "input_gradient",
         *,
         chunk_size: int = 256,
         max_batches: int | None = None,

@@ -55,10 +55,11 @@ class SaliencyRegularizer(Callback):
     samples as they are, in eval mode, as often as the Trainer logs.
 
     Args:
-        attribution: The saliency to regularise: ``"input_gradient"`` or another name from ``salreg.attributions``, an object
-            such as ``GradCAM(layer="net.4")``, or a function ``(model, inputs, target) -> map``. Layer names are the
-            LightningModule's.
-        loss: ``"rrr"``, ``"energy"``, or another name from ``salreg.losses``, or an ``AttributionLoss``.
+        attribution: The saliency to regularise: ``"input_gradient"`` or another name from ``salreg.attributions``, a mapping
+            with its options (``{"name": "grad_cam", "layer": "net.4"}``), an object such as ``GradCAM(layer="net.4")``, or a
+            function ``(model, inputs, target) -> map``. Layer names are the LightningModule's.
+        loss: ``"rrr"``, ``"energy"``, or another name from ``salreg.losses``, a mapping with its options, or an
+            ``AttributionLoss``.
         weight: How strongly the penalty counts. By default 0, so that the intervention is all; where an attribution, a loss, a
             preset or another option of the penalty is given, or ``intervene=False``, 100 for squared input gradients
             (``"input_gradient"`` and ``"rrr"``) and 1 for all else. Gradients are measured per
@@ -71,7 +72,7 @@ class SaliencyRegularizer(Callback):
         warmup_steps: Raise the weight from 0 linearly over so many steps.
         differentiation: How the gradient of the saliency is taken: ``"exact"``, ``"finite_difference"``, or ``"auto"``, which
             is exact wherever that is possible; see ``SaliencyPenalty``.
-        max_rows: Make the penalty from at most so many annotated samples of a batch.
+        max_samples: Make the penalty from at most so many annotated samples of a batch.
         compile: Compile the network's forward pass and the gradient at its input as one graph. The first penalised step runs
             uncompiled, the second compiles, which takes up to minutes. A network that cannot be one graph, that reads token
             numbers, or whose pass several regularizers share, runs uncompiled after a warning that says why.
@@ -106,8 +107,8 @@ class SaliencyRegularizer(Callback):
 
     def __init__(
         self,
-        attribution: str | MapFunction | Attribution = "input_gradient",
-        loss: str | AttributionLoss = "rrr",
+        attribution: str | Attribution | dict[str, Any] | MapFunction = "input_gradient",
+        loss: str | AttributionLoss | dict[str, Any] = "rrr",
         weight: float | None = None,
         *,
         intervene: bool | Intervention | dict[str, Any] | None = None,
@@ -115,7 +116,7 @@ class SaliencyRegularizer(Callback):
         every_n_steps: int = 1,
         warmup_steps: int = 0,
         differentiation: Differentiation = "auto",
-        max_rows: int | None = None,
+        max_samples: int | None = None,
         compile: bool = False,
         input: str | None = None,
         forward_module: str | None = None,
@@ -125,7 +126,7 @@ class SaliencyRegularizer(Callback):
     ) -> None:
         check_regularizer(locals())
         penalty, intervention, weight = choose(
-            attribution, loss, weight, intervene, preset, every_n_steps, warmup_steps, differentiation, max_rows, compile
+            attribution, loss, weight, intervene, preset, every_n_steps, warmup_steps, differentiation, max_samples, compile
         )
         self._schedule = Schedule(weight, every_n_steps, warmup_steps)
         self.input = input

@@ -25,7 +25,7 @@ def check_regularizer(given: Mapping[str, Any]) -> None:
     checks.number("[0, inf)", or_none=True, weight=given.get("weight"))
     checks.whole(1, every_n_steps=given.get("every_n_steps", 1))
     checks.whole(0, warmup_steps=given.get("warmup_steps", 0))
-    checks.whole(1, or_none=True, max_rows=given.get("max_rows"))
+    checks.whole(1, or_none=True, max_samples=given.get("max_samples"))
     checks.flag(compile=given.get("compile", False))
     checks.text(name=given.get("name", "salreg"))
     if isinstance(given.get("intervene"), Mapping):

@@ -9,7 +9,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from salreg import attributions as known
-from salreg.attributions import Attribution
+from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.alerts import Alerts
 from salreg.callbacks.base import Callback
 from salreg.callbacks.injection import attach, detach
@@ -81,10 +81,10 @@ class SaliencySnapshots(Callback):
         self,
         panel: int = 16,
         every_n_epochs: int = 1,
-        attributions: Sequence[str | Attribution] | None = None,
+        attributions: Sequence[str | Attribution | dict[str, Any] | MapFunction] | None = None,
         dir: str | Path | None = None,
         *,
-        probes: Sequence[str | Attribution] | None = None,
+        probes: Sequence[str | Attribution | dict[str, Any] | MapFunction] | None = None,
         class_names: Sequence[str] | None = None,
         names: Names | None = None,
         alerts: Mapping[str, float] | None = None,

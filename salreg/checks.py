@@ -4,11 +4,12 @@ Arguments are given by name, so that the message names them: ``checks.whole(1, s
 ``TypeError``, a wrong value a ``ValueError``; both say what is expected, and what was given.
 """
 
+import inspect
 import math
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
@@ -166,6 +167,36 @@ def named(kind: str, name: object, known: Mapping[str, _Named]) -> _Named:
         what = kind.partition(" ")[2]
         raise ValueError(f"No {what} is called {name!r}{nearest(name, known)}. There are: {', '.join(known)}.")
     return known[name]
+
+
+def made(kind: str, given: str | Mapping[str, Any], known: Mapping[str, Callable[..., _Named]]) -> _Named:
+    """What a name stands for, or a name with options: ``{"name": ..., option: ...}``.
+
+    Args:
+        kind: What it is, with its article: ``"an attribution"``.
+        given: As the user wrote it.
+        known: What makes one, by name.
+
+    Raises:
+        TypeError: Something else, or an option of another type.
+        ValueError: An unknown name or option; the nearest are suggested.
+
+    Example:
+        >>> made("a number", {"name": "power", "base": 2, "exp": 3}, {"power": lambda base, exp: base**exp})
+        8
+        >>> made("a number", {"name": "power", "exponent": 3}, {"power": lambda base, exp: base**exp})
+        Traceback (most recent call last):
+        ValueError: The number power has no option 'exponent' (did you mean 'exp'?); it takes: base, exp.
+    """
+    if not isinstance(given, Mapping):
+        return named(kind, given, known)()
+    what, chosen = kind.partition(" ")[2], {str(key): value for key, value in given.items()}
+    if chosen.get("name") is None:
+        raise ValueError(f"The {what} {dict(given)} lacks its name: {{'name': ...}}.")
+    name = chosen.pop("name")
+    make = named(kind, name, known)
+    options(f"The {what} {name}", chosen, inspect.signature(make).parameters)
+    return make(**chosen)
 
 
 def options(whose: str, given: Iterable[object], known: Iterable[str]) -> None:

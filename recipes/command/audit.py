@@ -22,9 +22,9 @@ from salreg.recipes.data.lexicons import read_lexicon
 from salreg.recipes.data.tables import Table
 from salreg.recipes.data.texts import Texts, encoder
 from salreg.recipes.training import finished_run, run_folder
+from salreg.recipes.training.callbacks import intervenes
 from salreg.recipes.training.finished_run import FinishedRun
 from salreg.recipes.training.packaged import ConfigError
-from salreg.recipes.training.run import intervention
 
 _MOST_TERMS = 8  # of those that were marked, where there is no lexicon
 
@@ -100,9 +100,8 @@ def marked(run: FinishedRun) -> str:
     if not with_marks:
         return f"In training, nothing was marked as spurious ({looked_at} of {len(dataset)} samples were looked at)."
     listed = ", ".join(name for name, _ in names.most_common(12)) + (" and others" if len(names) > 12 else "")
-    intervened = intervention(run.config) is not None
-    done = "its content was exchanged and its presence drawn" if intervened else "nothing was exchanged"
-    weight = run.config.saliency.weight
+    done = "its content was exchanged and its presence drawn" if intervenes(run.config) else "nothing was exchanged"
+    weight = run.config.regularizer.weight
     penalised = f", the penalty's weight was {weight}" if weight else ""
     return (
         f"In training, {looked_at} of {len(dataset)} samples were looked at, and {with_marks} carry spurious marks, on: "

@@ -62,13 +62,16 @@ def make_parser() -> argparse.ArgumentParser:
         one = _add(verbs, name, f"trainings:{name}", text)
         _recipe(one)
         overrides = one.add_argument(
-            "overrides", nargs="*", metavar="key=value", help="for example saliency.weight=10 model=cnn"
+            "overrides", nargs="*", metavar="key=value", help="for example regularizer.weight=10 model=cnn"
         )
         completion.complete(overrides, completion.keys)
         if name == "compare":
             one.add_argument("--seeds", type=_positive, default=1, help="seeds per arm (default: 1)")
             one.add_argument("--arms", type=_names, help="train these arms only, separated by commas: plain,regularised")
             one.add_argument("--controls", action="store_true", help="train with wrong marks, and with few, too")
+
+    one = _add(verbs, "keys", "keys:keys", "list what a group of a YAML may hold, and what each key is for")
+    one.add_argument("group", choices=("regularizer", "intervention", "metrics", "snapshots", "trainer"))
 
     new = _add(verbs, "new", "new:new", "write a folder to start from: images with marks, a module, a training script, a YAML")
     new.add_argument("folder", type=Path, help="where to write it; it may not exist yet")

@@ -13,19 +13,24 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from salreg import checks
-from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
 from salreg.callbacks.masked import masked
+from salreg.interventions import Intervention
 from salreg.names import nearest
 from salreg.recipes.training.packaged import ConfigError, describe, locate, recipes
 
 __all__ = ["ConfigError", "assign", "check", "check_values", "describe", "keys", "load", "locate", "recipes", "shown"]
 _OF_TRAINER = ("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps")
 #: What a group's keys are passed to, whose signature says which there are; and which of them the recipe gives itself.
-_PASSED_TO: dict[str, tuple[type, set[str]]] = {
+PASSED_TO: dict[str, tuple[type, set[str]]] = {
     "trainer": (pl.Trainer, {"callbacks", "default_root_dir", "logger"}),
-    "metrics": (SaliencyMetrics, {"attribution", "rationale"}),
+    "regularizer": (SaliencyRegularizer, set()),
+    "intervention": (Intervention, set()),
+    "metrics": (SaliencyMetrics, {"rationale"}),
     "snapshots": (SaliencySnapshots, {"dir"}),
 }
+#: What is given by a name, or by a name with options.
+_BY_NAME = ("regularizer.attribution", "regularizer.loss", "regularizer.preset", "metrics.attribution")
 _NAMED_BY_USERS = ("data.categories", "data.columns")  # groups of which the keys are theirs
 
 
@@ -46,7 +51,6 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
         raise ConfigError(f"{path} holds no configuration.")
     if path not in recipes().values():
         check(config, like=_original(config, path), where=str(path))
-    config.setdefault("metrics", {})  # copies of earlier YAMLs have none
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
@@ -67,18 +71,16 @@ def check_effect(config: DictConfig, like: DictConfig) -> None:
     Raises:
         ConfigError: Such a setting; says what it would need.
     """
-    preset, saliency = config.preset.name, config.saliency
-    if preset is not None and saliency.loss != like.saliency.loss:
+    preset = config.regularizer.preset
+    replaced = [key for key in ("attribution", "loss") if config.regularizer.get(key) != like.regularizer.get(key)]
+    if preset is not None and replaced:
         raise ConfigError(
-            f"saliency.loss={saliency.loss} has no effect beside preset={preset}, which has a loss of its own. Leave one away."
+            f"regularizer.{replaced[0]} has no effect beside regularizer.preset, which has one of its own. Leave one away."
         )
-    options = [key for key, value in config.preset.items() if key != "name" and value is not None]
-    if preset is None and options:
-        raise ConfigError(f"preset.{options[0]} has no effect without a preset. Name one: preset=NAME.")
-    intervenes = preset is None if saliency.intervene is None else saliency.intervene
-    changed = [key for key in ("presence", "fill") if saliency[key] != like.saliency[key]]
+    intervenes = preset is None if config.regularizer.intervene is None else config.regularizer.intervene
+    changed = [key for key in config.intervention if config.intervention[key] != like.intervention.get(key)]
     if not intervenes and changed:
-        raise ConfigError(f"saliency.{changed[0]} has no effect without an intervention. Add saliency.intervene=true.")
+        raise ConfigError(f"intervention.{changed[0]} has no effect without an intervention. Add regularizer.intervene=true.")
     if config.logger.offline and config.logger.name != "wandb":
         raise ConfigError(f"logger.offline has no effect with logger={config.logger.name}: it is W&B's. Add logger=wandb.")
 
@@ -104,7 +106,7 @@ def check_values(config: DictConfig, path: Path | None = None) -> None:
 def _check_value(key: str, value: Any, own: Any) -> None:
     if key in _OF_TRAINER:
         checks.whole(-1, or_none=True, **{key: value})
-    elif key.startswith("trainer.") or (key.startswith("saliency.") and value is None):
+    elif key.startswith("trainer.") or (key.startswith("regularizer.") and value is None):
         return
     elif isinstance(own, bool):
         checks.flag(**{key: value})
@@ -143,6 +145,13 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
     if key in _NAMED_BY_USERS and isinstance(value, Mapping) and OmegaConf.select(config, key) is not None:
         OmegaConf.update(config, key, {str(name): one for name, one in value.items()})  # names may have dots
         return
+    if key in _BY_NAME:
+        OmegaConf.update(config, key, value, merge=False)
+        return
+    whole, _, option = key.rpartition(".")
+    if whole in _BY_NAME:
+        OmegaConf.update(config, whole, {**_with_name(config, whole, key), option: value}, merge=False)
+        return
     if isinstance(value, Mapping):
         for inner, one in value.items():
             assign(config, f"{key}.{inner}", one)
@@ -152,14 +161,33 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
         key = f"{key}.name"
     elif isinstance(group, DictConfig):
         raise ConfigError(_needs_keys(key, value))
-    known = [*keys(config), *(f"{group}.{name}" for group in _PASSED_TO for name in _arguments(group))]
     has_group = OmegaConf.select(config, key.rpartition(".")[0]) is not None
     if key not in keys(config) and not (has_group and _is_open(key)):
-        raise ConfigError(f"There is no key {key!r}{nearest(key, known)}. `salreg validate` lists all keys of a recipe.")
+        raise ConfigError(_unknown(config, key))
     try:
         OmegaConf.update(config, key, value)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}: {error}") from error
+
+
+def _unknown(config: DictConfig, key: str) -> str:
+    """That there is no such key, with what may have been meant: one spelt alike, or one of that name in another group."""
+    known = list(dict.fromkeys([*keys(config), *(f"{group}.{name}" for group in PASSED_TO for name in arguments(group))]))
+    elsewhere = [one for one in known if one.rpartition(".")[2] == key.rpartition(".")[2]]
+    group = key.partition(".")[0]
+    listing = (
+        f"`salreg keys {group}` lists all of this group" if group in PASSED_TO else "`salreg validate` prints those of a recipe"
+    )
+    meant = f" (did you mean {elsewhere[0]!r}?)" if len(elsewhere) == 1 else nearest(key, known)
+    return f"There is no key {key!r}{meant}. {listing}."
+
+
+def _with_name(config: DictConfig, whole: str, key: str) -> dict[str, Any]:
+    """What an option is added to."""
+    given = OmegaConf.select(config, whole)
+    if given is None:
+        raise ConfigError(f"{key} has no effect without a name. Add {whole}=NAME before it.")
+    return dict(given) if isinstance(given, DictConfig) else {"name": given}
 
 
 def _needs_keys(key: str, value: Any) -> str:
@@ -181,14 +209,10 @@ def check(config: DictConfig, like: DictConfig, where: str) -> None:
 
 
 def keys(config: DictConfig) -> list[str]:
-    """All keys that hold values, dotted."""
-    found: list[str] = []
-    for key, value in config.items():
-        if isinstance(value, DictConfig) and key != "arms":
-            found += [f"{key!s}.{inner}" for inner in keys(value)]
-        else:
-            found.append(str(key))
-    return found
+    """All keys that hold values, dotted; the options of what has a name are part of its value."""
+    values = _flat(cast(dict[str, Any], OmegaConf.to_container(config)))
+    whole = (next((one for one in _BY_NAME if key.startswith(f"{one}.")), key) for key, value in values.items() if value != {})
+    return list(dict.fromkeys(whole))
 
 
 def _original(config: DictConfig, path: Path) -> DictConfig:
@@ -202,15 +226,15 @@ def _original(config: DictConfig, path: Path) -> DictConfig:
 
 
 def _is_open(key: str) -> bool:
-    """Whether a key may be new: an argument of the Trainer, the metrics or the snapshots, an option of a preset (which refuses
-    those it does not have), or the name of a number to be alerted by, or of a category or column of annotations."""
-    if key.startswith(("snapshots.alerts.", "preset.", "data.categories.", "data.columns.")):
+    """Whether a key may be new: an argument of what its group is passed to, or the name of a number to be alerted by, or of a
+    category or column of annotations."""
+    if key.startswith(("snapshots.alerts.", "data.categories.", "data.columns.")):
         return True
     group, _, name = key.partition(".")
-    return group in _PASSED_TO and name in _arguments(group)
+    return group in PASSED_TO and name in arguments(group)
 
 
-def _arguments(group: str) -> set[str]:
+def arguments(group: str) -> set[str]:
     """What a group's keys may be: the arguments of what they are passed to, but for those that the recipe gives itself."""
-    made, given = _PASSED_TO[group]
+    made, given = PASSED_TO[group]
     return set(inspect.signature(made).parameters) - given

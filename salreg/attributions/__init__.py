@@ -1,6 +1,7 @@
 """Attributions: saliency maps of a model's forward pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from salreg import checks
 from salreg.attributions.attention import (
@@ -77,18 +78,23 @@ NAMED: dict[str, Callable[[], Attribution]] = {
 }
 
 
-def resolve(attribution: str | MapFunction | Attribution) -> Attribution:
-    """The attribution of that name with its defaults, the object itself, or a function ``(model, inputs, target) -> map``.
+def resolve(attribution: str | Mapping[str, Any] | MapFunction | Attribution) -> Attribution:
+    """The attribution of that name, or of ``{"name": ..., option: ...}``, the object itself, or a function
+    ``(model, inputs, target) -> map``.
 
     Raises:
-        TypeError: Something else, such as a class.
-        ValueError: An unknown name; the nearest are suggested.
+        TypeError: Something else, such as a class, or an option of another type.
+        ValueError: An unknown name or option; the nearest are suggested.
+
+    Example:
+        >>> resolve({"name": "grad_cam", "layer": "net.3"}).layers
+        ['net.3']
     """
     if isinstance(attribution, Attribution):
         return attribution
     if callable(attribution) and not isinstance(attribution, type):
         return CustomAttribution(attribution)
-    return checks.named("an attribution", attribution, NAMED)()
+    return checks.made("an attribution", cast("str | Mapping[str, Any]", attribution), NAMED)
 
 
 def name_of(attribution: Attribution) -> str:

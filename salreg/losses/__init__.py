@@ -1,5 +1,8 @@
 """Attribution losses: formulas over a saliency map and an annotation."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from salreg import checks
 from salreg.losses.base import AttributionLoss, PerSample
 from salreg.losses.energy import EnergyLoss
@@ -58,13 +61,17 @@ NAMED: dict[str, type[AttributionLoss]] = {
 }
 
 
-def resolve(loss: str | AttributionLoss) -> AttributionLoss:
-    """The loss of that name with its defaults, or the object itself.
+def resolve(loss: str | Mapping[str, Any] | AttributionLoss) -> AttributionLoss:
+    """The loss of that name, or of ``{"name": ..., option: ...}``, or the object itself.
 
     Raises:
-        TypeError: Something else, such as a class.
-        ValueError: An unknown name; the nearest are suggested.
+        TypeError: Something else, such as a class, or an option of another type.
+        ValueError: An unknown name or option; the nearest are suggested.
+
+    Example:
+        >>> resolve({"name": "rrr", "normalize": "max"}).normalize
+        'max'
     """
     if isinstance(loss, AttributionLoss):
         return loss
-    return checks.named("an attribution loss", loss, NAMED)()
+    return checks.made("an attribution loss", loss, NAMED)

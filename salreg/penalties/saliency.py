@@ -1,5 +1,6 @@
 """The main penalty: an attribution and a loss, composed."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -31,14 +32,14 @@ class SaliencyPenalty(Penalty):
             (``FiniteDifference`` says how), which compiled modules and fused attention have, too; only for maps made of one
             gradient, and for networks without kinks behind the tap. ``auto``: exact, and by differences where an operator has
             no second derivative.
-        max_rows: Make the penalty from at most so many annotated samples of a batch, chosen at random; not with BatchNorm in
+        max_samples: Make the penalty from at most so many annotated samples of a batch, chosen at random; not with BatchNorm in
             train mode.
         compile: Compile the forward pass and the gradient at its floating point input as one graph, from the second penalised
             pass on; see ``salreg.compiled_slope``.
 
     Raises:
         ValueError: Another word, fewer than one row, differences of a map that is not made of one gradient, or ``compile``
-            beside differences, ``max_rows``, or a map that is not made of one gradient at the input.
+            beside differences, ``max_samples``, or a map that is not made of one gradient at the input.
 
     Example:
         >>> import torch
@@ -59,11 +60,11 @@ class SaliencyPenalty(Penalty):
 
     def __init__(
         self,
-        attribution: str | attributions.MapFunction | Attribution = "input_gradient",
-        loss: str | AttributionLoss = "rrr",
+        attribution: str | Mapping[str, Any] | attributions.MapFunction | Attribution = "input_gradient",
+        loss: str | Mapping[str, Any] | AttributionLoss = "rrr",
         *,
         differentiation: Differentiation = "auto",
-        max_rows: int | None = None,
+        max_samples: int | None = None,
         compile: bool = False,
     ) -> None:
         super().__init__()
@@ -71,11 +72,11 @@ class SaliencyPenalty(Penalty):
         self.loss = losses.resolve(loss)
         self.needs = self.loss.needs
         self.spread = InputSpread()
-        self.differentiate(differentiation, max_rows, compile)
+        self.differentiate(differentiation, max_samples, compile)
 
-    def differentiate(self, differentiation: Differentiation, max_rows: int | None = None, compile: bool = False) -> None:
+    def differentiate(self, differentiation: Differentiation, max_samples: int | None = None, compile: bool = False) -> None:
         """Choose how the gradient is taken; see the class."""
-        self.way = SaliencyWay(self.attribution, self.needs != "nothing", differentiation, max_rows, compile)
+        self.way = SaliencyWay(self.attribution, self.needs != "nothing", differentiation, max_samples, compile)
 
     @property
     def layers(self) -> list[Layer]:

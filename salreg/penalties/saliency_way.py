@@ -40,7 +40,7 @@ class SaliencyWay(Way):
     Args:
         attribution: That makes the map.
         needs_marks: Whether only annotated samples are penalised.
-        differentiation: As in ``SaliencyPenalty``; so are ``max_rows``, ``compile`` and the errors.
+        differentiation: As in ``SaliencyPenalty``; so are ``max_samples``, ``compile`` and the errors.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class SaliencyWay(Way):
         attribution: Attribution,
         needs_marks: bool,
         differentiation: Differentiation,
-        max_rows: int | None,
+        max_samples: int | None,
         compile: bool,
     ) -> None:
         if isinstance(differentiation, str) and differentiation not in ("auto", "exact", "finite_difference"):
             raise ValueError(f"differentiation is auto, exact or finite_difference, not {differentiation!r}.")
-        checks.whole(1, or_none=True, max_rows=max_rows)
+        checks.whole(1, or_none=True, max_samples=max_samples)
         by_differences = FiniteDifference() if differentiation == "finite_difference" else differentiation
         if isinstance(by_differences, FiniteDifference) and not isinstance(attribution, TapAttribution):
             raise ValueError(
@@ -62,17 +62,17 @@ class SaliencyWay(Way):
             )
         if compile and (
             by_differences not in ("auto", "exact")
-            or max_rows is not None
+            or max_samples is not None
             or not isinstance(attribution, TapAttribution)
             or attribution.layer is not None
         ):
             raise ValueError(
                 "compile=True is for exact gradients at the input, of all samples: not with differentiation="
-                f"{differentiation!r}, max_rows={max_rows} or {type(attribution).__name__}."
+                f"{differentiation!r}, max_samples={max_samples} or {type(attribution).__name__}."
             )
         self.compiled = CompiledSlope(attribution.score) if compile else None
         self.differentiation = by_differences
-        self.max_rows = max_rows
+        self.max_samples = max_samples
         self._attribution = attribution
         self._needs_marks = needs_marks
         self._settled: FiniteDifference | None = None
@@ -97,7 +97,7 @@ class SaliencyWay(Way):
         count = int(annotations.is_annotated(annotation).sum())
         if not count and not self.decided:
             return False  # what the network allows is looked up in the first pass, annotated or not
-        return min(count, self.max_rows or count) <= _FEW * len(annotation)
+        return min(count, self.max_samples or count) <= _FEW * len(annotation)
 
     def with_slope(self, target: Tensor | None) -> WithSlope | None:
         if self.compiled is None or self.compiled.problem or not self.decided:
@@ -108,12 +108,12 @@ class SaliencyWay(Way):
         self, recording: Recording, target: Tensor | None, annotation: Tensor
     ) -> tuple[Recording, Tensor | None, Tensor]:
         chosen = annotations.is_annotated(annotation).nonzero().flatten()
-        capped = self.max_rows is not None and len(chosen) > self.max_rows and not couples_samples(recording.model)
+        capped = self.max_samples is not None and len(chosen) > self.max_samples and not couples_samples(recording.model)
         if recording.is_tapped and not capped:
             return recording, target, annotation
         if capped:
             order = self._draws.uniform((len(chosen),), like=recording.require_logits().detach()).argsort()
-            chosen = chosen[order[: self.max_rows]].sort().values
+            chosen = chosen[order[: self.max_samples]].sort().values
         if not len(chosen):  # other processes have some
             chosen = torch.zeros(1, dtype=torch.long, device=annotation.device)
         with twice_differentiable(recording.model) if self.exact else nullcontext():

@@ -5,7 +5,6 @@ input, and means run over the annotated samples, so that published weights, whic
 weight to start with.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,10 +59,4 @@ def resolve(preset: str | Mapping[str, Any] | Penalty) -> Penalty:
     """
     if isinstance(preset, Penalty):
         return preset
-    options = {**preset} if isinstance(preset, Mapping) else {}
-    name = options.pop("name", None) if isinstance(preset, Mapping) else preset
-    if isinstance(preset, Mapping) and name is None:
-        raise ValueError(f"The preset {dict(preset)} lacks its name: {{'name': ...}}.")
-    make = checks.named("a preset", name, NAMED)
-    checks.options(f"The preset {name}", options, inspect.signature(make).parameters)
-    return make(**options)
+    return checks.made("a preset", preset, NAMED)

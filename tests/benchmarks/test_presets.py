@@ -21,14 +21,13 @@ def test_arms_come_first_and_then_every_preset_with_every_weight():
     ]  # fmt: skip
 
 
-def test_a_preset_is_trained_without_intervention_and_with_options_of_its_own():
+def test_a_preset_is_trained_without_intervention():
     config = load("hospital_tag")
     assert changes(config, Cell("plain")) == dict(config.arms.plain)
     found = changes(config, Cell("rrr", 100.0))
-    assert found["preset.name"] == "rrr"
-    assert found["saliency.intervene"] is False
-    assert found["saliency.weight"] == 100
-    assert all(found[f"preset.{key}"] is None for key in config.preset if key != "name")
+    assert found["regularizer.preset"] == "rrr"
+    assert found["regularizer.intervene"] is False
+    assert found["regularizer.weight"] == 100
 
 
 def test_what_is_there_is_not_trained_again(tmp_path):

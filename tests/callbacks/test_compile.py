@@ -149,7 +149,7 @@ def test_a_step_that_calls_its_network_twice_compiles_the_first():
 
 @pytest.mark.parametrize(
     "options",
-    [{"differentiation": "finite_difference"}, {"max_rows": 2}, {"attribution": "grad_cam"}, {"attribution": "smooth_grad"}],
+    [{"differentiation": "finite_difference"}, {"max_samples": 2}, {"attribution": "grad_cam"}, {"attribution": "smooth_grad"}],
 )
 def test_only_exact_gradients_at_the_input_of_all_samples_compile(options):
     with pytest.raises(ValueError, match="compile=True is for exact gradients at the input"):

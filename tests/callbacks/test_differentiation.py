@@ -193,14 +193,14 @@ def test_batch_norm_keeps_the_batch_together():
 
 def test_at_most_so_many_rows_are_differentiated():
     net = Counts()
-    used = fit(Lit(net), regularizer(max_rows=3), data=sparse(annotated=8), epochs=1)
+    used = fit(Lit(net), regularizer(max_samples=3), data=sparse(annotated=8), epochs=1)
     assert (net.untapped, net.tapped) == ([8] * 2, [8, 3, 3, 3])
     assert used.callback_metrics["salreg/penalty"] > 0
     module = fresh(smooth)
-    fit(module, regularizer(max_rows=3, differentiation="finite_difference"), data=sparse(annotated=8))
+    fit(module, regularizer(max_samples=3, differentiation="finite_difference"), data=sparse(annotated=8))
     assert all(parameter.isfinite().all() for parameter in module.parameters())
-    with pytest.raises(ValueError, match="max_rows is a whole number of at least 1"):
-        regularizer(max_rows=0)
+    with pytest.raises(ValueError, match="max_samples is a whole number of at least 1"):
+        regularizer(max_samples=0)
 
 
 def test_the_mean_over_random_rows_is_the_penalty_in_expectation():
@@ -214,7 +214,7 @@ def test_the_mean_over_random_rows_is_the_penalty_in_expectation():
             net(x)
         return float(watch.penalty(y, annotation).detach())
 
-    sampled = SaliencyPenalty("input_times_gradient", max_rows=2)
+    sampled = SaliencyPenalty("input_times_gradient", max_samples=2)
     values = torch.tensor([value(sampled) for _ in range(300)])
     off = (values.mean() - value(SaliencyPenalty("input_times_gradient"))).abs()
     assert off < 4 * values.std() / 300**0.5
@@ -225,7 +225,7 @@ def test_settings_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="which IntegratedGradients is not"):
         SaliencyRegularizer(IntegratedGradients(), differentiation=FiniteDifference(), intervene=False)
     with pytest.raises(ValueError, match="for penalties made of a saliency map, not for ConsistencyPenalty"):
-        SaliencyRegularizer(preset="counterexamples", max_rows=2)
+        SaliencyRegularizer(preset="counterexamples", max_samples=2)
 
 
 @pytest.mark.parametrize("how", ["exact", "finite_difference"])

@@ -125,7 +125,7 @@ def test_the_loss_holds_the_penalty_which_is_logged(name, tmp_path):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_accumulated_steps_take_the_mean_of_their_penalties(name, tmp_path):
-    given = {"max_rows": None, "intervene": False, "weight": 1.0}
+    given = {"max_samples": None, "intervene": False, "weight": 1.0}
     both = trainer_of(name, tmp_path, saliency=given, gradient_accumulation_steps=2)
     both.train()
     plain = trainer_of(name, tmp_path, saliency={"intervene": False, "weight": 0}, gradient_accumulation_steps=2)

@@ -27,11 +27,11 @@ trainer:
         weight: 2.0
         every_n_steps: 2
     - class_path: salreg.callbacks.SaliencyRegularizer
-      init_args: {attribution: input_gradient, loss: rrr, name: second}
+      init_args: {attribution: input_gradient, loss: {name: rrr, normalize: max}, name: second}
     - class_path: salreg.callbacks.SaliencySnapshots
       init_args: {panel: 2, attributions: [input_gradient]}
     - class_path: salreg.callbacks.SaliencyMetrics
-      init_args: {attribution: input_gradient, max_batches: 1}
+      init_args: {attribution: {name: input_gradient, score: predicted_logit}, max_batches: 1}
 """
 
 
@@ -56,7 +56,7 @@ def test_all_three_callbacks_from_yaml(tmp_path):
 
 
 def test_a_misspelt_name_in_yaml_is_named(tmp_path, capsys):
-    (tmp_path / "config.yaml").write_text(CONFIG.replace("loss: rrr", "loss: rr"))
+    (tmp_path / "config.yaml").write_text(CONFIG.replace("name: rrr", "name: rr"))
     with pytest.raises((SystemExit, ValueError)) as error:
         LightningCLI(Demo, Interleaved, args=["fit", "--config", str(tmp_path / "config.yaml")], save_config_callback=None)
     assert "did you mean 'rrr'" in capsys.readouterr().err + str(error.value)

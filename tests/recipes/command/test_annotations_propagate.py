@@ -81,7 +81,7 @@ def test_relevant_marks_stay_in_a_folder_of_their_own():
 
 def test_a_run_s_checkpoint_says_where_it_uses_what_was_found(capsys):
     fast = ["trainer.max_epochs=1", "snapshots.panel=2", "snapshots.sanity=false", "logger=none", "data.size=16"]
-    quiet = ["trainer.enable_progress_bar=false", "preset=null"]
+    quiet = ["trainer.enable_progress_bar=false", "regularizer.preset=null"]
     assert main(["run", "image_folder", "data.root=photos", "data.annotations=masks", *fast, *quiet]) == 0
     (checkpoint,) = Path("runs").rglob("last.ckpt")
     assert carry_over("--checkpoint", str(checkpoint)) == 0

@@ -22,14 +22,14 @@ def trained(recipe, out, *overrides):
 def texts(tmp_path_factory):
     """Runs before and after."""
     return [
-        trained("bias_audit", tmp_path_factory.mktemp("plain"), "saliency.intervene=false", "saliency.weight=0"),
+        trained("bias_audit", tmp_path_factory.mktemp("plain"), "regularizer.intervene=false", "regularizer.weight=0"),
         trained("bias_audit", tmp_path_factory.mktemp("regularised")),
     ]
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    return trained("compas", tmp_path_factory.mktemp("table"), "saliency.weight=0")
+    return trained("compas", tmp_path_factory.mktemp("table"), "regularizer.weight=0")
 
 
 def test_two_runs_are_audited_side_by_side(texts, tmp_path, capsys):

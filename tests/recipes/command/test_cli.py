@@ -69,7 +69,7 @@ def test_overrides_may_stand_behind_options(capsys):
 
 
 def test_a_preset_from_the_command_line():
-    assert main(["run", "decoy_digits", *FAST, "preset=actdiff", "preset.layer=net.2"]) == 0
+    assert main(["run", "decoy_digits", *FAST, "regularizer.preset=actdiff", "regularizer.preset.layer=net.2"]) == 0
     assert "name: actdiff" in only("runs/decoy_digits/*/config.yaml").read_text()
 
 
@@ -81,7 +81,7 @@ def test_compare_prints_a_table_and_writes_every_run(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("plain") and "±" in line for line in lines)
     configs = [OmegaConf.load(path) for path in sorted(Path("runs").rglob("config.yaml"))]
-    assert [(one.saliency.weight, one.seed) for one in configs] == [(0, 0), (0, 1), (None, 0), (None, 1)]
+    assert [(one.regularizer.weight, one.seed) for one in configs] == [(0, 0), (0, 1), (None, 0), (None, 1)]
 
 
 @pytest.mark.parametrize("recipe", ["decoy_mnist", "decoy_fashion_mnist"])
@@ -114,10 +114,10 @@ def test_recipes_on_a_made_sample(recipe):
 
 def test_grad_cam_from_the_command_line():
     options = [
-        "saliency.attribution=grad_cam",
-        "saliency.layer=net.3",
-        "saliency.score=target_logit",
-        "saliency.loss=energy",
+        "regularizer.attribution=grad_cam",
+        "regularizer.attribution.layer=net.3",
+        "regularizer.attribution.score=target_logit",
+        "regularizer.loss=energy",
     ]
     assert main(["run", "decoy_digits", "model=cnn", *options, *FAST]) == 0
     assert only("runs/decoy_digits/*/snapshots/*/").name == "grad_cam_net-3"
@@ -161,7 +161,7 @@ def test_a_run_goes_on_from_a_checkpoint():
 
 def test_cp_and_run_the_copy(tmp_path, capsys):
     assert main(["cp", "decoy_digits", "mine.yaml"]) == 0
-    assert main(["validate", "mine.yaml", "saliency.weight=3"]) == 0
+    assert main(["validate", "mine.yaml", "regularizer.weight=3"]) == 0
     assert "weight: 3" in capsys.readouterr().out
     assert main(["run", "mine.yaml", *FAST]) == 0
     assert list(Path("runs/mine").iterdir())
@@ -178,17 +178,17 @@ def test_cp_never_overwrites(capsys):
     ("arguments", "message"),
     [
         (["run", "decoy_digit"], "did you mean 'decoy_digits'"),
-        (["run", "decoy_digits", "saliency.wieght=1"], "did you mean 'saliency.weight'"),
+        (["run", "decoy_digits", "regularizer.wieght=1"], "did you mean 'regularizer.weight'"),
         (["run", "decoy_digits", "logger=wandbb"], "did you mean 'wandb'"),
-        (["run", "decoy_digits", "saliency.loss=rr"], "did you mean 'rrr'"),
+        (["run", "decoy_digits", "regularizer.loss=rr"], "did you mean 'rrr'"),
         (["run", "decoy_digits", "model=vgg"], "not 'vgg'"),
         (["run", "decoy_mnist", "data.root=nowhere", "data.download=false"], "is not in nowhere"),
         (["compare", "decoy_digits", "--arms", "plainn"], "did you mean 'plain'"),
         (["compare", "compas", "--controls"], "compas has no data.control, data.marked"),
-        (["validate", "decoy_digits", "saliency.layer=net.1"], "takes no saliency.layer"),
-        (["validate", "decoy_digits", "saliency.attribution=gradcam"], "did you mean 'grad_cam'"),
-        (["validate", "decoy_digits", "preset=cdepp"], "did you mean 'cdep'"),
-        (["run", "decoy_digits", "preset=hint"], "has no convolution to read saliency at"),
+        (["validate", "decoy_digits", "regularizer.attribution.layer=net.1"], "has no option 'layer'"),
+        (["validate", "decoy_digits", "regularizer.attribution=gradcam"], "did you mean 'grad_cam'"),
+        (["validate", "decoy_digits", "regularizer.preset=cdepp"], "did you mean 'cdep'"),
+        (["run", "decoy_digits", "regularizer.preset=hint"], "has no convolution to read saliency at"),
         (["run", "decoy_digits", "data.marks=all"], "data.marks is spurious, relevant or both"),
     ],
 )

@@ -7,18 +7,18 @@ import pytest
 
 from salreg.recipes.command import trainings
 from salreg.recipes.command.cli import main
-from salreg.recipes.training import run as running
+from salreg.recipes.training import loggers
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (
-            ["run", "decoy_digits", "saliency.weight=abc"],
+            ["run", "decoy_digits", "regularizer.weight=abc"],
             "weight is a finite number of at least 0, or None",
         ),
-        (["compare", "decoy_digits", "saliency.weight=abc"], "weight is a finite number"),
-        (["compare", "decoy_digits", "saliency.loss=rr", "--arms", "plain"], "did you mean 'rrr'"),
+        (["compare", "decoy_digits", "regularizer.weight=abc"], "weight is a finite number"),
+        (["compare", "decoy_digits", "regularizer.loss=rr", "--arms", "plain"], "did you mean 'rrr'"),
         (["run", "decoy_digits", "model=vgg"], "not 'vgg'"),
         (["run", "decoy_digits", "data.marks=all"], "data.marks is spurious"),
         (["run", "decoy_digits", "optimizer.schedule=cos"], "optimizer.schedule is constant or cosine"),
@@ -48,7 +48,7 @@ def test_a_mistake_costs_one_line_and_no_folder(arguments, message, capsys):
 
 
 def test_a_library_that_is_missing_is_named_with_its_extra(monkeypatch, capsys):
-    monkeypatch.setattr(running, "find_spec", lambda name: None if name == "trackio" else importlib.util.find_spec(name))
+    monkeypatch.setattr(loggers, "find_spec", lambda name: None if name == "trackio" else importlib.util.find_spec(name))
     assert main(["run", "decoy_digits"]) == 2
     assert "logger=trackio needs trackio: pip install 'salreg[recipes]'" in capsys.readouterr().err
 

@@ -42,7 +42,7 @@ def completions(line):
 def test_a_shell_completes_verbs_recipes_and_keys():
     assert completions("salreg comp") == ["compare", "completion"]
     assert completions("salreg run decoy_f") == ["decoy_fashion_mnist"]
-    assert completions("salreg run decoy_digits saliency.w") == ["saliency.weight=", "saliency.warmup_steps="]
+    assert completions("salreg run decoy_digits saliency.w") == ["regularizer.weight=", "regularizer.warmup_steps="]
     assert completions("salreg run nothing saliency.w") == []
 
 

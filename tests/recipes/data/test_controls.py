@@ -112,10 +112,10 @@ def test_another_word_is_refused():
 
 def test_the_arms_change_the_regularised_one():
     config = load("decoy_digits")
-    config.arms["regularised"] = {"saliency.weight": 7}
+    config.arms["regularised"] = {"regularizer.weight": 7}
     add_arms(config)
     assert list(config.arms)[-len(ARMS) :] == list(ARMS)
-    assert dict(config.arms["everything marked"]) == {"saliency.weight": 7, "data.control": "everything"}
+    assert dict(config.arms["everything marked"]) == {"regularizer.weight": 7, "data.control": "everything"}
 
 
 @pytest.mark.parametrize("recipe", ["decoy_digits", "decoy_cifar", "hospital_tag", "sst_decoy", "waterbirds"])

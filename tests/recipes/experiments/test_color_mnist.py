@@ -50,7 +50,7 @@ def test_the_test_colours_are_reversed(tmp_path):
 
 def test_it_runs(tmp_path, capsys):
     write_idx(tmp_path)
-    assert main(["run", "color_mnist", f"data.root={tmp_path}", *FAST, "preset=cdep"]) == 0
+    assert main(["run", "color_mnist", f"data.root={tmp_path}", *FAST, "regularizer.preset=cdep"]) == 0
     assert main(["run", "color_mnist", f"data.root={tmp_path}", *FAST, "data.pixels=0"]) == 2
     assert "data.pixels is at least 1" in capsys.readouterr().err
 

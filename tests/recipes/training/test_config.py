@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
 from salreg.recipes.training import config
+from salreg.recipes.training.callbacks import callbacks
 from salreg.recipes.training.config import ConfigError, load
-from salreg.recipes.training.run import callbacks, weight
 
 
 @pytest.mark.parametrize("name", config.recipes())
@@ -18,9 +18,9 @@ def test_every_recipe_loads_and_says_what_it_is_and_how_to_run_it(name):
 
 def test_overrides_keep_their_types():
     loaded = load(
-        "decoy_digits", ["saliency.weight=1e-3", "logger=wandb", "logger.offline=true", "resume=null", "data.root=a b"]
+        "decoy_digits", ["regularizer.weight=1e-3", "logger=wandb", "logger.offline=true", "resume=null", "data.root=a b"]
     )
-    assert (loaded.saliency.weight, loaded.logger.offline, loaded.resume, loaded.data.root) == (1e-3, True, None, "a b")
+    assert (loaded.regularizer.weight, loaded.logger.offline, loaded.resume, loaded.data.root) == (1e-3, True, None, "a b")
 
 
 def test_categories_may_have_any_name():
@@ -44,9 +44,11 @@ def test_any_argument_of_the_trainer_can_be_given():
     [
         ("decoy_digit", [], "No recipe is called 'decoy_digit' .did you mean 'decoy_digits'"),
         ("missing.yaml", [], "No recipe is called 'missing.yaml', and there is no such file"),
-        ("decoy_digits", ["saliency.wieght=1"], "no key 'saliency.wieght' .did you mean 'saliency.weight'"),
+        ("decoy_digits", ["regularizer.wieght=1"], "no key 'regularizer.wieght' .did you mean 'regularizer.weight'"),
+        ("decoy_digits", ["penalty.weight=1"], "no key 'penalty.weight' .did you mean 'regularizer.weight'"),
+        ("decoy_digits", ["metrics.max_batch=1"], "`salreg keys metrics` lists all of this group"),
         ("decoy_digits", ["trainer.max_epoch=1"], "no key 'trainer.max_epoch' .did you mean 'trainer.max_epochs'"),
-        ("decoy_digits", ["saliency.weight"], "not of the form key=value"),
+        ("decoy_digits", ["regularizer.weight"], "not of the form key=value"),
         ("decoy_digits", ["out=[1"], "cannot be read"),
     ],
 )
@@ -62,8 +64,8 @@ def edited(tmp_path, old, new):
 
 
 def test_a_copied_yaml_is_checked_against_its_recipe(tmp_path):
-    assert load(edited(tmp_path, "weight: null", "weight: 5.0")).saliency.weight == 5.0
-    with pytest.raises(ConfigError, match="no key 'saliency.weigth' .did you mean 'saliency.weight'"):
+    assert load(edited(tmp_path, "weight: null", "weight: 5.0")).regularizer.weight == 5.0
+    with pytest.raises(ConfigError, match="no key 'regularizer.weigth' .did you mean 'regularizer.weight'"):
         load(edited(tmp_path, "weight: null", "weigth: 5.0"))
     with pytest.raises(ConfigError, match="key 'seed' is missing"):
         load(edited(tmp_path, "seed: 0", "# seed: 0"))
@@ -80,10 +82,17 @@ def test_alerts_are_called_by_any_name():
         load("decoy_digits", ["snapshots.alert.reliance=0.2"])
 
 
-def test_the_arguments_of_metrics_and_snapshots_are_their_keys():
-    given = ["metrics.max_batches=3", "snapshots.probes=[occlusion]", "snapshots.class_names=[a, b]"]
-    added = callbacks(load("decoy_digits", given), Path("runs"))
-    metrics, snapshots = (next(one for one in added if type(one) is kind) for kind in (SaliencyMetrics, SaliencySnapshots))
+def added(overrides, recipe="decoy_digits"):
+    """The three callbacks that a configuration adds."""
+    made = callbacks(load(recipe, overrides), Path("runs"))
+    kinds = (SaliencyRegularizer, SaliencyMetrics, SaliencySnapshots)
+    return [next(one for one in made if type(one) is kind) for kind in kinds]
+
+
+def test_the_arguments_of_a_callback_are_the_keys_of_its_group():
+    given = ["regularizer.forward_module=net", "metrics.max_batches=3", "snapshots.probes=[occlusion]"]
+    regularizer, metrics, snapshots = added(given)
+    assert regularizer.forward_module == "net"
     assert metrics.max_batches == 3
     assert [type(probe).__name__ for probe in snapshots.probes] == ["Occlusion"]
 
@@ -91,10 +100,19 @@ def test_the_arguments_of_metrics_and_snapshots_are_their_keys():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["preset=cdep", "saliency.loss=energy"], "saliency.loss=energy has no effect beside preset=cdep"),
-        (["preset=cdep", "saliency.fill=mean"], "saliency.fill has no effect without an intervention"),
-        (["saliency.intervene=false", "saliency.presence=0.5"], "saliency.presence has no effect without an intervention"),
-        (["preset.layer=net.1"], "preset.layer has no effect without a preset"),
+        (
+            ["regularizer.preset=cdep", "regularizer.loss=energy"],
+            "regularizer.loss has no effect beside regularizer.preset",
+        ),
+        (["regularizer.preset=cdep", "intervention.fill=mean"], "intervention.fill has no effect without an intervention"),
+        (
+            ["regularizer.intervene=false", "intervention.presence=0.5"],
+            "intervention.presence has no effect without an intervention",
+        ),
+        (
+            ["regularizer.preset.layer=net.1"],
+            "regularizer.preset.layer has no effect without a name. Add regularizer.preset=NAME",
+        ),
         (["logger=csv", "logger.offline=true"], "logger.offline has no effect with logger=csv"),
     ],
 )
@@ -105,14 +123,36 @@ def test_a_setting_without_effect_is_refused(overrides, message):
 
 @pytest.mark.parametrize(
     "overrides",
-    [["preset=cdep", "saliency.intervene=true", "saliency.fill=mean"], ["preset=cdep"], ["preset=hint", "preset.layer=net.1"]],
+    [
+        ["regularizer.preset=cdep", "regularizer.intervene=true", "intervention.fill=mean"],
+        ["regularizer.preset=cdep"],
+        ["regularizer.preset=hint", "regularizer.preset.layer=net.1"],
+    ],
 )
 def test_what_a_recipe_brings_along_is_no_such_setting(overrides):
-    assert load("movies", overrides).saliency.loss == "energy"
+    assert load("movies", overrides).regularizer.loss == "energy"
 
 
 @pytest.mark.parametrize(
-    ("override", "expected"), [("seed=0", 0), ("saliency.every_n_steps=4", 100), ("saliency.loss=energy", 1)]
+    ("override", "expected"), [("seed=0", 0), ("regularizer.every_n_steps=4", 100), ("regularizer.loss=energy", 1)]
 )
 def test_a_setting_of_the_penalty_asks_for_one(override, expected):
-    assert weight(load("decoy_digits", [override])) == expected
+    assert added([override])[0].weight == expected
+
+
+def test_what_has_a_name_has_options():
+    given = ["regularizer.attribution=grad_cam", "regularizer.attribution.layer=net.1", "regularizer.loss.normalize=max"]
+    regularizer, metrics, _ = added(given)
+    assert regularizer.penalty.attribution.layers == metrics.attribution.layers == ["net.1"]
+    assert regularizer.penalty.loss.normalize == "max"
+    assert added(["regularizer.attribution={name: grad_cam, layer: net.1}"])[0].penalty.attribution.layers == ["net.1"]
+
+
+def test_a_name_by_itself_stands_for_its_defaults():
+    assert added([], "movies")[1].attribution.score.__name__ == "target_logit"
+    assert added(["regularizer.attribution=input_gradient"], "movies")[1].attribution.score.__name__ == "log_prob_sum"
+
+
+def test_measured_is_what_is_regularised_unless_said_otherwise():
+    assert type(added(["metrics.attribution=occlusion"])[1].attribution).__name__ == "Occlusion"
+    assert type(added(["regularizer.attribution=occlusion"])[1].attribution).__name__ == "Occlusion"

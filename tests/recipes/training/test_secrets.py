@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from salreg.recipes.command.cli import main
 from salreg.recipes.training.config import ConfigError, load
-from salreg.recipes.training.run import _settings
+from salreg.recipes.training.loggers import _settings
 
 FAST = ["trainer.max_epochs=1", "trainer.enable_progress_bar=false", "trainer.limit_train_batches=2", "snapshots.panel=1"]
 

@@ -1,0 +1,86 @@
+"""From a configuration's ``regularizer``, ``intervention``, ``metrics`` and ``snapshots`` to the Trainer's callbacks.
+
+Each group is passed to the constructor that its name says; what a constructor does not know or want, it refuses.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
+from salreg.interventions import Intervention
+from salreg.recipes.training.packaged import ConfigError
+from salreg.taps import check_layers
+
+_Made = TypeVar("_Made")
+
+
+def callbacks(config: DictConfig, folder: Path, rationale: bool = False) -> list[pl.Callback]:
+    """What a configuration adds to the Trainer.
+
+    Raises:
+        ConfigError: A setting that one of them refuses.
+    """
+    return [
+        _made("regularizer", SaliencyRegularizer, _of_regularizer(config)),
+        _made("metrics", SaliencyMetrics, {**_container(config.metrics), "rationale": rationale}),
+        _made("snapshots", SaliencySnapshots, {**_container(config.snapshots), "dir": folder}),
+        ModelCheckpoint(folder / "checkpoints", save_last=True),
+    ]
+
+
+def _made(group: str, kind: Callable[..., _Made], given: Mapping[str, Any]) -> _Made:
+    """Pass a group's keys on; what is refused is said with the group's name."""
+    try:
+        return kind(**given)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{group}: {error}") from error
+
+
+def _of_regularizer(config: DictConfig) -> dict[str, Any]:
+    """Its arguments; a preset stands in place of the recipe's own attribution and loss."""
+    given = _container(config.regularizer)
+    if given.get("preset") is not None:
+        given = {key: value for key, value in given.items() if key not in ("attribution", "loss")}
+    return {**given, "intervene": intervention(config) or False}
+
+
+def intervenes(config: DictConfig) -> bool:
+    """Whether training batches are changed: as ``regularizer.intervene`` says, and by default unless there is a preset."""
+    wanted = config.regularizer.intervene
+    if wanted is None:
+        return config.regularizer.get("preset") is None
+    if not isinstance(wanted, bool):
+        raise ConfigError(f"regularizer: intervene is true, false or null, not {wanted!r}.")
+    return wanted
+
+
+def intervention(config: DictConfig) -> Intervention | None:
+    """What happens to the training batches.
+
+    Raises:
+        ConfigError: A setting that it refuses.
+    """
+    return _made("intervention", Intervention, _container(config.intervention)) if intervenes(config) else None
+
+
+def check_layers_of(added: Iterable[pl.Callback], module: pl.LightningModule) -> None:
+    """Refuse layers that the module does not have before anything is trained.
+
+    Raises:
+        ValueError: Such a layer.
+    """
+    for one in added:
+        if isinstance(one, SaliencyRegularizer):
+            check_layers(module, one.penalty.layers)
+        elif isinstance(one, SaliencyMetrics):
+            check_layers(module, one.attribution.layers)
+
+
+def _container(group: DictConfig) -> dict[str, Any]:
+    """Arguments as plain lists and dictionaries."""
+    return cast(dict[str, Any], OmegaConf.to_container(group, resolve=True))
