@@ -441,10 +441,10 @@ def test_everything_at_weight_zero_is_bit_identical():
     assert same(ours, theirs)
 
 
-def test_eighty_snapshots_leave_nothing_open(monkeypatch):
-    """Open files, hooks and figures are counted after the 20th and after the 200th snapshot."""
+def test_forty_snapshots_leave_nothing_open(monkeypatch):
+    """Open files, hooks and figures are counted after the 10th and after the 40th snapshot."""
     for sink in (Files, Page):
-        monkeypatch.setattr(sink, "write", lambda *_: None)  # 200 folders of pictures
+        monkeypatch.setattr(sink, "write", lambda *_: None)  # forty folders of pictures
     counts = {}
 
     class Count(pl.Callback):
@@ -454,9 +454,9 @@ def test_eighty_snapshots_leave_nothing_open(monkeypatch):
             counts[trainer.current_epoch] = (files, hooks, len(plt.get_fignums()), threading.active_count())
 
     module, snapshots = fresh(), SaliencySnapshots(panel=1, probes=["occlusion"], sanity=False)
-    fit(module, snapshots, Count(), data=loader(batch_size=24), val=loader(batch_size=24), epochs=80)
-    assert len(snapshots.state_dict()["epochs_drawn"]) == 81
-    assert all(last <= early for early, last in zip(counts[20], counts[79], strict=True))
+    fit(module, snapshots, Count(), data=loader(batch_size=24), val=loader(batch_size=24), epochs=40)
+    assert len(snapshots.state_dict()["epochs_drawn"]) == 41
+    assert all(last <= early for early, last in zip(counts[10], counts[39], strict=True))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
 
 

@@ -19,6 +19,8 @@ FAST = [
     "trainer.enable_progress_bar=false",
     "snapshots.panel=2",
     "trainer.limit_train_batches=3",
+    "trainer.limit_val_batches=1",
+    "trainer.limit_test_batches=1",
     "trainer.log_every_n_steps=1",
 ]
 
@@ -108,7 +110,7 @@ def test_recipes_on_idx_files(tmp_path, recipe):
 )
 def test_recipes_on_a_made_sample(recipe):
     name, *overrides = recipe.split()
-    assert main(["run", name, *overrides, *FAST]) == 0
+    assert main(["run", name, *overrides, "snapshots.sanity=false", *FAST]) == 0
     assert only(f"runs/{name}/*/snapshots/*/film_strip.png").stat().st_size > 10_000
 
 
@@ -221,7 +223,7 @@ def test_controls_are_trained_too_and_those_that_carry_over_too_little_are_left_
         raise PropagationError("Too few marks.")
 
     monkeypatch.setattr("salreg.recipes.data.few_marks.propagate", refuse)
-    arms = ["--arms", "plain,without decoys", "--controls"]
+    arms = ["--arms", "plain,without decoys", "--controls", "snapshots.sanity=false"]
     assert main(["compare", "decoy_digits", *FAST, *arms, "logger=none"]) == 0
     runs = json.loads(only("runs/compare_decoy_digits/*/compare.json").read_text())
     left_out = {"a tenth carried over", "a hundredth carried over"}
