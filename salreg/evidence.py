@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from salreg.annotations import marks, places
 from salreg.history import History
 from salreg.verdict import KINDS, Change, Verdict, verdict
 
@@ -83,7 +84,14 @@ def _measured(before: History, after: History, at: int) -> dict[str, Any]:
         "constant": constant,
         "regression": bool(_logged(after, f"{stage}/output_spread")),
         "distrusted": distrusted,
+        "area": _marked_area(after),
     }
+
+
+def _marked_area(history: History) -> float:
+    """The mean share of the panel's marked samples that is marked as spurious: what a map that prefers nothing has there."""
+    shares = [float(marks(one).spurious.sum() / places(one).sum()) for one in history.annotations if (one < 0).any()]
+    return sum(shares) / len(shares) if shares else 0.0
 
 
 def _accuracy(history: History) -> Mapping[str, Any]:
@@ -107,7 +115,7 @@ def _trained(history: History) -> History:
     panel = [row for row in history.panel if row["epoch"] > 0]
     first = min((row["epoch"] for row in panel), default=1)
     curves = {epoch: logged for epoch, logged in sorted(history.curves.items()) if epoch >= first}
-    return History(panel=panel, curves=curves, sanity=history.sanity)
+    return History(annotations=history.annotations, panel=panel, curves=curves, sanity=history.sanity)
 
 
 def _logged(history: History, name: str) -> list[float]:

@@ -51,12 +51,14 @@ def verdict(
     between: str = "",
     accuracy_name: str = "accuracy under intervention",
     distrusted: Sequence[str] = (),
+    area: float = 0.0,
 ) -> Verdict:
     """Say whether a change is real. Each change is what was before and after, a share in [0, 1].
 
     Rules of thumb: a model uses the region while more than 5% of its predictions change in any of the ways that were measured,
-    or its output moves by more than 5% of its spread; a map changed when its share on the marks fell to a half; an accuracy
-    fell when it lost more than 3 points. A model that is worth less than before, or that predicts one class, changes few
+    or its output moves by more than 5% of its spread; a map changed when its share on the marks fell to a half; a probe points
+    at the region while it did not fall so far and has more on the marks than a map that prefers nothing; an accuracy fell when
+    it lost more than 3 points. A model that is worth less than before, or that predicts one class, changes few
     predictions whatever is done: low reliance then says nothing.
 
     Args:
@@ -71,6 +73,7 @@ def verdict(
         between: What is before and what is after the arrows: ``epoch 1 → epoch 12``.
         accuracy_name: Which accuracy that is.
         distrusted: Probes that are left out, because the checks at the end speak against them.
+        area: How much of a sample is marked: the share of a map that prefers nothing.
 
     Returns:
         Nothing, which is false, where nothing was marked as spurious.
@@ -107,13 +110,14 @@ def verdict(
     fallen = ""
     if accuracy is not None and round(accuracy[0] - accuracy[1], 9) > _FALLS:
         fallen = f"the {accuracy_name} fell from {_percent(accuracy[0])} to {_percent(accuracy[1])}"
-    case, conclusion = _conclusion(saliency, probes, reliance, constant, fallen, regression)
+    pointing = [name for name, change in probes.items() if not _fell(change) and change[1] > area]
+    case, conclusion = _conclusion(saliency, pointing, reliance, constant, fallen, regression)
     return Verdict((f"{between}: " if between else "") + ", ".join(told), conclusion, advice(case))
 
 
 def _conclusion(
     saliency: Mapping[str, Change],
-    probes: Mapping[str, Change],
+    pointing: Sequence[str],
     reliance: Mapping[str, Change],
     constant: bool,
     fallen: str,
@@ -131,7 +135,7 @@ def _conclusion(
     if after <= _USES:
         if fallen:
             return "fallen", f"{fallen}, and low reliance says nothing of such a model"
-        return _unused(before, probes)
+        return _unused(before, pointing)
     worst = max(reliance, key=lambda kind: reliance[kind][1])
     moves = f"the output moves by {_percent(after)} of its spread" if regression else f"{_percent(after)} of predictions change"
     cause = f"as {moves} {_WHEN[worst]}" + (f"; and {fallen}" if fallen else "")
@@ -142,11 +146,10 @@ def _conclusion(
     return worst, f"the model uses the region, {cause}"
 
 
-def _unused(before: float, probes: Mapping[str, Change]) -> tuple[str, str]:
-    """Of a model that is as good as it was, and does not depend on the region."""
+def _unused(before: float, pointing: Sequence[str]) -> tuple[str, str]:
+    """Of a model that is as good as it was, and does not depend on the region, at which some probes may point."""
     if before <= _USES:
         return "never", "predictions did not depend on the region, neither before nor after"
-    pointing = [name for name, change in probes.items() if not _fell(change)]
     if pointing:
         points = f"{' and '.join(pointing)} {'point' if len(pointing) > 1 else 'points'} at it as before"
         return "pointing", f"predictions no longer depend on the region, though {points}"

@@ -5,6 +5,7 @@ import math
 import pytest
 from support import history
 
+from salreg.annotations import NO_PLACE, SPURIOUS
 from salreg.evidence import verdict_on_run, verdict_on_runs
 from salreg.history import History
 from salreg.sanity import SanityCheck
@@ -142,3 +143,14 @@ def test_without_an_accuracy_under_intervention_that_of_the_validation_counts():
 
 def test_nothing_marked_nothing_said():
     assert not verdict_on_run(History())
+
+
+@pytest.mark.parametrize(("rows", "points"), [(2, True), (3, False)])
+def test_a_probe_that_prefers_nothing_has_the_marked_area_on_the_marks(rows, points):
+    """Of 8 rows that are marked; the last column is no place, and the probe's share is 0.3."""
+    seen = with_a_probe()
+    for mark in seen.annotations:
+        mark.zero_()
+        mark[..., :rows, :] = SPURIOUS
+        mark[..., -1] = NO_PLACE
+    assert ("grad_cam points at it as before" in verdict_on_run(seen).conclusion) == points
