@@ -153,10 +153,10 @@ def _check(penalty: Penalty, model: nn.Module, step: float) -> Checked:
     named = dict(model.named_parameters())
     value = measured(penalty, model, data)
     gradients = torch.autograd.grad(value, list(named.values()), allow_unused=True)
-    slopes, differences = {}, {}
+    derivatives, differences = {}, {}
     for (name, parameter), gradient in zip(named.items(), gradients, strict=True):
         direction = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-        slopes[name] = 0.0 if gradient is None else (gradient * direction).sum().item()
+        derivatives[name] = 0.0 if gradient is None else (gradient * direction).sum().item()
         ends = []
         for sign in (1, -1):
             parameter.data += sign * step * direction
@@ -166,8 +166,8 @@ def _check(penalty: Penalty, model: nn.Module, step: float) -> Checked:
     scale = max(map(abs, differences.values()))
     return Checked(
         value=value.item(),
-        error=max(abs(slopes[name] - differences[name]) for name in named) / max(scale, 1e-12),
-        reached=[name for name in named if abs(slopes[name]) > 1e-5 * scale],
+        error=max(abs(derivatives[name] - differences[name]) for name in named) / max(scale, 1e-12),
+        reached=[name for name in named if abs(derivatives[name]) > 1e-5 * scale],
         dependent=[name for name in named if abs(differences[name]) > 1e-5 * scale],
     )
 
@@ -189,7 +189,7 @@ def passes(penalty: Penalty) -> tuple[float, float]:
 def needs_second_derivative(penalty: Penalty) -> bool:
     """Whether the penalty fails on a network that can be differentiated once only."""
     if isinstance(penalty.attribution, AttentionAttribution):
-        return penalty.attribution.needs_slopes
+        return penalty.attribution.needs_gradients
     torch.manual_seed(1)
     model = ConvNet(Once).double()
     try:
@@ -295,7 +295,7 @@ def _presets() -> str:
         second = "yes" if needs_second_derivative(deepcopy(penalty)) else "no"
         source = (inspect.getdoc(presets.NAMED[name]) or "").split("\n\n")[0].replace("\n", " ")
         rows.append(
-            f"| `{name}` | {penalty} | {penalty.needs} | {forward:g} + {backward:g} | {second} | {reached} | {source} |"
+            f"| `{name}` | {penalty} | {penalty.needed_marks} | {forward:g} + {backward:g} | {second} | {reached} | {source} |"
         )
     return "\n".join(rows)
 

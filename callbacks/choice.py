@@ -8,7 +8,7 @@ from salreg.attributions import Attribution, MapFunction
 from salreg.interventions import Intervention
 from salreg.losses import AttributionLoss
 from salreg.penalties import Penalty, SaliencyPenalty
-from salreg.penalties.saliency_way import Differentiation
+from salreg.penalties.saliency_method import Differentiation
 
 Intervene = bool | Intervention | dict[str, Any]
 

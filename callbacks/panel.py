@@ -91,7 +91,7 @@ def panel_of(candidates: AnnotatedBatch, step: str, size: int, target: Target, i
     if classes is None:  # any numbers will do to choose by; what is called the target is certain, or found later
         numbers = [tensor for tensor in tensors_in(every.sample) if tensor.ndim == 1 and not tensor.is_floating_point()]
         classes = numbers[0] if numbers and len(numbers[0]) == len(every) else None
-    return Panel(every[spread(is_annotated(every.annotation), classes, size)], step, _constant(every))
+    return Panel(every[spread_over_classes(is_annotated(every.annotation), classes, size)], step, _constant(every))
 
 
 def has_marks(batch: Any, input: str | None = None) -> bool:
@@ -162,11 +162,11 @@ def constant_columns(rows: Tensor) -> Tensor | None:
     return same if same.any() else None
 
 
-def spread(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:
+def spread_over_classes(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:
     """Indices of ``size`` candidates: annotated before others, and among each the classes in turn.
 
     Example:
-        >>> spread(torch.tensor([False, True, True, True]), torch.tensor([0, 0, 0, 1]), 3)
+        >>> spread_over_classes(torch.tensor([False, True, True, True]), torch.tensor([0, 0, 0, 1]), 3)
         [1, 3, 2]
     """
     label = classes.long().tolist() if classes is not None and classes.ndim == 1 else [0] * len(annotated)

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from salreg.data import AnnotatedBatch
-from salreg.taps import Layer, Recording, WithSlope
+from salreg.taps import Layer, Recording, WithGradient
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Plan:
         taps: Whether the input and the layers are taps, or samples get a pass of their own later.
         exact: Whether the forward pass runs on kernels that have a second derivative.
         late_terms: Whether terms of the loss may run it again when its graph is gone.
-        with_slope: Gives what makes the forward pass and takes its gradient in one go, where that is wanted and nobody else
+        with_gradient: Gives what makes the forward pass and takes its gradient in one go, where that is wanted and nobody else
             needs the pass (``alone``).
         penalise: From the loss and what was seen to the loss with the penalty.
     """
@@ -29,7 +29,7 @@ class Plan:
     taps: bool
     exact: bool
     late_terms: bool
-    with_slope: Callable[..., WithSlope | None]
+    with_gradient: Callable[..., WithGradient | None]
     penalise: Callable[[Tensor, Recording], Tensor]
 
 

@@ -24,7 +24,7 @@ from salreg.interventions import Intervention
 from salreg.interventions.inputs import annotated_input
 from salreg.metrics.functional import spurious_saliency
 from salreg.penalties import Penalty
-from salreg.taps import Recording, WithSlope
+from salreg.taps import Recording, WithGradient
 
 _SKIPS_BEFORE_ERROR = 10
 
@@ -103,7 +103,7 @@ class Regularisation:
         return replace(batch, sample=sample, annotation=by_name(changed))
 
     def check_unannotated(self) -> bool:
-        if (self.schedule.weight > 0 or self.intervenes) and self.penalty.needs != "nothing":
+        if (self.schedule.weight > 0 or self.intervenes) and self.penalty.needed_marks != "nothing":
             needing = f"penalty ({self.penalty})" if self.schedule.weight else "intervention"
             raise RuntimeError(
                 f"The {needing} needs annotations, but a training batch carries none. Wrap the training set: "
@@ -118,21 +118,23 @@ class Regularisation:
         penalties = {name: self.of(name).penalty for name in annotated}
         return Plan(
             layers=self.penalty.layers,
-            taps=not all(penalties[name].way.apart(annotation, module) for name, annotation in annotated.items()),
-            exact=any(penalty.way.exact for penalty in penalties.values()),
-            late_terms=any(penalty.way.late_terms for penalty in penalties.values()),
-            with_slope=partial(self._with_slope, batch),
+            taps=not all(
+                penalties[name].method.has_separate_pass(annotation, module) for name, annotation in annotated.items()
+            ),
+            exact=any(penalty.method.exact for penalty in penalties.values()),
+            late_terms=any(penalty.method.late_terms for penalty in penalties.values()),
+            with_gradient=partial(self._with_gradient, batch),
             penalise=partial(self._penalise, batch, module),
         )
 
-    def _with_slope(self, batch: AnnotatedBatch, alone: bool) -> WithSlope | None:
-        compiled = self.penalty.way.compiled
+    def _with_gradient(self, batch: AnnotatedBatch, alone: bool) -> WithGradient | None:
+        compiled = self.penalty.method.compiled
         if compiled is None or compiled.problem:
             return None
         if not alone or list(annotations_by_input(batch.annotation, self.input)) != [None]:
             compiled.give_up("several regularizers, or several annotated inputs, share the forward pass")
             return None
-        return self.penalty.way.with_slope(find_target(batch.sample, self.target, self.reading))
+        return self.penalty.method.with_gradient(find_target(batch.sample, self.target, self.reading))
 
     def _penalise(self, batch: AnnotatedBatch, module: pl.LightningModule, loss: Tensor, recording: Recording) -> Tensor:
         target = self._target(batch, recording, loss)
@@ -162,9 +164,9 @@ class Regularisation:
         """The loss with the penalty of one input added."""
         of_input, log = self.of(name), partial(self.log, module, name)
         penalty = of_input.penalty.measure(recording, target, annotation)
-        if of_input.penalty.way.decided and not of_input.told:
-            rank_zero_info(f"salreg: the penalty is differentiated by {of_input.penalty.way.decided}.")
-            of_input.told = True
+        if of_input.penalty.method.decided and not of_input.announced:
+            rank_zero_info(f"salreg: the penalty is differentiated by {of_input.penalty.method.decided}.")
+            of_input.announced = True
         weight = self.schedule.current
         log({"weight": weight})
         if penalty.scored:
@@ -191,9 +193,9 @@ class Regularisation:
             log(self._counted("skipped_penalties"))
             return loss
         of_input.skipped_in_a_row = 0
-        if not of_input.alive and penalty.value > 0:
+        if not of_input.reaches_parameters and penalty.value > 0:
             check_alive(loss, penalty.value, recording, module)
-            of_input.alive = True
+            of_input.reaches_parameters = True
         of_input.compare(weight * penalty.value, loss)
         return loss + weight * penalty.value
 

@@ -27,8 +27,8 @@ class RegularisedInput:
     intervention: Intervention | None
     introduced: bool = False
     warned: bool = False
-    alive: bool = False
-    told: bool = False
+    reaches_parameters: bool = False
+    announced: bool = False
     skipped_in_a_row: int = 0
     undefined: int = 0
     compared: int = 0
@@ -88,7 +88,7 @@ class RegularisedInput:
             "of": str(self.penalty),
             "penalty": self.penalty.state_dict(),
             "intervention": None if self.intervention is None else self.intervention.state_dict(),
-            "alive": self.alive,
+            "reaches_parameters": self.reaches_parameters,
             "skipped_in_a_row": self.skipped_in_a_row,
         }
 
@@ -103,12 +103,12 @@ class RegularisedInput:
             )
             return
         self.penalty.load_state_dict(state["penalty"])
-        self.alive, self.skipped_in_a_row = state["alive"], state["skipped_in_a_row"]
+        self.reaches_parameters, self.skipped_in_a_row = state["reaches_parameters"], state["skipped_in_a_row"]
 
     def intervene(self, sample: Any, annotation: Tensor, looked_at: Tensor, given: Tensor | None) -> Intervened:
         """The batch with this input changed; see ``Intervention``."""
         assert self.intervention is not None
-        if self.penalty.needs == "spurious":
+        if self.penalty.needed_marks == "spurious":
             self.penalty.notice_marks(annotation)
         done = self.intervention(sample, annotation, looked_at, given)
         if not self.introduced and bool(done.changed.any()):

@@ -23,7 +23,7 @@ from salreg.interventions import Intervention
 from salreg.interventions.beside import keys_of_decoder
 from salreg.losses import AttributionLoss
 from salreg.penalties import Penalty, SaliencyPenalty
-from salreg.penalties.saliency_way import Differentiation
+from salreg.penalties.saliency_method import Differentiation
 from salreg.taps import check_layers
 
 _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
@@ -199,7 +199,7 @@ class SaliencyRegularizer(Callback):
         )
         if self.intervention is not None:
             self.intervention.fixed = tuple(dict.fromkeys((*self.intervention.fixed, *keys_of_decoder(pl_module))))
-        if sharded_parts(pl_module) and (not self.penalty.way.exact or self.penalty.way.compiled is not None):
+        if sharded_parts(pl_module) and (not self.penalty.method.exact or self.penalty.method.compiled is not None):
             raise RuntimeError(
                 "On parameters that FSDP2 shards neither finite differences nor compile=True work: both run the network "
                 "outside of its own forward and backward pass. Take differentiation='exact'."
@@ -208,8 +208,8 @@ class SaliencyRegularizer(Callback):
             self._while_fitting.enter_context(reusable_graphs())
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        by_salreg = self.penalty.way.compiled is not None
-        if is_compiled(pl_module) and ((self.penalty.way.exact and not by_salreg) or pl_module._compiler_ctx is not None):
+        by_salreg = self.penalty.method.compiled is not None
+        if is_compiled(pl_module) and ((self.penalty.method.exact and not by_salreg) or pl_module._compiler_ctx is not None):
             rank_zero_warn(
                 "Compiled modules have no second derivative, so penalised steps run them uncompiled (where half of the samples "
                 "or fewer are annotated, only these); all others stay compiled. every_n_steps > 1 keeps more of the speed; "

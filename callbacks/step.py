@@ -16,7 +16,7 @@ from salreg.callbacks.step_errors import refuses_taps, with_remedy
 from salreg.data import AnnotatedBatch
 from salreg.differentiation import in_backward, is_compiled, kept_whole, twice_differentiable
 from salreg.random_state import RandomState
-from salreg.taps import StepObserver, WithSlope, copied, shells
+from salreg.taps import StepObserver, WithGradient, copied, shells
 
 if TYPE_CHECKING:
     from salreg.callbacks.injection import Injection
@@ -77,14 +77,14 @@ class Step(Replacement):
         return output
 
     def _penalised(self, run: Callable[[Any], Any], plans: list[Plan], batch: AnnotatedBatch) -> Any:
-        replay, draws = self.injection.replay("training_step"), RandomState(self.owner)
+        replay, rng = self.injection.replay("training_step"), RandomState(self.owner)
         try:
             return self._observed(run, plans, batch)
         except (RuntimeError, TypeError) as error:
             if replay.at_entry or not refuses_taps(error) or not self.owner.automatic_optimization:
                 raise with_remedy(error) from error
         replay.at_entry = True
-        draws.restore()
+        rng.restore()
         return self._observed(run, plans, batch)
 
     def _observed(self, run: Callable[[Any], Any], plans: list[Plan], batch: AnnotatedBatch) -> Any:
@@ -95,7 +95,7 @@ class Step(Replacement):
         # Nothing is seen of a step that is compiled itself.
         eager = (taps and exact) or module._compiler_ctx is not None
         with ExitStack() as stack:
-            together = self._with_slope(plans) if taps else None
+            together = self._with_gradient(plans) if taps else None
             if taps and eager:
                 stack.enter_context(twice_differentiable(module, compiled=together is not None))
             options = replay.options(
@@ -106,7 +106,7 @@ class Step(Replacement):
                 in_training=True,
                 late_terms=any(plan.late_terms for plan in plans),
                 stays_compiled=not eager,
-                with_slope=together,
+                with_gradient=together,
             )
             observer = stack.enter_context(StepObserver(module, options, replay.found).watching())
             until_penalised = stack.enter_context(ExitStack())
@@ -127,13 +127,13 @@ class Step(Replacement):
                 return _with_loss(run(sample), penalise)
             return self._with_manual_backward(lambda: run(sample), penalise, observer)
 
-    def _with_slope(self, plans: list[Plan]) -> tuple[nn.Module, WithSlope] | None:
+    def _with_gradient(self, plans: list[Plan]) -> tuple[nn.Module, WithGradient] | None:
         """The module that makes the observed call, and what makes it together with its gradient."""
         called = self.injection.called
         if called is None or self.owner._compiler_ctx is not None:
             return None
-        slopes = [plan.with_slope(alone=len(plans) == 1) for plan in plans]
-        return None if slopes[0] is None else (self.owner.get_submodule(called), slopes[0])
+        gradients = [plan.with_gradient(alone=len(plans) == 1) for plan in plans]
+        return None if gradients[0] is None else (self.owner.get_submodule(called), gradients[0])
 
     def _with_manual_backward(
         self, run: Callable[[], Any], penalise: Callable[[Tensor], Tensor], observer: StepObserver

@@ -98,15 +98,17 @@ def wrong_marks(penalty, marks, batches=8):
         watch.penalty(y, marks)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if presets.resolve(name).needs in ("spurious", "relevant")])
+@pytest.mark.parametrize("name", [name for name in EVERY if presets.resolve(name).needed_marks in ("spurious", "relevant")])
 def test_marks_of_the_other_side_are_an_error(name):
     penalty, marks = presets.resolve(name), torch.zeros(6, 1, 8, 8)
-    marks[:, :, :3, :3] = 1 if penalty.needs == "spurious" else -1
-    with pytest.raises(ValueError, match=f"works on {penalty.needs} marks, but none of the .* annotated samples seen so far"):
+    marks[:, :, :3, :3] = 1 if penalty.needed_marks == "spurious" else -1
+    with pytest.raises(
+        ValueError, match=f"works on {penalty.needed_marks} marks, but none of the .* annotated samples seen so far"
+    ):
         wrong_marks(penalty, marks)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if presets.resolve(name).needs == "either"])
+@pytest.mark.parametrize("name", [name for name in EVERY if presets.resolve(name).needed_marks == "either"])
 def test_presets_that_take_either_side_do(name):
     for side in (1, -1):
         marks = torch.zeros(6, 1, 8, 8)

@@ -11,7 +11,7 @@ from torch.nn.functional import relu
 
 from salreg import checks, scores
 from salreg.attributions.base import Attribution
-from salreg.differentiation import gradient
+from salreg.differentiation import gradient_of
 from salreg.scores import Score
 from salreg.taps import ATTENTION, Recording
 
@@ -55,29 +55,29 @@ class AttentionAttribution(Attribution):
         self.grid = grid
 
     @abstractmethod
-    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+    def relate(self, weights: list[Tensor], gradients: list[Tensor]) -> Tensor:
         """How much each token ``(B, T, T)`` (first axis) draws on each other, from the weights ``(B, heads, T, T)`` of each
-        layer and the score's gradients at them (empty where ``needs_slopes`` is false)."""
+        layer and the score's gradients at them (empty where ``needs_gradients`` is false)."""
 
     #: Whether the map is made from gradients at the weights, too.
-    needs_slopes = True
+    needs_gradients = True
 
     def explain(
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
         weights = [one.float() if one.dtype in (torch.float16, torch.bfloat16) else one for one in recording.attention()]
-        slopes: list[Tensor] = []
+        gradients: list[Tensor] = []
         if self.read == "class_token" and weights[0].shape[-1] > 1 and not bool(weights[0][:, :, 0, 1:].any()):
             raise ValueError(
                 "The first token attends to itself alone, as in a causal language model, so that read='class_token' sees "
                 "nothing of the text. Say read='mean'."
             )
-        if self.needs_slopes:
+        if self.needs_gradients:
             if not all(one.requires_grad for one in recording.attention()):
                 raise RuntimeError(f"The attention weights carry no gradient. {_REENTRANT}")
             values = scores.evaluate(self.score, recording.require_logits(), target, recording.link)
-            slopes = [gradient(values, one, create_graph=create_graph) for one in recording.attention()]
-        related = self.relate(weights, slopes)
+            gradients = [gradient_of(values, one, create_graph=create_graph) for one in recording.attention()]
+        related = self.relate(weights, gradients)
         tokens = related[:, 0] if self.read == "class_token" else related.mean(1)
         return self._arranged(tokens, recording)
 
@@ -115,14 +115,14 @@ class RawAttention(AttentionAttribution):
         torch.Size([2, 5])
     """
 
-    needs_slopes = False
+    needs_gradients = False
 
     def __init__(self, block: int = -1, *, read: Reader = "class_token", grid: tuple[int, int] | None = None) -> None:
         checks.whole(-math.inf, block=block)
         super().__init__("predicted_logit", read=read, grid=grid)
         self.block = block
 
-    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+    def relate(self, weights: list[Tensor], gradients: list[Tensor]) -> Tensor:
         if not -len(weights) <= self.block < len(weights):
             raise ValueError(f"There are {len(weights)} attention layers; block {self.block} is none of them.")
         return weights[self.block].mean(1)
@@ -146,12 +146,12 @@ class AttentionRollout(AttentionAttribution):
         True
     """
 
-    needs_slopes = False
+    needs_gradients = False
 
     def __init__(self, *, read: Reader = "class_token", grid: tuple[int, int] | None = None) -> None:
         super().__init__("predicted_logit", read=read, grid=grid)
 
-    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+    def relate(self, weights: list[Tensor], gradients: list[Tensor]) -> Tensor:
         _same_tokens(weights)
         related = _identity(weights[0])
         for one in weights:
@@ -176,12 +176,12 @@ class GradientAttentionRollout(AttentionAttribution):
         torch.Size([2, 5])
     """
 
-    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+    def relate(self, weights: list[Tensor], gradients: list[Tensor]) -> Tensor:
         _same_tokens(weights)
         identity = _identity(weights[0])
         related = identity
-        for one, slope in zip(weights, slopes, strict=True):
-            related = related + relu(slope * one).mean(1) @ related
+        for one, gradient in zip(weights, gradients, strict=True):
+            related = related + relu(gradient * one).mean(1) @ related
         return related - identity
 
 
@@ -208,9 +208,9 @@ class LeGrad(AttentionAttribution):
     def __init__(self, score: str | Score = "target_logit", *, grid: tuple[int, int] | None = None) -> None:
         super().__init__(score, read="mean", grid=grid)
 
-    def relate(self, weights: list[Tensor], slopes: list[Tensor]) -> Tensor:
+    def relate(self, weights: list[Tensor], gradients: list[Tensor]) -> Tensor:
         _same_tokens(weights)
-        return torch.stack([relu(slope).mean(1) for slope in slopes]).mean(0)
+        return torch.stack([relu(gradient).mean(1) for gradient in gradients]).mean(0)
 
 
 def _identity(weights: Tensor) -> Tensor:

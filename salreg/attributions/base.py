@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from salreg import scores
-from salreg.differentiation import gradient
+from salreg.differentiation import gradient_of
 from salreg.taps import Layer, Options, Recording, record
 
 
@@ -90,18 +90,18 @@ class TapAttribution(Attribution):
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
         activation = recording.activation(self.layer)
-        slope = slope_at(recording, self.layer, self.score, target, create_graph)
-        return self.saliency(activation, slope if scale is None else slope * scale(activation))
+        gradient = gradient_at(recording, self.layer, self.score, target, create_graph)
+        return self.saliency(activation, gradient if scale is None else gradient * scale(activation))
 
 
-def slope_at(
+def gradient_at(
     recording: Recording, layer: Layer | None, score: scores.Score, target: Tensor | None, create_graph: bool
 ) -> Tensor:
     """The gradient of a score at a tap of a recorded forward pass."""
-    if recording.slope is not None and layer is None:
-        return recording.slope
+    if recording.gradient is not None and layer is None:
+        return recording.gradient
     values = scores.evaluate(score, recording.require_logits(), target, recording.link)
-    return gradient(values, recording.activation(layer), create_graph=create_graph)
+    return gradient_of(values, recording.activation(layer), create_graph=create_graph)
 
 
 def _call(model: nn.Module, inputs: Any) -> None:

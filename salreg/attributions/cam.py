@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
 from salreg import checks
-from salreg.attributions.base import Attribution, slope_at
+from salreg.attributions.base import Attribution, gradient_at
 from salreg.attributions.feature_map import Channels, as_feature_map
 from salreg.scores import Score
 from salreg.taps import LAST_CONV, Layer, Recording
@@ -80,8 +80,8 @@ class ClassActivationMap(Attribution):
     ) -> Tensor:
         maps = []
         for layer in self._layers:
-            slope = slope_at(recording, layer, self.score, target, create_graph)
-            both = (recording.activation(layer), slope)
+            gradient = gradient_at(recording, layer, self.score, target, create_graph)
+            both = (recording.activation(layer), gradient)
             maps.append(self.combine(*(as_feature_map(one, layer, recording.model, self.grid, self.channels) for one in both)))
         if self.positive:
             maps = [relu(saliency) for saliency in maps]

@@ -11,7 +11,7 @@ from salreg import checks, scores
 from salreg.attributions import decomposition_rules as rules
 from salreg.attributions.base import Attribution
 from salreg.attributions.decomposition_pair import Pair, holds_pair
-from salreg.attributions.perturbation import feature_groups, spread
+from salreg.attributions.perturbation import distribute, feature_groups
 from salreg.scores import Score
 from salreg.taps import Recording
 
@@ -67,7 +67,7 @@ class ContextualDecomposition(Attribution):
                 scores.evaluate(self.score, decompose(recording, part.expand_as(given)).region, target)
                 for part in parts.to(given.device)
             ]
-        return spread(torch.stack(values), parts)
+        return distribute(torch.stack(values), parts)
 
 
 def decompose(recording: Recording, region: Tensor) -> Pair:

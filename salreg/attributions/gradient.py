@@ -6,8 +6,8 @@ from torch import Tensor
 
 from salreg import checks
 from salreg.attributions.base import Attribution, TapAttribution
-from salreg.attributions.passes import slopes_at
-from salreg.draws import Draws
+from salreg.attributions.passes import gradients_at
+from salreg.rng import Rng
 from salreg.scores import Score
 from salreg.taps import Recording
 
@@ -96,31 +96,31 @@ class SmoothGrad(Attribution):
         super().__init__(score)
         self.samples = samples
         self.noise = noise
-        self.draws = Draws(seed)
+        self.rng = Rng(seed)
 
     def explain(
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
     ) -> Tensor:
-        slopes = self._slopes(recording, target, create_graph)
-        mean = self._reduce(slopes)
+        gradients = self._gradients(recording, target, create_graph)
+        mean = self._reduce(gradients)
         return mean if scale is None else mean * self._unit(scale(recording.activation(None)))
 
     def state_dict(self) -> dict[str, Any]:
-        return self.draws.state_dict()
+        return self.rng.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.draws.load_state_dict(state)
+        self.rng.load_state_dict(state)
 
-    def _slopes(self, recording: Recording, target: Tensor | None, create_graph: bool) -> Tensor:
+    def _gradients(self, recording: Recording, target: Tensor | None, create_graph: bool) -> Tensor:
         """The gradients at the noisy copies, ``(samples, B, ...)``."""
         inputs = recording.activation(None)
         rows = inputs.detach().flatten(1)
         deviation = self.noise * (rows.amax(1) - rows.amin(1)).view(-1, *[1] * (inputs.ndim - 1))
-        noise = self.draws.normal((self.samples, *inputs.shape), like=inputs)
-        return slopes_at(recording, inputs + deviation * noise, self.score, target, create_graph)
+        noise = self.rng.normal((self.samples, *inputs.shape), like=inputs)
+        return gradients_at(recording, inputs + deviation * noise, self.score, target, create_graph)
 
-    def _reduce(self, slopes: Tensor) -> Tensor:
-        return slopes.mean(0)
+    def _reduce(self, gradients: Tensor) -> Tensor:
+        return gradients.mean(0)
 
     def _unit(self, scale: Tensor) -> Tensor:
         return scale
@@ -141,8 +141,8 @@ class VarGrad(SmoothGrad):
         True
     """
 
-    def _reduce(self, slopes: Tensor) -> Tensor:
-        return slopes.var(0, correction=0)
+    def _reduce(self, gradients: Tensor) -> Tensor:
+        return gradients.var(0, correction=0)
 
     def _unit(self, scale: Tensor) -> Tensor:
         return scale.square()

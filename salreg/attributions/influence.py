@@ -42,8 +42,8 @@ class InfluenceGradient(Attribution):
     ) -> Tensor:
         inputs, logits = recording.activation(None), recording.require_logits()
         loss = scores.evaluate(scores.task_loss, logits, target, recording.link).mean()
-        slopes = torch.autograd.grad(loss, recording.parameters(), create_graph=True, allow_unused=True)
-        influence = torch.stack([slope.sum() for slope in slopes if slope is not None]).sum()
+        gradients = torch.autograd.grad(loss, recording.parameters(), create_graph=True, allow_unused=True)
+        influence = torch.stack([gradient.sum() for gradient in gradients if gradient is not None]).sum()
         values = scores.evaluate(self.score, logits, target, recording.link).sum()
         one, other = (
             torch.autograd.grad(value, inputs, create_graph=create_graph, retain_graph=True)[0] for value in (values, influence)

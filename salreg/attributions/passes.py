@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from salreg import scores
-from salreg.attributions.base import slope_at
+from salreg.attributions.base import gradient_at
 from salreg.taps import Recording
 
 # Numbers in the inputs of one pass, and never less than one batch. On a CPU activations should stay in the cache: five
@@ -16,7 +16,9 @@ _NUMBERS_PER_PASS = {"cpu": 2**18}
 _NUMBERS_PER_PASS_ELSEWHERE = 2**23
 
 
-def slopes_at(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None, create_graph: bool) -> Tensor:
+def gradients_at(
+    recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None, create_graph: bool
+) -> Tensor:
     """The gradient of the score at k versions of the recorded input.
 
     Args:
@@ -30,8 +32,8 @@ def slopes_at(recording: Recording, versions: Tensor, score: scores.Score, targe
         ``(k, B, ...)``.
     """
     if create_graph:
-        return _slopes(recording, versions, score, target, True)
-    return torch.cat([_slopes(recording, some, score, target, False) for some in in_passes(versions)])
+        return _gradients(recording, versions, score, target, True)
+    return torch.cat([_gradients(recording, some, score, target, False) for some in in_passes(versions)])
 
 
 def scores_at(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None) -> Tensor:
@@ -45,9 +47,9 @@ def in_passes(versions: Tensor) -> Iterator[Tensor]:
     yield from versions.split(max(1, budget // max(versions[0].numel(), 1)))
 
 
-def _slopes(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None, graph: bool) -> Tensor:
+def _gradients(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None, graph: bool) -> Tensor:
     again = recording.repeat(versions.detach().flatten(0, 1))
-    return slope_at(again, None, score, _tiled(target, len(versions)), graph).view_as(versions)
+    return gradient_at(again, None, score, _tiled(target, len(versions)), graph).view_as(versions)
 
 
 def _scores(recording: Recording, versions: Tensor, score: scores.Score, target: Tensor | None) -> Tensor:

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from salreg import checks
 from salreg.attributions.base import Attribution
-from salreg.attributions.passes import in_passes, slopes_at
-from salreg.draws import Draws
+from salreg.attributions.passes import gradients_at, in_passes
+from salreg.rng import Rng
 from salreg.scores import Score
 from salreg.taps import Recording
 
@@ -71,8 +71,8 @@ class IntegratedGradients(Attribution):
         pieces = [torch.arange(len(alphas))] if create_graph else _pieces(len(alphas), inputs)
         for chosen in pieces:
             versions = baseline + alphas[chosen] * (inputs - baseline)
-            slopes = slopes_at(recording, versions, self.score, target, create_graph)
-            total = total + (weights[chosen] * slopes).sum(0)
+            gradients = gradients_at(recording, versions, self.score, target, create_graph)
+            total = total + (weights[chosen] * gradients).sum(0)
         return (inputs - baseline) * total
 
 
@@ -87,7 +87,7 @@ class ExpectedGradients(Attribution):
     Args:
         references: Samples to draw from, ``(N, ...)``; None draws from the other samples of the batch.
         score: What is explained.
-        samples: Draws per sample, each costing a forward and a backward pass.
+        samples: Rng per sample, each costing a forward and a backward pass.
         seed: Of the draws; each call goes on drawing from the same sequence.
 
     Returns when called:
@@ -119,7 +119,7 @@ class ExpectedGradients(Attribution):
         super().__init__(score)
         self.references = references
         self.samples = samples
-        self.draws = Draws(seed)
+        self.rng = Rng(seed)
 
     def explain(
         self, recording: Recording, target: Tensor | None = None, *, create_graph: bool = False, scale: Any = None
@@ -128,16 +128,16 @@ class ExpectedGradients(Attribution):
         # A last batch of one must not end a training: it is its own reference, and its map zero.
         alone = self.references is None and len(inputs) == 1 and create_graph
         starts = inputs.unsqueeze(0) if alone else self._starts(inputs)
-        alphas = self.draws.uniform((self.samples, len(inputs), *[1] * (inputs.ndim - 1)), like=inputs)
+        alphas = self.rng.uniform((self.samples, len(inputs), *[1] * (inputs.ndim - 1)), like=inputs)
         versions = starts + alphas * (inputs - starts)
-        slopes = slopes_at(recording, versions, self.score, target, create_graph)
-        return ((inputs - starts) * slopes).mean(0)
+        gradients = gradients_at(recording, versions, self.score, target, create_graph)
+        return ((inputs - starts) * gradients).mean(0)
 
     def state_dict(self) -> dict[str, Any]:
-        return self.draws.state_dict()
+        return self.rng.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.draws.load_state_dict(state)
+        self.rng.load_state_dict(state)
 
     def _starts(self, inputs: Tensor) -> Tensor:
         """A reference for each draw and sample: ``(samples, B, ...)``."""
@@ -145,14 +145,14 @@ class ExpectedGradients(Attribution):
         if self.references is None:
             if size < 2:
                 raise ValueError("ExpectedGradients without references draws from the batch, which has one sample only.")
-            apart = 1 + self.draws.integers(size - 1, (self.samples, size), inputs.device)
+            apart = 1 + self.rng.integers(size - 1, (self.samples, size), inputs.device)
             return inputs[(torch.arange(size, device=inputs.device) + apart) % size]
         if self.references.shape[1:] != inputs.shape[1:]:
             raise ValueError(
                 f"References of shape {tuple(self.references.shape)} do not fit samples of shape {tuple(inputs.shape[1:])}; "
                 "they are (N, ...) with the samples' own shape behind."
             )
-        chosen = self.draws.integers(len(self.references), (self.samples, size), self.references.device)
+        chosen = self.rng.integers(len(self.references), (self.samples, size), self.references.device)
         return self.references[chosen].to(inputs)
 
 

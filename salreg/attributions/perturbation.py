@@ -13,7 +13,7 @@ from salreg import checks, scores
 from salreg.attributions.base import Attribution
 from salreg.attributions.passes import in_passes, scores_at
 from salreg.attributions.path import broadcast
-from salreg.draws import Draws
+from salreg.rng import Rng
 from salreg.scores import Score
 from salreg.taps import Recording
 
@@ -95,7 +95,7 @@ class Occlusion(_Perturbation):
         if inputs.ndim > 2:
             windows = windows.unsqueeze(1)
         drops, _ = self._drops(recording, windows, target, create_graph)
-        return spread(drops, windows)
+        return distribute(drops, windows)
 
 
 class FeatureAblation(_Perturbation):
@@ -130,7 +130,7 @@ class FeatureAblation(_Perturbation):
     ) -> Tensor:
         parts = feature_groups(recording.floating_input()[0], self.groups)
         drops, _ = self._drops(recording, parts, target, create_graph)
-        return spread(drops, parts)
+        return distribute(drops, parts)
 
 
 class RISE(Attribution):
@@ -178,7 +178,7 @@ class RISE(Attribution):
         inputs = recording.floating_input()
         if inputs.ndim != 4:
             raise ValueError(f"RISE needs images (B, C, H, W), not {tuple(inputs.shape)}.")
-        masks = random_masks(self.masks, self.cells, self.keep, (inputs.shape[2], inputs.shape[3]), Draws(self.seed)).to(inputs)
+        masks = random_masks(self.masks, self.cells, self.keep, (inputs.shape[2], inputs.shape[3]), Rng(self.seed)).to(inputs)
         total = inputs.new_zeros(len(inputs), 1, *inputs.shape[2:])
         with nullcontext() if create_graph else torch.no_grad():
             for some in _split(masks.unsqueeze(1), inputs):
@@ -210,12 +210,12 @@ def sliding_windows(space: tuple[int, ...], window: int | tuple[int, ...], strid
     return masks
 
 
-def random_masks(count: int, cells: int, keep: float, size: tuple[int, int], draws: Draws) -> Tensor:
+def random_masks(count: int, cells: int, keep: float, size: tuple[int, int], rng: Rng) -> Tensor:
     """RISE's masks ``(count, 1, H, W)`` in [0, 1]."""
     cell = [-(-side // cells) for side in size]
-    coarse = (draws.uniform((count, 1, cells + 1, cells + 1), like=torch.zeros(())) < keep).float()
+    coarse = (rng.uniform((count, 1, cells + 1, cells + 1), like=torch.zeros(())) < keep).float()
     fine = interpolate(coarse, size=[(cells + 1) * side for side in cell], mode="bilinear", align_corners=False)
-    tops, lefts = (draws.integers(side, (count,), torch.device("cpu")).tolist() for side in cell)
+    tops, lefts = (rng.integers(side, (count,), torch.device("cpu")).tolist() for side in cell)
     cut = [mask[:, y : y + size[0], x : x + size[1]] for mask, y, x in zip(fine, tops, lefts, strict=True)]
     return torch.stack(cut)
 
@@ -244,7 +244,7 @@ def _split(parts: Tensor, inputs: Tensor) -> Iterator[Tensor]:
     yield from parts.split(size)
 
 
-def spread(drops: Tensor, parts: Tensor) -> Tensor:
+def distribute(drops: Tensor, parts: Tensor) -> Tensor:
     """Give each place the mean drop of the parts that cover it: ``(k, B)`` and ``(k, ...)`` to ``(B, ...)``."""
     weight = parts.to(drops)
     covered = weight.sum(0).clamp(min=1)

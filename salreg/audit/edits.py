@@ -26,19 +26,19 @@ def with_term(text: str, term: str, place: float) -> str:
     return f"{text[:at]}{term} {text[at:]}" if text else term
 
 
-def with_words_exchanged(text: str, mentions: Sequence[Mention], words: Sequence[str], draws: random.Random) -> str:
+def with_words_exchanged(text: str, mentions: Sequence[Mention], words: Sequence[str], rng: random.Random) -> str:
     """A text with as many other words exchanged for random ones, or taken out where there are none, as it has mentions.
 
     Args:
         text: Where.
         mentions: The words that stay.
         words: What comes in their place; empty to take them out.
-        draws: Where the random numbers come from.
+        rng: Where the random numbers come from.
     """
     places = [found.span() for found in _WORD.finditer(text)]
     free = [(start, end) for start, end in places if not any(start < m.span[1] and end > m.span[0] for m in mentions)]
-    for start, end in sorted(draws.sample(free, min(len(mentions), len(free))), reverse=True):
-        new = draws.choice(words) if words else ""
+    for start, end in sorted(rng.sample(free, min(len(mentions), len(free))), reverse=True):
+        new = rng.choice(words) if words else ""
         text = text[:start] + new + text[end:].removeprefix("" if new else " ")
     return text.strip() if not words else text
 

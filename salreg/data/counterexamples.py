@@ -10,8 +10,8 @@ from salreg import checks
 from salreg.annotations import marks
 from salreg.data.annotated import AnnotatedSample
 from salreg.data.annotated_dataset import AnnotatedDataset
-from salreg.draws import Draws
 from salreg.interventions.replacements import replace
+from salreg.rng import Rng
 from salreg.taps import replace_tensor, tensors_in
 
 
@@ -67,6 +67,6 @@ class Counterexamples(Dataset[AnnotatedSample]):
 
     def _changed(self, given: Tensor, original: AnnotatedSample) -> Tensor:
         # Seeded from the worker's own random state, which the DataLoader makes another one in every worker and epoch.
-        draws = Draws(int(torch.randint(2**31, ())))
+        rng = Rng(int(torch.randint(2**31, ())))
         region: Any = marks(original.only_annotation.float()).spurious
-        return replace(given.unsqueeze(0), region.unsqueeze(0), self.replacement, draws).squeeze(0)
+        return replace(given.unsqueeze(0), region.unsqueeze(0), self.replacement, rng).squeeze(0)

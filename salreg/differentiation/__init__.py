@@ -3,7 +3,7 @@
 from salreg.differentiation.exact import (
     couples_samples,
     explained,
-    gradient,
+    gradient_of,
     in_backward,
     is_compiled,
     remedy,
@@ -21,7 +21,7 @@ __all__ = [
     "LateTerms",
     "couples_samples",
     "explained",
-    "gradient",
+    "gradient_of",
     "in_backward",
     "is_compiled",
     "kept_whole",

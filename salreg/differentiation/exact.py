@@ -42,7 +42,7 @@ _OPERATORS = {
 }
 
 
-def gradient(score: Tensor, activation: Tensor, *, create_graph: bool = False) -> Tensor:
+def gradient_of(score: Tensor, activation: Tensor, *, create_graph: bool = False) -> Tensor:
     """``d score_i / d activation_i`` for every sample i of a batch, in the activation's shape.
 
     The scores are summed before they are differentiated, so that one backward pass serves the batch. Where samples

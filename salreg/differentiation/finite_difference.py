@@ -74,7 +74,7 @@ class Differences:
         how: The settings.
         precision: The number format of the forward pass.
         activation: At the tap ``(B, ...)``.
-        slope: The scores' gradient there, a leaf that requires grad, from which the penalty is computed.
+        gradient: The scores' gradient there, a leaf that requires grad, from which the penalty is computed.
         scores: ``(B,)``, of the forward pass, with its graph.
         scores_at: The scores of some samples at a shifted activation: from the shift ``(b, ...)``, the samples' indices (None:
             all) and what stands for which tensors.
@@ -86,7 +86,7 @@ class Differences:
     how: FiniteDifference
     precision: torch.dtype
     activation: Tensor
-    slope: Tensor
+    gradient: Tensor
     scores: Tensor
     scores_at: Callable[[Tensor, Tensor | None, dict[int, Tensor]], Tensor]
     late: LateTerms
@@ -94,8 +94,8 @@ class Differences:
     together: bool
 
     def differentiable(self, penalty: Tensor) -> Tensor:
-        """The same number, with the gradient that it has through the slope."""
-        (direction,) = torch.autograd.grad(penalty, self.slope, retain_graph=True, allow_unused=True)
+        """The same number, with the gradient in the parameters that it has through the scores' gradient."""
+        (direction,) = torch.autograd.grad(penalty, self.gradient, retain_graph=True, allow_unused=True)
         if direction is None:
             return penalty
         step = self._step(direction)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from salreg.draws import Draws
+from salreg.rng import Rng
 
 #: So many donors of a batch are enough to draw from them alone.
 ENOUGH = 16
@@ -57,16 +57,16 @@ class DonorBank:
         self._sums = deque(state["sums"], self._sums.maxlen)
 
 
-def other_donors(own: Tensor, count: int, draws: Draws) -> Tensor:
+def other_donors(own: Tensor, count: int, rng: Rng) -> Tensor:
     """For each of some receivers the number of a donor, never its own where there is another.
 
     Args:
         own: The number that a receiver has as a donor; -1 where it is none.
         count: How many donors there are.
-        draws: Where the random numbers come from.
+        rng: Where the random numbers come from.
     """
     is_donor = own >= 0
-    drawn = (draws.uniform(tuple(own.shape), like=own.float()) * (count - is_donor.long())).long()
+    drawn = (rng.uniform(tuple(own.shape), like=own.float()) * (count - is_donor.long())).long()
     return torch.where(is_donor, own + 1 + drawn, drawn) % count
 
 

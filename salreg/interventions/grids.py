@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from salreg.draws import Draws
 from salreg.interventions.content import transplanted
 from salreg.interventions.donors import ENOUGH, DonorBank, other_donors
 from salreg.interventions.fills import Fill, filled
+from salreg.rng import Rng
 
 
 class Fate(NamedTuple):
@@ -52,7 +52,7 @@ class _Pool(NamedTuple):
 
 
 def change_grids(
-    inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, draws: Draws
+    inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng
 ) -> Changed:
     """Exchange the content of regions, take it away, and put it in.
 
@@ -66,13 +66,13 @@ def change_grids(
         fate: What becomes of each sample.
         fill: What stands where the thing is taken away.
         bank: Donors beside those of the batch, where these are few; it takes in some of them.
-        draws: Where the random numbers come from.
+        rng: Where the random numbers come from.
     """
     pool = _pool(inputs, spurious, fate.marked, bank)
     if not len(pool.donors):
         return Changed(inputs, spurious, fate.looked_at & ~fate.present)
     own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
-    donor = pool.donors[other_donors(own, len(pool.donors), draws)]
+    donor = pool.donors[other_donors(own, len(pool.donors), rng)]
     shown = fate.present & ~fate.marked if len(pool.donors) == 1 else fate.present  # the only donor has nothing to exchange
     region = _regions(spurious, relevant, pool, donor, fate)
     changed = transplanted(inputs, region, pool.inputs, pool.regions, donor)

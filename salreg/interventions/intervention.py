@@ -9,13 +9,13 @@ from torch import Tensor
 
 from salreg import checks
 from salreg.annotations import align, marks, places
-from salreg.draws import Draws
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.fills import FILLS, Fill
 from salreg.interventions.grids import Fate, change_grids
 from salreg.interventions.inputs import AnnotatedInput, annotated_input, replaced
 from salreg.interventions.tables import change_rows
 from salreg.interventions.text_batches import TextBatch, by_choice, change_text_batch
+from salreg.rng import Rng
 
 
 class Intervened(NamedTuple):
@@ -119,7 +119,7 @@ class Intervention:
         checks.several("keys", fixed=fixed)
         self.fixed = tuple(fixed)
         self._bank = DonorBank(bank)
-        self._draws = Draws(seed)
+        self._rng = Rng(seed)
         self._marked = 0
         self._looked_at = 0
         self._most_marked = 0  # in one batch
@@ -215,7 +215,7 @@ class Intervention:
         given = found.tensor
         if found.kind == "tokens":
             texts = change_text_batch(
-                TextBatch(sample, annotation, given, self.fixed), fate, self.padding_token, self._bank, self._draws
+                TextBatch(sample, annotation, given, self.fixed), fate, self.padding_token, self._bank, self._rng
             )
             self.padding_token = texts.padding_token
             return Intervened(replaced(sample, texts.pairs), texts.annotation, texts.done), texts.done
@@ -223,10 +223,10 @@ class Intervention:
         inputs = given.permute(*order)
         spurious, relevant = marks(align(annotation, inputs))
         if found.kind == "row":
-            changed = change_rows(inputs, spurious, fate, self._draws)
+            changed = change_rows(inputs, spurious, fate, self._rng)
         else:
             spurious, relevant = (one.amax(1, keepdim=True) for one in (spurious, relevant))  # a place is all of its channels
-            changed = change_grids(inputs, spurious, relevant, fate, self.fill, self._bank, self._draws)
+            changed = change_grids(inputs, spurious, relevant, fate, self.fill, self._bank, self._rng)
         after = annotation
         if changed.spurious is not spurious:
             moved = relevant - changed.spurious
@@ -237,12 +237,12 @@ class Intervention:
         return made, changed.done
 
     def _fate(self, marked: Tensor, looked_at: Tensor) -> Fate:
-        drawn = self._draws.uniform((len(marked),), like=torch.empty(0, device=marked.device))
+        drawn = self._rng.uniform((len(marked),), like=torch.empty(0, device=marked.device))
         return Fate(marked, looked_at, drawn < self.presence)
 
     def state_dict(self) -> dict[str, Any]:
         return {
-            "draws": self._draws.state_dict(),
+            "rng": self._rng.state_dict(),
             "bank": self._bank.state_dict(),
             "marked": self._marked,
             "looked_at": self._looked_at,
@@ -251,7 +251,7 @@ class Intervention:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._draws.load_state_dict(state["draws"])
+        self._rng.load_state_dict(state["rng"])
         self._bank.load_state_dict(state["bank"])
         self._marked, self._looked_at, self._most_marked = state["marked"], state["looked_at"], state["most_marked"]
         self.padding_token = state["padding_token"]

@@ -5,13 +5,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from salreg.draws import Draws
+from salreg.rng import Rng
 
 Replacement = Literal["noise", "uniform", "shuffle", "swap", "transplant"]
 REPLACEMENTS: tuple[Replacement, ...] = ("noise", "uniform", "shuffle", "swap", "transplant")
 
 
-def replace(inputs: Tensor, region: Tensor, how: Replacement, draws: Draws, deviation: Tensor | float = 1.0) -> Tensor:
+def replace(inputs: Tensor, region: Tensor, how: Replacement, rng: Rng, deviation: Tensor | float = 1.0) -> Tensor:
     """Replace a region of each sample.
 
     Args:
@@ -22,7 +22,7 @@ def replace(inputs: Tensor, region: Tensor, how: Replacement, draws: Draws, devi
             takes the same places of another sample of the batch, ``transplant`` the places of another sample's own region,
             wherever they lie: its first one for the first one here, and so on, from the start again where it has fewer.
             Without another sample to take from, nothing changes.
-        draws: Where the random numbers come from.
+        rng: Where the random numbers come from.
         deviation: Of the noise; broadcasts to the inputs.
 
     Raises:
@@ -30,46 +30,46 @@ def replace(inputs: Tensor, region: Tensor, how: Replacement, draws: Draws, devi
 
     Example:
         >>> x, region = torch.rand(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)
-        >>> torch.equal(replace(x, region, "uniform", Draws(0)), x)
+        >>> torch.equal(replace(x, region, "uniform", Rng(0)), x)
         True
     """
     region = region.to(inputs)
     if how == "noise":
-        return inputs + region * deviation * draws.normal(inputs.shape, like=inputs)
+        return inputs + region * deviation * rng.normal(inputs.shape, like=inputs)
     if how == "uniform":
-        other = _uniform(inputs, draws)
+        other = _uniform(inputs, rng)
     elif how == "shuffle":
-        other = _shuffled(inputs, region, draws)
+        other = _shuffled(inputs, region, rng)
     elif how == "swap":
-        other = _others(inputs, draws)
+        other = _others(inputs, rng)
     elif how == "transplant":
-        other = _transplants(inputs, region, draws)
+        other = _transplants(inputs, region, rng)
     else:
         raise ValueError(f"A region is replaced by {', '.join(REPLACEMENTS)}, not by {how!r}.")
     return torch.lerp(inputs, other, region.expand_as(inputs))
 
 
-def _uniform(inputs: Tensor, draws: Draws) -> Tensor:
+def _uniform(inputs: Tensor, rng: Rng) -> Tensor:
     axes = [axis for axis in range(inputs.ndim) if axis != 1]
     low, high = inputs.amin(axes, keepdim=True), inputs.amax(axes, keepdim=True)
-    return low + (high - low) * draws.uniform(inputs.shape, like=inputs)
+    return low + (high - low) * rng.uniform(inputs.shape, like=inputs)
 
 
-def _others(inputs: Tensor, draws: Draws) -> Tensor:
-    return inputs[_another(len(inputs), draws, inputs.device)]
+def _others(inputs: Tensor, rng: Rng) -> Tensor:
+    return inputs[_another(len(inputs), rng, inputs.device)]
 
 
-def _another(size: int, draws: Draws, device: torch.device) -> Tensor:
+def _another(size: int, rng: Rng, device: torch.device) -> Tensor:
     """For each of so many samples the number of another one; its own if it is alone."""
     own = torch.arange(size, device=device)
-    return own if size < 2 else (own + 1 + draws.integers(size - 1, (size,), device)) % size
+    return own if size < 2 else (own + 1 + rng.integers(size - 1, (size,), device)) % size
 
 
-def _transplants(inputs: Tensor, region: Tensor, draws: Draws) -> Tensor:
+def _transplants(inputs: Tensor, region: Tensor, rng: Rng) -> Tensor:
     """At the k-th place of each sample's region, the k-th of another sample's region."""
     places = _places(inputs, region)
     owners = places.any(1).nonzero().flatten()
-    donors = owners[_another(len(owners), draws, inputs.device)]
+    donors = owners[_another(len(owners), rng, inputs.device)]
     order = places[donors].int().argsort(dim=1, descending=True, stable=True)  # the places of a region first
     count = places[donors].sum(1, keepdim=True)
     source = order.gather(1, (places[owners].cumsum(1) - 1).clamp(min=0) % count)
@@ -78,12 +78,12 @@ def _transplants(inputs: Tensor, region: Tensor, draws: Draws) -> Tensor:
     return flat.index_copy(0, owners, taken).view_as(inputs)
 
 
-def _shuffled(inputs: Tensor, region: Tensor, draws: Draws) -> Tensor:
+def _shuffled(inputs: Tensor, region: Tensor, rng: Rng) -> Tensor:
     """Each sample's places of the region in another order, the others where they are."""
     places = _places(inputs, region)
     position = torch.arange(places.shape[1], device=inputs.device, dtype=torch.float32) + 1
     # Two random orders of the region's places, in front; behind, all other places in their own order, twice the same.
-    one, other = (torch.where(places, draws.uniform(tuple(places.shape), like=position), position).argsort(1) for _ in range(2))
+    one, other = (torch.where(places, rng.uniform(tuple(places.shape), like=position), position).argsort(1) for _ in range(2))
     flat = _flat(inputs)
     source, goal = (order.unsqueeze(1).expand_as(flat) for order in (one, other))
     return torch.empty_like(flat).scatter_(2, goal, flat.gather(2, source)).view_as(inputs)

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from salreg.draws import Draws
 from salreg.interventions.donors import other_donors
 from salreg.interventions.fills import laid_over
 from salreg.interventions.grids import Changed, Fate
+from salreg.rng import Rng
 
 
-def change_rows(inputs: Tensor, spurious: Tensor, fate: Fate, draws: Draws) -> Changed:
+def change_rows(inputs: Tensor, spurious: Tensor, fate: Fate, rng: Rng) -> Changed:
     """Give each marked row the marked columns of another marked row, all of them from the same one.
 
     A column is there in every row, so that there is no presence to draw.
@@ -18,13 +18,13 @@ def change_rows(inputs: Tensor, spurious: Tensor, fate: Fate, draws: Draws) -> C
         inputs: ``(B, F)``.
         spurious: Marks in [0, 1], ``(B, F)``.
         fate: Which rows are marked.
-        draws: Where the random numbers come from.
+        rng: Where the random numbers come from.
     """
     owners = fate.marked.nonzero().flatten()
     if len(owners) < 2:  # one alone has the columns' mean instead
         other = inputs.mean(0, keepdim=True).expand_as(inputs)
     else:
         own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
-        other = inputs[owners[other_donors(own, len(owners), draws)]]
+        other = inputs[owners[other_donors(own, len(owners), rng)]]
     done = fate.marked & fate.present & (len(owners) > 1)
     return Changed(torch.where(fate.marked.unsqueeze(1), laid_over(inputs, other, spurious), inputs), spurious, done)

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from salreg.draws import Draws
 from salreg.interventions.beside import beside_tokens, padding_of, positions_of
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.grids import Fate
 from salreg.interventions.inputs import annotated_input
 from salreg.interventions.tokens import Texts, change_texts
+from salreg.rng import Rng
 
 
 class TextBatch(NamedTuple):
@@ -45,7 +45,7 @@ class ChangedTexts(NamedTuple):
     padding_token: int | None
 
 
-def change_text_batch(batch: TextBatch, fate: Fate, padding_token: int | None, bank: DonorBank, draws: Draws) -> ChangedTexts:
+def change_text_batch(batch: TextBatch, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng) -> ChangedTexts:
     """Exchange marked words, take them away, and put them in; see ``change_texts``.
 
     Args:
@@ -53,7 +53,7 @@ def change_text_batch(batch: TextBatch, fate: Fate, padding_token: int | None, b
         fate: What becomes of each text, choices one by one.
         padding_token: What stands behind a text that became shorter; found where a text is padded.
         bank: Donors beside those of the batch.
-        draws: Where the random numbers come from.
+        rng: Where the random numbers come from.
     """
     sample, annotation, tokens, fixed = batch
     beside = beside_tokens(sample, tokens, fixed)
@@ -63,7 +63,7 @@ def change_text_batch(batch: TextBatch, fate: Fate, padding_token: int | None, b
     filler = 0 if padding_token is None and beside.masks else padding_token  # masked anyway
     ids, marks, padded = (one.flatten(0, -2) for one in (tokens, annotation, padding))  # one text a row
     masks, labels = ([one.flatten(0, -2) for one in some] for some in (beside.masks, beside.labels))
-    texts = change_texts(Texts(ids, marks, padded, masks, labels, beside.spans), fate, filler, bank, draws)
+    texts = change_texts(Texts(ids, marks, padded, masks, labels, beside.spans), fate, filler, bank, rng)
     old = [tokens, *beside.masks, *beside.labels, *beside.spans]
     new = [texts.tokens, *texts.beside, *texts.labels, *texts.spans]
     pairs = [(was, one.view_as(was)) for was, one in zip(old, new, strict=True)]

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from salreg.annotations import NO_PLACE, SPURIOUS, places
-from salreg.draws import Draws
 from salreg.interventions.donors import ENOUGH, Donor, DonorBank, other_donors
 from salreg.interventions.grids import Fate
+from salreg.rng import Rng
 
 #: The label of a token that has none, as losses ignore it.
 NO_LABEL = -100
@@ -70,7 +70,7 @@ class _Insertions(NamedTuple):
     labels: list[Tensor]
 
 
-def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: DonorBank, draws: Draws) -> Texts:
+def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng) -> Texts:
     """Exchange spans between texts, take them out, and put them in at a random place.
 
     The batch stays as long as it is. Where a text grows beyond it, the last of its unmarked words give way, those without a
@@ -81,7 +81,7 @@ def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: Dono
         fate: What becomes of each text.
         padding_token: What stands behind (or before) a text that became shorter.
         bank: Spans beside those of the batch, where these are few; it takes in some of them.
-        draws: Where the random numbers come from.
+        rng: Where the random numbers come from.
 
     Raises:
         ValueError: A text became shorter, and what pads it is not known.
@@ -95,7 +95,7 @@ def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: Dono
         bank.beside(spans.tokens, [one[0] for one in spans.tokens])
     if not donors:
         return texts
-    inserted = _insertions(texts, spans, donors, fate, draws)
+    inserted = _insertions(texts, spans, donors, fate, rng)
     return _spliced(texts, inserted, fate, padding_token)
 
 
@@ -110,15 +110,15 @@ def _spans(texts: Texts) -> _Spans:
     return _Spans(text, start, number, list(zip(*parts, strict=True)))
 
 
-def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, draws: Draws) -> _Insertions:
+def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, rng: Rng) -> _Insertions:
     size, device = len(texts.tokens), texts.tokens.device
     slots = int(spans.number.max()) + 1 if len(spans.number) else 1
     own = torch.full((size, slots), -1, dtype=torch.long, device=device)
     own[spans.text, spans.number] = torch.arange(len(spans.text), device=device)
-    place, key = _random_places(texts, draws)
+    place, key = _random_places(texts, rng)
     place, key = (one.unsqueeze(1).repeat(1, slots) for one in (place, key))
     place[spans.text, spans.number], key[spans.text, spans.number] = spans.start, spans.start.to(key)
-    donor = other_donors(own, len(donors), draws)
+    donor = other_donors(own, len(donors), rng)
     first = torch.arange(slots, device=device) == 0
     comes = fate.present.unsqueeze(1) & torch.where(fate.marked.unsqueeze(1), own >= 0, fate.looked_at.unsqueeze(1) & first)
     comes &= (donor != own) & (place >= 0)  # the only donor has nothing to exchange
@@ -132,11 +132,11 @@ def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, dr
     return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1), brought)
 
 
-def _random_places(texts: Texts, draws: Draws) -> tuple[Tensor, Tensor]:
+def _random_places(texts: Texts, rng: Rng) -> tuple[Tensor, Tensor]:
     """Before which word of each text, or behind the last one, something may be put: a place, and a key beside it."""
     words = places(texts.annotation) & ~texts.padding
     count = words.sum(1)
-    drawn = (draws.uniform((len(words),), like=count.float()) * (count + 1)).long()
+    drawn = (rng.uniform((len(words),), like=count.float()) * (count + 1)).long()
     order = words.int().argsort(dim=1, descending=True, stable=True)
     place = order.gather(1, torch.minimum(drawn, count - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
     key = place + torch.where(drawn < count, -0.5, 0.25)

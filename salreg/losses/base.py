@@ -30,7 +30,7 @@ class AttributionLoss(ABC):
     """A formula over a saliency map and an annotation of the same layout."""
 
     #: The marks without which the loss does not apply to a sample.
-    needs: Needs = "spurious"
+    needed_marks: Needs = "spurious"
 
     @abstractmethod
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:

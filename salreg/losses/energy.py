@@ -22,7 +22,7 @@ class EnergyLoss(AttributionLoss):
         0.25
     """
 
-    needs = "either"
+    needed_marks = "either"
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         energy = per_place(saliency).clamp(min=0)

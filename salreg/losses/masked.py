@@ -56,7 +56,7 @@ class MaskedL1(AttributionLoss):
         5.0
     """
 
-    needs = "either"
+    needed_marks = "either"
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         scored = is_annotated(annotation)

@@ -19,7 +19,7 @@ class TotalVariation(AttributionLoss):
         0.5
     """
 
-    needs = "nothing"
+    needed_marks = "nothing"
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         axes = range(2 if saliency.ndim > 2 else 1, saliency.ndim)
@@ -39,7 +39,7 @@ class GiniPrior(AttributionLoss):
         -0.5
     """
 
-    needs = "nothing"
+    needed_marks = "nothing"
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         ordered, _ = per_place(saliency).abs().sort(1)

@@ -22,7 +22,7 @@ class RankingLoss(AttributionLoss):
         1.0
     """
 
-    needs = "either"
+    needed_marks = "either"
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         maps = per_place(saliency)
@@ -47,7 +47,7 @@ class OrderLoss(AttributionLoss):
         0.0
     """
 
-    needs = "relevant"
+    needed_marks = "relevant"
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         relevant = relevant_places(saliency, annotation) > 0

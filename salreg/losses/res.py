@@ -35,7 +35,7 @@ class RobustSupervision(AttributionLoss):
         True
     """
 
-    needs = "relevant"
+    needed_marks = "relevant"
 
     def __init__(self, slack: float = 0.1) -> None:
         checks.number("[0, inf)", slack=slack)

@@ -21,7 +21,7 @@ class Supervised(AttributionLoss):
             first. A map without a scale to normalise by is undefined.
     """
 
-    needs = "relevant"
+    needed_marks = "relevant"
 
     def __init__(self, normalize: Normalization = "max") -> None:
         checks.choice(NORMALIZATIONS, normalize=normalize)
@@ -112,7 +112,7 @@ class BinaryCrossEntropy(AttributionLoss):
         0.6931471824645996
     """
 
-    needs = "relevant"
+    needed_marks = "relevant"
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         relevant, maps = relevant_places(saliency, annotation), per_place(saliency)
@@ -134,7 +134,7 @@ class KullbackLeibler(AttributionLoss):
         0.6931471824645996
     """
 
-    needs = "relevant"
+    needed_marks = "relevant"
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         relevant = relevant_places(saliency, annotation)

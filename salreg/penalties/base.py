@@ -16,7 +16,7 @@ from salreg.attributions import Attribution
 from salreg.differentiation import Differences, explained, in_backward, twice_differentiable
 from salreg.distributed import sum_over_ranks
 from salreg.losses.base import Needs, PerSample, mean_over_scored
-from salreg.penalties.way import Way
+from salreg.penalties.method import Method
 from salreg.taps import Layer, Options, Recording, record
 
 # Annotated samples that may pass before it is an error that none carries the marks a penalty works on.
@@ -73,7 +73,7 @@ class Penalty(ABC):
     """
 
     #: The marks without which the penalty does not apply to a sample.
-    needs: Needs = "either"
+    needed_marks: Needs = "either"
     #: The attribution that the penalty is made from, where it is made from one.
     attribution: Attribution | None = None
     #: The weight where nobody chose one.
@@ -81,7 +81,7 @@ class Penalty(ABC):
 
     def __init__(self) -> None:
         #: How its gradient is taken.
-        self.way = Way()
+        self.method = Method()
         self._annotated_seen = 0
         self._needed_seen = False
 
@@ -104,18 +104,18 @@ class Penalty(ABC):
             annotation: The batch's, if it is known already: where few samples are annotated, only these are differentiated.
             target: True classes ``(B,)``, which a compiled step needs now if its score does.
         """
-        way = self.way
-        taps = annotation is None or not way.apart(annotation, model)
-        together = way.with_slope(target) if taps else None
-        kernels = twice_differentiable(model, compiled=together is not None) if taps and way.exact else nullcontext()
+        method = self.method
+        taps = annotation is None or not method.has_separate_pass(annotation, model)
+        together = method.with_gradient(target) if taps else None
+        kernels = twice_differentiable(model, compiled=together is not None) if taps and method.exact else nullcontext()
         options = Options(
             self.layers,
             forward_module=model,
             tap_input=taps,
             in_training=True,
-            late_terms=way.late_terms,
-            stays_compiled=not (taps and way.exact),
-            with_slope=None if together is None else (model, together),
+            late_terms=method.late_terms,
+            stays_compiled=not (taps and method.exact),
+            with_gradient=None if together is None else (model, together),
         )
         with kernels, record(model, options) as recording:
             yield Watch(self, recording)
@@ -135,12 +135,12 @@ class Penalty(ABC):
         """
         logits = recording.require_logits()
         annotation = recording.without_padding(annotation.to(logits.device))
-        if self.needs != "nothing":
+        if self.needed_marks != "nothing":
             if not sum_over_ranks(annotations.is_annotated(annotation).sum()):
-                self.way.look_at(recording)
+                self.method.look_at(recording)
                 return Measured(logits.new_zeros(()), None, annotation, scored=0, undefined=0)
             self.notice_marks(annotation)
-        recording, target, annotation = self.way.on_rows(recording, target, annotation)
+        recording, target, annotation = self.method.on_rows(recording, target, annotation)
         losses, saliency, annotation, differences, exactly = self.evaluate(recording, target, annotation)
         value = mean_over_scored(losses)
         if differences is not None and value.requires_grad:
@@ -153,17 +153,17 @@ class Penalty(ABC):
                 "logit)."
             )
         saliency = None if saliency is None else saliency.detach()
-        error = None if exactly is None or not scored else self.way.error_of(value, recording, exactly)
+        error = None if exactly is None or not scored else self.method.error_of(value, recording, exactly)
         undefined = int(losses.undefined.sum())
         return Measured(value if scored else value.detach(), saliency, annotation, scored, undefined, error)
 
     def check_marks(self) -> None:
         """Raise a ``ValueError`` if there were annotated samples, but none with the marks that the penalty works on."""
-        if self._annotated_seen and not self._needed_seen and self.needs in ("spurious", "relevant"):
-            other = {"spurious": "relevant", "relevant": "spurious"}[self.needs]
+        if self._annotated_seen and not self._needed_seen and self.needed_marks in ("spurious", "relevant"):
+            other = {"spurious": "relevant", "relevant": "spurious"}[self.needed_marks]
             raise ValueError(
-                f"The penalty ({self}) works on {self.needs} marks, but none of the {self._annotated_seen} annotated samples "
-                f"seen so far carries one: all marks are {other}. {_REMEDIES[self.needs]}"
+                f"The penalty ({self}) works on {self.needed_marks} marks, but none of the {self._annotated_seen} annotated "
+                f"samples seen so far carries one: all marks are {other}. {_REMEDIES[self.needed_marks]}"
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -180,7 +180,9 @@ class Penalty(ABC):
         """Take in which marks a batch carries, and ``check_marks`` once there were enough."""
         if self._needed_seen:
             return
-        self._needed_seen = self.needs == "either" or bool(getattr(annotations.marks(annotation), self.needs).any())
+        self._needed_seen = self.needed_marks == "either" or bool(
+            getattr(annotations.marks(annotation), self.needed_marks).any()
+        )
         self._annotated_seen += int(annotations.is_annotated(annotation).sum())
         if self._annotated_seen >= _PATIENCE:
             self.check_marks()
@@ -204,9 +206,9 @@ class Watch:
     def penalty(self, target: Tensor | None, annotation: Tensor) -> Tensor:
         """The penalty, a scalar to add to the task loss; see ``Penalty.measure``."""
         annotations.check(annotation, "The batch of annotations")
-        if not (self.of.way.exact and self.recording.is_tapped):
+        if not (self.of.method.exact and self.recording.is_tapped):
             return self.of.measure(self.recording, target, annotation).value
-        as_in_forward = partial(self.recording.as_in_forward, compiled=self.recording.slope is not None)
+        as_in_forward = partial(self.recording.as_in_forward, compiled=self.recording.gradient is not None)
         with as_in_forward():  # activation checkpointing runs modules again, whenever a gradient is computed
             value = self.of.measure(self.recording, target, annotation).value
         in_backward(value, as_in_forward)

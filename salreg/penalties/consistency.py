@@ -8,12 +8,12 @@ from torch.nn.functional import kl_div, log_softmax
 
 from salreg import annotations, attributions, checks, scores
 from salreg.attributions import Attribution
-from salreg.attributions.passes import slopes_at
-from salreg.draws import Draws
+from salreg.attributions.passes import gradients_at
 from salreg.input_spread import InputSpread
 from salreg.interventions.replacements import REPLACEMENTS, Replacement, replace
 from salreg.losses.base import PerSample, misplaced
 from salreg.penalties.base import Evaluated, Penalty
+from salreg.rng import Rng
 from salreg.taps import Recording
 
 
@@ -66,7 +66,7 @@ class ConsistencyPenalty(Penalty):
         self.strength = strength
         self.steps = steps
         self.spread = InputSpread()
-        self.draws = Draws(seed)
+        self.rng = Rng(seed)
 
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
         inputs = recording.activation(None).detach()
@@ -79,11 +79,11 @@ class ConsistencyPenalty(Penalty):
         return Evaluated(PerSample(losses, annotated, torch.zeros_like(annotated)), None, annotation)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"spread": self.spread.state_dict(), "draws": self.draws.state_dict()}
+        return {"spread": self.spread.state_dict(), "rng": self.rng.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.spread.load_state_dict(state["spread"])
-        self.draws.load_state_dict(state["draws"])
+        self.rng.load_state_dict(state["rng"])
 
     def __str__(self) -> str:
         return f"ConsistencyPenalty under {self.perturbation}"
@@ -91,12 +91,12 @@ class ConsistencyPenalty(Penalty):
     def _changed(self, recording: Recording, inputs: Tensor, region: Tensor, target: Tensor | None) -> Tensor:
         size = self.strength * self.spread(inputs)
         if self.perturbation != "pgd":
-            return replace(inputs, region, self.perturbation, self.draws, size)
+            return replace(inputs, region, self.perturbation, self.rng, size)
         limit = region * size
-        change = limit * (2 * self.draws.uniform(inputs.shape, like=inputs) - 1)
+        change = limit * (2 * self.rng.uniform(inputs.shape, like=inputs) - 1)
         for _ in range(self.steps):
-            slope = slopes_at(recording, (inputs + change).unsqueeze(0), scores.task_loss, target, create_graph=False)[0]
-            step = 2.5 / self.steps * limit * slope.sign()  # can cross the whole range, as in Madry et al. 2018
+            gradient = gradients_at(recording, (inputs + change).unsqueeze(0), scores.task_loss, target, create_graph=False)[0]
+            step = 2.5 / self.steps * limit * gradient.sign()  # can cross the whole range, as in Madry et al. 2018
             change = torch.clamp(change + step, -limit, limit)
         return inputs + change
 
@@ -127,7 +127,7 @@ class SaliencyGuided(Penalty):
         >>> watch.penalty(torch.tensor([0, 1, 0]), torch.zeros(3, 4)).backward()
     """
 
-    needs = "nothing"
+    needed_marks = "nothing"
     attribution: Attribution
 
     def __init__(self, share: float = 0.5, attribution: str | Attribution | None = None, *, seed: int = 0) -> None:
@@ -139,7 +139,7 @@ class SaliencyGuided(Penalty):
         if self.attribution.layer is not None:
             raise ValueError("Saliency-guided training replaces places of the input: the attribution must be at the input.")
         self.share = share
-        self.draws = Draws(seed)
+        self.rng = Rng(seed)
 
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
         inputs, logits = recording.activation(None).detach(), recording.require_logits()
@@ -147,7 +147,7 @@ class SaliencyGuided(Penalty):
         places = saliency.abs().sum(1, keepdim=True) if saliency.ndim > 2 else saliency.abs()
         least = places.flatten(1).argsort(1)[:, : round(self.share * places[0].numel())]
         region = torch.zeros_like(places).flatten(1).scatter_(1, least, 1).view_as(places)
-        changed = recording.repeat(replace(inputs, region, "uniform", self.draws)).require_logits()
+        changed = recording.repeat(replace(inputs, region, "uniform", self.rng)).require_logits()
         before, after = (log_softmax(scores.classes_in_front(z, recording.link), dim=1) for z in (logits, changed))
         value = scores.over_places(kl_div(after, before, reduction="none", log_target=True).sum(1), target)
         every = torch.ones(len(value), dtype=torch.bool, device=value.device)
@@ -155,8 +155,8 @@ class SaliencyGuided(Penalty):
         return Evaluated(PerSample(value, every, ~every), saliency, annotation)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"draws": self.draws.state_dict(), "attribution": self.attribution.state_dict()}
+        return {"rng": self.rng.state_dict(), "attribution": self.attribution.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.draws.load_state_dict(state["draws"])
+        self.rng.load_state_dict(state["rng"])
         self.attribution.load_state_dict(state["attribution"])

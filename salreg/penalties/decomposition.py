@@ -40,7 +40,7 @@ class DecompositionPenalty(Penalty):
         >>> watch.penalty(None, torch.tensor([[-1, 0, 0]] * 4)).backward()
     """
 
-    needs = "spurious"
+    needed_marks = "spurious"
 
     def __init__(self, form: Literal["softmax", "log_softmax"] = "softmax") -> None:
         super().__init__()

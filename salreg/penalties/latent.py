@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from salreg import annotations, scores
-from salreg.attributions.base import slope_at
+from salreg.attributions.base import gradient_at
 from salreg.distributed import sum_over_ranks
-from salreg.draws import Draws
 from salreg.interventions.replacements import replace
 from salreg.losses.base import PerSample, misplaced
 from salreg.penalties.base import Evaluated, Penalty
+from salreg.rng import Rng
 from salreg.scores import Score
 from salreg.taps import LAST_CONV, Layer, Recording
 
@@ -44,7 +44,7 @@ class ActivationDifference(Penalty):
         self._layers = [layers] if isinstance(layers, str | nn.Module) else list(layers)
         if not self._layers:
             raise ValueError("ActDiff needs at least one layer.")
-        self.draws = Draws(seed)
+        self.rng = Rng(seed)
 
     @property
     def layers(self) -> list[Layer]:
@@ -53,16 +53,16 @@ class ActivationDifference(Penalty):
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
         inputs = recording.activation(None).detach()
         annotation = annotations.align(annotation, inputs)
-        again = recording.repeat(replace(inputs, misplaced(annotation), "shuffle", self.draws))
+        again = recording.repeat(replace(inputs, misplaced(annotation), "shuffle", self.rng))
         value = torch.stack([_distance(recording.activation(one), again.activation(one)) for one in self._layers]).sum(0)
         annotated = annotations.is_annotated(annotation)
         return Evaluated(PerSample(value, annotated, torch.zeros_like(annotated)), None, annotation)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"draws": self.draws.state_dict()}
+        return {"rng": self.rng.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.draws.load_state_dict(state["draws"])
+        self.rng.load_state_dict(state["rng"])
 
 
 class ConceptPenalty(Penalty):
@@ -95,7 +95,7 @@ class ConceptPenalty(Penalty):
         >>> watch.penalty(torch.tensor([0, 1, 0]), torch.tensor([[-1, 0, 0, 0]] * 3)).backward()
     """
 
-    needs = "spurious"
+    needed_marks = "spurious"
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class ConceptPenalty(Penalty):
         self.layer = layer
         self.direction = None if direction is None else torch.as_tensor(direction, dtype=torch.float32)
         self.score = scores.resolve(score)
-        self.draws = Draws(seed)
+        self.rng = Rng(seed)
         self._sum: Tensor | None = None
         self._count = 0.0
 
@@ -120,18 +120,18 @@ class ConceptPenalty(Penalty):
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
         spurious = annotations.marks(annotation).spurious
         annotated = annotations.is_annotated(spurious)
-        slope = slope_at(recording, self.layer, self.score, target, create_graph=True)
-        step = self._step(recording, spurious, annotated).to(slope)
-        if len(step) != slope.shape[1]:
-            raise ValueError(f"The direction has {len(step)} channels, the layer {self.layer!r} {slope.shape[1]}.")
-        value = torch.einsum("bc...,c->b...", slope, step).view(len(slope), -1).square().mean(1)
+        gradient = gradient_at(recording, self.layer, self.score, target, create_graph=True)
+        step = self._step(recording, spurious, annotated).to(gradient)
+        if len(step) != gradient.shape[1]:
+            raise ValueError(f"The direction has {len(step)} channels, the layer {self.layer!r} {gradient.shape[1]}.")
+        value = torch.einsum("bc...,c->b...", gradient, step).view(len(gradient), -1).square().mean(1)
         return Evaluated(PerSample(value, annotated, torch.zeros_like(annotated)), None, annotation)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"draws": self.draws.state_dict(), "sum": self._sum, "count": self._count}
+        return {"rng": self.rng.state_dict(), "sum": self._sum, "count": self._count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.draws.load_state_dict(state["draws"])
+        self.rng.load_state_dict(state["rng"])
         self._sum, self._count = state["sum"], state["count"]
 
     def _step(self, recording: Recording, spurious: Tensor, annotated: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ class ConceptPenalty(Penalty):
         if self.direction is not None:
             return self.direction / self.direction.norm()
         inputs = recording.activation(None).detach()
-        again = recording.repeat(replace(inputs, annotations.align(spurious, inputs), "swap", self.draws))
+        again = recording.repeat(replace(inputs, annotations.align(spurious, inputs), "swap", self.rng))
         change = (recording.activation(self.layer) - again.activation(self.layer)).detach()
         total = sum_over_ranks(_per_channel(change[annotated]))
         self._sum = total if self._sum is None else self._sum.to(total) + total

@@ -43,7 +43,7 @@ class RegionPath(Penalty):
         >>> watch.penalty(y, annotation).backward()
     """
 
-    needs = "spurious"
+    needed_marks = "spurious"
 
     def __init__(self, presence: float = 0.5, fill: Any = "diffusion", *, seed: int = 0) -> None:
         super().__init__()

@@ -8,12 +8,12 @@ from torch import Tensor
 from salreg import annotations, attributions, losses, scores
 from salreg.attributions import Attribution, InputGradient
 from salreg.attributions.base import TapAttribution
-from salreg.differentiation import Differences, FiniteDifference, couples_samples, gradient
+from salreg.differentiation import Differences, FiniteDifference, couples_samples, gradient_of
 from salreg.input_spread import InputSpread
 from salreg.losses import AttributionLoss, RightForRightReasons
 from salreg.losses.base import PerSample
 from salreg.penalties.base import Evaluated, Penalty
-from salreg.penalties.saliency_way import Differentiation, SaliencyWay
+from salreg.penalties.saliency_method import Differentiation, SaliencyMethod
 from salreg.taps import Layer, Recording
 
 
@@ -35,7 +35,7 @@ class SaliencyPenalty(Penalty):
         max_samples: Make the penalty from at most so many annotated samples of a batch, chosen at random; not with BatchNorm in
             train mode.
         compile: Compile the forward pass and the gradient at its floating point input as one graph, from the second penalised
-            pass on; see ``salreg.compiled_slope``.
+            pass on; see ``salreg.compiled_gradient``.
 
     Raises:
         ValueError: Another word, fewer than one row, differences of a map that is not made of one gradient, or ``compile``
@@ -56,7 +56,7 @@ class SaliencyPenalty(Penalty):
     """
 
     attribution: Attribution
-    way: SaliencyWay
+    method: SaliencyMethod
 
     def __init__(
         self,
@@ -70,13 +70,13 @@ class SaliencyPenalty(Penalty):
         super().__init__()
         self.attribution = attributions.resolve(attribution)
         self.loss = losses.resolve(loss)
-        self.needs = self.loss.needs
+        self.needed_marks = self.loss.needed_marks
         self.spread = InputSpread()
         self.differentiate(differentiation, max_samples, compile)
 
     def differentiate(self, differentiation: Differentiation, max_samples: int | None = None, compile: bool = False) -> None:
         """Choose how the gradient is taken; see the class."""
-        self.way = SaliencyWay(self.attribution, self.needs != "nothing", differentiation, max_samples, compile)
+        self.method = SaliencyMethod(self.attribution, self.needed_marks != "nothing", differentiation, max_samples, compile)
 
     @property
     def layers(self) -> list[Layer]:
@@ -84,9 +84,9 @@ class SaliencyPenalty(Penalty):
 
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
         if not self.attribution.in_score_units:
-            used = annotations.is_annotated(annotation) | (self.needs == "nothing")
+            used = annotations.is_annotated(annotation) | (self.needed_marks == "nothing")
             self._measure_spread(recording.activation(None), annotation, used)
-        how = self.way.differences(recording)
+        how = self.method.differences(recording)
         return self._exactly(recording, target, annotation) if how is None else self._nearly(how, recording, target, annotation)
 
     def observe(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
@@ -100,13 +100,13 @@ class SaliencyPenalty(Penalty):
         return {
             "spread": self.spread.state_dict(),
             "attribution": self.attribution.state_dict(),
-            "way": self.way.state_dict(),
+            "method": self.method.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.spread.load_state_dict(state["spread"])
         self.attribution.load_state_dict(state["attribution"])
-        self.way.load_state_dict(state["way"])
+        self.method.load_state_dict(state["method"])
 
     @property
     def usual_weight(self) -> float:  # type: ignore[override]
@@ -136,8 +136,8 @@ class SaliencyPenalty(Penalty):
         assert recording.late is not None
         layer, activation = attribution.layer, recording.activation(attribution.layer)
         values = scores.evaluate(attribution.score, recording.require_logits(), target, recording.link)
-        slope = gradient(values, activation).detach().requires_grad_()
-        saliency = attribution.saliency(activation, slope if self._scale is None else slope * self._scale(activation))
+        gradient = gradient_of(values, activation).detach().requires_grad_()
+        saliency = attribution.saliency(activation, gradient if self._scale is None else gradient * self._scale(activation))
 
         def scores_at(shift: Tensor, rows: Tensor | None, stand_ins: dict[int, Tensor]) -> Tensor:
             logits = recording.shifted(layer, shift, rows, stand_ins)
@@ -147,7 +147,7 @@ class SaliencyPenalty(Penalty):
         coupled = couples_samples(recording.model)
         together = coupled or recording.is_random
         differences = Differences(
-            how, recording.precision, activation, slope, values, scores_at, recording.late, coupled, together
+            how, recording.precision, activation, gradient, values, scores_at, recording.late, coupled, together
         )
 
         def exactly(again: Recording) -> PerSample:

@@ -26,7 +26,7 @@ def fit(
     Args:
         images: That somebody looked at ``(N, C, H, W)``, normalised.
         masks: Of what is spurious there ``(N, 1, H, W)`` in [0, 1].
-        backgrounds: Draws so many images ``(n, C, H, W)`` that nobody looked at.
+        backgrounds: Rng so many images ``(n, C, H, W)`` that nobody looked at.
         steps: How many batches.
         on_step: Called after each.
     """

@@ -9,7 +9,7 @@ from salreg.taps.calls import find_logits
 from salreg.taps.layers import ATTENTION, LAST_CONV, Layer, check_layers, find_layer, name_of
 from salreg.taps.nested import copied, map_leaves, place_of, replace_tensor, replace_tensors, rows_of, shells, tensors_in
 from salreg.taps.observer import Observer, record
-from salreg.taps.options import Options, WithSlope
+from salreg.taps.options import Options, WithGradient
 from salreg.taps.recording import Recording
 from salreg.taps.search import Found
 from salreg.taps.step_observer import StepObserver
@@ -23,7 +23,7 @@ __all__ = [
     "Options",
     "Recording",
     "StepObserver",
-    "WithSlope",
+    "WithGradient",
     "check_layers",
     "copied",
     "find_layer",

@@ -28,7 +28,7 @@ def of_rows(recording: Recording, chosen: Tensor | None, late_terms: bool) -> Re
     """See ``Recording.rows``."""
     recording.require_logits()
     if chosen is None:
-        again = _again(recording, lambda arguments: arguments, draws=recording.draws, tap=True)
+        again = _again(recording, lambda arguments: arguments, rng=recording.rng, tap=True)
     else:
         size = _size(recording)
         again = _again(recording, lambda arguments: rows_of(arguments, chosen, size), tap=True, late_terms=late_terms)
@@ -46,7 +46,7 @@ def shifted(
         standing = replace_tensors(arguments, stand_ins)
         return standing if rows is None else rows_of(standing, rows, size)
 
-    return _again(recording, change, shift={layer: shift}, draws=recording.draws, tap=False).require_logits()
+    return _again(recording, change, shift={layer: shift}, rng=recording.rng, tap=False).require_logits()
 
 
 def _again(
@@ -56,7 +56,7 @@ def _again(
     *,
     tap: bool,
     shift: Mapping[Layer | None, Tensor] | None = None,
-    draws: RandomState | None = None,
+    rng: RandomState | None = None,
     late_terms: bool = False,
 ) -> Recording:
     """The recorded call with its arguments changed, and the explained input given anew."""
@@ -79,15 +79,15 @@ def _again(
         late_terms=late_terms,
         in_training=None,
         stays_compiled=recording.options.stays_compiled and (late_terms or shift is not None),
-        with_slope=None,
+        with_gradient=None,
     )
     with (
         traceless(recording.model),
         nullcontext() if recording.own_precision is None else recording.own_precision.again(),
         _observer(recording, options).watching() as observer,
     ):
-        if draws is not None:
-            draws.restore()
+        if rng is not None:
+            rng.restore()
         observer.run(recording.call, args, kwargs)
     observer.recording.found = recording.found
     return observer.recording

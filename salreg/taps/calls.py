@@ -29,7 +29,7 @@ class Call:
         arguments: Its ``(args, kwargs)``, where the batch's own tensor was among them as it was; otherwise None.
         outputs: The floating point tensors that it returned.
         output: All that it returned.
-        draws: The random state before it, where that may be needed again.
+        rng: The random state before it, where that may be needed again.
         is_random: Whether it drew random numbers, where that was looked at.
     """
 
@@ -38,7 +38,7 @@ class Call:
     arguments: tuple[Any, Any] | None
     outputs: list[Tensor]
     output: Any
-    draws: RandomState | None = None
+    rng: RandomState | None = None
     is_random: bool = False
 
 

@@ -111,7 +111,7 @@ class InputTap:
         recording.input = leaf = given if given.requires_grad else _leaf(given)
         recording.taps_of[id(given)] = (given, leaf, None)
         # A clone, so that an in-place operation of the model finds no leaf and spoils no tap.
-        put = leaf if self._options.with_slope else leaf.clone()
+        put = leaf if self._options.with_gradient else leaf.clone()
         self._put[id(put)] = (put, leaf, given)
         return given if self._options.at_entry else put
 

@@ -41,7 +41,7 @@ class Observer:
         self._model = model
         self._options = options
         self._layers = {layer: find_layer(model, layer) for layer in options.layers if layer != ATTENTION}
-        self._graph_of = options.with_slope[0] if options.with_slope else None
+        self._graph_of = options.with_gradient[0] if options.with_gradient else None
         self._tap = InputTap(self.recording)
 
     def run(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ class Observer:
         every = tensors_in((args, kwargs))
         recording.own_precision = next((Precision(tensor) for tensor in every if tensor.ndim), None)
         if self._options.late_terms:
-            recording.draws = RandomState(self._model)
+            recording.rng = RandomState(self._model)
             grown = [tensor for tensor in every if tensor.requires_grad and not tensor.is_leaf]
             recording.late = LateTerms([*trained_parameters(self._model), *grown])
         return self._tap.put_into(args, kwargs)
@@ -70,8 +70,8 @@ class Observer:
 
     def _take(self, logits: Tensor, output: Any) -> None:
         recording = self.recording
-        if recording.draws is not None:
-            recording.is_random = recording.draws.has_moved()
+        if recording.rng is not None:
+            recording.is_random = recording.rng.has_moved()
         if self._attention is not None:
             self._attention.take_from(output)
         recording.logits = logits
@@ -127,8 +127,8 @@ class Observer:
         def call(*args: Any, **kwargs: Any) -> Any:
             args, kwargs = self._before(module, args, kwargs) or (args, kwargs)
             tap = self.recording.input if module is self._graph_of and not self._is_past() else None
-            if tap is not None and self._options.with_slope and any(tap is one for one in tensors_in((args, kwargs))):
-                output, self.recording.slope = self._options.with_slope[1](module, args, kwargs, tap)
+            if tap is not None and self._options.with_gradient and any(tap is one for one in tensors_in((args, kwargs))):
+                output, self.recording.gradient = self._options.with_gradient[1](module, args, kwargs, tap)
             else:
                 run: Callable[..., Any] = own or module._call_impl
                 output = run(*args, **kwargs)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from salreg.taps.layers import Layer
 
 #: From a module, its arguments and the tap among these to the output and, where it can be had, the gradient at the tap.
-WithSlope = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], tuple[Any, Tensor | None]]
+WithGradient = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], tuple[Any, Tensor | None]]
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Options:
         in_training: Whether calls without gradients are another network's, and passed over; by default where there are taps.
         stays_compiled: Whether compiled modules are only observed from outside, as hooks inside are not called. By default they
             have to run uncompiled.
-        with_slope: The module that gives the logits, and what calls it and takes the gradient at its input in one go
-            (``Recording.slope``); modules inside are not seen.
+        with_gradient: The module that gives the logits, and what calls it and takes the gradient at its input in one go
+            (``Recording.gradient``); modules inside are not seen.
     """
 
     layers: Sequence[Layer] = ()
@@ -49,7 +49,7 @@ class Options:
     late_terms: bool = False
     in_training: bool | None = None
     stays_compiled: bool = False
-    with_slope: tuple[nn.Module, WithSlope] | None = None
+    with_gradient: tuple[nn.Module, WithGradient] | None = None
 
     @property
     def skips_calls_without_gradients(self) -> bool:

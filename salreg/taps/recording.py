@@ -34,7 +34,7 @@ class Recording:
         kwargs: Its keyword arguments, likewise.
         found: Where in a user's step the logits came from.
         late: Room for terms of the loss that run the call again; None unless asked for.
-        slope: The gradient at the input, where it was taken together with the call.
+        gradient: The gradient at the input, where it was taken together with the call.
         problem: Why there are no logits, where that is known.
         outputs: What the network returned, where the logits are laid out anew (``found.layout``).
     """
@@ -48,7 +48,7 @@ class Recording:
         self.kwargs: dict[str, Any] = {}
         self.found: Found | None = None
         self.late: LateTerms | None = None
-        self.slope: Tensor | None = None
+        self.gradient: Tensor | None = None
         self.problem: str | None = None
         self.outputs: list[Tensor] = []
         self.closed = False
@@ -57,7 +57,7 @@ class Recording:
         self.tokens: TokenTap | None = None
         self.taps_of: dict[int, tuple[Tensor, Tensor | None, TokenTap | None]] = {}
         self.activations: dict[Layer, Tensor] = {}
-        self.draws: RandomState | None = None
+        self.rng: RandomState | None = None
         self.is_random = False
         self.own_precision: Precision | None = None
         self._attention = attention

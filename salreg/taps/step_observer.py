@@ -26,7 +26,7 @@ class _Open(NamedTuple):
     module: nn.Module
     turn: int
     arguments: tuple[Any, Any] | None
-    draws: RandomState | None
+    rng: RandomState | None
 
 
 class StepObserver(Observer):
@@ -85,7 +85,7 @@ class StepObserver(Observer):
         self._take(logits, None if last is None else last.output)
         if last is not None and last.arguments is not None and _is_output(logits, last.output):
             recording.call, (recording.args, recording.kwargs) = last.module, last.arguments
-            recording.draws, recording.is_random = last.draws, last.is_random
+            recording.rng, recording.is_random = last.rng, last.is_random
 
     def concerns(self, loss: Tensor) -> bool:
         """Whether a loss depends on the batch's input, as far as that is seen."""
@@ -114,8 +114,8 @@ class StepObserver(Observer):
             arguments = self._tap.reconnected(arguments)
         opened = None
         if module is named if named is not None else outermost:
-            draws = RandomState(self._model) if self._options.late_terms else None
-            opened = _Open(module, self._turns[id(module)], self._tap.as_given(arguments), draws)
+            rng = RandomState(self._model) if self._options.late_terms else None
+            opened = _Open(module, self._turns[id(module)], self._tap.as_given(arguments), rng)
             self._turns[id(module)] += 1
         self._open.append(opened)
         return arguments
@@ -125,8 +125,8 @@ class StepObserver(Observer):
         if opened is None or self._is_past():
             return
         outputs = [tensor for tensor in tensors_in(output) if tensor.is_floating_point()]
-        moved = opened.draws is not None and opened.draws.has_moved()
-        self._calls.append(Call(opened.module, opened.turn, opened.arguments, outputs, output, opened.draws, moved))
+        moved = opened.rng is not None and opened.rng.has_moved()
+        self._calls.append(Call(opened.module, opened.turn, opened.arguments, outputs, output, opened.rng, moved))
         if self._stops and known_logits(self.recording.found, self._calls) is not None:
             self._stops = False  # the modules around this one return, too
             raise Reached

@@ -47,10 +47,10 @@ def model():
 def reference(model):
     weights, logits = by_hand(model)
     logits.gather(1, Y.view(-1, 1)).sum().backward()
-    slopes = [w.grad for w in weights]
+    gradients = [w.grad for w in weights]
     model.zero_grad()
     torch.testing.assert_close(logits, model(X))
-    return [w.detach() for w in weights], slopes
+    return [w.detach() for w in weights], gradients
 
 
 def grid(tokens):
@@ -77,16 +77,16 @@ def test_rollout(model, reference):
 
 
 def test_chefers_relevance(model, reference):
-    weights, slopes = reference
+    weights, gradients = reference
     relevance = torch.eye(5).expand(5, 5, 5)
-    for w, g in zip(weights, slopes, strict=True):
+    for w, g in zip(weights, gradients, strict=True):
         relevance = relevance + (w * g).clamp(min=0).mean(1) @ relevance
     close(GradientAttentionRollout()(model, X, Y), grid((relevance - torch.eye(5))[:, 0]))
 
 
 def test_legrad(model, reference):
-    _, slopes = reference
-    per_layer = [torch.stack([g[:, h, q].clamp(min=0) for h in range(HEADS) for q in range(5)]).mean(0) for g in slopes]
+    _, gradients = reference
+    per_layer = [torch.stack([g[:, h, q].clamp(min=0) for h in range(HEADS) for q in range(5)]).mean(0) for g in gradients]
     close(LeGrad()(model, X, Y), grid(torch.stack(per_layer).mean(0)))
 
 

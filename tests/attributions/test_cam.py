@@ -128,8 +128,8 @@ def test_channels_at_the_end_are_found_by_the_parameters(layer, shape):
     with record(model, Options([layer], forward_module=model)) as recording:
         model(x)
     activation = recording.activation(layer)
-    (slope,) = torch.autograd.grad(recording.logits.gather(1, target[:, None]).sum(), activation)
-    by_hand = (activation * slope.mean((1, 2), keepdim=True)).sum(-1).relu()
+    (gradient,) = torch.autograd.grad(recording.logits.gather(1, target[:, None]).sum(), activation)
+    by_hand = (activation * gradient.mean((1, 2), keepdim=True)).sum(-1).relu()
     assert torch.allclose(found[:, 0], by_hand, atol=1e-6)
 
 

@@ -94,8 +94,8 @@ def test_integrated_gradients_agree_with_captum(make, rule, captum):
 def test_the_trapezoid_rule_is_a_plain_loop():
     model, total = mlp(), torch.zeros_like(X)
     for k in range(5):
-        slope = InputGradient("target_logit")(model, X * k / 4, Y)
-        total += slope / 4 / (2 if k in (0, 4) else 1)
+        gradient = InputGradient("target_logit")(model, X * k / 4, Y)
+        total += gradient / 4 / (2 if k in (0, 4) else 1)
     close(IntegratedGradients(steps=4, rule="trapezoid")(model, X, Y), X * total)
 
 
@@ -160,11 +160,11 @@ def test_expected_gradients_from_the_batch_never_start_at_the_sample_itself():
 
 def test_smooth_grad_is_a_plain_loop():
     model, attribution = mlp(), SmoothGrad("target_logit", samples=4, noise=0.2, seed=3)
-    noise = copy.deepcopy(attribution).draws.normal((4, *X.shape), like=X)
+    noise = copy.deepcopy(attribution).rng.normal((4, *X.shape), like=X)
     width = (X.flatten(1).amax(1) - X.flatten(1).amin(1)).view(-1, 1, 1, 1)
-    slopes = torch.stack([InputGradient("target_logit")(model, X + 0.2 * width * n, Y) for n in noise])
-    close(attribution(model, X, Y), slopes.mean(0))
-    close(VarGrad("target_logit", samples=4, noise=0.2, seed=3)(model, X, Y), slopes.var(0, correction=0), rtol=1e-4)
+    gradients = torch.stack([InputGradient("target_logit")(model, X + 0.2 * width * n, Y) for n in noise])
+    close(attribution(model, X, Y), gradients.mean(0))
+    close(VarGrad("target_logit", samples=4, noise=0.2, seed=3)(model, X, Y), gradients.var(0, correction=0), rtol=1e-4)
 
 
 def test_draws_go_on_and_are_restored_from_a_checkpoint():

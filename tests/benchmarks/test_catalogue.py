@@ -51,8 +51,8 @@ def test_a_map_whose_gradient_is_lost_is_found():
     def half_detached(model, inputs, target):
         inputs = inputs.clone().requires_grad_()
         logits = model(inputs)
-        (slope,) = torch.autograd.grad(logits.tanh().sum(), inputs, retain_graph=True)
-        return slope * logits.sum(1).view(-1, 1, 1, 1)
+        (gradient,) = torch.autograd.grad(logits.tanh().sum(), inputs, retain_graph=True)
+        return gradient * logits.sum(1).view(-1, 1, 1, 1)
 
     assert not check(SaliencyPenalty(CustomAttribution(half_detached), "rrr"), network()).alive
 

@@ -16,7 +16,7 @@ from salreg.callbacks import SaliencyRegularizer, SaliencySnapshots
 
 def compiling(**options):
     made = regularizer(compile=True, **options)
-    made.penalty.way.compiled.backend = "aot_eager"
+    made.penalty.method.compiled.backend = "aot_eager"
     return made
 
 
@@ -27,17 +27,17 @@ def test_it_trains_like_the_uncompiled_step(net):
     fit(expected, regularizer())
     callback = compiling()
     fit(ours, callback)
-    assert not callback.penalty.way.compiled.problem
-    assert callback.penalty.way.decided.startswith("a second derivative, compiled")
+    assert not callback.penalty.method.compiled.problem
+    assert callback.penalty.method.decided.startswith("a second derivative, compiled")
     random = 1.0 if net is noisy_net else 1e-4  # a graph draws its dropout masks in another order
     assert distance(expected, ours) < random * distance(expected, plain)
 
 
 def test_the_first_step_runs_uncompiled_and_looks_at_everything(monkeypatch):
     callback, calls = compiling(), []
-    original = type(callback.penalty.way.compiled).__call__
+    original = type(callback.penalty.method.compiled).__call__
     monkeypatch.setattr(
-        type(callback.penalty.way.compiled), "__call__", lambda *args, **kw: calls.append(1) or original(*args, **kw)
+        type(callback.penalty.method.compiled), "__call__", lambda *args, **kw: calls.append(1) or original(*args, **kw)
     )
     fit(fresh(Lit), callback, epochs=1)
     assert len(calls) == 2  # of three batches
@@ -83,8 +83,8 @@ def test_a_network_that_the_user_compiled_becomes_part_of_the_graph(in_place):
     callback = compiling()
     fit(ours, callback)
     fit(expected, regularizer())
-    assert not callback.penalty.way.compiled.problem
-    assert callback.penalty.way.compiled._graph is not None
+    assert not callback.penalty.method.compiled.problem
+    assert callback.penalty.method.compiled._graph is not None
     assert distance(ours, expected) < 1e-5
     assert ours.net(images(2)[0]).shape == (2, 3)
 
@@ -127,7 +127,7 @@ def test_a_network_in_a_plain_list_runs_uncompiled():
 
 def test_without_a_compiler_it_runs_uncompiled():
     callback = compiling()
-    callback.penalty.way.compiled.backend = "no such backend"
+    callback.penalty.method.compiled.backend = "no such backend"
     with pytest.warns(UserWarning, match="compile=True has no effect: .*no such backend"):
         fit(fresh(Lit), callback)
 
@@ -166,17 +166,17 @@ def test_in_a_loop_of_ones_own_the_second_step_compiles():
     model = nn.Sequential(*conv_net())
     x, y, annotation = images(8)
     penalty, uncompiled = SaliencyPenalty(compile=True), SaliencyPenalty()
-    penalty.way.compiled.backend = "aot_eager"
+    penalty.method.compiled.backend = "aot_eager"
     found = []
     for one in (uncompiled, penalty, penalty):
         with one.watch(model, target=y) as watch:
             model(x)
         found.append(torch.autograd.grad(watch.penalty(y, annotation), list(model.parameters())[:-1]))
-    assert penalty.way.compiled._graph is not None
+    assert penalty.method.compiled._graph is not None
     torch.testing.assert_close(found[2], found[0])
     torch.testing.assert_close(found[1], found[0])
 
 
 def test_copies_for_several_inputs_have_graphs_of_their_own():
     penalty = SaliencyPenalty(compile=True)
-    assert copy.deepcopy(penalty).way.compiled is not penalty.way.compiled
+    assert copy.deepcopy(penalty).method.compiled is not penalty.method.compiled

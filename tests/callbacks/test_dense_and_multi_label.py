@@ -73,10 +73,10 @@ def test_the_penalty_is_that_of_a_handwritten_step(dense):
     x = x.clone().requires_grad_()
     logits = byhand.net(x)
     score = logits.gather(1, y.unsqueeze(1)).mean((1, 2, 3)) if dense else (logits * y).sum(1)
-    (slope,) = torch.autograd.grad(score.sum(), x, create_graph=True)
+    (gradient,) = torch.autograd.grad(score.sum(), x, create_graph=True)
     annotated = batch.annotation.flatten(1).any(1)
     spread = x[annotated].detach().std(correction=0)
-    penalty = ((slope * spread * (batch.annotation < 0)) ** 2).sum((1, 2, 3))[annotated].mean()
+    penalty = ((gradient * spread * (batch.annotation < 0)) ** 2).sum((1, 2, 3))[annotated].mean()
     (byhand.loss(logits, y) + penalty).backward()
     for parameter, trained in zip(byhand.parameters(), module.parameters(), strict=True):
         torch.testing.assert_close(parameter - 0.1 * parameter.grad, trained, rtol=1e-5, atol=1e-6)

@@ -187,8 +187,8 @@ def test_batch_norm_keeps_the_batch_together():
     penalty = SaliencyPenalty()
     annotation = torch.zeros(8, 1, 8, 8)
     annotation[0, :, :3] = -1
-    assert not penalty.way.apart(annotation, net)
-    assert penalty.way.apart(annotation, net.eval())
+    assert not penalty.method.has_separate_pass(annotation, net)
+    assert penalty.method.has_separate_pass(annotation, net.eval())
 
 
 def test_at_most_so_many_rows_are_differentiated():
@@ -224,7 +224,7 @@ def test_the_mean_over_random_rows_is_the_penalty_in_expectation():
 def test_settings_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="which IntegratedGradients is not"):
         SaliencyRegularizer(IntegratedGradients(), differentiation=FiniteDifference(), intervene=False)
-    with pytest.raises(ValueError, match="for penalties made of a saliency map, not for ConsistencyPenalty"):
+    with pytest.raises(ValueError, match="for penalties made of a saliency map, not ConsistencyPenalty"):
         SaliencyRegularizer(preset="counterexamples", max_samples=2)
 
 

@@ -105,10 +105,12 @@ def test_a_step_is_that_with_one_penalty_per_input_written_by_hand(call):
     image, row = (inputs[name].clone().requires_grad_() for name in ("image", "row"))
     embedded = net.embedding(inputs["words"])
     logits = net.head(net.picture(image) * net.table(row) + embedded.tanh().mean(1))
-    slopes = torch.autograd.grad(log_softmax(logits, 1).sum(), [image, row, embedded], create_graph=True)
+    gradients = torch.autograd.grad(log_softmax(logits, 1).sum(), [image, row, embedded], create_graph=True)
     loss = cross_entropy(logits, labels)
-    for given, slope, mark in zip((image, row, embedded), slopes, (image_mark(), ROW_MARK, WORD_MARK.view(-1, 1)), strict=True):
-        loss = loss + 2.0 * ((given * slope) ** 2 * (mark < 0)).flatten(1).sum(1).mean()
+    for given, gradient, mark in zip(
+        (image, row, embedded), gradients, (image_mark(), ROW_MARK, WORD_MARK.view(-1, 1)), strict=True
+    ):
+        loss = loss + 2.0 * ((given * gradient) ** 2 * (mark < 0)).flatten(1).sum(1).mean()
     loss.backward()
     torch.optim.SGD(net.parameters(), lr=0.1).step()
     for one, other in zip(module.net.parameters(), net.parameters(), strict=True):

@@ -24,7 +24,7 @@ from torch.utils.data import Subset, TensorDataset
 from salreg import AnnotatedDataset
 from salreg.attributions import GradCAM, InputGradient, name_of
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
-from salreg.callbacks.panel import spread
+from salreg.callbacks.panel import spread_over_classes
 from salreg.callbacks.probes import default_probes
 from salreg.callbacks.sinks import Files, Page, RunFolder, files
 from salreg.history import History
@@ -155,8 +155,8 @@ def test_a_subset_of_annotated_data_will_do(tmp_path):
 def test_the_panel_prefers_annotated_samples_and_takes_classes_in_turn():
     marked = torch.tensor([False, True, True, True, True])
     classes = torch.tensor([2, 0, 0, 0, 1])
-    assert spread(marked, classes, 4) == [1, 4, 2, 3]
-    assert spread(marked, None, 5)[-1] == 0
+    assert spread_over_classes(marked, classes, 4) == [1, 4, 2, 3]
+    assert spread_over_classes(marked, None, 5)[-1] == 0
 
 
 def test_batch_hooks_prepare_the_panel_too(tmp_path):

@@ -44,12 +44,12 @@ class HandWritten(LitText):
         ids, labels = batch.sample
         embedded = self.net.embed(ids)
         logits = self.net.head(self.net.rnn(embedded)[0][:, -1])
-        slope = torch.autograd.grad(log_softmax(logits, 1).sum(), embedded, create_graph=True)[0]
+        gradient = torch.autograd.grad(log_softmax(logits, 1).sum(), embedded, create_graph=True)[0]
         seen = embedded.detach().double()
         self.seen = torch.cat([self.seen, seen]) if hasattr(self, "seen") else seen
         spread = self.seen.std((0, 1), correction=0).float()
         marked = (batch.annotation < 0).unsqueeze(-1)
-        return cross_entropy(logits, labels) + 3.0 * (marked * slope * spread).square().sum((1, 2)).mean()
+        return cross_entropy(logits, labels) + 3.0 * (marked * gradient * spread).square().sum((1, 2)).mean()
 
 
 def test_as_the_formula_written_out():

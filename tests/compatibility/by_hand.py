@@ -22,8 +22,8 @@ def by_hand(module, weight, intervention=None):
             logits = getattr(module, "logits", module.net)(x)
         loss = getattr(module, "criterion", cross_entropy)(logits, y)
         if weight and marked.any():
-            (slope,) = torch.autograd.grad(log_softmax(logits.float(), 1).sum(), x, create_graph=True)
-            penalty = ((x * slope * annotation.clamp(max=0)) ** 2).flatten(1).sum(1)[marked].mean()
+            (gradient,) = torch.autograd.grad(log_softmax(logits.float(), 1).sum(), x, create_graph=True)
+            penalty = ((x * gradient * annotation.clamp(max=0)) ** 2).flatten(1).sum(1)[marked].mean()
             loss = loss + weight * penalty
         if module.automatic_optimization:
             return loss

@@ -13,19 +13,19 @@ from salreg.callbacks import SaliencyRegularizer
 from salreg.interventions import Intervention
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("method", WAYS)
 @pytest.mark.parametrize("name", [name for name, feature in FEATURES.items() if not feature.refused])
 def test_it_trains_like_a_step_written_by_hand(name, way):
     feature = FEATURES[name]
     expected, plain = written(feature, WEIGHT), written(feature, 0.0)
     callback = regularizer(attribution=InputTimesGradient("log_prob_sum"), weight=WEIGHT, **WAYS[way])
-    if callback.penalty.way.compiled is not None:
-        callback.penalty.way.compiled.backend = "aot_eager"  # compiles faster
+    if callback.penalty.method.compiled is not None:
+        callback.penalty.method.compiled.backend = "aot_eager"  # compiles faster
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ours = trained(fresh(feature.make), callback, **feature.options())
-    if callback.penalty.way.compiled is not None:
-        assert not callback.penalty.way.compiled.problem
+    if callback.penalty.method.compiled is not None:
+        assert not callback.penalty.method.compiled.problem
     changed = distance(expected, plain)
     assert changed > 1e-5
     assert distance(expected, ours) < feature.loose[way] * changed
@@ -43,7 +43,7 @@ def test_an_intervention_trains_like_a_step_written_by_hand(name):
         assert distance(ours, written(feature, 0.0, Intervention())) < 0.05 * distance(ours, plain)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("method", WAYS)
 @pytest.mark.parametrize("name", [name for name, feature in FEATURES.items() if feature.refused])
 def test_what_is_refused_says_what_to_change(name, way):
     feature = FEATURES[name]

@@ -199,12 +199,12 @@ def test_auto_takes_differences_where_there_is_no_second_derivative():
     torch.manual_seed(0)
     model, penalty = Distances(), SaliencyPenalty()
     _, _ = gradients(model, None, penalty=penalty)
-    assert penalty.way.decided == "finite differences: there is no second derivative of Cdist"
+    assert penalty.method.decided == "finite differences: there is no second derivative of Cdist"
     with pytest.raises(RuntimeError, match="no second derivative of Cdist"):
         gradients(model, "exact")
     smooth = SaliencyPenalty()
     gradients(net("mlp"), None, penalty=smooth)
-    assert smooth.way.decided == "a second derivative"
+    assert smooth.method.decided == "a second derivative"
 
 
 def test_auto_says_what_to_change_where_there_is_no_way():

@@ -12,10 +12,10 @@ from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnaps
 from salreg.callbacks.alerts import Alerts
 from salreg.data import AnnotatedDataset, Augmented, Counterexamples
 from salreg.differentiation import FiniteDifference
-from salreg.draws import Draws
 from salreg.interventions import Intervention
 from salreg.metrics import Comprehensiveness, RationaleF1, Sufficiency, WorstGroupAccuracy
 from salreg.propagation import propagate, propagate_words
+from salreg.rng import Rng
 
 NAN, INF = math.nan, math.inf
 WHOLE = (0, -1, 2.5, 1.0, NAN, "3", "many", True, [1])
@@ -55,7 +55,7 @@ NUMBERS = [
     (Intervention, "bank", WHOLE),
     (Intervention, "padding_token", FROM_ZERO),
     (Intervention, "seed", (1.5, "0", None, NAN)),
-    (Draws, "seed", (1.5, "0", None, NAN)),
+    (Rng, "seed", (1.5, "0", None, NAN)),
     (FiniteDifference, "sides", (0, 3, 1.5, "2", NAN)),
     (FiniteDifference, "step", POSITIVE[:-1]),
     (FiniteDifference, "check_every", FROM_ZERO),

@@ -41,12 +41,12 @@ def penalty_by_hand(pattern, net):
     with sdpa_kernel(SDPBackend.MATH):
         score = pattern.score(net, batch.sample)
         hook.remove()
-        (slope,) = torch.autograd.grad(score.sum(), held[0], create_graph=True)
+        (gradient,) = torch.autograd.grad(score.sum(), held[0], create_graph=True)
     marks = batch.annotation.masked_fill(batch.annotation == NO_PLACE, 0).flatten(1)
-    slope, seen = (one.reshape(*marks.shape, -1) for one in (slope, held[0].detach()))
+    gradient, seen = (one.reshape(*marks.shape, -1) for one in (gradient, held[0].detach()))
     marked = marks.abs().sum(1) > 0
     spread = seen[marked].flatten(0, 1).std(0, correction=0)
-    return (slope * spread * marks.unsqueeze(-1)).square().sum((1, 2))[marked].mean()
+    return (gradient * spread * marks.unsqueeze(-1)).square().sum((1, 2))[marked].mean()
 
 
 @pytest.mark.parametrize("package", PACKAGES.values(), ids=PACKAGES)
@@ -69,13 +69,13 @@ def test_the_penalty_changes_the_model_as_finite_differences_say(pattern):
         module, _, _ = train(pattern, pytorch_lightning, regularizer, precision="64-true", num_sanity_val_steps=0)
         trained[weight] = [one.detach() for one in module.parameters()]
     net = pattern.module(pytorch_lightning).net.double()
-    slopes = [(plain - ours) / 0.01 for plain, ours in zip(trained[0.0], trained[1.0], strict=True)]
-    length = torch.stack([one.square().sum() for one in slopes]).sum().sqrt()
+    gradients = [(plain - ours) / 0.01 for plain, ours in zip(trained[0.0], trained[1.0], strict=True)]
+    length = torch.stack([one.square().sum() for one in gradients]).sum().sqrt()
     step, values = 1e-4, []
     for sign in (1, -1, -1):
         with torch.no_grad():
-            for one, slope in zip(net.parameters(), slopes, strict=True):
-                one += sign * step * slope / length
+            for one, gradient in zip(net.parameters(), gradients, strict=True):
+                one += sign * step * gradient / length
         values.append(float(penalty_by_hand(pattern, net).detach()))
     assert length > 0
     assert (values[0] - values[2]) / (2 * step) == pytest.approx(float(length), rel=1e-2)

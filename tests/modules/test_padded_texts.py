@@ -67,8 +67,8 @@ def test_the_penalty_is_that_of_the_marked_words_wherever_padding_puts_them():
         at_the_end = net.score(
             net.model(inputs_embeds=embedded, attention_mask=batch["attention_mask"]).last_hidden_state[:, -1]
         )
-    (slope,) = torch.autograd.grad(at_the_end.log_softmax(1).sum(), embedded)
-    squares = (slope * embedded.detach().flatten(0, 1).std(0, correction=0)).square().sum(2)
+    (gradient,) = torch.autograd.grad(at_the_end.log_softmax(1).sum(), embedded)
+    squares = (gradient * embedded.detach().flatten(0, 1).std(0, correction=0)).square().sum(2)
     second = [max(LENGTHS) - length + 1 for length in LENGTHS]
     expected = squares[torch.arange(len(LENGTHS)), second].mean()
     assert float(trainer.callback_metrics["salreg/penalty"]) == pytest.approx(float(expected), rel=1e-5)

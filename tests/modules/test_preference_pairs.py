@@ -76,10 +76,10 @@ def train(module, data, *callbacks):
 
 
 def by_hand(score, embedded, marks):
-    """The squared slope of the score at one text's marked words, in standard deviations of its embeddings."""
-    (slope,) = torch.autograd.grad(score.sum(), embedded, retain_graph=True)
+    """The squared gradient of the score at one text's marked words, in standard deviations of its embeddings."""
+    (gradient,) = torch.autograd.grad(score.sum(), embedded, retain_graph=True)
     spread = embedded.detach().flatten(0, 1).std(0, correction=0)
-    return (slope * spread * marks.unsqueeze(2)).square().sum((1, 2)).mean()
+    return (gradient * spread * marks.unsqueeze(2)).square().sum((1, 2)).mean()
 
 
 def test_of_a_preference_pair_the_margin_is_explained_at_both_texts():

@@ -195,8 +195,8 @@ def adversarial_examples(package: Any) -> Any:
         def training_step(self, batch, batch_idx):
             x, y = batch
             start = x.clone().detach().requires_grad_()
-            (slope,) = torch.autograd.grad(cross_entropy(self(start), y), start)
-            return cross_entropy(self(x + 0.1 * slope.sign()), y)
+            (gradient,) = torch.autograd.grad(cross_entropy(self(start), y), start)
+            return cross_entropy(self(x + 0.1 * gradient.sign()), y)
 
     return Module()
 
@@ -269,8 +269,8 @@ def _attacked(module: Any, x: Any, batch: Any) -> Any:
     if not module.training:
         return module.net(x)
     start = x.clone().detach().requires_grad_()
-    (slope,) = torch.autograd.grad(cross_entropy(module.net(start), batch[1]), start)
-    return module.net(x + 0.1 * slope.sign())
+    (gradient,) = torch.autograd.grad(cross_entropy(module.net(start), batch[1]), start)
+    return module.net(x + 0.1 * gradient.sign())
 
 
 def _flipped(module: Any, x: Any, _: Any) -> Any:

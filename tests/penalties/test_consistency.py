@@ -28,7 +28,7 @@ def test_it_is_the_task_loss_of_the_annotated_samples_changed(perturbation):
     model, penalty = conv_net(), ConsistencyPenalty(perturbation, strength=2.0)
     spread = InputSpread()
     spread.update(X, MARKS.flatten(1).any(1))
-    changed = replace(X, MARKS.abs(), perturbation, copy.deepcopy(penalty.draws), 2 * spread(X))
+    changed = replace(X, MARKS.abs(), perturbation, copy.deepcopy(penalty.rng), 2 * spread(X))
     torch.testing.assert_close(value(penalty, model), cross_entropy(model(changed)[ANNOTATED], Y[ANNOTATED]))
 
 
@@ -36,7 +36,7 @@ def test_the_outside_of_relevant_marks_is_changed_where_there_are_some():
     model, marks = conv_net(), torch.zeros(6, 1, 8, 8)
     marks[:, :, 2:6, 2:6] = 1
     penalty = ConsistencyPenalty("uniform")
-    changed = replace(X, 1 - marks, "uniform", copy.deepcopy(penalty.draws))
+    changed = replace(X, 1 - marks, "uniform", copy.deepcopy(penalty.rng))
     torch.testing.assert_close(value(penalty, model, marks=marks), cross_entropy(model(changed), Y))
 
 
@@ -51,7 +51,7 @@ def test_pgd_finds_a_worse_change_than_noise_of_the_same_size_and_stays_inside()
     change = seen[-1] - X
     assert change.abs().max() <= 0.5 * spread * 1.0001
     assert not change[~MARKS.bool()].any()
-    random = replace(X, MARKS.abs(), "noise", penalty.draws, 0.5 * spread)
+    random = replace(X, MARKS.abs(), "noise", penalty.rng, 0.5 * spread)
     assert worst > cross_entropy(model(random)[ANNOTATED], Y[ANNOTATED])
     # On a linear model of two steps or more, the worst case is at a corner of the box.
     assert (change[ANNOTATED][MARKS[ANNOTATED].bool()].abs() / (0.5 * spread)).mean() > 0.9
@@ -96,6 +96,6 @@ def test_saliency_guided_is_the_published_divergence():
     model, penalty = conv_net(smooth=True), SaliencyGuided(share=0.5)
     saliency = InputGradient("target_logit")(model, X, Y).abs().flatten(1)
     least = torch.stack([row <= row.sort().values[31] for row in saliency]).view_as(X).float()
-    changed = replace(X, least, "uniform", copy.deepcopy(penalty.draws))
+    changed = replace(X, least, "uniform", copy.deepcopy(penalty.rng))
     expected = kl_div(log_softmax(model(changed), 1), model(X).softmax(1), reduction="batchmean")
     torch.testing.assert_close(value(penalty, model, marks=torch.zeros_like(MARKS)), expected)

@@ -22,7 +22,7 @@ def value(penalty, model, marks=MARKS):
 
 def test_activation_difference_is_the_distance_to_the_shuffled_sample():
     model, penalty = conv_net(), ActivationDifference(["0", "2"])
-    shuffled = replace(X, MARKS.abs(), "shuffle", copy.deepcopy(penalty.draws))
+    shuffled = replace(X, MARKS.abs(), "shuffle", copy.deepcopy(penalty.rng))
     expected = 0
     for depth in (1, 3):
         difference = (model[:depth](X) - model[:depth](shuffled))[ANNOTATED].flatten(1)
@@ -49,14 +49,14 @@ def test_by_default_it_reads_the_last_convolution():
 def test_concept_penalty_along_a_given_direction():
     model, direction = conv_net(smooth=True), torch.tensor([3.0, 0.0, -4.0, 0.0])
     activation = model[:3](X)
-    (slope,) = torch.autograd.grad(model[3:](activation).gather(1, Y.view(-1, 1)).sum(), activation)
-    along = (slope[ANNOTATED] * (direction / 5).view(1, -1, 1, 1)).sum(1)
+    (gradient,) = torch.autograd.grad(model[3:](activation).gather(1, Y.view(-1, 1)).sum(), activation)
+    along = (gradient[ANNOTATED] * (direction / 5).view(1, -1, 1, 1)).sum(1)
     torch.testing.assert_close(value(ConceptPenalty("2", direction), model), along.square().mean())
 
 
 def test_the_direction_is_estimated_from_samples_with_their_region_swapped():
     model, penalty = conv_net(smooth=True), ConceptPenalty("2")
-    swapped = replace(X, MARKS.abs(), "swap", copy.deepcopy(penalty.draws))
+    swapped = replace(X, MARKS.abs(), "swap", copy.deepcopy(penalty.rng))
     step = (model[:3](X) - model[:3](swapped))[ANNOTATED].sum((2, 3)).mean(0).detach()
     given = ConceptPenalty("2", step)
     torch.testing.assert_close(value(penalty, model), value(given, model) * step.square().sum())

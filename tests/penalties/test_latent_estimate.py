@@ -18,7 +18,7 @@ def test_over_several_steps_it_is_the_mean_over_all_annotated_samples_so_far():
         x, y, annotations = (one[:size] for one in images(9, seed=step))
         annotated = annotations.flatten(1).any(1)
         spurious = annotations.float().abs()
-        swapped = replace(x, spurious, "swap", copy.deepcopy(penalty.draws))
+        swapped = replace(x, spurious, "swap", copy.deepcopy(penalty.rng))
         change = (model[:3](x) - model[:3](swapped))[annotated].sum((0, 2, 3)).detach()
         total, count = total + change, count + int(annotated.sum())
         expected = (total / count).square().sum()

@@ -37,8 +37,8 @@ def test_it_is_the_integrated_gradient_of_the_region():
         point = (other + (step + 0.5) / 512 * (x - other)).requires_grad_()
         scores = log_softmax(model(point), 1)
         for label in range(3):
-            slope = torch.autograd.grad(scores[:, label].sum(), point, retain_graph=True)[0]
-            total[:, label] += ((x - other) * slope).flatten(1).sum(1) / 512
+            gradient = torch.autograd.grad(scores[:, label].sum(), point, retain_graph=True)[0]
+            total[:, label] += ((x - other) * gradient).flatten(1).sum(1) / 512
     by_path = total.square().mean(1)[MARKED].mean()
     assert torch.allclose(penalty_of(model, x, presence=1.0), by_path, rtol=1e-5)
 
@@ -57,8 +57,8 @@ def test_it_sees_a_saturated_shortcut_where_the_gradient_sees_none():
     x[:, :, :3, :3] = (torch.arange(12) % 2).view(-1, 1, 1, 1).float()
     leaf = x.clone().requires_grad_()
     model = Saturated()
-    slope = torch.autograd.grad(log_softmax(model(leaf), 1).sum(), leaf)[0]
-    assert slope.abs().max() < 1e-9
+    gradient = torch.autograd.grad(log_softmax(model(leaf), 1).sum(), leaf)[0]
+    assert gradient.abs().max() < 1e-9
     assert penalty_of(model, x, presence=1.0) > 0.1
 
 

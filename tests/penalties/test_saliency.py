@@ -36,8 +36,8 @@ def test_rrr_of_a_linear_softmax_model():
     """sigma_d^2 (sum_k w_kd - C sum_k p_k w_kd)^2 over the marks, mean over the marked samples."""
     model, x, y, annotation = linear_case()
     w, p = model.weight, model(x).softmax(1)
-    slope = (w.sum(0) - 3 * p @ w) * x[:4].std(0, unbiased=False)
-    expected = (slope[:4, 0] ** 2).mean()
+    gradient = (w.sum(0) - 3 * p @ w) * x[:4].std(0, unbiased=False)
+    expected = (gradient[:4, 0] ** 2).mean()
     got = value(model, x, y, annotation)
     assert torch.allclose(got, expected)
     (ours,) = torch.autograd.grad(got, w)

@@ -121,8 +121,8 @@ def _places(saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
 
 def _defined(value: Tensor, places: Tensor, relevant: Tensor) -> Tensor:
     """NaN for samples with nothing to find, or a map that finds nothing."""
-    spread = places.amax(1) - places.amin(1)
-    defined = (relevant.amax(1) > 0) & spread.isfinite() & (spread > 0)
+    extent = places.amax(1) - places.amin(1)
+    defined = (relevant.amax(1) > 0) & extent.isfinite() & (extent > 0)
     return value.where(defined, torch.full_like(value, torch.nan))
 
 

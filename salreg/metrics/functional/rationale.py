@@ -44,8 +44,8 @@ def rationale_f1(saliency: Tensor, annotation: Tensor, share: float | None = Non
     count = relevant.sum(1) if share is None else _portion(inside, share)
     predicted = _most_salient(strength, inside, count)
     value = 2 * (predicted & relevant).sum(1) / (predicted.sum(1) + relevant.sum(1)).clamp(min=1)
-    spread = strength.amax(1) - strength.where(inside, strength.amax(1, keepdim=True)).amin(1)
-    defined = relevant.any(1) & spread.isfinite() & (spread > 0)
+    extent = strength.amax(1) - strength.where(inside, strength.amax(1, keepdim=True)).amin(1)
+    defined = relevant.any(1) & extent.isfinite() & (extent > 0)
     return value.where(defined, torch.full_like(value, torch.nan))
 
 

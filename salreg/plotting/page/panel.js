@@ -110,9 +110,9 @@ function legend(data) {
   const entries = [];
   if (data.kind === "image") {
     const ramp = HEAT.map((colour, step) => `rgb(${colour}) ${step * 10}%`).join(", ");
-    entries.push(entry("saliency, from 0 to the strongest colour", element("span", { class: "ramp", style: `background: linear-gradient(90deg, ${ramp})` })));
+    entries.push(entry("saliency, from 0 to the strongest colour", element("span", { class: "ramp", style: `background: linear-gradient_of(90deg, ${ramp})` })));
   }
-  if (data.kind === "text") entries.push(entry("saliency, from 0 to the strongest colour", element("span", { class: "ramp", style: "background: linear-gradient(90deg, #fff, rgb(253 141 60))" })));
+  if (data.kind === "text") entries.push(entry("saliency, from 0 to the strongest colour", element("span", { class: "ramp", style: "background: linear-gradient_of(90deg, #fff, rgb(253 141 60))" })));
   if (data.kind === "table") entries.push(entry("saliency; a full bar is the strongest", swatch("var(--unmarked)")));
   const marked = (key, sign) => data.samples.some((sample) => (data.kind === "image" ? sample[key] : sample.signs.includes(sign)));
   if (marked("spurious", -1)) entries.push(entry("marked spurious", swatch("var(--spurious)")));

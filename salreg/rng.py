@@ -9,7 +9,7 @@ from torch import Tensor
 from salreg import checks
 
 
-class Draws:
+class Rng:
     """A generator on the CPU, so that every device gets the same numbers; part of a checkpoint.
 
     Args:
@@ -38,8 +38,8 @@ class Draws:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._generator.set_state(state["generator"])
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Draws":
-        copied = Draws(0)
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Rng":
+        copied = Rng(0)
         copied.load_state_dict(self.state_dict())
         return copied
 

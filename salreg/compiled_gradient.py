@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from salreg import scores
-from salreg.differentiation import gradient, reusable_graphs
+from salreg.differentiation import gradient_of, reusable_graphs
 from salreg.taps import find_logits
 
 # Differentiating inside the graph, recurrent layers, DDP without cuts of its own, and noticing hooks that come or go.
 _ONE_GRAPH = {"trace_autograd_ops": True, "allow_rnn": True, "optimize_ddp": False, "skip_nnmodule_hook_guards": False}
 
 
-class CompiledSlope:
+class CompiledGradient:
     """Makes a call and takes the gradient of its score at one of the arguments, in one graph.
 
     Compiles at the first call, which takes from seconds to minutes, and again when the shape of the batch changes. A module
@@ -37,9 +37,9 @@ class CompiledSlope:
     Example:
         >>> x = torch.ones(1, 2, requires_grad=True)
         >>> model = nn.Linear(2, 2)
-        >>> slope_of = CompiledSlope(scores.resolve("log_prob_sum"), backend="eager")
-        >>> output, slope = slope_of(model, (x,), {}, x, None)
-        >>> slope.square().sum().backward()
+        >>> gradient_of = CompiledGradient(scores.resolve("log_prob_sum"), backend="eager")
+        >>> output, gradient = gradient_of(model, (x,), {}, x, None)
+        >>> gradient.square().sum().backward()
         >>> model.weight.grad is not None
         True
     """
@@ -86,7 +86,7 @@ class CompiledSlope:
     ) -> tuple[Any, Tensor]:
         output = _call(module, args, kwargs, tap)
         values = scores.evaluate(self._score, find_logits(output), target)
-        return output, gradient(values, tap, create_graph=True)
+        return output, gradient_of(values, tap, create_graph=True)
 
 
 def _call(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], tap: Tensor) -> Any:

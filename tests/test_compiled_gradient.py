@@ -10,7 +10,7 @@ from support import conv_net, noisy_net
 from torch import nn
 
 from salreg import scores
-from salreg.compiled_slope import CompiledSlope
+from salreg.compiled_gradient import CompiledGradient
 from salreg.taps import find_logits
 
 X, Y = torch.rand(6, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1, 2])
@@ -22,8 +22,8 @@ def nothing_compiled():
     torch._dynamo.reset()
 
 
-def slope_of(score="log_prob_sum", backend="aot_eager"):
-    return CompiledSlope(scores.resolve(score), backend)
+def gradient_of(score="log_prob_sum", backend="aot_eager"):
+    return CompiledGradient(scores.resolve(score), backend)
 
 
 def one_after_the_other(model, tap, score):
@@ -32,16 +32,16 @@ def one_after_the_other(model, tap, score):
     return output, torch.autograd.grad(values.sum(), tap, create_graph=True)[0]
 
 
-def gradients(model, output, slope):
-    loss = find_logits(output).square().mean() + slope.square().sum()
+def gradients(model, output, gradient):
+    loss = find_logits(output).square().mean() + gradient.square().sum()
     return torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
 
 
 @pytest.mark.parametrize("score", ["log_prob_sum", "target_logit", "contrast", "task_loss"])
-def test_output_slope_and_their_gradients_are_those_of_the_two_passes(score):
+def test_output_gradient_and_their_gradients_are_those_of_the_two_passes(score):
     torch.manual_seed(0)
     model, tap = conv_net(), X.clone().requires_grad_()
-    ours, expected = slope_of(score)(model, (tap,), {}, tap, Y), one_after_the_other(model, tap, score)
+    ours, expected = gradient_of(score)(model, (tap,), {}, tap, Y), one_after_the_other(model, tap, score)
     torch.testing.assert_close(ours, expected)
     torch.testing.assert_close(gradients(model, *ours), gradients(model, *expected))
 
@@ -49,7 +49,7 @@ def test_output_slope_and_their_gradients_are_those_of_the_two_passes(score):
 def test_it_compiles_to_machine_code():
     torch.manual_seed(0)
     model, tap = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 3)), X.clone().requires_grad_()
-    one_graph = slope_of(backend="inductor")
+    one_graph = gradient_of(backend="inductor")
     ours = one_graph(model, (tap,), {}, tap)
     assert not one_graph.problem
     expected = one_after_the_other(model, tap, "log_prob_sum")
@@ -61,7 +61,7 @@ def test_batchnorm_moves_its_statistics_once():
     model, tap = noisy_net(), X.clone().requires_grad_()
     expected = copy.deepcopy(model)
     expected(X)
-    slope_of()(model, (tap,), {}, tap)
+    gradient_of()(model, (tap,), {}, tap)
     torch.testing.assert_close(dict(model.named_buffers()), dict(expected.named_buffers()))
 
 
@@ -69,7 +69,7 @@ def test_an_operation_in_place_spoils_no_tap():
     torch.manual_seed(0)
     model, tap = nn.Sequential(nn.ReLU(inplace=True), *conv_net()), (X - 0.5).requires_grad_()
     before = tap.detach().clone()
-    ours = slope_of()(model, (tap,), {}, tap)
+    ours = gradient_of()(model, (tap,), {}, tap)
     torch.testing.assert_close(ours, one_after_the_other(model, tap, "log_prob_sum"))
     assert torch.equal(tap, before)
 
@@ -88,15 +88,15 @@ def test_the_tap_may_be_any_argument_and_the_output_an_object_with_logits():
 
     torch.manual_seed(0)
     model, tap = Model(), X.clone().requires_grad_()
-    output, slope = slope_of()(model, (0.5,), {"images": tap}, tap)
+    output, gradient = gradient_of()(model, (0.5,), {"images": tap}, tap)
     assert set(output) == {"logits"}
     expected = one_after_the_other(lambda x: model(0.5, images=x), tap, "log_prob_sum")
-    torch.testing.assert_close(slope, expected[1])
+    torch.testing.assert_close(gradient, expected[1])
 
 
 def test_hooks_that_come_later_are_called():
     torch.manual_seed(0)
-    model, tap, one_graph = conv_net(), X.clone().requires_grad_(), slope_of()
+    model, tap, one_graph = conv_net(), X.clone().requires_grad_(), gradient_of()
     one_graph(model, (tap,), {}, tap)
     model[0].register_forward_hook(lambda module, args, output: 3 * output)
     torch.testing.assert_close(one_graph(model, (tap,), {}, tap), one_after_the_other(model, tap, "log_prob_sum"))
@@ -114,10 +114,10 @@ class Moody(nn.Module):
 
 def test_what_cannot_be_one_graph_runs_as_it_is_and_the_warning_names_the_line():
     torch.manual_seed(0)
-    model, tap, one_graph = Moody(), X.clone().requires_grad_(), slope_of()
-    with pytest.warns(UserWarning, match=r"Moody cannot be one graph: .*test_compiled_slope.py, line \d+, in forward"):
-        output, slope = one_graph(model, (tap,), {}, tap)
-    assert slope is None
+    model, tap, one_graph = Moody(), X.clone().requires_grad_(), gradient_of()
+    with pytest.warns(UserWarning, match=r"Moody cannot be one graph: .*test_compiled_gradient.py, line \d+, in forward"):
+        output, gradient = one_graph(model, (tap,), {}, tap)
+    assert gradient is None
     torch.testing.assert_close(output, model(X))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -131,12 +131,12 @@ def test_an_error_of_the_module_is_the_modules_own():
 
     tap = X.clone().requires_grad_()
     with pytest.warns(UserWarning, match="Broken"), pytest.raises(KeyError, match="no such class"):
-        slope_of()(Broken(), (tap,), {}, tap)
+        gradient_of()(Broken(), (tap,), {}, tap)
 
 
 def test_it_can_be_copied_and_sent_to_another_process():
     torch.manual_seed(0)
-    model, tap, one_graph = conv_net(), X.clone().requires_grad_(), slope_of()
+    model, tap, one_graph = conv_net(), X.clone().requires_grad_(), gradient_of()
     expected = one_graph(model, (tap,), {}, tap)
     for other in (copy.deepcopy(one_graph), pickle.loads(pickle.dumps(one_graph))):
         torch.testing.assert_close(other(model, (tap,), {}, tap), expected)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from salreg import annotations, checks
 from salreg.attributions import Attribution
 from salreg.attributions.base import TapAttribution
-from salreg.compiled_slope import CompiledSlope
+from salreg.compiled_gradient import CompiledGradient
 from salreg.differentiation import (
     FiniteDifference,
     couples_samples,
@@ -22,10 +22,10 @@ from salreg.differentiation import (
     twice_differentiable,
     without_second_derivative,
 )
-from salreg.draws import Draws
 from salreg.losses.base import PerSample, mean_over_scored
-from salreg.penalties.way import Way
-from salreg.taps import Recording, WithSlope
+from salreg.penalties.method import Method
+from salreg.rng import Rng
+from salreg.taps import Recording, WithGradient
 
 Differentiation = Literal["auto", "exact", "finite_difference"] | FiniteDifference
 
@@ -34,7 +34,7 @@ Differentiation = Literal["auto", "exact", "finite_difference"] | FiniteDifferen
 _FEW = 0.5
 
 
-class SaliencyWay(Way):
+class SaliencyMethod(Method):
     """How the gradient of a map is taken; decided on the first forward pass that is seen.
 
     Args:
@@ -70,14 +70,14 @@ class SaliencyWay(Way):
                 "compile=True is for exact gradients at the input, of all samples: not with differentiation="
                 f"{differentiation!r}, max_samples={max_samples} or {type(attribution).__name__}."
             )
-        self.compiled = CompiledSlope(attribution.score) if compile else None
+        self.compiled = CompiledGradient(attribution.score) if compile else None
         self.differentiation = by_differences
         self.max_samples = max_samples
         self._attribution = attribution
         self._needs_marks = needs_marks
         self._settled: FiniteDifference | None = None
         self._measured = 0
-        self._draws = Draws(0)
+        self._rng = Rng(0)
 
     @property
     def exact(self) -> bool:
@@ -89,7 +89,7 @@ class SaliencyWay(Way):
             return False
         return not self.exact or not self.decided
 
-    def apart(self, annotation: Tensor, model: nn.Module) -> bool:
+    def has_separate_pass(self, annotation: Tensor, model: nn.Module) -> bool:
         if not self._needs_marks or not isinstance(self._attribution, TapAttribution):
             return False
         if couples_samples(model) or getattr(model, "_compiler_ctx", None) is not None:
@@ -99,7 +99,7 @@ class SaliencyWay(Way):
             return False  # what the network allows is looked up in the first pass, annotated or not
         return min(count, self.max_samples or count) <= _FEW * len(annotation)
 
-    def with_slope(self, target: Tensor | None) -> WithSlope | None:
+    def with_gradient(self, target: Tensor | None) -> WithGradient | None:
         if self.compiled is None or self.compiled.problem or not self.decided:
             return None
         return partial(self.compiled, target=target)
@@ -112,7 +112,7 @@ class SaliencyWay(Way):
         if recording.is_tapped and not capped:
             return recording, target, annotation
         if capped:
-            order = self._draws.uniform((len(chosen),), like=recording.require_logits().detach()).argsort()
+            order = self._rng.uniform((len(chosen),), like=recording.require_logits().detach()).argsort()
             chosen = chosen[order[: self.max_samples]].sort().values
         if not len(chosen):  # other processes have some
             chosen = torch.zeros(1, dtype=torch.long, device=annotation.device)
@@ -182,10 +182,10 @@ class SaliencyWay(Way):
         return relative_error(estimated, exact)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"draws": self._draws.state_dict()}
+        return {"rng": self._rng.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._draws.load_state_dict(state["draws"])
+        self._rng.load_state_dict(state["rng"])
 
     def _see_whether_it_compiles(self, recording: Recording) -> None:
         assert self.compiled is not None

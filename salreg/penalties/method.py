@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from salreg.compiled_slope import CompiledSlope
+from salreg.compiled_gradient import CompiledGradient
 from salreg.losses.base import PerSample
-from salreg.taps import Recording, WithSlope
+from salreg.taps import Recording, WithGradient
 
 
-class Way:
+class Method:
     """The way of most penalties: by the graph of the forward pass that trains the model, of all its samples.
 
     Attributes:
@@ -19,7 +19,7 @@ class Way:
     """
 
     decided: str = ""
-    compiled: CompiledSlope | None = None
+    compiled: CompiledGradient | None = None
 
     @property
     def exact(self) -> bool:
@@ -31,11 +31,11 @@ class Way:
         """Whether the penalty may run the call again when the training's graph is gone."""
         return False
 
-    def apart(self, annotation: Tensor, model: nn.Module) -> bool:
+    def has_separate_pass(self, annotation: Tensor, model: nn.Module) -> bool:
         """Whether the samples that are differentiated get a forward pass of their own, so that the training's needs no taps."""
         return False
 
-    def with_slope(self, target: Tensor | None) -> WithSlope | None:
+    def with_gradient(self, target: Tensor | None) -> WithGradient | None:
         """What makes the forward pass and takes its gradient in one go, where that is wanted and possible."""
         return None
 
