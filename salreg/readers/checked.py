@@ -71,6 +71,13 @@ def runs(lengths: Any, size: Size | None, *, order: str = "F", corner: tuple[int
     return Runs(np.cumsum(found.astype(np.int64)), size, order, corner)
 
 
+def pixels(mask: Any, corner: tuple[int, int] | None = None) -> Runs:
+    """A mask of booleans ``(H, W)``, of the whole image or from a row and column on."""
+    flat = np.asarray(mask).reshape(-1)
+    edges = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0, append=0))
+    return Runs(edges, mask.shape, "C", corner)
+
+
 def turned(ring: Any, pivot: Any, degrees: Any) -> Any:
     """A ring turned clockwise, as one sees it, about a point. None is no turn."""
     (angle,) = numbers((0 if degrees is None else degrees,))

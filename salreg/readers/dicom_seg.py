@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from salreg.readers.checked import runs
+from salreg.readers.checked import pixels
 from salreg.readers.dicom import is_dicom
 from salreg.readers.optional import optional
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side, files_below
-from salreg.readers.shapes import Runs
 
 
 def read_dicom_seg(
@@ -56,18 +55,11 @@ def _read(reading: Reading, found: Any, names: Mapping[str, str]) -> None:
             label = str(found.get_segment_description(number).segment_label)
             if not reading.wanted(label):
                 continue
-            pixels = found.get_pixels_by_source_instance(
+            found_pixels = found.get_pixels_by_source_instance(
                 [uid], segment_numbers=[number], ignore_spatial_locations=True, assert_missing_frames_are_empty=True
             )
-            if np.any(pixels):
-                reading.mark(image, label, f"segment {number}", _runs, pixels[0, ..., 0] > 0)
-
-
-def _runs(mask: Any) -> Runs:
-    flat = mask.reshape(-1)
-    edges = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0, append=0))
-    lengths = np.diff(np.concatenate([[0], edges, [flat.size]]))
-    return runs(lengths, mask.shape, order="C")
+            if np.any(found_pixels):
+                reading.mark(image, label, f"segment {number}", pixels, found_pixels[0, ..., 0] > 0)
 
 
 def _names(folder: Path, pydicom: Any) -> Iterator[tuple[str, str]]:

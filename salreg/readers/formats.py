@@ -8,12 +8,16 @@ from salreg.readers.boxes import read_boxes
 from salreg.readers.chexlocalize import read_chexlocalize
 from salreg.readers.coco import read_coco
 from salreg.readers.content import read_once
+from salreg.readers.createml import read_createml
 from salreg.readers.cub import read_cub
 from salreg.readers.cvat import read_cvat
 from salreg.readers.cvat_video import read_cvat_video
+from salreg.readers.datumaro import read_datumaro
 from salreg.readers.dicom_seg import read_dicom_seg
 from salreg.readers.kaggle import read_kaggle
 from salreg.readers.label_studio import read_label_studio
+from salreg.readers.label_studio_min import read_label_studio_min
+from salreg.readers.labelbox import read_labelbox
 from salreg.readers.labelme import read_labelme
 from salreg.readers.masks import read_masks
 from salreg.readers.megadetector import read_megadetector
@@ -22,6 +26,7 @@ from salreg.readers.reading import Readings
 from salreg.readers.regions import SIDES, Side
 from salreg.readers.sniff import kind_of
 from salreg.readers.superpixels import read_superpixels
+from salreg.readers.supervisely import read_supervisely
 from salreg.readers.via import read_via
 from salreg.readers.voc import read_voc
 from salreg.readers.yolo import read_yolo
@@ -47,6 +52,8 @@ FORMATS = {
     "CVAT for images": Format("CVAT for images", read_cvat),
     "CVAT for video": Format("CVAT for video", read_cvat_video),
     "Label Studio": Format("Label Studio", read_label_studio),
+    "Label Studio's JSON-MIN": Format("Label Studio's JSON-MIN", read_label_studio_min),
+    "Labelbox": Format("Labelbox", read_labelbox),
     "LabelMe": Format("LabelMe", read_labelme),
     "Pascal VOC": Format("Pascal VOC", read_voc),
     "YOLO": Format("YOLO", read_yolo),
@@ -54,6 +61,9 @@ FORMATS = {
     "QuPath": Format("QuPath", read_qupath),
     "CheXlocalize": Format("CheXlocalize", read_chexlocalize),
     "MegaDetector": Format("MegaDetector", read_megadetector),
+    "Supervisely": Format("Supervisely", read_supervisely),
+    "Datumaro": Format("Datumaro", read_datumaro),
+    "CreateML": Format("CreateML", read_createml),
     "ISIC superpixels": Format("ISIC superpixels", read_superpixels),
     "masks": Format("a folder of masks"),
     "boxes": Format("a CSV of boxes"),
@@ -61,17 +71,11 @@ FORMATS = {
     "DICOM-SEG": Format("DICOM-SEG", read_dicom_seg),
     "CUB": Format("CUB-200-2011's boxes"),
 }
-_CONVERT = "convert it to COCO first, for example with datumaro: datum convert -i PATH -if {} -f coco_instances -o coco"
 _TEXTS = "marks of texts are read by read_spans, or by: salreg run text_classification data.annotations={}"
 _OTHERS = {
-    "Supervisely": "export it as COCO from Supervisely (app 'Export to COCO')",
-    "Datumaro": _CONVERT.format("datumaro"),
-    "CreateML": "convert it to COCO, for example in Roboflow, or with a few lines of Python",
-    "Labelbox": "convert it to COCO with Labelbox's labelbox.data.serialization",
+    "Labelbox's older export": "export the data rows anew, as NDJSON",
     "COCO's results": "it holds detections by the images' numbers; put them into the annotations of the COCO file that lists "
     "the images",
-    "Label Studio's JSON-MIN": "export the project as JSON, which says which image each shape is on",
-    "GeoJSON of something else": "only features of QuPath's are read",
 }
 
 

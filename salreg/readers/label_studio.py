@@ -98,7 +98,7 @@ def _read_task(reading: Reading, task: dict[str, Any], id: str, fields: Mapping[
             named = labels.get(str(one["id"]), []) if "id" in one else _labels(one)
             place = _place(one, images, fields)
             if place is not None:
-                reading.mark(marks[place], named, called, _shape, kind, one, marks[place], reading)
+                reading.mark(marks[place], named, called, result_shape, kind, one, marks[place], reading)
             elif reading.wanted(named):
                 _skip_of_several(reading, one, called, marks)
 
@@ -140,7 +140,7 @@ def _place(one: Mapping[str, Any], images: Mapping[tuple[str, int], str], fields
     return (field, number) if isinstance(number, int) and (field, number) in images else None
 
 
-def _shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: Reading) -> Shape:
+def result_shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: Reading) -> Shape:
     """A result's shape. Coordinates are percentages of the image's width and height; rotations go clockwise."""
     value = one.get("value")
     if not isinstance(value, dict):

@@ -107,12 +107,14 @@ class Runs(NamedTuple):
         rows = (np.arange(canvas.shape[0]) + 0.5) * frame[0] // canvas.shape[0] - top
         columns = (np.arange(canvas.shape[1]) + 0.5) * frame[1] // canvas.shape[1] - left
         y, x = (np.flatnonzero((at >= 0) & (at < most)) for at, most in ((rows, height), (columns, width)))
-        if not len(y) or not len(x):
-            return False
-        part = canvas[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
-        before = bool(part.any())
-        part |= self._sampled(rows[y].astype(np.int64), columns[x].astype(np.int64), size)
-        return True if before else bool(part.any()) or self._touch(canvas, frame, size)
+        if not len(y) or not len(x):  # between the centres of the canvas's pixels
+            return self._touch(canvas, frame, size)
+        part, found = (
+            canvas[y[0] : y[-1] + 1, x[0] : x[-1] + 1],
+            self._sampled(rows[y].astype(int), columns[x].astype(int), size),
+        )
+        part |= found
+        return bool(found.any()) or self._touch(canvas, frame, size)
 
     def _sampled(self, rows: Any, columns: Any, size: Size) -> Any:
         """Whether each of these rows and columns is inside: bytes, a line of the mask at a time."""

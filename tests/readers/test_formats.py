@@ -210,12 +210,8 @@ def test_cub_and_vias_table_and_folders_of_single_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "looks_like", "advice"),
     [
-        ("a.json", {"size": {"height": 80}, "objects": []}, "Supervisely", "export it as COCO"),
-        ("a.json", {"categories": {"label": {}}, "items": []}, "Datumaro", "datum convert"),
-        ("a.json", [{"image": "a.jpg", "annotations": [{"label": "x", "coordinates": {}}]}], "CreateML", "convert it to COCO"),
-        ("a.json", [{"Labeled Data": "x", "Label": {}}], "Labelbox", "COCO"),
+        ("a.json", [{"Labeled Data": "x", "Label": {}}], "Labelbox's older export", "as NDJSON"),
         ("a.json", [{"image_id": 1, "category_id": 1, "bbox": [], "score": 1}], "COCO's results", "images' numbers"),
-        ("a.json", [{"image": "x", "label": [{"original_width": 1}]}], "JSON-MIN", "export the project as JSON"),
         ("a.jsonl", '{"text": "A ruler", "label": []}', "marks of texts", "salreg run text_classification"),
     ],
 )
