@@ -30,8 +30,8 @@ def size(path: str | Path) -> Size:
     Raises:
         OSError: It is no DICOM image, or pydicom is not installed.
     """
-    head = _head(path, stop_before_pixels=True)
-    rows, columns = head.get("Rows"), head.get("Columns")
+    found = head(path, stop_before_pixels=True)
+    rows, columns = found.get("Rows"), found.get("Columns")
     if not rows or not columns:
         raise OSError("it is DICOM without an image")
     return int(rows), int(columns)
@@ -47,7 +47,7 @@ def picture(path: str | Path) -> Image.Image:
         OSError: It is no DICOM image of one frame, cannot be decoded, or pydicom is not installed.
     """
     processing = _library("pydicom.pixels")
-    found = _head(path)
+    found = head(path)
     try:
         if int(found.get("NumberOfFrames") or 1) != 1:
             raise OSError(f"it is DICOM of {found.NumberOfFrames} frames; split it into single ones")
@@ -57,16 +57,41 @@ def picture(path: str | Path) -> Image.Image:
         if pixels.ndim == 3:
             return Image.fromarray(np.ascontiguousarray(pixels[..., :3]).astype(np.uint8), "RGB")
         values = np.asarray(processing.apply_modality_lut(pixels, found), np.float32)
-        values = _windowed(values, found)
+        values = greys(values, found)
     except OSError:
         raise
     except Exception as error:  # whatever decoders of compressed pixels raise
         raise OSError(f"its pixels cannot be decoded: {error}") from error
-    return Image.fromarray(1 - values if found.get("PhotometricInterpretation") == "MONOCHROME1" else values)
+    return Image.fromarray(values)
+
+
+def values(path: str | Path) -> Any:
+    """A grey image's values ``(H, W)``, float32, with its rescale applied.
+
+    Raises:
+        OSError: It is no such image, cannot be decoded, or pydicom is not installed.
+    """
+    processing = _library("pydicom.pixels")
+    found = head(path)
+    try:
+        pixels = found.pixel_array
+        if pixels.ndim != 2:
+            raise OSError("it is no grey image of one frame")
+        return np.asarray(processing.apply_modality_lut(pixels, found), np.float32)
+    except OSError:
+        raise
+    except Exception as error:  # whatever decoders of compressed pixels raise
+        raise OSError(f"its pixels cannot be decoded: {error}") from error
+
+
+def greys(values: Any, found: Any) -> Any:
+    """Values from black 0 to white 1, of the first window that a head states (DICOM PS3.3 C.11.2.1.2), or of all values; in
+    MONOCHROME1 the lowest is white."""
+    values = _windowed(values, found)
+    return 1 - values if found.get("PhotometricInterpretation") == "MONOCHROME1" else values
 
 
 def _windowed(values: Any, found: Any) -> Any:
-    """Values from 0 to 1, of the first window that the file states (DICOM PS3.3 C.11.2.1.2), or of all values."""
     centre, width = (_first(found.get(key)) for key in ("WindowCenter", "WindowWidth"))
     if centre is not None and width is not None and width > 1:
         low, span = centre - 0.5 - (width - 1) / 2, width - 1
@@ -82,7 +107,12 @@ def _first(value: Any) -> float | None:
     return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
 
 
-def _head(path: str | Path, **options: Any) -> Any:
+def head(path: str | Path, **options: Any) -> Any:
+    """A file's data set; ``options`` are those of ``pydicom.dcmread``.
+
+    Raises:
+        OSError: It is no DICOM, or pydicom is not installed.
+    """
     pydicom = _library("pydicom")
     try:
         return pydicom.dcmread(path, **options)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from salreg.readers.checked import pixels
-from salreg.readers.dicom import is_dicom
+from salreg.readers.dicom import head, is_dicom
 from salreg.readers.optional import optional
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side, files_below
@@ -32,9 +32,11 @@ def read_dicom_seg(
         ModuleNotFoundError: highdicom is not installed.
         ValueError: It is no DICOM-SEG, or a label that no segment has.
     """
-    highdicom, pydicom = optional("highdicom", "dicom"), optional("pydicom", "dicom")
+    highdicom = optional("highdicom", "dicom")
     path, reading = Path(path), Reading(path, labels, strict)
-    names = {} if images is None else dict(_names(Path(images), pydicom))
+    names: dict[str, list[str]] = {}
+    for uid, name in () if images is None else _names(Path(images)):
+        names.setdefault(uid, []).append(name)
     files = [path / one for one in files_below(path) if is_dicom(path / one)] if path.is_dir() else [path]
     known: set[str] = set()
     for file in files:
@@ -47,10 +49,14 @@ def read_dicom_seg(
     return reading.finish(sorted(known))
 
 
-def _read(reading: Reading, found: Any, names: Mapping[str, str]) -> None:
+def _read(reading: Reading, found: Any, names: Mapping[str, list[str]]) -> None:
     size = int(found.Rows), int(found.Columns)
     for _, _, uid in found.get_source_image_uids():
-        image = reading.image(names.get(str(uid), str(uid)), size)
+        called = names.get(str(uid), [str(uid)])
+        if len(called) > 1:
+            reading.skip(called[0], "", "one number twice", f"{called[0]!r} and {called[1]!r} have the same number, {uid}")
+            continue
+        image = reading.image(called[0], size)
         for number in found.segment_numbers:
             label = str(found.get_segment_description(number).segment_label)
             if not reading.wanted(label):
@@ -62,9 +68,12 @@ def _read(reading: Reading, found: Any, names: Mapping[str, str]) -> None:
                 reading.mark(image, label, f"segment {number}", pixels, found_pixels[0, ..., 0] > 0)
 
 
-def _names(folder: Path, pydicom: Any) -> Iterator[tuple[str, str]]:
+def _names(folder: Path) -> Iterator[tuple[str, str]]:
     """The UID and the path of each DICOM image below a folder."""
     for path in files_below(folder):
         if is_dicom(folder / path):
-            head = pydicom.dcmread(folder / path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
-            yield str(head.get("SOPInstanceUID")), path.as_posix()
+            try:
+                found = head(folder / path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+            except OSError:  # which reading the image says
+                continue
+            yield str(found.get("SOPInstanceUID")), path.as_posix()

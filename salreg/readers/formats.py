@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from salreg import checks
 from salreg.readers.boxes import read_boxes
 from salreg.readers.chexlocalize import read_chexlocalize
 from salreg.readers.coco import read_coco
@@ -24,6 +25,7 @@ from salreg.readers.megadetector import read_megadetector
 from salreg.readers.qupath import read_qupath
 from salreg.readers.reading import Readings
 from salreg.readers.regions import SIDES, Side
+from salreg.readers.shapes import LINE_WIDTH, Line
 from salreg.readers.sniff import kind_of
 from salreg.readers.superpixels import read_superpixels
 from salreg.readers.supervisely import read_supervisely
@@ -114,6 +116,8 @@ def read_annotations(
     *,
     inside: Side = "spurious",
     columns: Mapping[str, str] | None = None,
+    images: str | Path | None = None,
+    line_width: float = LINE_WIDTH,
     strict: bool = False,
 ) -> Readings:
     """The regions in a file or folder of any format that salreg reads.
@@ -123,6 +127,8 @@ def read_annotations(
         categories: Which labels are ``spurious`` and which ``relevant``; needed where the format has labels.
         inside: What masks and boxes without a label are.
         columns: Of a CSV, see ``read_boxes``; of Label Studio's tasks with several images, its ``fields``.
+        images: The folder of the images: DICOM-SEG names them by a number in their heads.
+        line_width: Of lines, in pixels of the image as it is annotated.
         strict: Whether an annotation that means nothing certain is an error, rather than skipped, named and counted.
 
     Raises:
@@ -136,8 +142,15 @@ def read_annotations(
         >>> read_annotations(path)["003"].draw((2, 3)).tolist()
         [[[-1, -1, 0], [0, 0, 0]]]
     """
+    checks.number("(0, 10000]", line_width=line_width)
     with read_once():
-        return _read(Path(path), sniff(path), categories, inside, columns, strict)
+        read = _read(Path(path), sniff(path), categories, inside, columns, images, strict)
+    for one in read.values():
+        one.marks = [
+            mark._replace(shape=mark.shape._replace(width=line_width)) if isinstance(mark.shape, Line) else mark
+            for mark in one.marks
+        ]
+    return read
 
 
 def _read(
@@ -146,6 +159,7 @@ def _read(
     categories: Mapping[str, Side] | None,
     inside: Side,
     columns: Mapping[str, str] | None,
+    images: str | Path | None,
     strict: bool,
 ) -> Readings:
     if found.name == FORMATS["masks"].name:
@@ -168,5 +182,7 @@ def _read(
             f"{path} looks like {found.name}. Say which categories of {path} are spurious or relevant: "
             "data.categories={ruler: spurious} in a recipe, --category ruler=spurious in a check."
         )
-    options = {"fields": columns} if found.read is read_label_studio and columns else {}
+    options: dict[str, Any] = {"fields": columns} if found.read is read_label_studio and columns else {}
+    if found.read is read_dicom_seg:
+        options["images"] = images
     return found.read(path, categories, strict=strict, **options)

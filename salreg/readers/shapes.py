@@ -11,6 +11,7 @@ from salreg.readers.problems import BadShape
 from salreg.readers.raster import Canvas, fill, touch
 
 Size = tuple[int, int]  # (H, W)
+AnySize = tuple[int, ...]  # (H, W), of volumes (D, H, W)
 MOST_PIXELS = 1 << 28  # of a picture: a quarter of a GiB a byte
 LINE_WIDTH = 3.0  # of a line whose file states none, in pixels of the image as it is annotated
 _CORNERS = 64  # of the polygon that an ellipse is drawn as
@@ -20,10 +21,10 @@ class Shape(Protocol):
     """What one annotation marks."""
 
     @property
-    def own_size(self) -> Size | None:
-        """``(H, W)`` of the image that it belongs to; None where the shape does not say."""
+    def own_size(self) -> AnySize | None:
+        """``(H, W)`` of the image, ``(D, H, W)`` of the volume, that it belongs to; None where the shape does not say."""
 
-    def cover(self, canvas: Canvas, frame: Size) -> bool:
+    def cover(self, canvas: Canvas, frame: Any) -> bool:
         """Set the canvas, which shows the whole image of size ``frame``, to 1 where the shape is; whether that is anywhere.
 
         Raises:

@@ -120,6 +120,15 @@ def test_cvats_ellipses_and_polylines_are_drawn_and_what_has_no_area_is_counted(
     assert FileAnnotations(["a.jpg"], alone)(0, torch.zeros(3, 80, 100)) is None  # something is there, nobody knows where
 
 
+def test_lines_are_as_wide_as_it_is_said(tmp_path):
+    path = cvat(tmp_path / "a.xml", '<polyline label="ruler" points="0,40.5;100,40.5"/>')
+    assert pixels(read_annotations(path, SIDES), (80, 100)) == {"a": 300}
+    assert pixels(read_annotations(path, SIDES, line_width=7), (80, 100)) == {"a": 700}
+    for width in (0, float("nan")):
+        with pytest.raises(ValueError, match="line_width"):
+            read_annotations(path, SIDES, line_width=width)
+
+
 def test_a_track_lasts_until_it_is_outside_and_is_interpolated(tmp_path):
     box = '<box frame="{}" outside="{}" xtl="{}" ytl="0" xbr="{}" ybr="10"/>'
     track = box.format(1, 0, 0, 10) + box.format(5, 0, 40, 50) + box.format(7, 1, 40, 50)

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from salreg.annotations import from_mask
-from salreg.readers import FileAnnotations, read_dicom_seg, read_masks, slides
+from salreg.readers import FileAnnotations, read_annotations, read_dicom_seg, read_masks, slides
 from salreg.readers.nifti import read_volume
 from salreg.readers.pictures import opened, size_of
 from salreg.recipes.data.image_files import ImageFiles, image_paths
@@ -118,6 +118,8 @@ def test_a_dicom_segmentation_meets_its_images_by_their_uid(tmp_path):
     assert set(by_uid) == {"1.2.840.55"}
     regions = read_dicom_seg(tmp_path / "seg.dcm", {"ruler": "spurious"}, images=tmp_path / "images")
     assert np.array_equal(regions["a"].draw((80, 100))[0], -(PIXELS > 0).astype(int))
+    (tmp_path / "images" / "damaged.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"damaged")
+    assert set(read_annotations(tmp_path / "seg.dcm", {"ruler": "spurious"}, images=tmp_path / "images")) == {"a"}
     with pytest.raises(ValueError, match="has the label 'rular'.*did you mean 'ruler'"):
         read_dicom_seg(tmp_path / "seg.dcm", {"rular": "spurious"})
 
