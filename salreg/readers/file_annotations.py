@@ -90,9 +90,10 @@ class FileAnnotations:
             problems = by_kind(regions.problems) if isinstance(regions, Readings) else []
             raise ValueError(f"The annotations list no image. {' '.join(problems)}".strip())
         if len(self.without) == len(self._paths):
+            fitting = f" {len(self.ambiguous)} fit several others: {'; '.join(self.ambiguous[:3])}." if self.ambiguous else ""
             raise ValueError(
                 f"None of the {len(regions)} annotated names belongs to one of the {len(self._paths)} images: there is "
-                f"{_first(regions)!r}, and the images are called like {_first(self._paths)!r}."
+                f"{_first(regions)!r}, and the images are called like {_first(self._paths)!r}.{fitting}"
             )
         self.resize, self._size_of = resize, size_of
         self.resized = 0

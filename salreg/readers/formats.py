@@ -75,6 +75,9 @@ FORMATS = {
 }
 _TEXTS = "marks of texts are read by read_spans, or by: salreg run text_classification data.annotations={}"
 _OTHERS = {
+    "COCO panoptic": "its segments are colours of PNGs; convert it with panopticapi's panoptic2detection_coco_format.py",
+    "Label Studio's CSV": "export the project as JSON",
+    "VIA 3": "export the project as COCO, or with VIA 2",
     "Labelbox's older export": "export the data rows anew, as NDJSON",
     "COCO's results": "it holds detections by the images' numbers; put them into the annotations of the COCO file that lists "
     "the images",
@@ -172,7 +175,7 @@ def _read(
     if found.name == FORMATS["boxes"].name:
         return read_boxes(path, inside, categories=categories, columns=columns, strict=strict)
     if found.name == FORMATS["run lengths"].name:
-        return read_kaggle(path, inside, strict=strict)
+        return read_kaggle(path, inside, categories=categories, strict=strict)
     if found.name == FORMATS["CUB"].name:
         return read_cub(path, inside, strict=strict)
     if found.read is None:

@@ -4,19 +4,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salreg.readers.bitmaps import png
 from salreg.readers.checked import box, ellipse, line, polygon
 from salreg.readers.content import read_json
 from salreg.readers.names import normal
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side, files_below
-from salreg.readers.shapes import Shape
+from salreg.readers.shapes import Shape, Size
 
 
 def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
     """Regions by the names of their images, from a file of LabelMe's or a folder of them.
 
-    Every image with a file was looked at. Rectangles, polygons, circles and lines are drawn; points say no area.
+    Every image with a file was looked at. Rectangles, also turned ones, polygons, circles, lines and masks are drawn; points
+    say no area.
 
     Args:
         path: The JSON file, or the folder.
@@ -46,7 +48,7 @@ def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool =
             if not isinstance(one, dict):
                 reading.skip(image or "", number, "malformed", "it is no object")
             else:
-                reading.mark(image, one.get("label"), number, _shape, one)
+                reading.mark(image, one.get("label"), number, _shape, one, image and image.size)
     return reading.finish()
 
 
@@ -67,10 +69,19 @@ def single_files(path: str | Path, suffix: str) -> list[tuple[Path, str]]:
     return found
 
 
-def _shape(one: Mapping[str, Any]) -> Shape:
+def _shape(one: Mapping[str, Any], size: Size | None) -> Shape:
     kind, points = one.get("shape_type") or "polygon", one.get("points")
-    if kind == "polygon":
+    corners = kind == "rectangle" and isinstance(points, list) and len(points) == 4  # as X-AnyLabeling has it
+    if kind in ("polygon", "rotation") or corners:
         return polygon(points)
+    if kind == "mask":
+        (x1, y1), (x2, y2) = line(points).points[[0, -1]].tolist()
+        found = png(one.get("mask"), (y1, x1), size)
+        if found.size != (y2 - y1 + 1, x2 - x1 + 1):
+            raise BadShape(
+                "another size", f"its mask is of size (H, W) = {found.size}, its box of {(y2 - y1 + 1, x2 - x1 + 1)}"
+            )
+        return found
     if kind in ("line", "linestrip"):
         return line(points)
     if kind in ("rectangle", "circle"):

@@ -129,7 +129,7 @@ def _of_palette(image: Image.Image) -> Pixels:
 
 def _of_transparent(values: Any) -> Pixels:
     """What is opaque, where the colour is one; otherwise the colours, the transparent ones black."""
-    opaque = values[..., 3] > 127
+    opaque = values[..., 3] > values[..., 3].max() // 2  # of a brush that lets the picture through, too
     if opaque.all() or not opaque.any():
         return _of_colours(values[..., :3]) if opaque.all() else Pixels(np.zeros(opaque.shape, np.uint8), {})
     visible = values[opaque][:, :3]

@@ -52,6 +52,8 @@ def read_qupath(path: str | Path, labels: Mapping[str, Side], *, strict: bool = 
 def _label(one: Mapping[str, Any]) -> str:
     properties = one.get("properties")
     found = properties.get("classification") if isinstance(properties, dict) else None
+    if isinstance(found, dict) and isinstance(found.get("names"), list):
+        return ": ".join(map(str, found["names"]))  # as QuPath writes derived classes in one name
     return str(found.get("name", "")) if isinstance(found, dict) else str(found or "")
 
 

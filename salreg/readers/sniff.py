@@ -86,6 +86,8 @@ def _first_character(path: Path) -> str:
 def _of_table(columns: set[str]) -> str:
     if "regionshapeattributes" in columns:
         return "VIA"
+    if {"annotationid", "annotator", "leadtime"} <= columns:
+        return "Label Studio's CSV"
     return "run lengths" if {"imageid", "encodedpixels"} <= columns else "boxes"
 
 
@@ -137,11 +139,13 @@ def _of_object(content: dict[str, Any]) -> str:
         ("Labelbox", {"data_row"}),
         ("LabelMe", {"shapes"}),
         ("COCO", {"images"}),
+        ("VIA 3", {"project", "metadata", "file"}),
         ("VIA", {"_via_img_metadata"}),
         ("Supervisely", {"objects", "size"}),
     ):
         if needed <= keys:
-            return name
+            of_segments = name == "COCO" and any("segments_info" in one for one in objects(content.get("annotations"))[:1])
+            return "COCO panoptic" if of_segments else name
     if content.get("type") in ("FeatureCollection", "Feature"):
         return "QuPath"
     if "data" in keys and {"annotations", "completions", "predictions"} & keys:

@@ -1,26 +1,18 @@
 """Supervisely's JSON, a file for each image."""
 
-import base64
-import binascii
-import io
 import math
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from salreg.readers.checked import box, line, numbers, pixels, polygon
+from salreg.readers.bitmaps import png
+from salreg.readers.checked import box, line, numbers, polygon
 from salreg.readers.content import read_json
 from salreg.readers.labelme import single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import ImageMarks, Side
-from salreg.readers.shapes import MOST_PIXELS, Outline, Runs, Shape
-
-_MOST_BYTES = 1 << 26  # of a bitmap's PNG
+from salreg.readers.shapes import Outline, Runs, Shape
 
 
 def read_supervisely(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
@@ -99,31 +91,7 @@ def _outline(points: Any) -> Outline:
 
 
 def _bitmap(found: Any, image: ImageMarks) -> Runs:
-    """A PNG, compressed once more, that lies at its origin (x, y) in the image."""
     if not isinstance(found, dict) or not isinstance(found.get("origin"), list) or len(found["origin"]) != 2:
         raise BadShape("malformed", "its bitmap has no origin")
-    left, top = numbers(found["origin"])
-    if left % 1 or top % 1:
-        raise BadShape("no number", "the origin of its bitmap is no whole pixel")
-    try:
-        raw = base64.b64decode(str(found.get("data")), validate=True)
-        png = zlib.decompressobj().decompress(raw, _MOST_BYTES) if raw[:4] != b"\x89PNG" else raw
-        with Image.open(io.BytesIO(png)) as picture:
-            height, width = picture.height, picture.width
-            if height * width > MOST_PIXELS or (image.size and (height > image.size[0] or width > image.size[1])):
-                raise BadShape("another size", f"its bitmap of {height} x {width} is larger than its image")
-            inside = _is_inside(picture)
-    except (binascii.Error, zlib.error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, BadShape):
-            raise
-        raise BadShape("malformed", f"its bitmap is no picture: {type(error).__name__}") from error
-    return pixels(inside, (int(top), int(left)))
-
-
-def _is_inside(picture: Image.Image) -> Any:
-    """Where a bitmap is opaque; where it has no opacity, not 0."""
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        return np.asarray(picture.convert("RGBA"))[..., 3] > 0
-    if picture.mode in ("1", "L", "P"):
-        return np.asarray(picture) > 0
-    raise BadShape("malformed", f"its bitmap has colours ({picture.mode}) and no opacity")
+    left, top = found["origin"]
+    return png(found.get("data"), (top, left), image.size)

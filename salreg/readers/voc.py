@@ -8,6 +8,7 @@ from salreg.readers.checked import box, numbers, polygon
 from salreg.readers.content import read_xml
 from salreg.readers.labelme import single_files
 from salreg.readers.names import normal
+from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
 from salreg.readers.shapes import Shape
@@ -55,4 +56,6 @@ def _shape(one: Any) -> Shape:
     if outline is not None:
         values = numbers([point.text for point in outline.iter() if point.tag[:1] in ("x", "y") and point.tag[1:].isdigit()])
         return polygon(values)
+    if one.find("bndbox") is None:
+        raise BadShape("no place", "it has neither a bndbox nor a polygon")
     return box(*(one.findtext(f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")))

@@ -67,11 +67,12 @@ def class_names(path: Path) -> list[str]:
 
 
 def _names_of_yaml(text: str) -> list[str]:
-    """The names of a data.yaml: a list in brackets, a list of lines, or lines that begin with their number."""
-    found = re.search(r"^names:[ \t]*(\[[^\]]*\]|(?:\r?\n[ \t]*(?:-|\d+:)[^\n]*)+)", text, re.MULTILINE)
+    """The names of a data.yaml: in brackets or in lines, which may begin with their number."""
+    text = re.sub(r"(^|\s)#[^\n]*", "", text)
+    found = re.search(r"^names:[ \t]*(\[[^\]]*\]|\{[^}]*\}|(?:\r?\n[ \t]*(?:-|\d+:)[^\n]*)+)", text, re.MULTILINE)
     if not found:
         return []
-    parts = found[1].strip("[]").split(",") if found[1].startswith("[") else found[1].strip().splitlines()
+    parts = found[1].strip("[]{}").split(",") if found[1][0] in "[{" else found[1].strip().splitlines()
     return [re.sub(r"^\s*(-|\d+:)?\s*", "", part).strip().strip("'\"") for part in parts]
 
 

@@ -159,6 +159,10 @@ def label_studio(path, data, **result):
         ("gs://bucket/a/img.jpg", "a/img"),
         ("/tasks/17/presign/?fileuri=czM6Ly9idWNrZXQvaW1nLmpwZw==", "img"),
         ("https://x.org/images/img", "images/img"),
+        ("/data/local-files/?d=photos/a #1 & b.jpg", "photos/a #1 & b"),
+        ("/data/local-files/?d=photos/a%26b.jpg&token=1", "photos/a&b"),
+        ("s3://bucket/photos/a #1.jpg", "photos/a #1"),
+        ("photos/a #1.jpg", "photos/a #1"),
         ("/data/upload/1/8e2b5dff-bild_%C3%BC.jpg", "bild_ü"),
     ],
 )

@@ -1,5 +1,8 @@
 """Images as they are seen: turned by EXIF, of 16 bits, of DICOM, of NIfTI, and whole slides."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -164,3 +167,43 @@ def test_a_whole_slide_is_read_at_a_resolution_that_fits(tmp_path, monkeypatch):
     with opened(tmp_path / "a.tif") as image:
         assert image.size == (192, 128)
         assert np.array_equal(np.asarray(image), slide[::4, ::4])
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_a_slide_of_one_resolution_is_read_a_tile_at_a_time(tmp_path, monkeypatch, planar):
+    tifffile = pytest.importorskip("tifffile")
+    slide = np.random.default_rng(0).integers(0, 255, (500, 700, 3), np.uint8)
+    stored = slide if planar == "contig" else slide.transpose(2, 0, 1)
+    tifffile.imwrite(tmp_path / "a.tif", stored, tile=(128, 128), photometric="rgb", planarconfig=planar, compression="zlib")
+    tifffile.imwrite(tmp_path / "b.tif", slide[..., 0], rowsperstrip=7)
+    monkeypatch.setattr(slides, "_LARGE", 1 << 15)
+    with opened(tmp_path / "a.tif") as image, opened(tmp_path / "b.tif") as grey:
+        step = 4  # 350,000 pixels to 32,768
+        assert np.array_equal(np.asarray(image), slide[2::step, 2::step])
+        assert np.array_equal(np.asarray(grey), slide[2::step, 2::step, 0])
+    assert size_of(tmp_path / "a.tif") == (500, 700)
+
+
+def test_marks_of_a_slide_lie_where_they_do_on_the_whole_slide(tmp_path, monkeypatch):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((512, 768), np.uint8), tile=(128, 128))
+    ring = [[256, 128], [512, 128], [512, 384], [256, 384], [256, 128]]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    (tmp_path / "a.geojson").write_text(json.dumps([{**feature, "properties": {"classification": {"name": "pen"}}}]))
+    monkeypatch.setattr(slides, "_LARGE", 1 << 15)
+    images = ImageFiles(tmp_path, [Path("a.tif")], [0], [0], ["image"], resized=(64, 96))
+    regions = read_annotations(tmp_path / "a.geojson", {"pen": "spurious"})
+    drawn = FileAnnotations(images.paths, regions, size_of=images.size)(0, images[0])
+    assert (drawn[0, 16:48, 32:64] == -1).all()
+    assert int(drawn.sum()) == -32 * 32
+
+
+def test_a_stack_is_no_picture_and_white_may_be_zero(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 80, 100), np.uint8), photometric="minisblack")
+    with pytest.raises(OSError, match="several pictures of one size"), opened(tmp_path / "a.tif"):
+        pass
+    for kind, most in ((np.uint8, 255), (np.uint16, 65535)):
+        tifffile.imwrite(tmp_path / "b.tif", np.zeros((80, 100), kind), photometric="miniswhite")
+        with opened(tmp_path / "b.tif") as image:
+            assert np.asarray(image).min() == most
