@@ -74,6 +74,9 @@ def build(config: DictConfig) -> Experiment:
         f"salreg: {len(images)} {images.kind} of {len(images.classes)} classes: {looked_at} were looked at, {count} carry "
         f"marks; {len(annotations.unused)} annotations without image, {len(images.skipped)} unreadable images left out."
     )
+    if not count:
+        chosen = f"; they have none of {', '.join(map(str, data.categories))}" if data.categories else ""
+        rank_zero_warn(f"salreg: no image carries a mark, so that there is nothing to train against{chosen}.")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed)).tolist()
     held_out = max(int(data.held_out * len(images)), 2)
     if not 0 < data.held_out < 0.5:

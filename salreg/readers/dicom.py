@@ -40,8 +40,8 @@ def size(path: str | Path) -> Size:
 def picture(path: str | Path) -> Image.Image:
     """A DICOM image's greys from black 0 to white 1 as floats, or its colours.
 
-    Its rescale, its first window, or else the span of its values, and MONOCHROME1, in which the lowest value is white, are
-    applied.
+    Its rescale, its first window or its table, or else the span of its values, its palette, and MONOCHROME1, in which the
+    lowest value is white, are applied.
 
     Raises:
         OSError: It is no DICOM image of one frame, cannot be decoded, or pydicom is not installed.
@@ -54,6 +54,10 @@ def picture(path: str | Path) -> Image.Image:
         if int(found.Rows) * int(found.Columns) > MOST_PIXELS:
             raise OSError(f"its {found.Rows} x {found.Columns} pixels are too many")
         pixels = found.pixel_array
+        if found.get("PhotometricInterpretation") == "PALETTE COLOR":
+            pixels = processing.apply_color_lut(pixels, found)
+        if pixels.dtype == np.uint16 and pixels.ndim == 3:
+            pixels = pixels >> 8
         if pixels.ndim == 3:
             return Image.fromarray(np.ascontiguousarray(pixels[..., :3]).astype(np.uint8), "RGB")
         values = np.asarray(processing.apply_modality_lut(pixels, found), np.float32)
@@ -85,19 +89,40 @@ def values(path: str | Path) -> Any:
 
 
 def greys(values: Any, found: Any) -> Any:
-    """Values from black 0 to white 1, of the first window that a head states (DICOM PS3.3 C.11.2.1.2), or of all values; in
-    MONOCHROME1 the lowest is white."""
-    values = _windowed(values, found)
-    return 1 - values if found.get("PhotometricInterpretation") == "MONOCHROME1" else values
+    """Values from black 0 to white 1, as a head says: of its first window, or of its table, or of the span of all values but
+    the padding; in MONOCHROME1 the lowest is white. Padding is black."""
+    shown = _windowed(values, found)
+    if found.get("PhotometricInterpretation") == "MONOCHROME1":
+        shown = 1 - shown
+    return np.where(_is_padding(values, found), np.float32(0), shown)
+
+
+def _is_padding(values: Any, found: Any) -> Any:
+    padding = found.get("PixelPaddingValue")
+    if not isinstance(padding, (int, float)):
+        return np.False_
+    return values == float(found.get("RescaleSlope") or 1) * padding + float(found.get("RescaleIntercept") or 0)
 
 
 def _windowed(values: Any, found: Any) -> Any:
+    """See ``greys``; windows as DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3 have them."""
     centre, width = (_first(found.get(key)) for key in ("WindowCenter", "WindowWidth"))
-    if centre is not None and width is not None and width > 1:
+    kind = str(found.get("VOILUTFunction") or "LINEAR")
+    if centre is None or width is None or width < 1 or (width == 1 and kind == "LINEAR"):
+        if found.get("VOILUTSequence"):
+            table = _library("pydicom.pixels").apply_voi(np.asarray(values).astype(np.int64), found)
+            return (table / (2.0 ** int(found.VOILUTSequence[0].LUTDescriptor[2]) - 1)).clip(0, 1).astype(np.float32)
+        inside = ~np.broadcast_to(_is_padding(values, found), values.shape)
+        low = float(values.min(where=inside, initial=np.inf)) if inside.any() else 0.0
+        span = float(values.max(where=inside, initial=-np.inf)) - low
+    elif kind == "SIGMOID":
+        return (1 / (1 + np.exp(-4 * (values - centre) / width))).astype(np.float32)
+    elif kind == "LINEAR_EXACT":
+        low, span = centre - width / 2, width
+    elif kind == "LINEAR":
         low, span = centre - 0.5 - (width - 1) / 2, width - 1
     else:
-        low = float(values.min())
-        span = float(values.max()) - low
+        raise OSError(f"its window is of the kind {kind!r}, which is not read")
     return ((values - low) / max(span, 1e-9)).clip(0, 1).astype(np.float32)
 
 

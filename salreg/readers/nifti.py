@@ -122,9 +122,14 @@ def _loaded(path: str | Path) -> Any:
     except ModuleNotFoundError as error:
         raise OSError(str(error)) from error
     try:
-        return nibabel.as_closest_canonical(nibabel.load(path))
-    except (nibabel.filebasedimages.ImageFileError, ValueError, EOFError) as error:
+        loaded = nibabel.as_closest_canonical(nibabel.load(path))
+    except OSError:
+        raise
+    except Exception as error:  # whatever a malformed head makes the library raise
         raise OSError(f"it is no NIfTI: {error}") from error
+    if 0 in loaded.shape or np.dtype(loaded.get_data_dtype()).kind not in "iuf":
+        raise OSError(f"it has the shape {loaded.shape} and values of the kind {loaded.get_data_dtype()}; grey ones are read")
+    return loaded
 
 
 def _values(loaded: Any) -> Any:

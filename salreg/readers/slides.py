@@ -11,6 +11,7 @@ from salreg.readers.optional import optional
 from salreg.readers.shapes import Size
 
 _LARGE = 1 << 26  # pixels; smaller TIFFs are ordinary pictures
+_MOST_TILES = 1_000_000
 _SUFFIXES = (".svs", ".ndpi", ".tif", ".tiff")
 
 
@@ -62,6 +63,8 @@ def _sampled(level: Any) -> Any:
     size, page = _size_of(level), level.pages[0]
     step = math.ceil(math.sqrt(math.prod(size) / _LARGE))
     middle = step // 2
+    if math.prod(page.chunked) > _MOST_TILES or math.prod(page.chunks) > _LARGE * page.samplesperpixel:
+        raise ValueError(f"{page.chunked} tiles of {page.chunks} pixels are too many, or too large")
     found = np.zeros((*(-(-(edge - middle) // step) for edge in size), page.samplesperpixel), page.dtype)
     for tile, (plane, _, top, left, _), _ in page.segments(maxworkers=1):
         if tile is None:  # one that was never written

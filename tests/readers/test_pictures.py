@@ -207,3 +207,54 @@ def test_a_stack_is_no_picture_and_white_may_be_zero(tmp_path):
         tifffile.imwrite(tmp_path / "b.tif", np.zeros((80, 100), kind), photometric="miniswhite")
         with opened(tmp_path / "b.tif") as image:
             assert np.asarray(image).min() == most
+
+
+def test_dicoms_other_windows_its_table_and_its_padding_are_applied(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    values = np.arange(80 * 100).reshape(80, 100)
+    window = {"WindowCenter": 4000, "WindowWidth": 2000}
+    dicom(tmp_path / "a.dcm", values, **window, VOILUTFunction="SIGMOID")
+    dicom(tmp_path / "b.dcm", values, **window, VOILUTFunction="LINEAR_EXACT")
+    table = pydicom.Dataset()
+    table.LUTDescriptor = [8000, 0, 16]
+    table.add_new("LUTData", "OW", (8 * (7999 - values)).astype("<u2").tobytes())
+    dicom(tmp_path / "c.dcm", values, VOILUTSequence=pydicom.Sequence([table]))
+    padded = np.where(values < 100, 60000, values)
+    for name, kind in (("d.dcm", "MONOCHROME2"), ("e.dcm", "MONOCHROME1")):
+        dicom(tmp_path / name, padded, PixelPaddingValue=60000, PhotometricInterpretation=kind)
+    found = [image[0].numpy() for image, _, _ in dataset(tmp_path)]
+    assert np.allclose(found[0], 1 / (1 + np.exp(-4 * (values - 4000) / 2000)), atol=1e-4)
+    assert np.allclose(found[1], ((values - 3000) / 2000).clip(0, 1), atol=1e-4)
+    assert np.allclose(found[2], 8 * (7999 - values) / 65535, atol=1e-4)
+    span = (values - 100) / (7999 - 100)
+    assert np.allclose(found[3], np.where(values < 100, 0, span), atol=1e-4)
+    assert np.allclose(found[4], np.where(values < 100, 0, 1 - span), atol=1e-4)
+
+
+def test_the_palette_of_dicom_gives_its_colours(tmp_path):
+    image = dicom(tmp_path / "a.dcm", np.arange(80 * 100).reshape(80, 100) % 2)
+    image.PhotometricInterpretation = "PALETTE COLOR"
+    for colour, values in (("Red", [0, 65535]), ("Green", [0, 0]), ("Blue", [65535, 0])):
+        setattr(image, f"{colour}PaletteColorLookupTableDescriptor", [2, 0, 16])
+        setattr(image, f"{colour}PaletteColorLookupTableData", np.array(values, "<u2").tobytes())
+    image.save_as(tmp_path / "a.dcm")
+    assert dataset(tmp_path)[0][0][:, 0, :2].tolist() == [[0, 1], [0, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("kind", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")], "empty"])
+def test_nifti_without_greys_is_an_error_that_names_it(tmp_path, kind):
+    nibabel = pytest.importorskip("nibabel")
+    values = np.zeros((0, 5, 1), np.float32) if kind == "empty" else np.zeros((4, 5, 1), kind)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
+    with pytest.raises(ValueError, match="a.nii cannot be read: it has the shape"):
+        dataset(tmp_path)[0]
+
+
+def test_what_is_no_number_around_a_brain_is_black(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    values = np.arange(20, dtype=np.float32).reshape(4, 5, 1) * 100
+    values[0] = np.nan
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
+    image = dataset(tmp_path)[0][0]
+    assert (float(image.min()), float(image.max())) == (0, 1)
+    assert (image[:, :, 0] == 0).all()
