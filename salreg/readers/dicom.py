@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from salreg.readers.damage import as_os_error
 from salreg.readers.optional import optional
 from salreg.readers.shapes import MOST_PIXELS, Size
 
@@ -24,6 +25,7 @@ def reads(path: str | Path) -> bool:
     return Path(path).suffix.lower() in (".dcm", ".dicom") or (_is_bare(path) and is_dicom(path))
 
 
+@as_os_error("it is no DICOM")
 def size(path: str | Path) -> Size:
     """``(H, W)`` of a DICOM image, from its head.
 
@@ -37,6 +39,7 @@ def size(path: str | Path) -> Size:
     return int(rows), int(columns)
 
 
+@as_os_error("its pixels cannot be decoded")
 def picture(path: str | Path) -> Image.Image:
     """A DICOM image's greys from black 0 to white 1 as floats, or its colours.
 
@@ -48,27 +51,21 @@ def picture(path: str | Path) -> Image.Image:
     """
     processing = _library("pydicom.pixels")
     found = head(path)
-    try:
-        if int(found.get("NumberOfFrames") or 1) != 1:
-            raise OSError(f"it is DICOM of {found.NumberOfFrames} frames; split it into single ones")
-        if int(found.Rows) * int(found.Columns) > MOST_PIXELS:
-            raise OSError(f"its {found.Rows} x {found.Columns} pixels are too many")
-        pixels = found.pixel_array
-        if found.get("PhotometricInterpretation") == "PALETTE COLOR":
-            pixels = processing.apply_color_lut(pixels, found)
-        if pixels.dtype == np.uint16 and pixels.ndim == 3:
-            pixels = pixels >> 8
-        if pixels.ndim == 3:
-            return Image.fromarray(np.ascontiguousarray(pixels[..., :3]).astype(np.uint8), "RGB")
-        values = np.asarray(processing.apply_modality_lut(pixels, found), np.float32)
-        values = greys(values, found)
-    except OSError:
-        raise
-    except Exception as error:  # whatever decoders of compressed pixels raise
-        raise OSError(f"its pixels cannot be decoded: {error}") from error
-    return Image.fromarray(values)
+    if int(found.get("NumberOfFrames") or 1) != 1:
+        raise OSError(f"it is DICOM of {found.NumberOfFrames} frames; split it into single ones")
+    if int(found.Rows) * int(found.Columns) > MOST_PIXELS:
+        raise OSError(f"its {found.Rows} x {found.Columns} pixels are too many")
+    pixels = found.pixel_array
+    if found.get("PhotometricInterpretation") == "PALETTE COLOR":
+        pixels = processing.apply_color_lut(pixels, found)
+    if pixels.dtype == np.uint16 and pixels.ndim == 3:
+        pixels = pixels >> 8
+    if pixels.ndim == 3:
+        return Image.fromarray(np.ascontiguousarray(pixels[..., :3]).astype(np.uint8), "RGB")
+    return Image.fromarray(greys(np.asarray(processing.apply_modality_lut(pixels, found), np.float32), found))
 
 
+@as_os_error("its pixels cannot be decoded")
 def values(path: str | Path) -> Any:
     """A grey image's values ``(H, W)``, float32, with its rescale applied.
 
@@ -77,15 +74,10 @@ def values(path: str | Path) -> Any:
     """
     processing = _library("pydicom.pixels")
     found = head(path)
-    try:
-        pixels = found.pixel_array
-        if pixels.ndim != 2:
-            raise OSError("it is no grey image of one frame")
-        return np.asarray(processing.apply_modality_lut(pixels, found), np.float32)
-    except OSError:
-        raise
-    except Exception as error:  # whatever decoders of compressed pixels raise
-        raise OSError(f"its pixels cannot be decoded: {error}") from error
+    pixels = found.pixel_array
+    if pixels.ndim != 2:
+        raise OSError("it is no grey image of one frame")
+    return np.asarray(processing.apply_modality_lut(pixels, found), np.float32)
 
 
 def greys(values: Any, found: Any) -> Any:
@@ -132,17 +124,14 @@ def _first(value: Any) -> float | None:
     return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
 
 
+@as_os_error("it is no DICOM")
 def head(path: str | Path, **options: Any) -> Any:
     """A file's data set; ``options`` are those of ``pydicom.dcmread``.
 
     Raises:
         OSError: It is no DICOM, or pydicom is not installed.
     """
-    pydicom = _library("pydicom")
-    try:
-        return pydicom.dcmread(path, **options)
-    except (pydicom.errors.InvalidDicomError, ValueError, KeyError, AttributeError, EOFError) as error:
-        raise OSError(f"it is no DICOM: {error}") from error
+    return _library("pydicom").dcmread(path, **options)
 
 
 def _library(name: str) -> Any:

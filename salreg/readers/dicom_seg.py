@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 
 from salreg.readers.checked import pixels
+from salreg.readers.damage import as_os_error
 from salreg.readers.dicom import head, is_dicom
 from salreg.readers.optional import optional
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side, files_below
+
+_UID = "SOPInstanceUID"
 
 
 def read_dicom_seg(
@@ -73,7 +76,8 @@ def _names(folder: Path) -> Iterator[tuple[str, str]]:
     for path in files_below(folder):
         if is_dicom(folder / path):
             try:
-                found = head(folder / path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+                with as_os_error("it is no DICOM"):
+                    uid = str(head(folder / path, stop_before_pixels=True, specific_tags=[_UID]).get(_UID))
             except OSError:  # which reading the image says
                 continue
-            yield str(found.get("SOPInstanceUID")), path.as_posix()
+            yield uid, path.as_posix()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from salreg.readers import dicom
+from salreg.readers.damage import as_os_error
 from salreg.readers.shapes import MOST_PIXELS
 
 _TAGS = ("SeriesInstanceUID", "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient")
@@ -41,6 +42,7 @@ class Series(NamedTuple):
         return stored[self.axes[0]], stored[self.axes[1]], stored[self.axes[2]]
 
 
+@as_os_error("it is no DICOM")
 def is_series(folder: Path) -> bool:
     """Whether the first two DICOM files in a folder are of one series.
 
@@ -53,6 +55,7 @@ def is_series(folder: Path) -> bool:
 
 
 @functools.lru_cache(4096)
+@as_os_error("its slices cannot be read")
 def series(folder: Path) -> Series:
     """The series in a folder.
 
@@ -89,6 +92,7 @@ def series(folder: Path) -> Series:
     return Series(tuple(heads[number][0] for number in order), size, (axes[0], axes[1], axes[2]), backwards)
 
 
+@as_os_error("its pixels cannot be decoded")
 def picture_volume(folder: Path) -> Tensor:
     """A series' greys ``(1, D, H, W)`` from black 0 to white 1, with its rescale and its first window, upright as
     ``salreg.readers.nifti.upright_volume``.

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from salreg.readers.damage import as_os_error
 from salreg.readers.optional import optional
 from salreg.readers.shapes import MOST_PIXELS, Size
 
@@ -115,28 +116,24 @@ def _greys(values: Any) -> Any:
     return np.where(finite, (values - low) / max(high - low, 1e-9), 0).astype(np.float32)
 
 
+@as_os_error("it is no NIfTI")
 def _loaded(path: str | Path) -> Any:
     """The file, its axes from left to right, back to front and foot to head; nothing is decoded yet."""
     try:
         nibabel = optional("nibabel", "nifti")
     except ModuleNotFoundError as error:
         raise OSError(str(error)) from error
-    try:
-        loaded = nibabel.as_closest_canonical(nibabel.load(path))
-    except OSError:
-        raise
-    except Exception as error:  # whatever a malformed head makes the library raise
-        raise OSError(f"it is no NIfTI: {error}") from error
+    loaded = nibabel.as_closest_canonical(nibabel.load(path))
     if 0 in loaded.shape or np.dtype(loaded.get_data_dtype()).kind not in "iuf":
         raise OSError(f"it has the shape {loaded.shape} and values of the kind {loaded.get_data_dtype()}; grey ones are read")
     return loaded
 
 
+@as_os_error("its values cannot be read")
 def _values(loaded: Any) -> Any:
-    try:
-        return np.asanyarray(loaded.dataobj)
-    except (ValueError, EOFError) as error:
-        raise OSError(f"its values cannot be read: {error}") from error
+    if math.prod(loaded.shape) > MOST_PIXELS:
+        raise OSError(f"its {' x '.join(map(str, loaded.shape))} places are too many")
+    return np.asanyarray(loaded.dataobj)
 
 
 def _slice_shape(shape: tuple[int, ...]) -> tuple[int, int]:

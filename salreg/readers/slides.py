@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from salreg.readers.damage import as_os_error
 from salreg.readers.optional import optional
 from salreg.readers.shapes import Size
 
@@ -24,10 +25,11 @@ def reads(path: str | Path) -> bool:
             return image.width * image.height > _LARGE
     except Image.DecompressionBombError:
         return True
-    except OSError:  # a kind of TIFF that PIL does not know
+    except Exception:  # a damaged TIFF, or of a kind that PIL does not know
         return Path(path).suffix.lower() in (".svs", ".ndpi")
 
 
+@as_os_error("it is no TIFF that can be read")
 def size(path: str | Path) -> Size:
     """``(H, W)`` of the finest resolution, from the head of its file.
 
@@ -39,6 +41,7 @@ def size(path: str | Path) -> Size:
     return height, width
 
 
+@as_os_error("it cannot be decoded")
 def picture(path: str | Path) -> Image.Image:
     """The finest resolution of at most 67 million pixels; of a slide that has none, every second, third, ... pixel of the
     coarsest, a tile at a time.
@@ -49,10 +52,7 @@ def picture(path: str | Path) -> Image.Image:
     with _opened(path) as slide:
         levels = slide.series[0].levels
         small = next((level for level in levels if math.prod(_size_of(level)) <= _LARGE), None)
-        try:
-            pixels = _sampled(levels[-1]) if small is None else small.asarray()
-        except Exception as error:  # whatever decoders of compressed tiles raise
-            raise OSError(f"its tiles cannot be decoded: {error}") from error
+        pixels = _sampled(levels[-1]) if small is None else small.asarray()
     if small is not None and small.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, -1)
     return Image.fromarray(np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[..., :3]))
@@ -87,7 +87,4 @@ def _opened(path: str | Path) -> Any:
         tifffile = optional("tifffile", "slides")
     except ModuleNotFoundError as error:
         raise OSError(str(error)) from error
-    try:
-        return tifffile.TiffFile(path)
-    except tifffile.TiffFileError as error:
-        raise OSError(f"it is no TIFF: {error}") from error
+    return tifffile.TiffFile(path)
