@@ -98,6 +98,9 @@ def ring_of(points: Any) -> Any:
     ring = _pairs(points)
     if len(ring) < 3:
         raise BadShape("too few corners", f"a polygon has {len(ring)} corners")
+    (x1, y1), (x2, y2), (x3, y3) = ring[:3].tolist()
+    if abs((x2 - x1) * (y3 - y1) - (x3 - x1) * (y2 - y1)) > 1e-3:  # as of almost all
+        return ring
     sides = ring - ring[0]
     longest = sides[np.abs(sides).sum(1).argmax()]
     if (np.abs(sides[:, 0] * longest[1] - sides[:, 1] * longest[0]) <= 1e-9 * np.abs(longest).sum() ** 2).all():
@@ -107,6 +110,8 @@ def ring_of(points: Any) -> Any:
 
 def _check_pixels(*rings: Any) -> None:
     """Refuse fractions of the image where pixels are expected: within the first pixel nobody marks parts of it."""
+    if max(rings[0][0].tolist()) > _MOST_FRACTION:  # as of almost all
+        return
     if all(ring.min() >= 0 and ring.max() <= _MOST_FRACTION for ring in rings) and any((ring % 1).any() for ring in rings):
         raise BadShape("fractions", "its coordinates look like fractions of the image; pixels are read")
 
