@@ -61,7 +61,7 @@ def is_entry(one: Mapping[str, Any]) -> bool:
 def _shape(place: Any) -> Outline:
     if not isinstance(place, dict):
         raise BadShape("no place", "it has no coordinates")
-    x, y, width, height = numbers(place.get(key) for key in ("x", "y", "width", "height"))
+    x, y, width, height = numbers([place.get(key) for key in ("x", "y", "width", "height")])
     if all(0 <= value <= 1 for value in (x, y, width, height)):
         raise BadShape("fractions", "its coordinates look like fractions of the image; pixels are read")
     return corner_box(x - width / 2, y - height / 2, width, height)

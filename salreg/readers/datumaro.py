@@ -7,7 +7,7 @@ from typing import Any
 from salreg.readers.checked import corner_box, ellipse, line, numbers, polygon
 from salreg.readers.coco import run_length_encoded
 from salreg.readers.content import objects, read_json
-from salreg.readers.labelme import single_files
+from salreg.readers.folders import parsed, single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import ImageMarks, Side
@@ -38,25 +38,32 @@ def read_datumaro(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
         [[[-1, -1, 0], [0, 0, 0]]]
     """
     reading, known = Reading(path, labels, strict), set()
-    for file, _ in single_files(path, ".json"):
-        content = read_json(file)
-        names, items = _names(content), content.get("items") if isinstance(content, dict) else None
-        if not isinstance(items, list):
-            raise ValueError(f"{file} is no JSON of Datumaro's: it has no list 'items'.")
+    for file, _, content in parsed(reading, single_files(path, ".json"), _content):
+        names = _names(content)
         known |= {*names}
-        for item in objects(items):
+        for item in objects(content["items"]):
             media = item.get("image", item.get("media"))
             media = media if isinstance(media, dict) else {}
             size = media.get("size")
             stated = (size[0], size[1]) if isinstance(size, list) and len(size) == 2 else None
             image = reading.image(media.get("path") or item.get("id"), stated, file.stem)
             for number, one in enumerate(objects(item.get("annotations"))):
-                label = one.get("label_id")
-                if one.get("type") in ("label", "caption") or not isinstance(label, int) or not 0 <= label < len(names):
+                label, id = one.get("label_id"), one.get("id", number)
+                if one.get("type") in ("label", "caption") or image is None:
                     continue
-                if image is not None:
-                    reading.mark(image, names[label], one.get("id", number), _shape, one, image)
+                if isinstance(label, int) and not 0 <= label < len(names):
+                    reading.skip(image, id, "not listed", f"it has the label {label}, which is not listed")
+                else:
+                    named = names[label] if isinstance(label, int) else ""
+                    reading.mark(image, named, id, _shape, one, image)
     return reading.finish(sorted(known))
+
+
+def _content(file: Path) -> Any:
+    content = read_json(file)
+    if not isinstance(content, dict) or not isinstance(content.get("items"), list):
+        raise ValueError(f"{file} is no JSON of Datumaro's: it has no list 'items'.")
+    return content
 
 
 def _names(content: Any) -> list[str]:

@@ -26,7 +26,7 @@ from salreg.readers.qupath import read_qupath
 from salreg.readers.reading import Readings
 from salreg.readers.regions import SIDES, Side
 from salreg.readers.shapes import LINE_WIDTH, Line
-from salreg.readers.sniff import kind_of
+from salreg.readers.sniff import kind_of, one_of_all
 from salreg.readers.superpixels import read_superpixels
 from salreg.readers.supervisely import read_supervisely
 from salreg.readers.via import read_via
@@ -108,6 +108,8 @@ def sniff(path: str | Path) -> Format:
         return Format("marks of texts", None, _TEXTS.format(path))
     if name in _OTHERS:
         return Format(name, None, _OTHERS[name])
+    if path.is_dir() and (inside := one_of_all(path)) is not None:
+        raise ValueError(f"{path} is a folder with {inside[0]} in it, which looks like {inside[1]}: name that file.")
     raise ValueError(
         f"{path} is of no format that is known. These are read: {', '.join(one.name for one in FORMATS.values())}."
     )

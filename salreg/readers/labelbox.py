@@ -55,6 +55,8 @@ def read_labelbox(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
         image = reading.image(_name(row["data_row"]), size)
         for label in made:
             annotations = label.get("annotations")
+            if isinstance(annotations, dict) and "frames" in annotations:
+                reading.skip(image or "", "", "a video", "it holds the frames of a video, which are not read")
             for place, one in enumerate(objects(annotations.get("objects") if isinstance(annotations, dict) else None)):
                 reading.mark(image, one.get("name"), one.get("feature_id", place), _shape, one)
     return reading.finish()

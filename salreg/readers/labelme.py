@@ -7,10 +7,11 @@ from typing import Any
 from salreg.readers.bitmaps import png
 from salreg.readers.checked import box, ellipse, line, polygon
 from salreg.readers.content import read_json
+from salreg.readers.folders import parsed, single_files
 from salreg.readers.names import normal
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
-from salreg.readers.regions import Side, files_below
+from salreg.readers.regions import Side
 from salreg.readers.shapes import Shape, Size
 
 
@@ -38,10 +39,7 @@ def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool =
         [[[-1, -1, 0], [0, 0, 0]]]
     """
     reading = Reading(path, labels, strict)
-    for file, folder in single_files(path, ".json"):
-        content = read_json(file)
-        if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-            raise ValueError(f"{file} is no JSON of LabelMe's: it has no list 'shapes'.")
+    for file, folder, content in parsed(reading, single_files(path, ".json"), _content):
         name = normal(str(content.get("imagePath") or file.stem)).rpartition("/")[2]
         image = reading.image(f"{folder}/{name}", (content.get("imageHeight"), content.get("imageWidth")))
         for number, one in enumerate(content["shapes"]):
@@ -52,21 +50,11 @@ def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool =
     return reading.finish()
 
 
-def single_files(path: str | Path, suffix: str) -> list[tuple[Path, str]]:
-    """The files of that suffix with their folder below the path: the path itself, or what lies below it.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    path = Path(path)
-    if path.is_file():
-        return [(path, "")]
-    if not path.is_dir():
-        raise FileNotFoundError(f"There are no annotations at {str(path)!r}.")
-    found = [(path / one, one.parent.as_posix()) for one in files_below(path) if one.suffix.lower() == suffix]
-    if not found:
-        raise FileNotFoundError(f"The folder {str(path)!r} holds no annotations (*{suffix}).")
-    return found
+def _content(file: Path) -> Any:
+    content = read_json(file)
+    if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+        raise ValueError(f"{file} is no JSON of LabelMe's: it has no list 'shapes'.")
+    return content
 
 
 def _shape(one: Mapping[str, Any], size: Size | None) -> Shape:

@@ -35,8 +35,24 @@ def _of_folder(path: Path) -> str:
                 continue
             if name in _A_FILE_EACH:
                 return name
-    masks = any(file.name.lower().endswith(MASK_SUFFIXES) for file in files)
+    masks = [file for file in files if file.name.lower().endswith(MASK_SUFFIXES)]
+    photos = all(file.suffix.lower() in (".jpg", ".jpeg") for file in masks)
+    if photos and one_of_all(path) is not None:
+        return "other"
     return "masks" if masks or not files else "other"
+
+
+def one_of_all(folder: Path) -> tuple[Path, str] | None:
+    """A file in a folder that holds the annotations of many images, and its kind."""
+    for file in files_below(folder):
+        if file.suffix.lower() in (".json", ".xml", ".csv", ".ndjson", ".jsonl"):
+            try:
+                name = _of_file(folder / file)
+            except ValueError:
+                continue
+            if name not in ("other", *_A_FILE_EACH):
+                return folder / file, name
+    return None
 
 
 def _of_file(path: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from salreg.readers.content import objects, read_json, read_json_lines, read_text
-from salreg.readers.labelme import single_files
+from salreg.readers.folders import single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import SIDES, ImageMarks, Side

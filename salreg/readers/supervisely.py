@@ -8,7 +8,7 @@ from typing import Any
 from salreg.readers.bitmaps import png
 from salreg.readers.checked import box, line, numbers, polygon
 from salreg.readers.content import read_json
-from salreg.readers.labelme import single_files
+from salreg.readers.folders import parsed, single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import ImageMarks, Side
@@ -40,11 +40,8 @@ def read_supervisely(path: str | Path, labels: Mapping[str, Side], *, strict: bo
     """
     reading, files = Reading(path, labels, strict), single_files(path, ".json")
     of_images = [one for one in files if one[0].parent.name == "ann"] or [one for one in files if one[0].name != "meta.json"]
-    for file, folder in of_images:
-        content = read_json(file)
-        size = content.get("size") if isinstance(content, dict) else None
-        if not isinstance(size, dict) or not isinstance(content.get("objects"), list):
-            raise ValueError(f"{file} is no JSON of Supervisely's: it has no size and no list 'objects'.")
+    for file, folder, content in parsed(reading, of_images, _content):
+        size = content["size"]
         beside = "/".join("img" if part == "ann" else part for part in folder.split("/"))
         # A project's folders need not be those of the images: a slash before them says so.
         image = reading.image(f"/{beside}/{file.stem}", (size.get("height"), size.get("width")))
@@ -54,6 +51,14 @@ def read_supervisely(path: str | Path, labels: Mapping[str, Side], *, strict: bo
             elif image is not None:
                 reading.mark(image, one.get("classTitle"), one.get("id", number), _shape, one, image)
     return reading.finish()
+
+
+def _content(file: Path) -> Any:
+    content = read_json(file)
+    size = content.get("size") if isinstance(content, dict) else None
+    if not isinstance(size, dict) or not isinstance(content.get("objects"), list):
+        raise ValueError(f"{file} is no JSON of Supervisely's: it has no size and no list 'objects'.")
+    return content
 
 
 def _shape(one: Mapping[str, Any], image: ImageMarks) -> Shape:

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from readers.dicom_files import dicom
 from readers.examples import FILES
-from readers.test_pictures import dicom
 
 from salreg.readers import FileAnnotations, read_annotations, read_masks, slides, volumes
 from salreg.readers.pictures import opened, size_of

@@ -116,6 +116,7 @@ def test_datumaro_draws_ellipses_turned_boxes_and_lines_and_names_the_rest(tmp_p
         ("points", {"points": [1, 1]}),
         ("label", {}),
         ("skeleton", {"elements": []}),
+        ("bbox", {"id": "unlisted", "label_id": 9, "bbox": [1, 1, 5, 5]}),
     ):
         item["annotations"].append({"id": kind, "type": kind, "label_id": 1, **more})
     with pytest.warns(SkippedAnnotations, match="2 skipped, no area: .*annotation points: .*annotation skeleton: "):

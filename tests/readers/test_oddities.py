@@ -211,3 +211,29 @@ def test_label_studios_csv_and_its_videos_are_named(tmp_path):
     task = {"data": {"video": "/a.mp4"}, "annotations": [{"result": [result]}]}
     with pytest.warns(SkippedAnnotations, match="annotation v: "):
         read_annotations(written(tmp_path / "a.json", [task]), SIDES)
+
+
+def test_one_file_of_a_folder_that_cannot_be_read_does_not_refuse_the_others(tmp_path):
+    labelme(tmp_path / "a.json", ("rectangle", [[1, 1], [5, 5]], {}))
+    written(tmp_path / "settings.json", {"theme": "dark"})
+    written(tmp_path / "z.json", '{"shapes": [')
+    with pytest.warns(
+        SkippedAnnotations, match="2 skipped, unreadable file: .*settings.json is no JSON of LabelMe's.*z.json is"
+    ):
+        assert pixels(read_annotations(tmp_path, SIDES)) == {"a": 16}
+    with pytest.raises(ValueError, match="settings.json is no JSON of LabelMe's"):
+        read_annotations(tmp_path, SIDES, strict=True)
+    (tmp_path / "voc").mkdir()
+    written(tmp_path / "voc" / "a.xml", "<annotation><filename>a.jpg</filename></annotation>")
+    written(tmp_path / "voc" / "b.xml", "<annotation>")
+    with pytest.warns(SkippedAnnotations, match="b.xml is no XML that can be read"):
+        assert set(read_annotations(tmp_path / "voc", SIDES)) == {"a"}
+
+
+@pytest.mark.parametrize("photo", ["b.jpg", None])
+def test_the_file_in_a_folder_is_named(tmp_path, photo):
+    coco(tmp_path / "_annotations.coco.json", [{"bbox": [1, 1, 5, 5]}])
+    if photo:
+        Image.new("RGB", (8, 8)).save(tmp_path / photo)
+    with pytest.raises(ValueError, match="a folder with .*_annotations.coco.json in it, which looks like COCO: name that file"):
+        read_annotations(tmp_path, SIDES)

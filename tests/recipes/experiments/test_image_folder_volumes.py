@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from readers.test_pictures import dicom
+from readers.dicom_files import dicom
 from support import ONE_EPOCH
 
 from salreg.readers import SkippedAnnotations, read_annotations, read_boxes
