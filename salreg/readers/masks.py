@@ -71,7 +71,8 @@ def read_masks(
     Args:
         spurious: Folder of what the model must not use; ``folder/moles/003.png`` belongs to the image ``moles/003``.
         relevant: Folder of what it should use; the same one where ``categories`` tells the sides apart.
-        categories: Which values (``"15"``) or colours (``"#ff0000"``) of masks with several classes are marks, and which side.
+        categories: Which values (``"15"``), ranges of them (``"128-255"``) or colours (``"#ff0000"``) of masks with several
+            classes are marks, and which side.
         suffix: That all masks' names end in, before the dot, as in ``003_mask.png``; files without it are passed over.
         strict: Whether a mask that means nothing certain is an error, rather than skipped, named and counted.
 
@@ -89,8 +90,10 @@ def read_masks(
     """
     check_sides(categories or {})
     for name in map(str, categories or ()):
-        if not re.fullmatch(r"\d{1,9}|#[0-9a-fA-F]{6}", name):
-            raise ValueError(f"The categories of masks are values like 15 or colours like #ff0000, not {name!r}.")
+        if not re.fullmatch(r"\d{1,9}(-\d{1,9})?|#[0-9a-fA-F]{6}", name):
+            raise ValueError(
+                f"The categories of masks are values like 15, ranges like 128-255 or colours like #ff0000, not {name!r}."
+            )
     folders: dict[Side, Path] = {
         side: Path(folder) for side, folder in zip(SIDES, (spurious, relevant), strict=True) if folder is not None
     }
