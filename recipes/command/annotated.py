@@ -53,7 +53,13 @@ def _annotated_images(options: argparse.Namespace, told: bool = True) -> tuple[l
         with warnings.catch_warnings():
             warnings.simplefilter("default" if told else "ignore", SkippedAnnotations)
             return images, read_annotations(
-                options.path, categories, inside=options.inside, columns=columns or None, strict=options.strict
+                options.path,
+                categories,
+                inside=options.inside,
+                columns=columns or None,
+                images=options.data,
+                line_width=options.line_width,
+                strict=options.strict,
             )
     except (ValueError, PermissionError) as error:
         raise ConfigError(str(error)) from error

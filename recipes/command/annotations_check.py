@@ -12,13 +12,15 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from salreg.readers import FileAnnotations, ImageMarks, Problem, Readings, Regions, SkippedAnnotations
+from salreg.callbacks.drawable import drawable_sample
+from salreg.readers import FileAnnotations, ImageMarks, Problem, Readings, Regions, SkippedAnnotations, volumes
 from salreg.readers.pictures import opened, size_of
 from salreg.readers.problems import by_kind
 from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
 from salreg.recipes.command.oddities import Seen, most_odd, seen
 from salreg.recipes.data.image_files import image_paths
 from salreg.recipes.data.paths import nearest_path
+from salreg.recipes.data.volume_files import of_volumes_only, with_series
 
 _LONGEST = 1024  # pixels that marks are drawn at
 
@@ -120,7 +122,9 @@ def check(root: Path, images: list[str], regions: Mapping[str, Regions], sheet: 
     """
     if sheet.exists():
         raise FileExistsError(f"{sheet} exists already; nothing was written. Name another one with --sheet.")
-    sizes: dict[int, tuple[int, int]] = {}
+    if isinstance(regions, Readings) and of_volumes_only(regions):
+        images = with_series(root, images)
+    sizes: dict[int, tuple[int, ...]] = {}
     annotations = FileAnnotations(images, regions, resize=True, size_of=sizes.__getitem__, ambiguous="unmatched")
     found = Findings(len(images), len(images) - len(annotations.without), annotations.without, annotations.unused)
     found.ambiguous, found.notes = annotations.ambiguous, annotations.said()
@@ -139,12 +143,12 @@ def check(root: Path, images: list[str], regions: Mapping[str, Regions], sheet: 
 
 
 def _look(
-    root: Path, index: int, path: str, annotations: FileAnnotations, sizes: dict[int, tuple[int, int]], found: Findings
+    root: Path, index: int, path: str, annotations: FileAnnotations, sizes: dict[int, tuple[int, ...]], found: Findings
 ) -> None:
     """Take one image's annotation into the findings."""
     before, problems = annotations.resized, len(annotations.problems)
     try:
-        sizes[index] = size_of(root / path)
+        sizes[index] = volumes.size_of(root / path) if volumes.is_volume(root / path) else size_of(root / path)
         drawn = _drawn(annotations, index, sizes[index])
     except (OSError, ValueError) as error:
         kind = "unreadable" if isinstance(error, OSError) else "does not fit"
@@ -164,13 +168,13 @@ def _look(
             found.labels.update({mark.label or mark.side for mark in marks.marks})
 
 
-def _drawn(annotations: FileAnnotations, index: int, size: tuple[int, int]) -> Tensor | None:
+def _drawn(annotations: FileAnnotations, index: int, size: tuple[int, ...]) -> Tensor | None:
     """An image's marks, at its size or, where that is large, at a smaller one."""
     reduced = min(1.0, _LONGEST / max(size))
-    height, width = (max(1, round(edge * reduced)) for edge in size)
+    smaller = [max(1, round(edge * reduced)) for edge in size]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkippedAnnotations)
-        return annotations(index, torch.empty(1).expand(1, height, width))
+        return annotations(index, torch.empty(1).expand(1, *smaller))
 
 
 def _tile(
@@ -178,7 +182,14 @@ def _tile(
 ) -> Image.Image | None:
     """An image with its marks; None, and a problem, where its file is cut off."""
     try:
-        with opened(root / images[index]) as image:
+        path = root / images[index]
+        if volumes.is_volume(path):
+            drawn = _drawn(annotations, index, volumes.size_of(path))
+            if drawn is None:
+                return None
+            grey, marks = drawable_sample(volumes.read(path), drawn)
+            return tile(Image.fromarray(grey[0].numpy()), marks, images[index], why)
+        with opened(path) as image:
             drawn = _drawn(annotations, index, (image.height, image.width))
             return None if drawn is None else tile(image, drawn, images[index], why)
     except OSError as error:

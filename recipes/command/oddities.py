@@ -32,10 +32,10 @@ class Seen(NamedTuple):
 
 
 def seen(number: int, path: str, drawn: Tensor, both: bool) -> Seen:
-    """What is to be seen of an annotation ``(1, H, W)``."""
+    """What is to be seen of an annotation ``(1, H, W)`` or ``(1, D, H, W)``."""
     marks = drawn[0] != 0
-    edges = [marks[0], marks[-1], marks[:, 0], marks[:, -1]]
-    border = sum(int(edge.sum()) for edge in edges) / sum(len(edge) for edge in edges)
+    edges = [marks.select(axis, end) for axis in range(marks.ndim) for end in (0, -1)]
+    border = sum(int(edge.sum()) for edge in edges) / sum(edge.numel() for edge in edges)
     return Seen(number, path, float((drawn < 0).float().mean()), float((drawn > 0).float().mean()), border, both)
 
 

@@ -122,6 +122,7 @@ def _add_annotations(parser: argparse.ArgumentParser) -> None:
         one.add_argument(
             "--column", action="append", default=[], metavar="WHAT=NAME", help="of a CSV with other columns: image=patient"
         )
+        one.add_argument("--line-width", type=float, default=3, help="of lines, in pixels of the image (default: 3)")
         one.add_argument("--strict", action="store_true", help="refuse what would be named, skipped and counted")
         one.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="where to draw them")
 

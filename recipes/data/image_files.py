@@ -21,6 +21,7 @@ from salreg.readers.dicom import is_dicom
 from salreg.readers.pictures import opened, size_of
 from salreg.readers.problems import by_kind
 from salreg.recipes.data.loading import loader
+from salreg.recipes.data.paths import nearest_path
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".svs", ".ndpi", ".dcm", ".dicom", ".nii", ".nii.gz")
 _OTHERS = (".json", ".csv", ".xml", ".txt", ".md", ".yaml")
@@ -60,30 +61,40 @@ class ImageFiles(Dataset[tuple[Tensor, int, int]]):
         labels: Sequence[int],
         groups: Sequence[int],
         classes: Sequence[str],
-        resized: tuple[int, int] | None = None,
+        resized: tuple[int, ...] | None = None,
     ) -> None:
         self.root, self.paths = root, list(paths)
         self.labels, self.groups = list(labels), list(groups)
         self.classes = list(classes)
         self.resized = resized
-        self._sizes: dict[int, tuple[int, int]] = {}
+        self._sizes: dict[int, tuple[int, ...]] = {}
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
-        with self._named(index), opened(self.root / self.paths[index]) as image:
-            pixels = to_pixels(image)
-        if self.resized is not None and pixels.shape[-2:] != self.resized:
-            pixels = interpolate(pixels.unsqueeze(0), self.resized, mode="bilinear", antialias=True).squeeze(0)
+        with self._named(index):
+            pixels = self.read(self.root / self.paths[index])
+        if self.resized is not None and pixels.shape[1:] != self.resized:
+            smooth = {"mode": "bilinear", "antialias": True} if pixels.ndim == 3 else {"mode": "area"}
+            pixels = interpolate(pixels.unsqueeze(0), self.resized, **smooth).squeeze(0)
         return pixels, self.labels[index], self.groups[index]
 
-    def size(self, index: int) -> tuple[int, int]:
+    def size(self, index: int) -> tuple[int, ...]:
         """``(H, W)`` of an image as it is seen, from the head of its file."""
         if index not in self._sizes:
             with self._named(index):
-                self._sizes[index] = size_of(self.root / self.paths[index])
+                self._sizes[index] = self.read_size(self.root / self.paths[index])
         return self._sizes[index]
+
+    def read(self, path: Path) -> Tensor:
+        """An image file's colours ``(3, H, W)``; an ``OSError`` where it cannot be read."""
+        with opened(path) as image:
+            return to_pixels(image)
+
+    def read_size(self, path: Path) -> tuple[int, ...]:
+        """``(H, W)`` of an image file; an ``OSError`` where it cannot be read."""
+        return size_of(path)
 
     @contextmanager
     def _named(self, index: int) -> Iterator[None]:
@@ -91,6 +102,49 @@ class ImageFiles(Dataset[tuple[Tensor, int, int]]):
             yield
         except OSError as error:
             raise ValueError(f"{self.root / self.paths[index]} cannot be read: {error}.{self.if_unreadable}") from error
+
+
+class ImageFolder(ImageFiles):
+    """The images ``root/<class>/*.jpg``, all of group 0.
+
+    Args:
+        root: The folder of the classes' folders.
+        skip_unreadable: Try every image now and leave out those that cannot be read, rather than stopping at the first.
+        resized: See ``ImageFiles``.
+
+    Attributes:
+        skipped: What was left out.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: It has fewer than two classes; when a sample is read, an image that cannot be.
+    """
+
+    kind = "images"
+    if_unreadable = " data.unreadable=skip leaves it out."
+
+    def __init__(self, root: Path, skip_unreadable: bool = False, resized: tuple[int, ...] | None = None) -> None:
+        if not root.is_dir():
+            raise FileNotFoundError(f"There is no folder {str(root)!r} of images{nearest_path(root)}.")
+        self.root = root
+        found = self.listed()
+        self.skipped = [path for path in found if not self._is_readable(path)] if skip_unreadable else []
+        paths = sorted(set(found) - set(self.skipped))
+        classes = sorted({path.parts[0] for path in paths})
+        if len(classes) < 2:
+            raise ValueError(f"{root} holds images of {classes or 'no class'}; it needs two folders of images or more.")
+        super().__init__(root, paths, [classes.index(path.parts[0]) for path in paths], [0] * len(paths), classes, resized)
+
+    def listed(self) -> list[Path]:
+        """The paths of all images, below the root."""
+        return [path for path in image_paths(self.root) if len(path.parts) == 2]
+
+    def _is_readable(self, path: Path) -> bool:
+        try:
+            self.read(self.root / path)
+        except OSError:
+            return False
+        return True
 
 
 def to_pixels(image: Image.Image) -> Tensor:
@@ -107,16 +161,6 @@ def to_pixels(image: Image.Image) -> Tensor:
             raise OSError(f"its values reach from {grey.min():g} to {grey.max():g} of white")
         return grey.expand(3, *grey.shape).clone()
     return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).float() / 255
-
-
-def is_readable(path: Path) -> bool:
-    """Whether a file is a whole image."""
-    try:
-        with opened(path) as image:
-            image.load()
-    except OSError:
-        return False
-    return True
 
 
 def marked(images: ImageFiles, annotations: FileAnnotations) -> list[bool]:
@@ -175,15 +219,16 @@ def divided(
     return [AnnotatedDataset(Subset(images, chosen), _OfChosen(annotations, chosen), empty=empty) for chosen in splits]
 
 
-def loaders(parts: Sequence[AnnotatedDataset], data: Any) -> list[DataLoader[Any]]:
-    """Batches of images, all of one size; those for training are shuffled, mirrored and shifted.
+def loaders(parts: Sequence[AnnotatedDataset], data: Any, volumes: bool = False) -> list[DataLoader[Any]]:
+    """Batches of images, all of one size, or of volumes, which have it; those for training are shuffled, mirrored and shifted.
 
     Args:
         parts: Images and annotations for training, validation and testing.
         data: ``size``, ``flip``, ``crop``, ``batch_size`` and ``workers``.
+        volumes: Whether these are volumes.
     """
-    size = (data.size, data.size)
     train, *others = parts
+    size = None if volumes else (data.size, data.size)
     return [
         loader(Augmented(train, size, flip=data.flip, crop=data.crop), data, shuffle=True),
         *(loader(Augmented(one, size), data) for one in others),

@@ -13,42 +13,12 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 
 from salreg.readers import FileAnnotations, Readings, SkippedAnnotations, read_annotations
 from salreg.readers.problems import by_kind
-from salreg.recipes.data.image_files import ImageFiles, divided, image_paths, is_readable, loaders, surveyed
+from salreg.recipes.data.image_files import ImageFolder, divided, image_paths, loaders, surveyed
 from salreg.recipes.data.made import made
-from salreg.recipes.data.paths import nearest_path
+from salreg.recipes.data.volume_files import VolumeFolder, of_volumes, volume_paths
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import image_networks
 from salreg.recipes.networks.classifier import Classifier
-
-
-class ImageFolder(ImageFiles):
-    """The images ``root/<class>/*.jpg``, all of group 0.
-
-    Args:
-        root: The folder of the classes' folders.
-        skip_unreadable: Try every image now and leave out those that cannot be read, rather than stopping at the first.
-        resized: See ``ImageFiles``.
-
-    Attributes:
-        skipped: What was left out.
-
-    Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: It has fewer than two classes; when a sample is read, an image that cannot be.
-    """
-
-    if_unreadable = " data.unreadable=skip leaves it out."
-
-    def __init__(self, root: Path, skip_unreadable: bool = False, resized: tuple[int, int] | None = None) -> None:
-        if not root.is_dir():
-            raise FileNotFoundError(f"There is no folder {str(root)!r} of images{nearest_path(root)}.")
-        found = [path for path in image_paths(root) if len(path.parts) == 2]
-        self.skipped = [path for path in found if not is_readable(root / path)] if skip_unreadable else []
-        paths = sorted(set(found) - set(self.skipped))
-        classes = sorted({path.parts[0] for path in paths})
-        if len(classes) < 2:
-            raise ValueError(f"{root} holds images of {classes or 'no class'}; it needs two folders of images or more.")
-        super().__init__(root, paths, [classes.index(path.parts[0]) for path in paths], [0] * len(paths), classes, resized)
 
 
 def read_all(config: Any) -> Readings:
@@ -66,6 +36,8 @@ def read_all(config: Any) -> Readings:
                 dict(config.categories),
                 inside=config.inside,
                 columns=dict(config.columns),
+                images=config.root,
+                line_width=config.line_width,
                 strict=config.strict,
             )
     except (ModuleNotFoundError, PermissionError) as error:
@@ -89,26 +61,43 @@ def build(config: DictConfig) -> Experiment:
         raise ValueError(
             "data.annotations is missing: a folder of masks, a .csv of boxes, or the file or folder of an annotation tool."
         )
-    regions = read_all(data)
-    images = ImageFolder(root, skip_unreadable=data.unreadable == "skip", resized=(data.size, data.size))
-    annotations = FileAnnotations(images.paths, regions, resize=data.resize_annotations, size_of=images.size)
+    images, regions = _images(root, data), read_all(data)
+    axes = 3 if isinstance(images, VolumeFolder) else 2
+    named = of_volumes(regions, root, images.paths) if axes == 3 else regions
+    annotations = FileAnnotations(images.paths, named, resize=data.resize_annotations, size_of=images.size)
     if data.empty not in ("looked at", "unknown"):
         raise ValueError(f"data.empty is 'looked at' or 'unknown', not {data.empty!r}.")
     has_marks = surveyed(images, annotations, data.strict)
     count = sum(has is True for has in has_marks)
     looked_at = count if data.empty == "unknown" else sum(has is not None for has in has_marks)
     rank_zero_info(
-        f"salreg: {len(images)} images of {len(images.classes)} classes: {looked_at} were looked at, {count} carry marks; "
-        f"{len(annotations.unused)} annotations without image, {len(images.skipped)} unreadable images left out."
+        f"salreg: {len(images)} {images.kind} of {len(images.classes)} classes: {looked_at} were looked at, {count} carry "
+        f"marks; {len(annotations.unused)} annotations without image, {len(images.skipped)} unreadable images left out."
     )
+    if not count:
+        chosen = f"; they have none of {', '.join(map(str, data.categories))}" if data.categories else ""
+        rank_zero_warn(f"salreg: no image carries a mark, so that there is nothing to train against{chosen}.")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed)).tolist()
     held_out = max(int(data.held_out * len(images)), 2)
     if not 0 < data.held_out < 0.5:
         raise ValueError(f"data.held_out is a share in (0, 0.5), of which there are two, not {data.held_out}.")
+    if len(images) <= 2 * held_out:
+        raise ValueError(
+            f"{root} holds {len(images)} {images.kind}, of which {held_out} validate and {held_out} test: none is left."
+        )
     splits = order[2 * held_out :], order[held_out : 2 * held_out], order[:held_out]
-    net = image_networks.build(config.model, len(images.classes), data.size)
+    net = image_networks.build(config.model, len(images.classes), data.size, axes)
     module = Classifier(net, ["all"], len(images.classes), **config.optimizer)
-    return Experiment(module, *loaders(divided(images, annotations, splits, data.empty), data))
+    return Experiment(module, *loaders(divided(images, annotations, splits, data.empty), data, volumes=axes == 3))
+
+
+def _images(root: Path, data: Any) -> ImageFolder:
+    skip = data.unreadable == "skip"
+    if not root.is_dir() or not (volumes := volume_paths(root)):
+        return ImageFolder(root, skip, (data.size, data.size))
+    if flat := next((path for path in image_paths(root) if len(path.parts) == 2 and path not in volumes), None):
+        raise ValueError(f"{root} holds volumes, as {volumes[0]}, and images, as {flat}: they need a training each.")
+    return VolumeFolder(root, skip, (data.depth or data.size, data.size, data.size))
 
 
 def made_folder(root: Path, images: int = 400) -> Path:

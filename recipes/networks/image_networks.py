@@ -9,27 +9,33 @@ from salreg.recipes.networks import backbones
 
 # Group rather than batch normalisation: a sample's saliency is then its own, and small data sets need no running statistics.
 _GROUPS = 4
+_CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a shortcut; halves the grid where ``stride`` is 2."""
+    """Two convolutions over two axes or three beside a shortcut; halves the grid where ``stride`` is 2."""
 
-    def __init__(self, channels: int, out: int, stride: int) -> None:
+    def __init__(self, channels: int, out: int, stride: int, axes: int = 2) -> None:
         super().__init__()
-        self.conv1, self.norm1 = nn.Conv2d(channels, out, 3, stride, 1, bias=False), nn.GroupNorm(_GROUPS, out)
-        self.conv2, self.norm2 = nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.GroupNorm(_GROUPS, out)
-        self.shortcut = nn.Sequential(nn.Conv2d(channels, out, 1, stride, bias=False), nn.GroupNorm(_GROUPS, out))
+        conv = _CONVOLUTIONS[axes]
+        self.conv1, self.norm1 = conv(channels, out, 3, stride, 1, bias=False), nn.GroupNorm(_GROUPS, out)
+        self.conv2, self.norm2 = conv(out, out, 3, 1, 1, bias=False), nn.GroupNorm(_GROUPS, out)
+        self.shortcut = nn.Sequential(conv(channels, out, 1, stride, bias=False), nn.GroupNorm(_GROUPS, out))
 
     def forward(self, x: Tensor) -> Tensor:
         inner = relu(self.norm1(self.conv1(x)))
         return relu(self.norm2(self.conv2(inner)) + self.shortcut(x))
 
 
-def small_resnet(classes: int, width: int = 16, stages: int = 4) -> nn.Sequential:
-    """A residual network of ``stages`` blocks, each on half the grid and with twice the channels of the one before."""
-    blocks = [ResidualBlock(width * 2 ** max(i - 1, 0), width * 2**i, stride=2) for i in range(stages)]
-    stem = nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.GroupNorm(_GROUPS, width), nn.ReLU())
-    return nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width * 2 ** (stages - 1), classes))
+def small_resnet(classes: int, width: int = 16, stages: int = 4, axes: int = 2) -> nn.Sequential:
+    """A residual network of ``stages`` blocks, each on half the grid and with twice the channels of the one before.
+
+    It takes images of three channels or, with three ``axes``, volumes of one.
+    """
+    blocks = [ResidualBlock(width * 2 ** max(i - 1, 0), width * 2**i, 2, axes) for i in range(stages)]
+    stem = _CONVOLUTIONS[axes](3 if axes == 2 else 1, width, 3, 1, 1, bias=False), nn.GroupNorm(_GROUPS, width), nn.ReLU()
+    pool = nn.AdaptiveAvgPool2d(1) if axes == 2 else nn.AdaptiveAvgPool3d(1)
+    return nn.Sequential(nn.Sequential(*stem), *blocks, pool, nn.Flatten(), nn.Linear(width * 2 ** (stages - 1), classes))
 
 
 class SmallViT(nn.Module):
@@ -58,7 +64,7 @@ class SmallViT(nn.Module):
         return self.head(self.norm(self.encoder(tokens)).mean(1))
 
 
-def build(model: DictConfig, classes: int, side: int) -> nn.Module:
+def build(model: DictConfig, classes: int, side: int, axes: int = 2) -> nn.Module:
     """The network that a configuration's ``model`` describes, for images of ``side`` x ``side`` pixels.
 
     Args:
@@ -66,12 +72,15 @@ def build(model: DictConfig, classes: int, side: int) -> nn.Module:
             ``pretrained``, if at all: whether those come with their weights.
         classes: How many there are.
         side: Of the images, in pixels.
+        axes: Two of images, three of volumes, which a resnet takes.
 
     Raises:
         ValueError: Another name.
     """
     if model.name == "resnet":
-        return small_resnet(classes)
+        return small_resnet(classes, axes=axes)
+    if axes == 3:
+        raise ValueError(f"model.name of volumes is resnet, not {model.name!r}.")
     if model.name == "vit":
         return SmallViT(classes, side)
     library, slash, name = str(model.name).partition("/")

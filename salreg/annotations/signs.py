@@ -108,8 +108,11 @@ def coarsen(annotation: Tensor, size: tuple[int, int]) -> Tensor:
     return relevant - spurious
 
 
-def resized(annotation: Tensor, size: tuple[int, int]) -> Tensor:
-    """An image annotation ``(1, H, W)`` brought to another size by the nearest neighbour: marks stay as strong as they are."""
+def resized(annotation: Tensor, size: tuple[int, ...]) -> Tensor:
+    """An annotation ``(1, H, W)``, or ``(1, D, H, W)`` of a volume, brought to another size by the nearest neighbour.
+
+    Marks stay as strong as they are.
+    """
     return interpolate(annotation.unsqueeze(0).float(), size, mode="nearest-exact").squeeze(0).to(annotation.dtype)
 
 

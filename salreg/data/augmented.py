@@ -23,7 +23,8 @@ class Augmented(Dataset[AnnotatedSample]):
     makes another one in every worker and epoch.
 
     Args:
-        base: The annotated dataset; the first tensor of its samples is the image ``(C, H, W)``, floating point.
+        base: The annotated dataset; the first tensor of its samples is the image ``(C, H, W)``, floating point, or a
+            volume ``(C, D, H, W)``, of which each slice is moved alike.
         size: ``(H, W)`` to bring image (bilinear, antialiased) and annotation (nearest neighbour) to; None keeps the size.
         flip: Mirror every other image, left to right.
         crop: Shift images by up to so many pixels in each direction; what comes in is black and unknown.
@@ -71,7 +72,7 @@ class Augmented(Dataset[AnnotatedSample]):
     def __getitem__(self, index: int) -> AnnotatedSample:
         original = self.base[index]
         marks = original.only_annotation
-        given = next(tensor for tensor in tensors_in(original.sample) if tensor.ndim == 3)
+        given = next(tensor for tensor in tensors_in(original.sample) if tensor.ndim in (3, 4))
         _check_sizes(index, given, marks)
         image, annotation = self._moved(given, marks)
         if self.transform is not None:
@@ -80,6 +81,8 @@ class Augmented(Dataset[AnnotatedSample]):
         return AnnotatedSample(replace_tensor(original.sample, given, image), annotation, original.looked_at)
 
     def _moved(self, image: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+        if self.size is not None and image.ndim == 4:
+            raise ValueError("size is of images; bring volumes to one size before.")
         if self.size is not None and tuple(image.shape[-2:]) != self.size:
             image = interpolate(image.unsqueeze(0), self.size, mode="bilinear", antialias=True).squeeze(0)
             annotation = resized(annotation, self.size)
@@ -95,6 +98,6 @@ class Augmented(Dataset[AnnotatedSample]):
 
 
 def _check_sizes(index: int, image: Tensor, annotation: Tensor, when: str = "") -> None:
-    sizes = tuple(annotation.shape[-2:]), tuple(image.shape[-2:])
+    sizes = tuple(annotation.shape[1:]), tuple(image.shape[1:])
     if sizes[0] != sizes[1]:
         raise ValueError(f"The annotation of sample {index} is of size (H, W) = {sizes[0]}, its image of {sizes[1]}{when}.")

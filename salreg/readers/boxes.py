@@ -33,6 +33,7 @@ LAYOUTS: dict[str, dict[str, str]] = {
     },
 }  # fmt: skip
 _EXTRA = {"label", "mark", "fractions", "image_width", "image_height"}  # columns that a table may lack
+_NOTHING = ("nan", "none", "na", "n/a", "null", "<na>")
 _ALL = {"image", "box", *_EDGES, *_CORNER, *_EXTRA}
 
 
@@ -91,11 +92,11 @@ def read_boxes(
         fractions = True
         reading.note(f"{path}: all edges lie between 0 and 1, so they were read as fractions of the image's width and height.")
     for (number, row), place in zip(rows, places, strict=True):
-        where, mark = f"in line {number}", row.get(names.get("mark", ""), "").strip().lower()
+        where, mark = f"in line {number}", _of(row, names, "mark").lower()
         size = (row.get(names["image_height"]), row.get(names["image_width"])) if "image_height" in names else None
         image = reading.image(row[names["image"]].strip(), size)
-        label = row.get(names.get("label", ""), "").strip()
-        if image is None or _is_empty(place):
+        label = _of(row, names, "label")
+        if image is None or _is_empty(place) or label.lower() == "no finding":
             reading.seen[label] += 1
             continue
         if mark and mark not in SIDES:
@@ -145,15 +146,20 @@ def _layout(path: str | Path, given: list[str], columns: Mapping[str, str] | Non
     )
 
 
+def _of(row: Mapping[str, str], names: Mapping[str, str], key: str) -> str:
+    """What a row says in a column that the table may lack."""
+    return row.get(names[key], "").strip() if key in names else ""
+
+
 def _place_columns(names: Mapping[str, str]) -> list[str]:
     kind = next(kind for kind in (_EDGES, _CORNER, ("box",)) if kind[0] in names)
     return [names[key] for key in kind]
 
 
 def _is_empty(place: list[str | None]) -> bool:
-    """A row without a box; tables of numbers write nan for it, in all four."""
+    """A row without a box; tables of numbers write nan or the like for it, in all four."""
     edges = ["?" if edge is None else edge.strip().lower() for edge in place]  # a row that is cut off lacks some
-    return all(edge == "" for edge in edges) or edges == ["nan"] * 4
+    return all(edge == "" for edge in edges) or (len(edges) == 4 and all(edge in _NOTHING for edge in edges))
 
 
 def _all_fractions(places: list[list[str | None]]) -> bool:

@@ -14,6 +14,7 @@ from salreg.readers.shapes import LINE_WIDTH, Line, Outline, Runs, Size, ellipse
 
 _FAR = 1e6  # pixels
 _MOST_CORNERS = 100_000
+_MOST_FRACTION = 1.1  # of the image: shapes reach a little over its border
 _MOST_POINTS = 1_500  # of a line
 
 
@@ -23,6 +24,8 @@ def box(left: Any, top: Any, right: Any, bottom: Any, *, rotation: Any = 0, frac
     if x1 >= x2 or y1 >= y2:
         raise BadShape("no area", f"the box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) covers nothing")
     ring = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    if not fractions:
+        _check_pixels(ring)
     return Outline([[turned(ring, ring.mean(0), rotation)]], fractions)
 
 
@@ -34,7 +37,10 @@ def corner_box(x: Any, y: Any, width: Any, height: Any, **more: Any) -> Outline:
 
 def polygon(*rings: Any, fractions: bool = False) -> Outline:
     """An outline and perhaps its holes, each a list of pairs or of numbers x, y, x, y, ..."""
-    return Outline([[ring_of(ring) for ring in rings]], fractions)
+    found = [ring_of(ring) for ring in rings]
+    if not fractions:
+        _check_pixels(*found)
+    return Outline([found], fractions)
 
 
 def ellipse(x: Any, y: Any, radius_x: Any, radius_y: Any, *, rotation: Any = 0, fractions: bool = False) -> Outline:
@@ -71,6 +77,13 @@ def runs(lengths: Any, size: Size | None, *, order: str = "F", corner: tuple[int
     return Runs(np.cumsum(found.astype(np.int64)), size, order, corner)
 
 
+def pixels(mask: Any, corner: tuple[int, int] | None = None) -> Runs:
+    """A mask of booleans ``(H, W)``, of the whole image or from a row and column on."""
+    flat = np.asarray(mask).reshape(-1)
+    edges = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0, append=0))
+    return Runs(edges, mask.shape, "C", corner)
+
+
 def turned(ring: Any, pivot: Any, degrees: Any) -> Any:
     """A ring turned clockwise, as one sees it, about a point. None is no turn."""
     (angle,) = numbers((0 if degrees is None else degrees,))
@@ -85,15 +98,28 @@ def ring_of(points: Any) -> Any:
     ring = _pairs(points)
     if len(ring) < 3:
         raise BadShape("too few corners", f"a polygon has {len(ring)} corners")
-    if (ring == ring[0]).all(0).any():
+    (x1, y1), (x2, y2), (x3, y3) = ring[:3].tolist()
+    if abs((x2 - x1) * (y3 - y1) - (x3 - x1) * (y2 - y1)) > 1e-3:  # as of almost all
+        return ring
+    sides = ring - ring[0]
+    longest = sides[np.abs(sides).sum(1).argmax()]
+    if (np.abs(sides[:, 0] * longest[1] - sides[:, 1] * longest[0]) <= 1e-9 * np.abs(longest).sum() ** 2).all():
         raise BadShape("no area", "a polygon's corners lie on one line")
     return ring
+
+
+def _check_pixels(*rings: Any) -> None:
+    """Refuse fractions of the image where pixels are expected: within the first pixel nobody marks parts of it."""
+    if max(rings[0][0].tolist()) > _MOST_FRACTION:  # as of almost all
+        return
+    if all(ring.min() >= 0 and ring.max() <= _MOST_FRACTION for ring in rings) and any((ring % 1).any() for ring in rings):
+        raise BadShape("fractions", "its coordinates look like fractions of the image; pixels are read")
 
 
 def numbers(values: Any) -> list[float]:
     """Finite numbers that are near enough to be coordinates, or ``BadShape``; their text counts."""
     try:
-        found = [math.nan if isinstance(value, bool) else float(value) for value in values]
+        found = [math.nan if isinstance(value, bool) or "_" in str(value) else float(value) for value in values]
     except (TypeError, ValueError, OverflowError) as error:
         raise BadShape("no number", f"{_short(values)} are no numbers") from error
     if not all(map(math.isfinite, found)):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from salreg.names import nearest
-from salreg.readers.checked import corner_box, ring_of, runs
+from salreg.readers.checked import corner_box, polygon, runs
 from salreg.readers.content import read_json
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
@@ -48,7 +48,7 @@ def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool 
     """
     reading, content = Reading(path, categories, strict), read_json(path)
     images_of, categories_of, annotations = (_listed(content, key, path) for key in ("images", "categories", "annotations"))
-    names = {_id(one.get("id")): str(one.get("name")) for one in categories_of if isinstance(one, dict)}
+    names = _names(categories_of, path)
     for category in categories:
         if str(category) not in names.values():
             known = f"It has: {', '.join(names.values())}." if names else "It has none."
@@ -57,8 +57,13 @@ def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool 
     for number, one in enumerate(images_of):
         if not isinstance(one, dict) or not _id(one.get("id")):
             reading.skip("", "", "malformed", f"entry {number} of its images is none")
-        else:
-            images[_id(one["id"])] = reading.image(one.get("file_name"), (one.get("height"), one.get("width")))
+            continue
+        listed = reading.image(one.get("file_name") or one.get("coco_url"), (one.get("height"), one.get("width")))
+        first = images.setdefault(_id(one["id"]), listed)
+        if first is not listed and first is not None and listed is not None:
+            images[_id(one["id"])] = None
+            for twice in (first, listed):
+                reading.skip(twice, "", "one id twice", f"{first.name!r} and {listed.name!r} have the same id, {one['id']!r}")
     for number, one in enumerate(annotations):
         if not isinstance(one, dict):
             reading.skip("", number, "malformed", "it is no object")
@@ -67,7 +72,9 @@ def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool 
         if image not in images:
             reading.skip("", id, "not listed", f"it belongs to image {one.get('image_id')!r}, which is not listed")
         elif category not in names:
-            reading.skip("", id, "not listed", f"it belongs to category {one.get('category_id')!r}, which is not listed")
+            reading.skip(
+                images[image] or "", id, "not listed", f"it belongs to category {one.get('category_id')!r}, which is not listed"
+            )
         else:
             reading.mark(images[image], names[category], id, _shape, one, images[image], id, reading)
     return reading.finish(list(names.values()))
@@ -79,8 +86,21 @@ def _listed(content: Any, key: str, path: str | Path) -> list[Any]:
     return list(content[key])
 
 
+def _names(categories: list[Any], path: str | Path) -> dict[str, str]:
+    """The categories' names by their ids."""
+    names: dict[str, str] = {}
+    for one in categories:
+        if isinstance(one, dict):
+            id, name = _id(one.get("id")), str(one.get("name"))
+            if names.setdefault(id, name) != name:
+                raise ValueError(f"{path} has two categories of the id {one.get('id')!r}: {names[id]!r} and {name!r}.")
+    return names
+
+
 def _id(value: Any) -> str:
     """An id, whether it is a number or its text; empty where it is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
 
 
@@ -113,10 +133,11 @@ def _rings(found: list[Any]) -> list[Any]:
 
 def _polygons(rings: list[Any], image: ImageMarks, id: Any, reading: Reading) -> Outline:
     """All polygons that are some; the others are named."""
-    parts, wrong = [], []
+    parts: list[Any] = []
+    wrong: list[BadShape] = []
     for ring in rings:
         try:
-            parts.append([ring_of(ring)])
+            parts += polygon(ring).parts
         except BadShape as error:
             wrong.append(error)
     if not parts:

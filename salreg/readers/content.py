@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -80,7 +81,7 @@ def read_once() -> Iterator[None]:
 def read_json_lines(path: str | Path) -> list[tuple[int, Any]]:
     """The lines of a JSONL file with their numbers, from 1; None stands for a line that is no JSON."""
     found: list[tuple[int, Any]] = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):  # texts may hold other ends of lines
         if line.strip():
             try:
                 found.append((number, json.loads(line)))
@@ -110,7 +111,7 @@ def objects(value: Any) -> list[dict[str, Any]]:
 
 
 def read_table(path: str | Path, verbatim: bool = False) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """A table's columns, and its rows by column with the number of their line; separated by commas, semicolons or tabs.
+    """A table's columns, and its rows by column with the number of their line; separated by commas, semicolons, tabs or bars.
 
     Args:
         path: The file.
@@ -120,9 +121,11 @@ def read_table(path: str | Path, verbatim: bool = False) -> tuple[list[str], lis
         FileNotFoundError: There is no such file.
         ValueError: It has no header, or a field of more than 128 KiB; names the file.
     """
-    text = read_text(path)
-    header = text.lstrip("\r\n").partition("\n")[0]
-    separator = max(",;\t", key=header.count)
+    text = read_text(path).lstrip("\r\n")
+    said = re.match(r"sep=(.)\r?\n", text)  # Excel's
+    text = text[said.end() :] if said else text
+    header = text.partition("\n")[0]
+    separator = said[1] if said else max(",;\t|", key=header.count)
     csv.field_size_limit(1 << 17)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=not verbatim)

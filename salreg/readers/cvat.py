@@ -51,7 +51,11 @@ def read_cvat(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fa
     if root.tag != "annotations" or (not images and root.find("track") is not None):
         video = ": its tracks are of a video, which read_cvat_video reads" if root.find("track") is not None else ""
         raise ValueError(f"{path} is no XML of CVAT for images{video}.")
+    tasks: dict[tuple[str | None, str], str | None] = {}
     for image in images:
+        called = image.get("name"), image.get("subset", "")
+        if tasks.setdefault(called, image.get("task_id")) != image.get("task_id"):
+            reading.note(f"{path}: several tasks have an image {called[0]!r}; the marks of all of them count as of one image.")
         size = image.get("height"), image.get("width")
         marks = reading.image(image.get("name"), size, image.get("subset", ""))
         for number, one in enumerate(image):

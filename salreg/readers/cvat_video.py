@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from salreg.readers.checked import numbers
 from salreg.readers.content import read_xml
 from salreg.readers.cvat import cvat_shape
 from salreg.readers.problems import BadShape
@@ -56,7 +57,8 @@ def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: boo
         label = track.get("label")
         if not reading.wanted(label):
             continue
-        shapes = sorted((frame, one) for one in track if (frame := _frame(one)) is not None and frame <= last)
+        found = ((frame, one) for one in track if (frame := _frame(one)) is not None and frame <= last)
+        shapes = sorted(found, key=lambda pair: pair[0])
         for frame, make, one in _over_frames(shapes, last):
             marks += 1
             if marks > _MOST_MARKS:
@@ -86,9 +88,12 @@ def _over_frames(shapes: list[tuple[int, Any]], last: int) -> Iterator[tuple[int
 def _between(one: Any, following: Any, share: float) -> Shape:
     """The shape at a share of the way to the following one."""
     mixed = dict(one.attrib)
-    for key in ("xtl", "ytl", "xbr", "ybr", "cx", "cy", "rx", "ry", "rotation", "points"):
+    for key in ("xtl", "ytl", "xbr", "ybr", "cx", "cy", "rx", "ry", "points"):
         if key in mixed:
             mixed[key] = _mixed(mixed[key], following.get(key, ""), share)
+    if "rotation" in mixed or following.get("rotation"):
+        first, second = numbers((one.get("rotation", 0), following.get("rotation", 0)))
+        mixed["rotation"] = str(first + share * ((second - first + 180) % 360 - 180))  # the shorter way
     return cvat_shape(one.tag, mixed)
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from salreg.readers.checked import runs
-from salreg.readers.dicom import is_dicom
+from salreg.readers.checked import pixels
+from salreg.readers.damage import as_os_error
+from salreg.readers.dicom import head, is_dicom
 from salreg.readers.optional import optional
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side, files_below
-from salreg.readers.shapes import Runs
+
+_UID = "SOPInstanceUID"
 
 
 def read_dicom_seg(
@@ -33,9 +35,11 @@ def read_dicom_seg(
         ModuleNotFoundError: highdicom is not installed.
         ValueError: It is no DICOM-SEG, or a label that no segment has.
     """
-    highdicom, pydicom = optional("highdicom", "dicom"), optional("pydicom", "dicom")
+    highdicom = optional("highdicom", "dicom")
     path, reading = Path(path), Reading(path, labels, strict)
-    names = {} if images is None else dict(_names(Path(images), pydicom))
+    names: dict[str, list[str]] = {}
+    for uid, name in () if images is None else _names(Path(images)):
+        names.setdefault(uid, []).append(name)
     files = [path / one for one in files_below(path) if is_dicom(path / one)] if path.is_dir() else [path]
     known: set[str] = set()
     for file in files:
@@ -48,31 +52,32 @@ def read_dicom_seg(
     return reading.finish(sorted(known))
 
 
-def _read(reading: Reading, found: Any, names: Mapping[str, str]) -> None:
+def _read(reading: Reading, found: Any, names: Mapping[str, list[str]]) -> None:
     size = int(found.Rows), int(found.Columns)
     for _, _, uid in found.get_source_image_uids():
-        image = reading.image(names.get(str(uid), str(uid)), size)
+        called = names.get(str(uid), [str(uid)])
+        if len(called) > 1:
+            reading.skip(called[0], "", "one number twice", f"{called[0]!r} and {called[1]!r} have the same number, {uid}")
+            continue
+        image = reading.image(called[0], size)
         for number in found.segment_numbers:
             label = str(found.get_segment_description(number).segment_label)
             if not reading.wanted(label):
                 continue
-            pixels = found.get_pixels_by_source_instance(
+            found_pixels = found.get_pixels_by_source_instance(
                 [uid], segment_numbers=[number], ignore_spatial_locations=True, assert_missing_frames_are_empty=True
             )
-            if np.any(pixels):
-                reading.mark(image, label, f"segment {number}", _runs, pixels[0, ..., 0] > 0)
+            if np.any(found_pixels):
+                reading.mark(image, label, f"segment {number}", pixels, found_pixels[0, ..., 0] > 0)
 
 
-def _runs(mask: Any) -> Runs:
-    flat = mask.reshape(-1)
-    edges = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0, append=0))
-    lengths = np.diff(np.concatenate([[0], edges, [flat.size]]))
-    return runs(lengths, mask.shape, order="C")
-
-
-def _names(folder: Path, pydicom: Any) -> Iterator[tuple[str, str]]:
+def _names(folder: Path) -> Iterator[tuple[str, str]]:
     """The UID and the path of each DICOM image below a folder."""
     for path in files_below(folder):
         if is_dicom(folder / path):
-            head = pydicom.dcmread(folder / path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
-            yield str(head.get("SOPInstanceUID")), path.as_posix()
+            try:
+                with as_os_error("it is no DICOM"):
+                    uid = str(head(folder / path, stop_before_pixels=True, specific_tags=[_UID]).get(_UID))
+            except OSError:  # which reading the image says
+                continue
+            yield uid, path.as_posix()

@@ -1,5 +1,6 @@
 """Regions from a file, brought to the samples of a dataset."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
@@ -12,8 +13,8 @@ from salreg.annotations import resized
 from salreg.readers.matching import match
 from salreg.readers.problems import Problem, SkippedAnnotations, by_kind
 from salreg.readers.reading import Readings
-from salreg.readers.regions import ImageMarks, Regions
-from salreg.readers.shapes import Size
+from salreg.readers.regions import ImageMarks, Regions, written
+from salreg.readers.shapes import AnySize
 from salreg.taps import tensors_in
 
 _KEPT_BYTES = 256 << 20
@@ -34,7 +35,8 @@ class FileAnnotations:
             and ways of writing accents; upper and lower case; what tools add to names, as ``_mask`` or the eight characters of
             an upload.
         resize: Bring annotations of another size than the image to it, by the nearest neighbour.
-        size_of: ``(H, W)`` of an image by its index, where samples have another size than the images that were annotated.
+        size_of: ``(H, W)`` of an image, ``(D, H, W)`` of a volume, by its index, where samples have another size than
+            the images that were annotated.
         ambiguous: What happens to names that fit several others: ``fatal``, or ``unmatched``.
 
     Attributes:
@@ -70,7 +72,7 @@ class FileAnnotations:
         regions: Mapping[str, Regions],
         *,
         resize: bool = False,
-        size_of: Callable[[int], Size] | None = None,
+        size_of: Callable[[int], AnySize] | None = None,
         ambiguous: str = "fatal",
     ) -> None:
         self._paths = [str(image).replace("\\", "/") for image in images]
@@ -88,14 +90,15 @@ class FileAnnotations:
             problems = by_kind(regions.problems) if isinstance(regions, Readings) else []
             raise ValueError(f"The annotations list no image. {' '.join(problems)}".strip())
         if len(self.without) == len(self._paths):
+            fitting = f" {len(self.ambiguous)} fit several others: {'; '.join(self.ambiguous[:3])}." if self.ambiguous else ""
             raise ValueError(
                 f"None of the {len(regions)} annotated names belongs to one of the {len(self._paths)} images: there is "
-                f"{_first(regions)!r}, and the images are called like {_first(self._paths)!r}."
+                f"{_first(regions)!r}, and the images are called like {_first(self._paths)!r}.{fitting}"
             )
         self.resize, self._size_of = resize, size_of
         self.resized = 0
         self.problems: list[Problem] = []
-        self._drawn: dict[tuple[int, Size], Tensor | None] = {}
+        self._drawn: dict[tuple[int, AnySize], Tensor | None] = {}
         self._skipped: set[int] = set()
         self._bytes = 0
 
@@ -103,17 +106,20 @@ class FileAnnotations:
         return len(self._paths)
 
     def __call__(self, index: int, sample: Any) -> Tensor | None:
-        """The annotation ``(1, H, W)`` of a sample whose first tensor is the image ``(C, H, W)``; None where nobody looked."""
+        """The annotation ``(1, H, W)`` of a sample whose first tensor is the image ``(C, H, W)``; None where nobody looked.
+
+        Of a volume ``(C, D, H, W)`` it is ``(1, D, H, W)``.
+        """
         regions = self._regions[index]
         if regions is None or index in self._skipped:
             return None
-        height, width = _image(sample, self._paths[index]).shape[-2:]
-        size = height, width
+        shape = _image(sample, self._paths[index]).shape
+        size = tuple(shape[-3 if len(shape) == 4 else -2 :])
         if (index, size) not in self._drawn:
             drawn = self._marks(index, regions, size) if isinstance(regions, ImageMarks) else self._other(index, regions, size)
-            if self._bytes + height * width > _KEPT_BYTES:
+            if self._bytes + math.prod(size) > _KEPT_BYTES:
                 return drawn
-            self._bytes += 0 if drawn is None else height * width
+            self._bytes += 0 if drawn is None else math.prod(size)
             self._drawn[index, size] = drawn
         kept = self._drawn[index, size]
         return None if kept is None else kept.clone()
@@ -134,7 +140,7 @@ class FileAnnotations:
         """What the file says of an image; None where it says nothing."""
         return self._regions[index]
 
-    def _marks(self, index: int, regions: ImageMarks, size: Size) -> Tensor | None:
+    def _marks(self, index: int, regions: ImageMarks, size: AnySize) -> Tensor | None:
         original = size if self._size_of is None else self._size_of(index)
         stated = regions.stated_size() or original
         if stated != original:
@@ -147,15 +153,15 @@ class FileAnnotations:
             return None
         return drawn.annotation
 
-    def _other(self, index: int, regions: Regions, size: Size) -> Tensor:
+    def _other(self, index: int, regions: Regions, size: AnySize) -> Tensor:
         annotation = regions.draw(size)
-        drawn = annotation.shape[-2], annotation.shape[-1]
+        drawn = tuple(annotation.shape[1:])
         if drawn == size:
             return annotation
         self._count_resized(index, drawn, size)
         return resized(annotation, size)
 
-    def _count_resized(self, index: int, drawn: Size, size: Size) -> None:
+    def _count_resized(self, index: int, drawn: AnySize, size: AnySize) -> None:
         if _is_turned(drawn, size):
             raise ValueError(
                 f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its upright image of {size}: it was "
@@ -163,14 +169,16 @@ class FileAnnotations:
             )
         if not self.resize:
             raise ValueError(
-                f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its image of {size}. Resize both in "
+                f"The annotation of {self._paths[index]!r} is of size {written(drawn)}, its image of {size}. Resize both in "
                 "the same way, or say resize=True."
             )
         self.resized += 1
 
 
-def _is_turned(drawn: Size, size: Size) -> bool:
+def _is_turned(drawn: AnySize, size: AnySize) -> bool:
     """Whether one is upright and the other lies on its side, of the same proportions."""
+    if len(drawn) != 2 or len(size) != 2:
+        return False
     sides = drawn[0] * size[0], drawn[1] * size[1]
     return (drawn[0] < drawn[1]) != (size[0] < size[1]) and abs(sides[0] - sides[1]) <= 0.02 * max(sides) and drawn != size
 

@@ -2,26 +2,33 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from salreg import checks
 from salreg.readers.boxes import read_boxes
 from salreg.readers.chexlocalize import read_chexlocalize
 from salreg.readers.coco import read_coco
 from salreg.readers.content import read_once
+from salreg.readers.createml import read_createml
 from salreg.readers.cub import read_cub
 from salreg.readers.cvat import read_cvat
 from salreg.readers.cvat_video import read_cvat_video
+from salreg.readers.datumaro import read_datumaro
 from salreg.readers.dicom_seg import read_dicom_seg
 from salreg.readers.kaggle import read_kaggle
 from salreg.readers.label_studio import read_label_studio
+from salreg.readers.label_studio_min import read_label_studio_min
+from salreg.readers.labelbox import read_labelbox
 from salreg.readers.labelme import read_labelme
 from salreg.readers.masks import read_masks
 from salreg.readers.megadetector import read_megadetector
 from salreg.readers.qupath import read_qupath
 from salreg.readers.reading import Readings
 from salreg.readers.regions import SIDES, Side
-from salreg.readers.sniff import kind_of
+from salreg.readers.shapes import LINE_WIDTH, Line
+from salreg.readers.sniff import kind_of, one_of_all
 from salreg.readers.superpixels import read_superpixels
+from salreg.readers.supervisely import read_supervisely
 from salreg.readers.via import read_via
 from salreg.readers.voc import read_voc
 from salreg.readers.yolo import read_yolo
@@ -47,6 +54,8 @@ FORMATS = {
     "CVAT for images": Format("CVAT for images", read_cvat),
     "CVAT for video": Format("CVAT for video", read_cvat_video),
     "Label Studio": Format("Label Studio", read_label_studio),
+    "Label Studio's JSON-MIN": Format("Label Studio's JSON-MIN", read_label_studio_min),
+    "Labelbox": Format("Labelbox", read_labelbox),
     "LabelMe": Format("LabelMe", read_labelme),
     "Pascal VOC": Format("Pascal VOC", read_voc),
     "YOLO": Format("YOLO", read_yolo),
@@ -54,6 +63,9 @@ FORMATS = {
     "QuPath": Format("QuPath", read_qupath),
     "CheXlocalize": Format("CheXlocalize", read_chexlocalize),
     "MegaDetector": Format("MegaDetector", read_megadetector),
+    "Supervisely": Format("Supervisely", read_supervisely),
+    "Datumaro": Format("Datumaro", read_datumaro),
+    "CreateML": Format("CreateML", read_createml),
     "ISIC superpixels": Format("ISIC superpixels", read_superpixels),
     "masks": Format("a folder of masks"),
     "boxes": Format("a CSV of boxes"),
@@ -61,17 +73,14 @@ FORMATS = {
     "DICOM-SEG": Format("DICOM-SEG", read_dicom_seg),
     "CUB": Format("CUB-200-2011's boxes"),
 }
-_CONVERT = "convert it to COCO first, for example with datumaro: datum convert -i PATH -if {} -f coco_instances -o coco"
 _TEXTS = "marks of texts are read by read_spans, or by: salreg run text_classification data.annotations={}"
 _OTHERS = {
-    "Supervisely": "export it as COCO from Supervisely (app 'Export to COCO')",
-    "Datumaro": _CONVERT.format("datumaro"),
-    "CreateML": "convert it to COCO, for example in Roboflow, or with a few lines of Python",
-    "Labelbox": "convert it to COCO with Labelbox's labelbox.data.serialization",
+    "COCO panoptic": "its segments are colours of PNGs; convert it with panopticapi's panoptic2detection_coco_format.py",
+    "Label Studio's CSV": "export the project as JSON",
+    "VIA 3": "export the project as COCO, or with VIA 2",
+    "Labelbox's older export": "export the data rows anew, as NDJSON",
     "COCO's results": "it holds detections by the images' numbers; put them into the annotations of the COCO file that lists "
     "the images",
-    "Label Studio's JSON-MIN": "export the project as JSON, which says which image each shape is on",
-    "GeoJSON of something else": "only features of QuPath's are read",
 }
 
 
@@ -99,6 +108,8 @@ def sniff(path: str | Path) -> Format:
         return Format("marks of texts", None, _TEXTS.format(path))
     if name in _OTHERS:
         return Format(name, None, _OTHERS[name])
+    if path.is_dir() and (inside := one_of_all(path)) is not None:
+        raise ValueError(f"{path} is a folder with {inside[0]} in it, which looks like {inside[1]}: name that file.")
     raise ValueError(
         f"{path} is of no format that is known. These are read: {', '.join(one.name for one in FORMATS.values())}."
     )
@@ -110,6 +121,8 @@ def read_annotations(
     *,
     inside: Side = "spurious",
     columns: Mapping[str, str] | None = None,
+    images: str | Path | None = None,
+    line_width: float = LINE_WIDTH,
     strict: bool = False,
 ) -> Readings:
     """The regions in a file or folder of any format that salreg reads.
@@ -119,6 +132,8 @@ def read_annotations(
         categories: Which labels are ``spurious`` and which ``relevant``; needed where the format has labels.
         inside: What masks and boxes without a label are.
         columns: Of a CSV, see ``read_boxes``; of Label Studio's tasks with several images, its ``fields``.
+        images: The folder of the images: DICOM-SEG names them by a number in their heads.
+        line_width: Of lines, in pixels of the image as it is annotated.
         strict: Whether an annotation that means nothing certain is an error, rather than skipped, named and counted.
 
     Raises:
@@ -132,8 +147,15 @@ def read_annotations(
         >>> read_annotations(path)["003"].draw((2, 3)).tolist()
         [[[-1, -1, 0], [0, 0, 0]]]
     """
+    checks.number("(0, 10000]", line_width=line_width)
     with read_once():
-        return _read(Path(path), sniff(path), categories, inside, columns, strict)
+        read = _read(Path(path), sniff(path), categories, inside, columns, images, strict)
+    for one in read.values():
+        one.marks = [
+            mark._replace(shape=mark.shape._replace(width=line_width)) if isinstance(mark.shape, Line) else mark
+            for mark in one.marks
+        ]
+    return read
 
 
 def _read(
@@ -142,6 +164,7 @@ def _read(
     categories: Mapping[str, Side] | None,
     inside: Side,
     columns: Mapping[str, str] | None,
+    images: str | Path | None,
     strict: bool,
 ) -> Readings:
     if found.name == FORMATS["masks"].name:
@@ -154,7 +177,7 @@ def _read(
     if found.name == FORMATS["boxes"].name:
         return read_boxes(path, inside, categories=categories, columns=columns, strict=strict)
     if found.name == FORMATS["run lengths"].name:
-        return read_kaggle(path, inside, strict=strict)
+        return read_kaggle(path, inside, categories=categories, strict=strict)
     if found.name == FORMATS["CUB"].name:
         return read_cub(path, inside, strict=strict)
     if found.read is None:
@@ -164,5 +187,7 @@ def _read(
             f"{path} looks like {found.name}. Say which categories of {path} are spurious or relevant: "
             "data.categories={ruler: spurious} in a recipe, --category ruler=spurious in a check."
         )
-    options = {"fields": columns} if found.read is read_label_studio and columns else {}
+    options: dict[str, Any] = {"fields": columns} if found.read is read_label_studio and columns else {}
+    if found.read is read_dicom_seg:
+        options["images"] = images
     return found.read(path, categories, strict=strict, **options)

@@ -1,5 +1,6 @@
 """Kaggle's tables of run lengths."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
 from salreg.readers.shapes import Runs
 
+_CLASSES = ("classid", "class", "label", "classname")
 _NOTHING = ("", "-1", "nan")
 
 
-def read_kaggle(path: str | Path, inside: Side = "spurious", *, strict: bool = False) -> Readings:
+def read_kaggle(
+    path: str | Path, inside: Side = "spurious", *, categories: Mapping[str, Side] | None = None, strict: bool = False
+) -> Readings:
     """Regions by the names of their images, from a CSV with the columns ``ImageId`` and ``EncodedPixels``.
 
     A row's pixels are pairs of a start, counted from 1 down the columns, and a length. A row with none of them, or -1, says
@@ -21,7 +25,8 @@ def read_kaggle(path: str | Path, inside: Side = "spurious", *, strict: bool = F
 
     Args:
         path: The file.
-        inside: What the masks are.
+        inside: What the masks are where there are no ``categories``.
+        categories: Which classes are ``spurious`` and which ``relevant``, for tables with a column ``ClassId``.
         strict: Whether a row that means nothing certain is an error, rather than skipped, named and counted.
 
     Raises:
@@ -35,16 +40,21 @@ def read_kaggle(path: str | Path, inside: Side = "spurious", *, strict: bool = F
         >>> read_kaggle(path)["003"].draw((2, 3)).tolist()
         [[[-1, 0, 0], [-1, 0, 0]]]
     """
-    reading = Reading(path, None, strict, inside)
+    reading = Reading(path, categories or None, strict, inside)
     columns, rows = read_table(path)
     own = {column.lower().replace("_", ""): column for column in columns}
     if not {"imageid", "encodedpixels"} <= {*own}:
         raise ValueError(f"{path} has not the columns ImageId and EncodedPixels. It has: {', '.join(columns)}.")
+    label = next((own[name] for name in _CLASSES if name in own), None)
+    if categories and label is None:
+        raise ValueError(f"{path} has no column ClassId. It has: {', '.join(columns)}.")
     for number, row in rows:
         image = reading.image(row[own["imageid"]].strip())
         pixels = row.get(own["encodedpixels"], "").strip()
         if pixels.lower() not in _NOTHING:
-            reading.mark(image, inside, f"in line {number}", _shape, pixels)
+            reading.mark(image, row.get(label or "", inside).strip(), f"in line {number}", _shape, pixels)
+    if label and not categories and len(reading.seen) > 1:
+        reading.note(f"{path}: masks of all {len(reading.seen)} classes count as {inside}; categories choose among them.")
     return reading.finish()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from salreg.readers.checked import ellipse, line, numbers, polygon, turned
+from salreg.readers.checked import ellipse, line, numbers, ring_of, turned
 from salreg.readers.content import objects, read_json
 from salreg.readers.label_studio_address import addresses
 from salreg.readers.label_studio_brush import bitmask, brush
@@ -15,7 +15,18 @@ from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import ImageMarks, Side
 from salreg.readers.shapes import Outline, Shape
 
-_LABELLED = ("rectangle", "ellipse", "polygon", "brush", "bitmask", "vector", "keypoint", "magicwand", "custom")
+_LABELLED = (
+    "rectangle",
+    "ellipse",
+    "polygon",
+    "brush",
+    "bitmask",
+    "vector",
+    "keypoint",
+    "magicwand",
+    "custom",
+    "videorectangle",
+)
 
 
 def read_label_studio(
@@ -98,7 +109,7 @@ def _read_task(reading: Reading, task: dict[str, Any], id: str, fields: Mapping[
             named = labels.get(str(one["id"]), []) if "id" in one else _labels(one)
             place = _place(one, images, fields)
             if place is not None:
-                reading.mark(marks[place], named, called, _shape, kind, one, marks[place], reading)
+                reading.mark(marks[place], named, called, result_shape, kind, one, marks[place], reading)
             elif reading.wanted(named):
                 _skip_of_several(reading, one, called, marks)
 
@@ -115,7 +126,7 @@ def _skip_of_several(reading: Reading, one: Mapping[str, Any], id: Any, marks: M
 
 def _labels(one: Mapping[str, Any]) -> list[Any]:
     value = one.get("value")
-    found = value.get(str(one.get("type")), ()) if isinstance(value, dict) else ()
+    found = value.get(str(one.get("type")), value.get("labels", ())) if isinstance(value, dict) else ()
     return [label for label in found if isinstance(label, (str, int))] if isinstance(found, list) else []
 
 
@@ -140,7 +151,7 @@ def _place(one: Mapping[str, Any], images: Mapping[tuple[str, int], str], fields
     return (field, number) if isinstance(number, int) and (field, number) in images else None
 
 
-def _shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: Reading) -> Shape:
+def result_shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: Reading) -> Shape:
     """A result's shape. Coordinates are percentages of the image's width and height; rotations go clockwise."""
     value = one.get("value")
     if not isinstance(value, dict):
@@ -162,7 +173,7 @@ def _shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: Readin
     if kind == "bitmask":
         return bitmask(value.get("imageDataURL"), own)
     if kind == "polygon":
-        return _scaled(polygon(value.get("points")), to_pixels)
+        return Outline([[ring_of(value.get("points")) * to_pixels]])
     if kind == "vector":
         return _vector(value, to_pixels)
     x, y = numbers((value.get("x"), value.get("y"))) * to_pixels
@@ -178,14 +189,10 @@ def _shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: Readin
     raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
 
 
-def _scaled(outline: Outline, to_pixels: Any) -> Outline:
-    return Outline([[ring * to_pixels for ring in part] for part in outline.parts])
-
-
 def _vector(value: Mapping[str, Any], to_pixels: Any) -> Shape:
     vertices = value.get("vertices")
     if not isinstance(vertices, list) or any(not isinstance(one, dict) or one.get("isBezier") for one in vertices):
         raise BadShape("no area", "a curve of this kind cannot be drawn")
     if value.get("closed"):
-        return _scaled(polygon(vertices), to_pixels)
+        return Outline([[ring_of(vertices) * to_pixels]])
     return line(line(vertices).points * to_pixels)

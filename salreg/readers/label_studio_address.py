@@ -5,11 +5,12 @@ import binascii
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
 
 from salreg.readers.names import is_rooted, normal, stem
 
 _ADDRESS = re.compile(r"^([a-zA-Z][\w+.-]*://\S|/\S)")
+_LOCAL = re.compile(r"[?&]d=([^&]*(?:&(?![\w-]+=)[^&]*)*)")
 _UPLOAD = re.compile(r"(?:.*/)?data/upload/(?:\d+/)?(?:[0-9a-f]{6,8}-)?([^/]+)$")
 
 
@@ -36,13 +37,16 @@ def named(address: str) -> str:
         >>> named("/data/local-files/?d=moles%2F003.jpg"), named("s3://bucket/moles/003.jpg")
         ('moles/003.jpg', '/moles/003.jpg')
     """
+    if local := _LOCAL.search(address):  # its path may hold what an address would not
+        return unquote_plus(local[1])
+    if not re.match(r"https?://|/", address, re.IGNORECASE):
+        scheme, mark, path = address.rpartition("://")
+        return f"/{unquote(path.partition('/')[2])}" if mark and scheme else unquote(address)
     try:
         parts = urlsplit(address)
         queries = parse_qs(parts.query)
     except ValueError:
         return address
-    if "d" in queries:
-        return queries["d"][0]
     if "fileuri" in queries:
         try:
             return named(base64.urlsafe_b64decode(queries["fileuri"][0] + "==").decode())

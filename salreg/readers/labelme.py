@@ -4,19 +4,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from salreg.readers.bitmaps import png
 from salreg.readers.checked import box, ellipse, line, polygon
 from salreg.readers.content import read_json
+from salreg.readers.folders import parsed, single_files
 from salreg.readers.names import normal
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
-from salreg.readers.regions import Side, files_below
-from salreg.readers.shapes import Shape
+from salreg.readers.regions import Side
+from salreg.readers.shapes import Shape, Size
 
 
 def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
     """Regions by the names of their images, from a file of LabelMe's or a folder of them.
 
-    Every image with a file was looked at. Rectangles, polygons, circles and lines are drawn; points say no area.
+    Every image with a file was looked at. Rectangles, also turned ones, polygons, circles, lines and masks are drawn; points
+    say no area.
 
     Args:
         path: The JSON file, or the folder.
@@ -36,41 +39,37 @@ def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool =
         [[[-1, -1, 0], [0, 0, 0]]]
     """
     reading = Reading(path, labels, strict)
-    for file, folder in single_files(path, ".json"):
-        content = read_json(file)
-        if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-            raise ValueError(f"{file} is no JSON of LabelMe's: it has no list 'shapes'.")
+    for file, folder, content in parsed(reading, single_files(path, ".json"), _content):
         name = normal(str(content.get("imagePath") or file.stem)).rpartition("/")[2]
         image = reading.image(f"{folder}/{name}", (content.get("imageHeight"), content.get("imageWidth")))
         for number, one in enumerate(content["shapes"]):
             if not isinstance(one, dict):
                 reading.skip(image or "", number, "malformed", "it is no object")
             else:
-                reading.mark(image, one.get("label"), number, _shape, one)
+                reading.mark(image, one.get("label"), number, _shape, one, image and image.size)
     return reading.finish()
 
 
-def single_files(path: str | Path, suffix: str) -> list[tuple[Path, str]]:
-    """The files of that suffix with their folder below the path: the path itself, or what lies below it.
-
-    Raises:
-        FileNotFoundError: There is none.
-    """
-    path = Path(path)
-    if path.is_file():
-        return [(path, "")]
-    if not path.is_dir():
-        raise FileNotFoundError(f"There are no annotations at {str(path)!r}.")
-    found = [(path / one, one.parent.as_posix()) for one in files_below(path) if one.suffix.lower() == suffix]
-    if not found:
-        raise FileNotFoundError(f"The folder {str(path)!r} holds no annotations (*{suffix}).")
-    return found
+def _content(file: Path) -> Any:
+    content = read_json(file)
+    if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+        raise ValueError(f"{file} is no JSON of LabelMe's: it has no list 'shapes'.")
+    return content
 
 
-def _shape(one: Mapping[str, Any]) -> Shape:
+def _shape(one: Mapping[str, Any], size: Size | None) -> Shape:
     kind, points = one.get("shape_type") or "polygon", one.get("points")
-    if kind == "polygon":
+    corners = kind == "rectangle" and isinstance(points, list) and len(points) == 4  # as X-AnyLabeling has it
+    if kind in ("polygon", "rotation") or corners:
         return polygon(points)
+    if kind == "mask":
+        (x1, y1), (x2, y2) = line(points).points[[0, -1]].tolist()
+        found = png(one.get("mask"), (y1, x1), size)
+        if found.size != (y2 - y1 + 1, x2 - x1 + 1):
+            raise BadShape(
+                "another size", f"its mask is of size (H, W) = {found.size}, its box of {(y2 - y1 + 1, x2 - x1 + 1)}"
+            )
+        return found
     if kind in ("line", "linestrip"):
         return line(points)
     if kind in ("rectangle", "circle"):

@@ -37,8 +37,14 @@ def marked(pixels: Pixels, wanted: Iterable[str] | None) -> Any:
     """
     if wanted is not None:
         numbers = {name: number for number, name in pixels.names.items()}
-        chosen = [numbers.get(one.lower(), int(one) if one.isdecimal() else -1) for one in wanted]
-        return np.isin(pixels.classes, chosen)
+        inside = np.zeros(pixels.classes.shape, bool)
+        for one in wanted:
+            low, _, high = one.partition("-")
+            if low.isdecimal():
+                inside |= (pixels.classes >= int(low)) & (pixels.classes <= int(high or low))
+            else:
+                inside |= pixels.classes == numbers.get(one.lower(), -1)
+        return inside
     found = _distinct(pixels.classes)
     classes = [one for one in found if one]
     if not pixels.names and len(classes) > 1 and classes[-1] == _VOID and classes[-2] <= _PERHAPS:
@@ -86,7 +92,7 @@ def _of_grey(values: Any) -> Pixels:
     shades = [one for one in found if 1 < one < 254]
     edges = np.isin(values, (0, _VOID)).mean() if shades else 1.0
     if len(found) > 4 and found[0] == 0 and found[-1] >= 250 and edges > 0.5 and len(shades) > 2 and _is_soft(values):
-        return Pixels((values >= 128).astype(np.uint8), {}, thresholded=True)
+        return Pixels(_split(values), {}, thresholded=True)
     return Pixels(values, {})
 
 
@@ -105,7 +111,12 @@ def _thresholded(values: Any) -> Pixels:
     clear = ((values < 64) | (values >= 192)).mean()
     if clear < _CLEAR:
         raise BadShape(_KIND, f"{100 * (1 - clear):.0f}% of its pixels are neither nearly black nor nearly white")
-    return Pixels((values >= 128).astype(np.uint8), {}, thresholded=True)
+    return Pixels(_split(values), {}, thresholded=True)
+
+
+def _split(values: Any) -> Any:
+    """Shades as black and white."""
+    return np.where(values >= 128, np.uint8(_VOID), np.uint8(0))
 
 
 def _of_palette(image: Image.Image) -> Pixels:
@@ -129,7 +140,7 @@ def _of_palette(image: Image.Image) -> Pixels:
 
 def _of_transparent(values: Any) -> Pixels:
     """What is opaque, where the colour is one; otherwise the colours, the transparent ones black."""
-    opaque = values[..., 3] > 127
+    opaque = values[..., 3] > values[..., 3].max() // 2  # of a brush that lets the picture through, too
     if opaque.all() or not opaque.any():
         return _of_colours(values[..., :3]) if opaque.all() else Pixels(np.zeros(opaque.shape, np.uint8), {})
     visible = values[opaque][:, :3]

@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from salreg.readers.mask_pixels import marked, read_pixels
+from salreg.readers.mask_volumes import MaskVolume
 from salreg.readers.pictures import opened, size_of
 from salreg.readers.problems import BadShape
 from salreg.readers.raster import Canvas, sample
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import SIDES, Mark, Side, check_sides, files_below
-from salreg.readers.shapes import Size
+from salreg.readers.shapes import AnySize, Shape, Size
+from salreg.readers.volumes import is_volume
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif", ".jpg", ".jpeg", ".webp", ".pgm", ".nii", ".nii.gz")
 _EXPORT = re.compile(r"task-\d+-annotation-\d+-by-\d+-tag-.+-\d+$")
@@ -35,7 +37,7 @@ class MaskImage(NamedTuple):
         except OSError:
             return None
 
-    def cover(self, canvas: Canvas, frame: Size) -> bool:
+    def cover(self, canvas: Canvas, frame: AnySize) -> bool:
         try:
             with opened(self.path) as image:
                 pixels = read_pixels(image)
@@ -58,7 +60,8 @@ def read_masks(
     suffix: str = "",
     strict: bool = False,
 ) -> Readings:
-    """Masks by the names of their images: PNG, TIFF, BMP, GIF, PGM, WebP or JPEG files, 0 where nothing is marked.
+    """Masks by the names of their images: PNG, TIFF, BMP, GIF, PGM, WebP, JPEG or NIfTI files, 0 where nothing is marked; of
+    volumes, NIfTI files of three axes.
 
     The folders are listed now; a mask is opened when it is drawn. Links are not followed out of a folder. An image whose mask
     is all 0 was looked at and nothing is marked in it; one without mask was not looked at. What is not black in a picture of
@@ -68,7 +71,8 @@ def read_masks(
     Args:
         spurious: Folder of what the model must not use; ``folder/moles/003.png`` belongs to the image ``moles/003``.
         relevant: Folder of what it should use; the same one where ``categories`` tells the sides apart.
-        categories: Which values (``"15"``) or colours (``"#ff0000"``) of masks with several classes are marks, and which side.
+        categories: Which values (``"15"``), ranges of them (``"128-255"``) or colours (``"#ff0000"``) of masks with several
+            classes are marks, and which side.
         suffix: That all masks' names end in, before the dot, as in ``003_mask.png``; files without it are passed over.
         strict: Whether a mask that means nothing certain is an error, rather than skipped, named and counted.
 
@@ -86,8 +90,10 @@ def read_masks(
     """
     check_sides(categories or {})
     for name in map(str, categories or ()):
-        if not re.fullmatch(r"\d{1,9}|#[0-9a-fA-F]{6}", name):
-            raise ValueError(f"The categories of masks are values like 15 or colours like #ff0000, not {name!r}.")
+        if not re.fullmatch(r"\d{1,9}(-\d{1,9})?|#[0-9a-fA-F]{6}", name):
+            raise ValueError(
+                f"The categories of masks are values like 15, ranges like 128-255 or colours like #ff0000, not {name!r}."
+            )
     folders: dict[Side, Path] = {
         side: Path(folder) for side, folder in zip(SIDES, (spurious, relevant), strict=True) if folder is not None
     }
@@ -106,8 +112,15 @@ def read_masks(
             named = path.with_name(
                 _bare(path.name).removesuffix(suffix) + (path.suffix if stems[path.with_suffix("")] > 1 else "")
             )
-            _add(reading, folder, path, named.as_posix(), MaskImage(folder / path, wanted), side)
+            _add(reading, folder, path, named.as_posix(), _mask(folder / path, wanted), side)
     return reading.finish()
+
+
+def _mask(path: Path, wanted: tuple[str, ...] | None) -> MaskImage | MaskVolume:
+    try:
+        return MaskVolume(path, wanted) if is_volume(path) else MaskImage(path, wanted)
+    except OSError:  # which drawing it says
+        return MaskImage(path, wanted)
 
 
 def _bare(name: str) -> str:
@@ -139,7 +152,7 @@ def _masks_in(folder: Path, suffix: str) -> Iterator[Path]:
     yield from masks
 
 
-def _add(reading: Reading, folder: Path, path: Path, name: str, mask: MaskImage, side: Side) -> None:
+def _add(reading: Reading, folder: Path, path: Path, name: str, mask: Shape, side: Side) -> None:
     if _EXPORT.match(path.stem):
         reason = "it is called by the numbers of Label Studio's task and annotation, not by its image: export JSON instead"
         reading.skip(path.as_posix(), "", "no name", reason)

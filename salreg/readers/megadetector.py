@@ -42,7 +42,7 @@ def read_megadetector(
     if not isinstance(names, dict) or not isinstance(content.get("images"), list):
         raise ValueError(f"{path} is no JSON of MegaDetector's: it has no images and detection_categories.")
     for one in objects(content["images"]):
-        if one.get("failure"):
+        if one.get("failure") or one.get("detections") is None:
             continue
         image = reading.image(one.get("file"))
         for number, found in enumerate(objects(one.get("detections"))):

@@ -10,8 +10,11 @@ IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".svs", ".ndpi",
     ".dcm", ".dicom", ".nii", ".nii.gz", ".heic", ".avif", ".jp2", ".mha", ".npy",
 )  # fmt: skip
-_MASK = re.compile(r"[ _.-](mask|masks|segmentation|seg|superpixels|label|labels|gt|groundtruth|annotation)$", re.IGNORECASE)
+_MASK = re.compile(
+    r"[ _.-](mask|masks|segmentation|seg|superpixels|label|labels|labelled|labeled|gt|groundtruth|annotation)$", re.IGNORECASE
+)
 _UNSAFE = re.compile(r"[^-\w.]")
+_FOLDERS = re.compile(r"^(images?|imgs?|jpegimages|obj_train_data)/", re.IGNORECASE)
 _UPLOAD = re.compile(r"(^|/)[0-9a-f]{6,8}-(?=[^/]+$)")
 
 
@@ -23,6 +26,7 @@ def normal(written: str) -> str:
         ('photos/moles/003.jpg', 'bucket/003.jpg', 'a:b.png')
     """
     path = str(written).strip().replace("\\", "/").replace("\0", "")
+    path = re.sub(r"^(https?://[^?#]*).*", r"\1", path, flags=re.IGNORECASE)
     path = re.sub(r"^([a-zA-Z][\w+.-]*://|[a-zA-Z]:/)", "", path)
     return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
 
@@ -55,8 +59,12 @@ def composed(name: str) -> str:
 
 
 def core(name: str) -> str:
-    """A name without what tools add: a mask's ending, a second suffix, the characters of an upload, spaces made underscores."""
-    short = _UPLOAD.sub(r"\1", stem(name))
+    """A name without what tools add.
+
+    That is a first folder like ``images``, a mask's ending, a second suffix, the characters of an upload, and spaces made
+    underscores.
+    """
+    short = _UPLOAD.sub(r"\1", stem(_FOLDERS.sub("", name)))
     short = stem(_MASK.sub("", short))
     folder, slash, last = short.rpartition("/")
     return folder + slash + _UNSAFE.sub("", last.strip().replace(" ", "_"))

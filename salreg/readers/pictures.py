@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from salreg.readers import dicom, nifti, slides
 from salreg.readers.shapes import MOST_PIXELS, Size
 
 _WIDTH, _LENGTH, _ORIENTATION = 256, 257, 274  # tags of EXIF and TIFF
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _ON_THEIR_SIDE = (5, 6, 7, 8)  # orientations
 
 
@@ -65,15 +67,36 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
 
 def _upright(image: Image.Image) -> Image.Image:
     """The picture as its orientation says."""
+    if image.format == "TIFF" and _is_stack(image):
+        raise OSError("it holds several pictures of one size: split it")
     orientation = image.getexif().pop(_ORIENTATION, 1)
     if image.format == "TIFF":
         image._size = _stored_size(image)
     image.load()
+    if image.mode == "I;16" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # PIL turns 8 bits only
+        image = _inverted(image)
     turned = image.copy() if orientation != 1 else image
     turned.getexif()[_ORIENTATION] = orientation
     ImageOps.exif_transpose(turned, in_place=True)
     turned.format = image.format
     return turned
+
+
+def _is_stack(image: Image.Image) -> bool:
+    """Whether a TIFF's second picture is as large as the first, and no smaller copy of it."""
+    if getattr(image, "n_frames", 1) == 1:
+        return False
+    size = image.size
+    image.seek(1)
+    alike = image.size == size
+    image.seek(0)
+    return alike
+
+
+def _inverted(image: Image.Image) -> Image.Image:
+    found = Image.fromarray(65535 - np.asarray(image))
+    found.format, found.info = image.format, image.info
+    return found
 
 
 @contextmanager

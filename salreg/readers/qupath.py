@@ -6,7 +6,7 @@ from typing import Any
 
 from salreg.readers.checked import line, ring_of
 from salreg.readers.content import read_json
-from salreg.readers.labelme import single_files
+from salreg.readers.folders import parsed, single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
@@ -38,20 +38,26 @@ def read_qupath(path: str | Path, labels: Mapping[str, Side], *, strict: bool = 
     """
     reading = Reading(path, labels, strict)
     suffix = ".geojson" if Path(path).is_dir() and any(Path(path).rglob("*.geojson")) else ".json"
-    for file, folder in single_files(path, suffix):
-        content = read_json(file)
-        features = content.get("features", [content]) if isinstance(content, dict) else content
-        if not isinstance(features, list) or any(not isinstance(one, dict) or one.get("type") != "Feature" for one in features):
-            raise ValueError(f"{file} is no GeoJSON of QuPath's: it holds something else than features.")
+    for file, folder, features in parsed(reading, single_files(path, suffix), _features):
         image = reading.image(f"{folder}/{file.stem}")
         for number, one in enumerate(features):
             reading.mark(image, _label(one), one.get("id", number), _shape, one.get("geometry"))
     return reading.finish()
 
 
+def _features(file: Path) -> list[dict[str, Any]]:
+    content = read_json(file)
+    features = content.get("features", [content]) if isinstance(content, dict) else content
+    if not isinstance(features, list) or any(not isinstance(one, dict) or one.get("type") != "Feature" for one in features):
+        raise ValueError(f"{file} is no GeoJSON of QuPath's: it holds something else than features.")
+    return features
+
+
 def _label(one: Mapping[str, Any]) -> str:
     properties = one.get("properties")
     found = properties.get("classification") if isinstance(properties, dict) else None
+    if isinstance(found, dict) and isinstance(found.get("names"), list):
+        return ": ".join(map(str, found["names"]))  # as QuPath writes derived classes in one name
     return str(found.get("name", "")) if isinstance(found, dict) else str(found or "")
 
 

@@ -59,20 +59,19 @@ def touch(canvas: Canvas, rings: Sequence[Any]) -> bool:
 
 
 def sample(canvas: Canvas, mask: Any) -> bool:
-    """Mark where a mask ``(H, W)`` of any size is true at the centres of the canvas's pixels; whether it is true anywhere.
+    """Mark where a mask of any size is true at the centres of the canvas's pixels; whether it is true anywhere.
 
     Where none of the centres meets a mask, its places are brought to the pixels that they lie in.
     """
     if canvas.shape == mask.shape:
         canvas |= mask
         return bool(mask.any())
-    rows, columns = ((np.arange(n) + 0.5) * m // n for n, m in zip(canvas.shape, mask.shape, strict=True))
-    found = mask[rows.astype(np.intp)[:, None], columns.astype(np.intp)]
+    sizes = list(zip(canvas.shape, mask.shape, strict=True))
+    found = mask[np.ix_(*(((np.arange(n) + 0.5) * m // n).astype(np.intp) for n, m in sizes))]
     canvas |= found
     if found.any() or not mask.any():
         return bool(found.any())
-    y, x = np.nonzero(mask)
-    canvas[y * canvas.shape[0] // mask.shape[0], x * canvas.shape[1] // mask.shape[1]] = 1
+    canvas[tuple(places * n // m for places, (n, m) in zip(np.nonzero(mask), sizes, strict=True))] = 1
     return True
 
 

@@ -45,6 +45,7 @@ class Reading:
         self.sides = None if sides is None else {str(label): side for label, side in sides.items()}
         self.inside: Side = inside
         self.seen: Counter[str] = Counter()
+        self._unlabelled = 0
         self._read = Readings()
         self._images: dict[tuple[str, str], ImageMarks] = {}
 
@@ -106,6 +107,8 @@ class Reading:
         given = [str(label) for label in labels] if isinstance(labels, (list, tuple, set)) else [str(labels)]
         for label in given:
             self.seen[label] += 1
+        if not any(given):
+            self._unlabelled += 1
         if self.sides is None:
             return {given[0] if given else "": self.inside}
         found: dict[str, Side] = {}
@@ -157,11 +160,13 @@ class Reading:
 
     def _check_labels(self, known: list[str]) -> None:
         known = [label for label in known if label]
-        if not known and self._images:  # looked at, and nothing marked in any
+        if not known and self._images and not self._unlabelled:  # looked at, and nothing marked in any
             return
         for label in self.sides or ():
             if label not in known:
                 there = f"It has: {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}." if known else "It has no label."
+                if not known and self._unlabelled:
+                    there = f"Its {self._unlabelled} shapes have no label."
                 hints = " ".join([there, *self._read.notes, *by_kind(self._read.problems)])
                 raise ValueError(f"No shape of {self.file} has the label {label!r}{nearest(label, known)}. {hints}")
 
@@ -169,7 +174,7 @@ class Reading:
         if any(edge is None or edge == "" for edge in size):
             return None
         try:
-            height, width = (float(edge) for edge in size)
+            height, width = (0.0 if isinstance(edge, bool) else float(edge) for edge in size)
         except (TypeError, ValueError, OverflowError):
             height = width = 0.0
         if not (1 <= height <= 1e6 and 1 <= width <= 1e6) or height % 1 or width % 1:

@@ -1,16 +1,18 @@
 """What a file says of one image, kept small until it is drawn."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from salreg.readers.mask_volumes import MaskVolume
 from salreg.readers.problems import BadShape, Problem
-from salreg.readers.shapes import MOST_PIXELS, Shape, Size
+from salreg.readers.shapes import MOST_PIXELS, AnySize, Shape, Size
 
 Side = Literal["spurious", "relevant"]
 SIDES: tuple[Side, ...] = ("spurious", "relevant")
@@ -19,8 +21,9 @@ SIDES: tuple[Side, ...] = ("spurious", "relevant")
 class Regions(Protocol):
     """The marked regions of one image."""
 
-    def draw(self, size: Size) -> Tensor:
-        """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) where it states none.
+    def draw(self, size: Any) -> Tensor:
+        """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) where it states none. Of
+        volumes, ``(1, D, H, W)``.
 
         It is all zeros where somebody looked at the image and marked nothing.
         """
@@ -36,7 +39,7 @@ class Mark(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """An annotation ``(1, H, W)``, int8, and what could not be drawn of it."""
+    """An annotation ``(1, H, W)`` or ``(1, D, H, W)``, int8, and what could not be drawn of it."""
 
     annotation: Tensor
     problems: list[Problem]
@@ -62,7 +65,7 @@ class ImageMarks:
     skipped: int = 0
     strict: bool = False
 
-    def draw(self, size: Size) -> Tensor:
+    def draw(self, size: AnySize) -> Tensor:
         """See ``Regions``.
 
         Raises:
@@ -74,31 +77,33 @@ class ImageMarks:
             raise ValueError(f"{drawn.problems[0]}.")
         return drawn.annotation
 
-    def stated_size(self) -> Size | None:
-        """``(H, W)`` that the file states, or that the mask image has."""
+    def stated_size(self) -> AnySize | None:
+        """``(H, W)`` that the file states, or that the mask image has; ``(D, H, W)`` of a mask of a volume."""
         return self.size or next((size for mark in self.marks if (size := mark.shape.own_size)), None)
 
-    def drawn(self, size: Size, frame: Size | None = None) -> Drawn:
+    def drawn(self, size: AnySize, frame: AnySize | None = None) -> Drawn:
         """The annotation of the image, at any size.
 
         A place that is marked as both stays unknown.
 
         Args:
-            size: ``(H, W)`` to draw at.
-            frame: ``(H, W)`` of the image as it is annotated; the same by default.
+            size: ``(H, W)`` to draw at, of a volume ``(D, H, W)``.
+            frame: That size of the image as it is annotated; the same by default.
 
         Raises:
             ValueError: More than 268 million pixels. With ``strict``: a mark that cannot be drawn, or lies outside the image,
                 or a place that is marked as both.
         """
-        if size[0] * size[1] > MOST_PIXELS:
-            raise ValueError(f"{self.file}, image {self.name!r}: {size[0]} x {size[1]} pixels are too many to draw.")
+        if math.prod(size) > MOST_PIXELS:
+            raise ValueError(f"{self.file}, image {self.name!r}: {' x '.join(map(str, size))} pixels are too many to draw.")
         problems: list[Problem] = []
         sides = {side: np.zeros(size, np.uint8) for side in SIDES if any(mark.side == side for mark in self.marks)}
         for mark in self.marks:
             try:
+                if len(size) == 3 and not isinstance(mark.shape, MaskVolume):
+                    raise BadShape("flat", "it is flat, and its image is a volume, of which masks are read")
                 if not mark.shape.cover(sides[mark.side], frame or size):
-                    raise BadShape("outside the image", f"it lies outside the image of size (H, W) = {frame or size}")
+                    raise BadShape("outside the image", f"it lies outside the image of size {written(frame or size)}")
             except BadShape as error:
                 problems.append(Problem(self.file, self.name, mark.id, error.kind, str(error)))
         if len(sides) == 2 and (both := (sides["spurious"] & sides["relevant"]).astype(bool)).any():
@@ -111,7 +116,17 @@ class ImageMarks:
         return Drawn(_signed(sides, size), problems)
 
 
-def _signed(sides: Mapping[Side, np.ndarray], size: Size) -> Tensor:
+def written(size: AnySize) -> str:
+    """A size in words.
+
+    Example:
+        >>> written((2, 3)), written((4, 2, 3))
+        ('(H, W) = (2, 3)', '(D, H, W) = (4, 2, 3)')
+    """
+    return f"{'(H, W)' if len(size) == 2 else '(D, H, W)'} = {tuple(size)}"
+
+
+def _signed(sides: Mapping[Side, np.ndarray], size: AnySize) -> Tensor:
     """-1 and +1 in place of each side's bytes; no further memory."""
     if not sides:
         return torch.zeros(1, *size, dtype=torch.int8)

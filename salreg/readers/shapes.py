@@ -11,6 +11,7 @@ from salreg.readers.problems import BadShape
 from salreg.readers.raster import Canvas, fill, touch
 
 Size = tuple[int, int]  # (H, W)
+AnySize = tuple[int, ...]  # (H, W), of volumes (D, H, W)
 MOST_PIXELS = 1 << 28  # of a picture: a quarter of a GiB a byte
 LINE_WIDTH = 3.0  # of a line whose file states none, in pixels of the image as it is annotated
 _CORNERS = 64  # of the polygon that an ellipse is drawn as
@@ -20,10 +21,10 @@ class Shape(Protocol):
     """What one annotation marks."""
 
     @property
-    def own_size(self) -> Size | None:
-        """``(H, W)`` of the image that it belongs to; None where the shape does not say."""
+    def own_size(self) -> AnySize | None:
+        """``(H, W)`` of the image, ``(D, H, W)`` of the volume, that it belongs to; None where the shape does not say."""
 
-    def cover(self, canvas: Canvas, frame: Size) -> bool:
+    def cover(self, canvas: Canvas, frame: Any) -> bool:
         """Set the canvas, which shows the whole image of size ``frame``, to 1 where the shape is; whether that is anywhere.
 
         Raises:
@@ -107,12 +108,14 @@ class Runs(NamedTuple):
         rows = (np.arange(canvas.shape[0]) + 0.5) * frame[0] // canvas.shape[0] - top
         columns = (np.arange(canvas.shape[1]) + 0.5) * frame[1] // canvas.shape[1] - left
         y, x = (np.flatnonzero((at >= 0) & (at < most)) for at, most in ((rows, height), (columns, width)))
-        if not len(y) or not len(x):
-            return False
-        part = canvas[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
-        before = bool(part.any())
-        part |= self._sampled(rows[y].astype(np.int64), columns[x].astype(np.int64), size)
-        return True if before else bool(part.any()) or self._touch(canvas, frame, size)
+        if not len(y) or not len(x):  # between the centres of the canvas's pixels
+            return self._touch(canvas, frame, size)
+        part, found = (
+            canvas[y[0] : y[-1] + 1, x[0] : x[-1] + 1],
+            self._sampled(rows[y].astype(int), columns[x].astype(int), size),
+        )
+        part |= found
+        return bool(found.any()) or self._touch(canvas, frame, size)
 
     def _sampled(self, rows: Any, columns: Any, size: Size) -> Any:
         """Whether each of these rows and columns is inside: bytes, a line of the mask at a time."""

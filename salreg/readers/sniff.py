@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from salreg.readers import createml, label_studio_min
 from salreg.readers.content import objects, read_json, read_json_lines, read_table, read_text, read_xml
 from salreg.readers.dicom import is_dicom
 from salreg.readers.masks import MASK_SUFFIXES
 from salreg.readers.regions import files_below
+
+_A_FILE_EACH = ("LabelMe", "QuPath", "Pascal VOC", "YOLO", "ISIC superpixels", "Supervisely", "Datumaro")
 
 
 def kind_of(path: Path) -> str:
@@ -30,10 +33,26 @@ def _of_folder(path: Path) -> str:
                 name = _of_file(file)
             except ValueError:
                 continue
-            if name in ("LabelMe", "QuPath", "Pascal VOC", "YOLO", "ISIC superpixels"):
+            if name in _A_FILE_EACH:
                 return name
-    masks = any(file.name.lower().endswith(MASK_SUFFIXES) for file in files)
+    masks = [file for file in files if file.name.lower().endswith(MASK_SUFFIXES)]
+    photos = all(file.suffix.lower() in (".jpg", ".jpeg") for file in masks)
+    if photos and one_of_all(path) is not None:
+        return "other"
     return "masks" if masks or not files else "other"
+
+
+def one_of_all(folder: Path) -> tuple[Path, str] | None:
+    """A file in a folder that holds the annotations of many images, and its kind."""
+    for file in files_below(folder):
+        if file.suffix.lower() in (".json", ".xml", ".csv", ".ndjson", ".jsonl"):
+            try:
+                name = _of_file(folder / file)
+            except ValueError:
+                continue
+            if name not in ("other", *_A_FILE_EACH):
+                return folder / file, name
+    return None
 
 
 def _of_file(path: Path) -> str:
@@ -51,15 +70,26 @@ def _of_file(path: Path) -> str:
         try:
             return "ISIC superpixels" if path.stem.endswith("_features") else _of_json(read_json(path))
         except ValueError:
-            if all(isinstance(one, dict) and "text" in one for _, one in read_json_lines(path) or [(0, None)]):
-                return "texts"
-            raise
-    if suffix in (".jsonl", ".ann"):
-        lines = read_json_lines(path) if suffix == ".jsonl" else []
-        return "texts" if suffix == ".ann" or any(isinstance(one, dict) and "text" in one for _, one in lines) else "other"
+            name = _of_lines(path)
+            if name == "other":
+                raise
+            return name
+    if suffix in (".jsonl", ".ndjson"):
+        return _of_lines(path)
+    if suffix == ".ann":
+        return "texts"
     if suffix == ".txt":
         return _of_text(path)
     return "DICOM-SEG" if is_dicom(path) else "other"
+
+
+def _of_lines(path: Path) -> str:
+    """Of objects in lines, of which some may be damaged."""
+    lines = [one for _, one in read_json_lines(path)]
+    for name, key in (("Labelbox", "data_row"), ("texts", "text")):
+        if 2 * sum(key in one for one in objects(lines)) > len(lines):
+            return name
+    return "other"
 
 
 def _first_character(path: Path) -> str:
@@ -72,6 +102,8 @@ def _first_character(path: Path) -> str:
 def _of_table(columns: set[str]) -> str:
     if "regionshapeattributes" in columns:
         return "VIA"
+    if {"annotationid", "annotator", "leadtime"} <= columns:
+        return "Label Studio's CSV"
     return "run lengths" if {"imageid", "encodedpixels"} <= columns else "boxes"
 
 
@@ -100,23 +132,19 @@ def _of_json(content: Any) -> str:
     first = items[0]
     if any(isinstance(one.get("data"), dict) for one in items):
         return _of_tasks(items)
-    if "Labeled Data" in first or "data_row" in first:
+    if "data_row" in first:
         return "Labelbox"
+    if "Labeled Data" in first:
+        return "Labelbox's older export"
     if "image_id" in first and "category_id" in first:
         return "COCO's results"
     if first.get("type") == "Feature":
         return "QuPath"
-    if isinstance(first.get("annotations"), list) and ("image" in first or "imagefilename" in first):
+    if createml.is_entry(first):
         return "CreateML"
     if "text" in first and {"label", "spans", "labels", "entities"} & {*first}:
         return "texts"
-    minimal = any(
-        isinstance(one, dict) and "original_width" in one
-        for value in first.values()
-        if isinstance(value, list)
-        for one in value
-    )
-    return "Label Studio's JSON-MIN" if minimal else "other"
+    return "Label Studio's JSON-MIN" if any(map(label_studio_min.is_record, items)) else "other"
 
 
 def _of_object(content: dict[str, Any]) -> str:
@@ -124,13 +152,16 @@ def _of_object(content: dict[str, Any]) -> str:
     for name, needed in (
         ("MegaDetector", {"images", "detection_categories"}),
         ("Datumaro", {"items", "categories"}),
+        ("Labelbox", {"data_row"}),
         ("LabelMe", {"shapes"}),
         ("COCO", {"images"}),
+        ("VIA 3", {"project", "metadata", "file"}),
         ("VIA", {"_via_img_metadata"}),
         ("Supervisely", {"objects", "size"}),
     ):
         if needed <= keys:
-            return name
+            of_segments = name == "COCO" and any("segments_info" in one for one in objects(content.get("annotations"))[:1])
+            return "COCO panoptic" if of_segments else name
     if content.get("type") in ("FeatureCollection", "Feature"):
         return "QuPath"
     if "data" in keys and {"annotations", "completions", "predictions"} & keys:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from salreg.readers.content import objects, read_json, read_json_lines, read_text
-from salreg.readers.labelme import single_files
+from salreg.readers.folders import single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import SIDES, ImageMarks, Side
@@ -155,12 +155,12 @@ def _of_brat(path: Path) -> Iterator[_Text]:
         if not beside.is_file():
             raise FileNotFoundError(f"{file} has the places of marks only; {beside} with the text is not there.")
         spans: list[tuple[Any, Any, Any, Any, Any]] = []
-        for line in read_text(file).splitlines():
+        for line in read_text(file).split("\n"):
             id, _, rest = line.partition("\t")
             if id.startswith("T"):
                 label, _, places = rest.partition("\t")[0].partition(" ")
                 pieces = [piece.split() for piece in places.split(";")]
-                words = rest.partition("\t")[2] if len(pieces) == 1 else None
+                words = rest.partition("\t")[2].rstrip("\r") if len(pieces) == 1 else None
                 spans += [(label, id, *(piece if len(piece) == 2 else (None, None)), words) for piece in pieces]
         yield _Text(read_text(beside), f"{folder}/{file.stem}", spans)
 
@@ -171,6 +171,8 @@ def _span(text: str, start: Any, end: Any, words: Any) -> Span:
         first, last = int(start), int(end)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadShape("no number", f"its start {start!r} and end {end!r} are no whole numbers") from error
+    if isinstance(start, bool) or isinstance(end, bool):
+        raise BadShape("no number", f"its start {start!r} and end {end!r} are no whole numbers")
     if isinstance(start, float) and (start != first or end != last):
         raise BadShape("no number", f"its start {start!r} and end {end!r} are no whole numbers")
     if isinstance(words, str) and text[first:last].split() != words.split():

@@ -6,8 +6,9 @@ from typing import Any
 
 from salreg.readers.checked import box, numbers, polygon
 from salreg.readers.content import read_xml
-from salreg.readers.labelme import single_files
+from salreg.readers.folders import parsed, single_files
 from salreg.readers.names import normal
+from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
 from salreg.readers.shapes import Shape
@@ -38,10 +39,7 @@ def read_voc(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fal
         [[[-1, -1, 0], [0, 0, 0]]]
     """
     reading = Reading(path, labels, strict)
-    for file, folder in single_files(path, ".xml"):
-        root = read_xml(file)
-        if root.tag != "annotation":
-            raise ValueError(f"{file} is no XML of Pascal VOC's: it begins with <{root.tag}>, not <annotation>.")
+    for file, folder, root in parsed(reading, single_files(path, ".xml"), _root):
         name = normal(root.findtext("filename") or file.stem).rpartition("/")[2]
         size = root.findtext("size/height"), root.findtext("size/width")
         image = reading.image(f"{folder}/{name}", None if size in (("0", "0"), (None, None)) else size)
@@ -50,9 +48,18 @@ def read_voc(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fal
     return reading.finish()
 
 
+def _root(file: Path) -> Any:
+    root = read_xml(file)
+    if root.tag != "annotation":
+        raise ValueError(f"{file} is no XML of Pascal VOC's: it begins with <{root.tag}>, not <annotation>.")
+    return root
+
+
 def _shape(one: Any) -> Shape:
     outline = one.find("polygon")
     if outline is not None:
         values = numbers([point.text for point in outline.iter() if point.tag[:1] in ("x", "y") and point.tag[1:].isdigit()])
         return polygon(values)
+    if one.find("bndbox") is None:
+        raise BadShape("no place", "it has neither a bndbox nor a polygon")
     return box(*(one.findtext(f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")))

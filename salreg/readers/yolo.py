@@ -6,7 +6,7 @@ from pathlib import Path
 
 from salreg.readers.checked import corner_box, numbers, polygon
 from salreg.readers.content import read_text
-from salreg.readers.labelme import single_files
+from salreg.readers.folders import parsed, single_files
 from salreg.readers.problems import BadShape
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
@@ -40,9 +40,9 @@ def read_yolo(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fa
     reading, names = Reading(path, labels, strict), class_names(Path(path))
     files = [(file, folder) for file, folder in single_files(path, ".txt") if file.name.lower() not in _NOT_LABELS]
     known = set(names)
-    for file, folder in files:
+    for file, folder, text in parsed(reading, files, read_text):
         image = reading.image(f"{folder}/{file.stem}")
-        for number, written in enumerate(read_text(file).splitlines(), 1):
+        for number, written in enumerate(text.splitlines(), 1):
             if not written.strip():
                 continue
             first, *values = written.split()
@@ -67,11 +67,12 @@ def class_names(path: Path) -> list[str]:
 
 
 def _names_of_yaml(text: str) -> list[str]:
-    """The names of a data.yaml: a list in brackets, a list of lines, or lines that begin with their number."""
-    found = re.search(r"^names:[ \t]*(\[[^\]]*\]|(?:\r?\n[ \t]*(?:-|\d+:)[^\n]*)+)", text, re.MULTILINE)
+    """The names of a data.yaml: in brackets or in lines, which may begin with their number."""
+    text = re.sub(r"(^|\s)#[^\n]*", "", text)
+    found = re.search(r"^names:[ \t]*(\[[^\]]*\]|\{[^}]*\}|(?:\r?\n[ \t]*(?:-|\d+:)[^\n]*)+)", text, re.MULTILINE)
     if not found:
         return []
-    parts = found[1].strip("[]").split(",") if found[1].startswith("[") else found[1].strip().splitlines()
+    parts = found[1].strip("[]{}").split(",") if found[1][0] in "[{" else found[1].strip().splitlines()
     return [re.sub(r"^\s*(-|\d+:)?\s*", "", part).strip().strip("'\"") for part in parts]
 
 

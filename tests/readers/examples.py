@@ -81,6 +81,55 @@ MEGADETECTOR = {
     "detection_categories": {"1": "ruler"},
     "images": [{"file": "a.jpg", "detections": [{"category": "1", "conf": 0.9, "bbox": [0.25, 1 / 6, 0.375, 1 / 3]}]}],
 }
+#: ``data_2_base64`` of supervisely 6.74.51, of a mask of 2 x 3 pixels that are all 1.
+BITMAP = (
+    "eJzrDPBz5+WS4mJgYOD19HAJAtLMQMzECCKX7/oSCaTYAnxCXIH0////l96cfxfI"
+    "YiwJ8gtmcHh2Iw3I4fF0cQypmJNcceAIUOMKhsdnTqqLAcUZPF39XNY5JTQBAKoPG4U="
+)
+SUPERVISELY = {
+    "size": {"height": 6, "width": 8},
+    "objects": [
+        {"classTitle": "ruler", "geometryType": "rectangle", "points": {"exterior": [[2, 1], [4, 2]], "interior": []}},
+        {"classTitle": "ruler", "geometryType": "polygon", "points": {"exterior": RING, "interior": []}},
+        {"classTitle": "ruler", "geometryType": "bitmap", "bitmap": {"origin": [2, 1], "data": BITMAP}},
+    ],
+}
+DATUMARO = {
+    "categories": {"label": {"labels": [{"name": "mole", "parent": ""}, {"name": "ruler", "parent": ""}]}},
+    "items": [
+        {
+            "id": "a",
+            "image": {"path": "a.jpg", "size": [6, 8]},
+            "annotations": [
+                {"id": 0, "type": "bbox", "label_id": 1, "bbox": BOX, "attributes": {"rotation": 0.0}},
+                {"id": 1, "type": "polygon", "label_id": 1, "points": [2, 1, 5, 1, 5, 3, 2, 3]},
+                {"id": 2, "type": "mask", "label_id": 1, "rle": {"size": [6, 8], "counts": "=24000a0"}},
+            ],
+        }
+    ],
+}
+CREATEML = [{"image": "a.jpg", "annotations": [{"label": "ruler", "coordinates": {"x": 3.5, "y": 2, "width": 3, "height": 2}}]}]
+_LABELBOX_OBJECTS = [
+    {"name": "ruler", "bounding_box": {"top": 1, "left": 2, "height": 2, "width": 3}},
+    {"name": "ruler", "polygon": [{"x": x, "y": y} for x, y in RING]},
+]
+LABELBOX = {
+    "data_row": {"id": "1", "external_id": "a.jpg", "row_data": "https://storage.org/b.jpg"},
+    "media_attributes": {"height": 6, "width": 8},
+    "projects": {"p": {"labels": [{"annotations": {"objects": _LABELBOX_OBJECTS}}]}},
+}
+_OF_IMAGE = {"original_width": 8, "original_height": 6}
+LABEL_STUDIO_MIN = [
+    {
+        "id": 1,
+        "image": "/data/upload/1/0a1b2c3d-a.jpg",
+        "note": "A mole. Taken in 2020.",
+        "annotation_id": 1,
+        "box": [{**_OF_IMAGE, "x": 25, "y": 100 / 6, "width": 37.5, "height": 100 / 3, "rectanglelabels": ["ruler"]}],
+        "ring": [{**_OF_IMAGE, "points": PERCENT, "polygonlabels": ["ruler"]}],
+        "brush": [{**_OF_IMAGE, "format": "rle", "rle": STROKE, "brushlabels": ["ruler"]}],
+    }
+]
 CVAT = (
     '<annotations><image name="a.jpg" width="8" height="6">'
     '<box label="ruler" xtl="2" ytl="1" xbr="5" ybr="3" rotation="0"/>'
@@ -110,6 +159,11 @@ FILES = {
     "via": ("a.json", json.dumps(VIA), SIDES),
     "qupath": ("a.geojson", json.dumps(QUPATH), SIDES),
     "chexlocalize": ("a.json", json.dumps(CHEXLOCALIZE), SIDES),
+    "supervisely": ("a.jpg.json", json.dumps(SUPERVISELY), SIDES),
+    "datumaro": ("a.json", json.dumps(DATUMARO), SIDES),
+    "createml": ("a.json", json.dumps(CREATEML), SIDES),
+    "labelbox": ("a.ndjson", json.dumps(LABELBOX) + "\n", SIDES),
+    "label_studio_min": ("a.json", json.dumps(LABEL_STUDIO_MIN), SIDES),
     "megadetector": ("a.json", json.dumps(MEGADETECTOR), SIDES),
     "cvat": ("a.xml", CVAT, SIDES),
     "cvat_video": ("a.xml", CVAT_VIDEO, SIDES),

@@ -120,6 +120,15 @@ def test_cvats_ellipses_and_polylines_are_drawn_and_what_has_no_area_is_counted(
     assert FileAnnotations(["a.jpg"], alone)(0, torch.zeros(3, 80, 100)) is None  # something is there, nobody knows where
 
 
+def test_lines_are_as_wide_as_it_is_said(tmp_path):
+    path = cvat(tmp_path / "a.xml", '<polyline label="ruler" points="0,40.5;100,40.5"/>')
+    assert pixels(read_annotations(path, SIDES), (80, 100)) == {"a": 300}
+    assert pixels(read_annotations(path, SIDES, line_width=7), (80, 100)) == {"a": 700}
+    for width in (0, float("nan")):
+        with pytest.raises(ValueError, match="line_width"):
+            read_annotations(path, SIDES, line_width=width)
+
+
 def test_a_track_lasts_until_it_is_outside_and_is_interpolated(tmp_path):
     box = '<box frame="{}" outside="{}" xtl="{}" ytl="0" xbr="{}" ybr="10"/>'
     track = box.format(1, 0, 0, 10) + box.format(5, 0, 40, 50) + box.format(7, 1, 40, 50)
@@ -150,6 +159,10 @@ def label_studio(path, data, **result):
         ("gs://bucket/a/img.jpg", "a/img"),
         ("/tasks/17/presign/?fileuri=czM6Ly9idWNrZXQvaW1nLmpwZw==", "img"),
         ("https://x.org/images/img", "images/img"),
+        ("/data/local-files/?d=photos/a #1 & b.jpg", "photos/a #1 & b"),
+        ("/data/local-files/?d=photos/a%26b.jpg&token=1", "photos/a&b"),
+        ("s3://bucket/photos/a #1.jpg", "photos/a #1"),
+        ("photos/a #1.jpg", "photos/a #1"),
         ("/data/upload/1/8e2b5dff-bild_%C3%BC.jpg", "bild_ü"),
     ],
 )
@@ -210,12 +223,8 @@ def test_cub_and_vias_table_and_folders_of_single_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "looks_like", "advice"),
     [
-        ("a.json", {"size": {"height": 80}, "objects": []}, "Supervisely", "export it as COCO"),
-        ("a.json", {"categories": {"label": {}}, "items": []}, "Datumaro", "datum convert"),
-        ("a.json", [{"image": "a.jpg", "annotations": [{"label": "x", "coordinates": {}}]}], "CreateML", "convert it to COCO"),
-        ("a.json", [{"Labeled Data": "x", "Label": {}}], "Labelbox", "COCO"),
+        ("a.json", [{"Labeled Data": "x", "Label": {}}], "Labelbox's older export", "as NDJSON"),
         ("a.json", [{"image_id": 1, "category_id": 1, "bbox": [], "score": 1}], "COCO's results", "images' numbers"),
-        ("a.json", [{"image": "x", "label": [{"original_width": 1}]}], "JSON-MIN", "export the project as JSON"),
         ("a.jsonl", '{"text": "A ruler", "label": []}', "marks of texts", "salreg run text_classification"),
     ],
 )

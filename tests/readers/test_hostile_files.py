@@ -1,7 +1,9 @@
 """Whatever is wrong with a file: an error that names it, or the rest is read; in bounded time and memory."""
 
+import contextlib
 import io
 import json
+import logging
 import os
 import re
 import resource
@@ -13,9 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from readers.dicom_files import dicom
 from readers.examples import FILES
 
-from salreg.readers import FileAnnotations, read_annotations, read_masks
+from salreg.readers import FileAnnotations, read_annotations, read_masks, slides, volumes
+from salreg.readers.pictures import opened, size_of
 
 EXAMPLES = int(os.environ.get("HOSTILE_FILES", "500"))
 HOSTILE = [
@@ -122,6 +126,55 @@ def test_nothing_comes_of_a_damaged_picture_but_errors_that_name_it(kind, tmp_pa
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         read()
+
+
+def a_slide(path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(path, np.zeros((64, 80, 3), np.uint8), tile=(16, 16), photometric="rgb", compression="zlib")
+
+
+def a_volume(path):
+    nibabel = pytest.importorskip("nibabel")
+    nibabel.save(nibabel.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.eye(4)), path)
+
+
+def a_dicom(path):
+    dicom(path, np.arange(48).reshape(6, 8), WindowCenter=20, WindowWidth=20, RescaleSlope=2, PixelPaddingValue=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("a.dcm", a_dicom), ("a.nii", a_volume), ("a.nii.gz", a_volume), ("a.tif", a_slide)]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_comes_of_damaged_images_of_medicine_but_os_errors(name, make, tmp_path, monkeypatch):
+    monkeypatch.setattr(slides, "_LARGE", 1 << 10)
+    path = tmp_path / name
+    make(path)
+    whole = path.read_bytes()
+    changes = st.lists(st.tuples(st.integers(0, min(len(whole), 1200) - 1), st.integers(0, 255)), min_size=1, max_size=4)
+
+    def looked_at(read):
+        started = time.monotonic()
+        with contextlib.suppress(OSError):
+            read()
+        assert time.monotonic() - started < 5
+
+    @settings(
+        max_examples=EXAMPLES // 5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+    )
+    @given(changes, st.integers(0, 6))
+    def read(changed, cut):
+        raw = bytearray(whole)
+        for place, value in changed:
+            raw[place] = value
+        path.write_bytes(bytes(raw[: len(raw) // 2] if cut == 3 else raw))
+        for one in (size_of, volumes.is_volume, volumes.size_of, volumes.read):
+            looked_at(lambda one=one: one(path))
+        looked_at(lambda: opened(path).__enter__())
+
+    logging.disable(logging.CRITICAL)
+    read()
+    logging.disable(logging.NOTSET)
 
 
 def test_a_file_that_is_nested_deeply_is_an_error_or_a_skipped_annotation(tmp_path):

@@ -95,7 +95,7 @@ def test_several_classes_are_refused_until_categories_say_which(tmp_path):
     colours.paste((0, 255, 0), (0, 0, 100, 5))
     colours.save(tmp_path / "colours.png")
     assert int(read_masks(spurious=tmp_path, categories={"#FF0000": "spurious"})["colours"].draw((80, 100)).sum()) == -800
-    with pytest.raises(ValueError, match="values like 15 or colours like #ff0000, not 'ruler'"):
+    with pytest.raises(ValueError, match="values like 15, ranges like 128-255 or colours like #ff0000, not 'ruler'"):
         read_masks(spurious=tmp_path, categories={"ruler": "spurious"})
 
 
@@ -148,5 +148,24 @@ def test_an_export_of_label_studio_that_has_no_names_is_said(tmp_path):
 
 def test_a_file_of_several_pictures_is_refused(tmp_path):
     grey(255 * MASK).save(tmp_path / "a.tif", save_all=True, append_images=[grey(0 * MASK)])
-    with pytest.raises(ValueError, match=r"a.tif is unclear: it holds 2 pictures"):
+    with pytest.raises(ValueError, match=r"a.tif cannot be read: it holds several pictures"):
         read_masks(spurious=tmp_path)["a"].draw((80, 100))
+
+
+def test_levels_of_agreement_are_a_range_of_values(tmp_path):
+    levels = np.zeros_like(MASK)
+    for number in range(5):  # as CUB's segmentations by five people
+        levels[10 + 3 * number : 60, 10:90] = 51 * (number + 1)
+    grey(levels).save(tmp_path / "a.png")
+    drawn = read_masks(spurious=tmp_path, categories={"128-255": "spurious"})["a"].draw(MASK.shape)
+    assert np.array_equal(drawn[0] < 0, levels >= 128)
+    with pytest.raises(ValueError, match="ranges like 128-255"):
+        read_masks(spurious=tmp_path, categories={"128-": "spurious"})
+
+
+@pytest.mark.parametrize("wanted", ["255", "128-255"])
+def test_white_of_a_mask_with_soft_edges_is_still_white(tmp_path, wanted):
+    Image.fromarray(255 * MASK).resize((400, 320), Image.Resampling.BICUBIC).save(tmp_path / "a.png")
+    with pytest.warns(UserWarning, match="split at the middle grey"):
+        drawn = read_masks(spurious=tmp_path, categories={wanted: "spurious"})["a"].draw((320, 400))
+    assert int(-drawn.sum()) == pytest.approx(16 * MASK.sum(), rel=0.02)

@@ -1,12 +1,16 @@
 """Images as they are seen: turned by EXIF, of 16 bits, of DICOM, of NIfTI, and whole slides."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from readers.dicom_files import dicom
 
 from salreg.annotations import from_mask
-from salreg.readers import FileAnnotations, read_dicom_seg, read_masks, slides
+from salreg.readers import FileAnnotations, read_annotations, read_dicom_seg, read_masks, slides
 from salreg.readers.nifti import read_volume
 from salreg.readers.pictures import opened, size_of
 from salreg.recipes.data.image_files import ImageFiles, image_paths
@@ -55,30 +59,6 @@ def test_an_image_may_be_read_at_the_size_of_the_training(tmp_path):
     assert int(drawn.sum()) == int(drawn[0, 0, :2].sum()) == -2
 
 
-def dicom(path, values, uid="1.2.840.1", **fields):
-    pydicom = pytest.importorskip("pydicom")
-    from pydicom.dataset import FileDataset, FileMetaDataset
-
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
-    meta.MediaStorageSOPInstanceUID = uid
-    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    image = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    image.SOPClassUID, image.SOPInstanceUID = meta.MediaStorageSOPClassUID, uid
-    image.StudyInstanceUID, image.SeriesInstanceUID, image.FrameOfReferenceUID = "1.2.3", "1.2.3.4", "1.2.3.5"
-    image.PatientID = image.PatientName = image.StudyID = image.AccessionNumber = "x"
-    image.PatientBirthDate = image.PatientSex = image.StudyDate = image.StudyTime = image.ReferringPhysicianName = ""
-    image.Modality, image.InstanceNumber, image.SeriesNumber = "OT", 1, 1
-    image.Rows, image.Columns = values.shape
-    image.SamplesPerPixel, image.BitsAllocated, image.BitsStored, image.HighBit = 1, 16, 16, 15
-    image.PixelRepresentation, image.PhotometricInterpretation = 0, "MONOCHROME2"
-    for name, value in fields.items():
-        setattr(image, name, value)
-    image.PixelData = values.astype(np.uint16).tobytes()
-    image.save_as(path, enforce_file_format=True)
-    return image
-
-
 def test_dicom_is_read_with_its_rescale_window_and_white(tmp_path):
     values = np.arange(80 * 100).reshape(80, 100)
     window = {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": 3000.5, "WindowWidth": 2001}
@@ -118,6 +98,8 @@ def test_a_dicom_segmentation_meets_its_images_by_their_uid(tmp_path):
     assert set(by_uid) == {"1.2.840.55"}
     regions = read_dicom_seg(tmp_path / "seg.dcm", {"ruler": "spurious"}, images=tmp_path / "images")
     assert np.array_equal(regions["a"].draw((80, 100))[0], -(PIXELS > 0).astype(int))
+    (tmp_path / "images" / "damaged.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"damaged")
+    assert set(read_annotations(tmp_path / "seg.dcm", {"ruler": "spurious"}, images=tmp_path / "images")) == {"a"}
     with pytest.raises(ValueError, match="has the label 'rular'.*did you mean 'ruler'"):
         read_dicom_seg(tmp_path / "seg.dcm", {"rular": "spurious"})
 
@@ -162,3 +144,94 @@ def test_a_whole_slide_is_read_at_a_resolution_that_fits(tmp_path, monkeypatch):
     with opened(tmp_path / "a.tif") as image:
         assert image.size == (192, 128)
         assert np.array_equal(np.asarray(image), slide[::4, ::4])
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_a_slide_of_one_resolution_is_read_a_tile_at_a_time(tmp_path, monkeypatch, planar):
+    tifffile = pytest.importorskip("tifffile")
+    slide = np.random.default_rng(0).integers(0, 255, (500, 700, 3), np.uint8)
+    stored = slide if planar == "contig" else slide.transpose(2, 0, 1)
+    tifffile.imwrite(tmp_path / "a.tif", stored, tile=(128, 128), photometric="rgb", planarconfig=planar, compression="zlib")
+    tifffile.imwrite(tmp_path / "b.tif", slide[..., 0], rowsperstrip=7)
+    monkeypatch.setattr(slides, "_LARGE", 1 << 15)
+    with opened(tmp_path / "a.tif") as image, opened(tmp_path / "b.tif") as grey:
+        step = 4  # 350,000 pixels to 32,768
+        assert np.array_equal(np.asarray(image), slide[2::step, 2::step])
+        assert np.array_equal(np.asarray(grey), slide[2::step, 2::step, 0])
+    assert size_of(tmp_path / "a.tif") == (500, 700)
+
+
+def test_marks_of_a_slide_lie_where_they_do_on_the_whole_slide(tmp_path, monkeypatch):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((512, 768), np.uint8), tile=(128, 128))
+    ring = [[256, 128], [512, 128], [512, 384], [256, 384], [256, 128]]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}}
+    (tmp_path / "a.geojson").write_text(json.dumps([{**feature, "properties": {"classification": {"name": "pen"}}}]))
+    monkeypatch.setattr(slides, "_LARGE", 1 << 15)
+    images = ImageFiles(tmp_path, [Path("a.tif")], [0], [0], ["image"], resized=(64, 96))
+    regions = read_annotations(tmp_path / "a.geojson", {"pen": "spurious"})
+    drawn = FileAnnotations(images.paths, regions, size_of=images.size)(0, images[0])
+    assert (drawn[0, 16:48, 32:64] == -1).all()
+    assert int(drawn.sum()) == -32 * 32
+
+
+def test_a_stack_is_no_picture_and_white_may_be_zero(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 80, 100), np.uint8), photometric="minisblack")
+    with pytest.raises(OSError, match="several pictures of one size"), opened(tmp_path / "a.tif"):
+        pass
+    for kind, most in ((np.uint8, 255), (np.uint16, 65535)):
+        tifffile.imwrite(tmp_path / "b.tif", np.zeros((80, 100), kind), photometric="miniswhite")
+        with opened(tmp_path / "b.tif") as image:
+            assert np.asarray(image).min() == most
+
+
+def test_dicoms_other_windows_its_table_and_its_padding_are_applied(tmp_path):
+    pydicom = pytest.importorskip("pydicom")
+    values = np.arange(80 * 100).reshape(80, 100)
+    window = {"WindowCenter": 4000, "WindowWidth": 2000}
+    dicom(tmp_path / "a.dcm", values, **window, VOILUTFunction="SIGMOID")
+    dicom(tmp_path / "b.dcm", values, **window, VOILUTFunction="LINEAR_EXACT")
+    table = pydicom.Dataset()
+    table.LUTDescriptor = [8000, 0, 16]
+    table.add_new("LUTData", "OW", (8 * (7999 - values)).astype("<u2").tobytes())
+    dicom(tmp_path / "c.dcm", values, VOILUTSequence=pydicom.Sequence([table]))
+    padded = np.where(values < 100, 60000, values)
+    for name, kind in (("d.dcm", "MONOCHROME2"), ("e.dcm", "MONOCHROME1")):
+        dicom(tmp_path / name, padded, PixelPaddingValue=60000, PhotometricInterpretation=kind)
+    found = [image[0].numpy() for image, _, _ in dataset(tmp_path)]
+    assert np.allclose(found[0], 1 / (1 + np.exp(-4 * (values - 4000) / 2000)), atol=1e-4)
+    assert np.allclose(found[1], ((values - 3000) / 2000).clip(0, 1), atol=1e-4)
+    assert np.allclose(found[2], 8 * (7999 - values) / 65535, atol=1e-4)
+    span = (values - 100) / (7999 - 100)
+    assert np.allclose(found[3], np.where(values < 100, 0, span), atol=1e-4)
+    assert np.allclose(found[4], np.where(values < 100, 0, 1 - span), atol=1e-4)
+
+
+def test_the_palette_of_dicom_gives_its_colours(tmp_path):
+    image = dicom(tmp_path / "a.dcm", np.arange(80 * 100).reshape(80, 100) % 2)
+    image.PhotometricInterpretation = "PALETTE COLOR"
+    for colour, values in (("Red", [0, 65535]), ("Green", [0, 0]), ("Blue", [65535, 0])):
+        setattr(image, f"{colour}PaletteColorLookupTableDescriptor", [2, 0, 16])
+        setattr(image, f"{colour}PaletteColorLookupTableData", np.array(values, "<u2").tobytes())
+    image.save_as(tmp_path / "a.dcm")
+    assert dataset(tmp_path)[0][0][:, 0, :2].tolist() == [[0, 1], [0, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("kind", [np.complex64, [("R", "u1"), ("G", "u1"), ("B", "u1")], "empty"])
+def test_nifti_without_greys_is_an_error_that_names_it(tmp_path, kind):
+    nibabel = pytest.importorskip("nibabel")
+    values = np.zeros((0, 5, 1), np.float32) if kind == "empty" else np.zeros((4, 5, 1), kind)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
+    with pytest.raises(ValueError, match="a.nii cannot be read: it has the shape"):
+        dataset(tmp_path)[0]
+
+
+def test_what_is_no_number_around_a_brain_is_black(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    values = np.arange(20, dtype=np.float32).reshape(4, 5, 1) * 100
+    values[0] = np.nan
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
+    image = dataset(tmp_path)[0][0]
+    assert (float(image.min()), float(image.max())) == (0, 1)
+    assert (image[:, :, 0] == 0).all()

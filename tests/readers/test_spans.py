@@ -99,3 +99,15 @@ def test_files_of_texts_are_told_from_those_of_images(tmp_path):
         found = sniff(tool(tmp_path))
         assert found.name == "marks of texts"
         assert "salreg run text_classification" in found.advice
+
+
+def test_other_ends_of_lines_belong_to_a_text(tmp_path):
+    line = json.dumps({"text": "a\u2028ruler\x85x", "label": [[2, 7, "thing"], [True, 5, "thing"]]}, ensure_ascii=False)
+    (tmp_path / "a.jsonl").write_text(line + "\r\n", "utf-8", newline="")
+    with pytest.warns(SkippedAnnotations, match="1 skipped, no number: .*True"):
+        marks, _ = read_spans(tmp_path / "a.jsonl", {"thing": "spurious"})
+    assert marks["a\u2028ruler\x85x"].spurious == [(2, 7)]
+    (tmp_path / "b.txt").write_text("a\u2028ruler", "utf-8")
+    (tmp_path / "b.ann").write_text("T1\tthing 0 7\ta\u2028ruler\r\n", "utf-8", newline="")
+    marks, _ = read_spans(tmp_path / "b.ann", {"thing": "spurious"}, strict=True)
+    assert marks["a\u2028ruler"].spurious == [(0, 7)]

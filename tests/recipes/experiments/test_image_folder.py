@@ -95,6 +95,13 @@ def test_images_without_marks_were_looked_at_unless_it_is_said_otherwise(photos,
     assert sum(int(batch.annotation.flatten(1).any(1).sum()) for batch in batches) == 20
 
 
+def test_masks_without_a_mark_are_said(photos):
+    with pytest.warns(
+        UserWarning, match="no image carries a mark, so that there is nothing to train against; they have none of 15"
+    ):
+        built(photos, masks_of(photos), "data.categories={'15': spurious}")
+
+
 def test_an_annotation_that_does_not_fit_is_named_before_anything_is_trained(photos):
     (photos / "boxes.csv").write_text("image,x1,y1,x2,y2\nbars/000.png,60,0,70,9\n")
     with pytest.raises(
