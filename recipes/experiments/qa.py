@@ -2,7 +2,8 @@
 
 Readers of questions take words that question and text share for a sign of the answer (Jia & Liang 2017, Adversarial examples
 for evaluating reading comprehension systems). Here they are planted: "the story liked :" before what is asked for. The
-annotation marks them as spurious. Of ERASER's "movies" the answer is the first reason that a person marked.
+annotation marks them as spurious; their place tells, so that the intervention puts them in a random one. Of ERASER's "movies"
+the answer is the first reason that a person marked.
 """
 
 import random

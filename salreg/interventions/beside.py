@@ -80,6 +80,11 @@ def said_to_move(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> st
     return f"{' and '.join(keys)} {'goes' if len(keys) == 1 else 'go'} with the tokens" if keys else ""
 
 
+def asks_for_places(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> bool:
+    """Whether a batch of texts holds the places at which answers start and end."""
+    return bool(beside_tokens(sample, tokens, fixed).spans)
+
+
 def positions_of(mask: Tensor, before: Tensor) -> Tensor:
     """Position numbers of texts whose mask has changed, counted as they were before."""
     return _counted(mask, before)

@@ -114,3 +114,11 @@ def test_labels_move_with_the_tokens_unless_a_decoder_writes_them(name, caplog):
     moved = (seen[0]["labels"] != given["labels"][: SAMPLES // 2]).any(1)
     assert moved.any() == (name == "tagging")
     assert ("batch['labels'] goes with the tokens" in caplog.text) == (name == "tagging")
+
+
+@pytest.mark.parametrize("name", ["question answering", "tagging"])
+def test_marked_words_stand_at_random_places_where_the_places_of_answers_are_asked_for(name, caplog):
+    pattern = next(one for one in LANGUAGE if one.name == name)
+    with caplog.at_level(logging.INFO):
+        train(pattern, pytorch_lightning, SaliencyRegularizer(), num_sanity_val_steps=0)
+    assert ("stands at a random place of its text; Intervention(place='own')" in caplog.text) == (name != "tagging")
