@@ -113,7 +113,8 @@ def test_texts_that_were_never_padded_cannot_become_shorter():
     ("extra", "message"),
     [
         ({"word_ids": TOKENS.clone()}, "it is not known how it goes with them"),
-        ({"position_ids": TOKENS.clone()}, "position_ids count neither the places nor the attention mask"),
+        ({"position_ids": TOKENS + 5}, "position_ids count neither the places nor the attention mask"),
+        ({"position_ids": torch.tensor([[0, 1, 2, 0, 1, 2]] * 4)}, "packs several texts into one row.*Turn packing off"),
     ],
 )
 def test_what_would_have_to_move_and_cannot_is_an_error(extra, message):
