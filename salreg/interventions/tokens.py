@@ -140,14 +140,24 @@ def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, dr
 def _random_places(texts: Texts, slots: int, draws: Draws) -> tuple[Tensor, Tensor]:
     """Before which word of each text, or behind the last one, something may be put: places ``(B, R)``, and keys beside them.
 
-    Words that are marked themselves are none of them, and neither are those behind the first of an answer.
+    Words that are marked themselves are none of them, and neither are those behind the first of an answer. Of two texts with a
+    special token between them, such as a question and what is asked about, it is the marked one, or else the answer's.
     """
-    words = places(texts.annotation) & (texts.annotation >= 0) & ~texts.padding
+    there = places(texts.annotation) & ~texts.padding
+    words = there & (texts.annotation >= 0)
     here = torch.arange(words.shape[1], device=words.device)
-    last = here.expand_as(words).masked_fill(~words, -1).amax(1, keepdim=True)
+    marked = there & ~words
+    anchor, inside = marked.int().argmax(1, keepdim=True), torch.zeros_like(words)
     if len(texts.spans) == 2:
         start, end = (one.unsqueeze(1) for one in texts.spans)
-        words &= ~((here > start) & (here <= end))
+        anchor = torch.where(marked.any(1, keepdim=True), anchor, start.clamp(0, words.shape[1] - 1))
+        inside = (here > start) & (here <= end)
+    part = (~there).cumsum(1).masked_fill(~there, -1)
+    same = words & (part == part.gather(1, anchor))
+    same &= marked.any(1, keepdim=True) | (len(texts.spans) == 2)
+    words = torch.where(same.any(1, keepdim=True), same, words)
+    last = here.expand_as(words).masked_fill(~words, -1).amax(1, keepdim=True)
+    words = words & ~inside
     count = words.sum(1, keepdim=True)
     drawn = (draws.uniform((len(words), slots), like=count.float()) * (count + 1)).long()
     order = words.int().argsort(dim=1, descending=True, stable=True)

@@ -218,6 +218,18 @@ def test_where_answers_have_places_what_is_exchanged_stands_anywhere_but_inside_
     assert own[2] == -1
 
 
+def test_of_a_question_and_a_text_what_is_exchanged_stays_in_the_marked_one():
+    tokens = torch.tensor([[101, 5, 6, 102, 7, 91, 8, 102], [101, 5, 6, 102, 92, 7, 8, 102]])
+    marks = torch.tensor([[PAD, 0, 0, PAD, 0, -1, 0, PAD], [PAD, 0, 0, PAD, -1, 0, 0, PAD]], dtype=torch.int8)
+    spans = {"start_positions": torch.tensor([6, 6]), "end_positions": torch.tensor([6, 6])}
+    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), **spans}
+    found = {Intervention(1.0, seed=seed)(batch, marks).sample["input_ids"][0].tolist().index(92) for seed in range(40)}
+    assert found == {4, 5, 6}
+    batch |= {key: torch.zeros(2, dtype=torch.long) for key in spans}  # no answer
+    found = {Intervention(1.0, seed=seed)(batch, marks).sample["input_ids"][0].tolist().index(92) for seed in range(40)}
+    assert found == {4, 5, 6}
+
+
 def test_two_spans_that_come_to_one_place_do_not_mingle():
     tokens = torch.tensor([[91, 92, 5, 93, 94], [81, 82, 6, 83, 84]])
     marks = torch.tensor([[-1, -1, 0, -1, -1]] * 2, dtype=torch.int8)
