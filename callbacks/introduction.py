@@ -6,7 +6,7 @@ from torch import Tensor
 from salreg.annotations import is_annotated
 from salreg.callbacks.reading import Reading
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
-from salreg.interventions.inputs import annotated_input
+from salreg.interventions.inputs import annotated_input, embedded_choices
 from salreg.taps import Found, Recording, name_of, place_of
 
 
@@ -33,6 +33,9 @@ def _input(name: str | None, annotation: Tensor, batch: AnnotatedBatch) -> str:
     try:
         tensor = annotated_input(batch.sample, annotation).tensor if name is None else input_named(batch.sample, name)
     except ValueError:
+        choices = embedded_choices(batch.sample, annotation)
+        if choices is not None:
+            return f"input batch['inputs_embeds'] {tuple(choices.shape[1:])}"
         return "no input that the annotations fit (only a layer can be explained)"
     return f"input batch{place_of(batch.sample, tensor) or ''} {tuple(tensor.shape[1:])}"
 

@@ -96,10 +96,15 @@ def _of_places(found: Found, layout: Layout, sample: Any, logits: Tensor | None,
         for shifted in (False, True)
         if _fits(_laid_out(one, layout, shifted), found.target, logits, loss)
     ]
-    if not fitting or (found.target is None and len(fitting) > 1):
+    if not fitting or (found.target is None and not _all_equal([_laid_out(tensors[i], layout, by) for i, by in fitting])):
         return reading
     index, shifted = fitting[0]
     return Reading(found.link, index, f"batch{place_of(sample, tensors[index])}", True, layout, shifted)
+
+
+def _all_equal(several: list[Tensor]) -> bool:
+    """Whether it makes no difference which of them is taken, as where a text is its own label."""
+    return all(torch.equal(one, several[0]) for one in several)
 
 
 def _labels_first(sample: Any, tensors: list[Tensor]) -> Iterator[int]:

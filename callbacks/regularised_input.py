@@ -9,7 +9,7 @@ from torch import Tensor
 
 from salreg.distributed import sum_over_ranks
 from salreg.interventions import Intervened, Intervention
-from salreg.interventions.beside import said_to_move
+from salreg.interventions.beside import asks_for_places, said_to_move
 from salreg.interventions.inputs import annotated_input
 from salreg.penalties import DeadPenaltyError, Penalty
 from salreg.penalties.base import Measured
@@ -115,10 +115,19 @@ class RegularisedInput:
             self.introduced = True
             rank_zero_info(f"salreg: {_introduction(self.intervention, annotation, looked_at)}")
             found = annotated_input(sample, annotation, given)
-            moved = said_to_move(sample, found.tensor, self.intervention.fixed) if found.kind == "tokens" else ""
-            if moved:
-                rank_zero_info(f"salreg: {moved}; if not, say Intervention(fixed=['its key']).")
+            if found.kind == "tokens":
+                self._introduce_texts(sample, found.tensor, self.intervention)
         return done
+
+    def _introduce_texts(self, sample: Any, tokens: Tensor, intervention: Intervention) -> None:
+        moved = said_to_move(sample, tokens, intervention.fixed)
+        if moved:
+            rank_zero_info(f"salreg: {moved}; if not, say Intervention(fixed=['its key']).")
+        if intervention.place is None and asks_for_places(sample, tokens, intervention.fixed):
+            rank_zero_info(
+                "salreg: the batch asks where an answer stands, so that what is marked stands at a random place of its text; "
+                "Intervention(place='own') leaves it where it is."
+            )
 
 
 def _introduction(intervention: Intervention, annotation: Tensor, looked_at: Tensor) -> str:

@@ -83,7 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
     audit = _add(
         verbs, "audit", "audit:audit", "measure what a finished run of texts or a table relies on, and for whom it is wrong"
     )
-    audit.add_argument("run", type=Path, help="its folder; with a second one, this is before")
+    audit.add_argument("run", type=Path, help="its folder, an arm of a comparison, or the whole; with a second, before")
     audit.add_argument("after", type=Path, nargs="?", help="another run on the same data, to show beside it")
     audit.add_argument(
         "--lexicon", type=Path, help="a YAML {axis: {group: [term, ...]}}; the words that were marked by default"

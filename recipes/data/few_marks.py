@@ -1,13 +1,17 @@
 """Which training samples have marks: all, those that somebody looked at, or the others too, by carrying the marks over."""
 
+from typing import Any
+
 import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from salreg.annotations import NO_PLACE
 from salreg.data import AnnotatedDataset
 from salreg.propagation import propagate, propagate_words
 from salreg.recipes.data.controls import controlled
 from salreg.recipes.data.texts import Texts
+from salreg.recipes.data.token_batches import TokenSamples
 
 
 def training_marks(dataset: AnnotatedDataset, config: DictConfig) -> AnnotatedDataset:
@@ -43,11 +47,22 @@ def with_few_marks(dataset: AnnotatedDataset, share: float, carry_over: bool, se
     marked = AnnotatedDataset(dataset.base, few, empty=dataset.empty)
     if not carry_over:
         return marked
-    if isinstance(dataset.base, Texts):
-        texts = [text.tolist() for text in dataset.base.texts]
-        found, _ = propagate_words(texts, [few(index) for index in range(len(texts))])
-        return AnnotatedDataset(dataset.base, found, empty=dataset.empty)
+    base = dataset.base
+    if isinstance(base, Texts | TokenSamples):
+        texts = base.texts if isinstance(base, Texts) else [row["input_ids"] for row in base.rows]
+        found, _ = propagate_words([text.tolist() for text in texts], [few(index) for index in range(len(texts))])
+        if isinstance(base, TokenSamples):
+            found = [_outside_answer(one, row) for one, row in zip(found, base.rows, strict=True)]
+        return AnnotatedDataset(base, found, empty=dataset.empty)
     return AnnotatedDataset(dataset.base, propagate(marked, seed=seed).annotations, empty=dataset.empty)
+
+
+def _outside_answer(annotation: Tensor, row: dict[str, Any]) -> Tensor:
+    """No mark on what the model learns to write, where that lies in the text itself."""
+    labels = row.get("labels")
+    return (
+        annotation.masked_fill(labels >= 0, NO_PLACE) if labels is not None and labels.shape == annotation.shape else annotation
+    )
 
 
 class _Few:

@@ -109,6 +109,9 @@ class Instructions(TokenSamples):
         encode_answer: Makes tokens of an answer, with what ends it.
         groups: What the groups are called, in this order.
         vocabulary: The tokens by number, which snapshots draw.
+
+    Attributes:
+        instructions: As given; so are ``encode_prompt`` and ``encode_answer``.
     """
 
     def __init__(
@@ -120,7 +123,9 @@ class Instructions(TokenSamples):
         vocabulary: list[str],
     ) -> None:
         super().__init__(vocabulary)
-        for one in instructions:
+        self.instructions = list(instructions)
+        self.encode_prompt, self.encode_answer = encode_prompt, encode_answer
+        for one in self.instructions:
             prompt, offsets = encode_prompt(one.prompt)
             answer = encode_answer(one.answer)
             self.rows.append({

@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from salreg.recipes.data import instructions
+from salreg.recipes.data.few_marks import training_marks
 from salreg.recipes.data.instructions import GROUPS, Instruction, Instructions
 from salreg.recipes.data.token_batches import token_loader
 from salreg.recipes.experiments.base import Experiment
@@ -28,6 +29,8 @@ def build(config: DictConfig) -> Experiment:
     loaders = []
     for name, split in splits.items():
         samples = Instructions(split, model.encode_prompt, model.encode_answer, groups, model.vocabulary).annotated()
+        if name == "train" and data.trigger:
+            samples = training_marks(samples, config)
         loaders.append(token_loader(samples, data, model.padding, shuffle=name == "train"))
     return Experiment(LanguageModule(model.net, groups, answered, **config.optimizer), *loaders)
 

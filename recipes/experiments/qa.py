@@ -2,15 +2,17 @@
 
 Readers of questions take words that question and text share for a sign of the answer (Jia & Liang 2017, Adversarial examples
 for evaluating reading comprehension systems). Here they are planted: "the story liked :" before what is asked for. The
-annotation marks them as spurious. Of ERASER's "movies" the answer is the first reason that a person marked.
+annotation marks them as spurious; their place tells, so that the intervention puts them in a random one. Of ERASER's "movies"
+the answer is the first reason that a person marked.
 """
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from torch import nn
+from torch import Tensor, nn
 
 from salreg.annotations import marks
 from salreg.recipes.data import questions
@@ -19,7 +21,7 @@ from salreg.recipes.data.texts import PADDING, Vocabulary
 from salreg.recipes.data.token_batches import token_loader
 from salreg.recipes.experiments import movies
 from salreg.recipes.experiments.base import Experiment
-from salreg.recipes.networks.language_module import LanguageModule, located
+from salreg.recipes.networks.language_module import Batch, LanguageModule, located, span_f1
 from salreg.recipes.networks.libraries import need
 
 _SIZES = {"train": 1600, "validation": 200, "test": 400}
@@ -49,7 +51,12 @@ def build(config: DictConfig) -> Experiment:
         token_loader(Questions(split, vocabulary).annotated(), data, PADDING, shuffle=name == "train")
         for name, split in splits.items()
     ]
-    return Experiment(LanguageModule(_net(len(vocabulary)), GROUPS, located, **config.optimizer), *loaders)
+    module = LanguageModule(_net(len(vocabulary)), GROUPS, located, _f1, ["f1"], **config.optimizer)
+    return Experiment(module, *loaders)
+
+
+def _f1(net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
+    return {"f1": span_f1(net(**{name: value for name, value in batch.items() if name != "groups"}), batch)}
 
 
 def _net(words: int) -> nn.Module:

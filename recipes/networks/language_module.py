@@ -98,6 +98,14 @@ def located(output: Any, batch: Batch) -> Tensor:
     return (start == batch["start_positions"]) & (end == batch["end_positions"])
 
 
+def span_f1(output: Any, batch: Batch) -> Tensor:
+    """How far each answer that is found is the true one: the F1 of their places in [0, 1], as of SQuAD's words."""
+    start, end = output.start_logits.argmax(1), output.end_logits.argmax(1)
+    first, last = batch["start_positions"], batch["end_positions"]
+    both = (torch.minimum(end, last) - torch.maximum(start, first) + 1).clamp(min=0)
+    return 2 * both / ((end - start + 1).clamp(min=0) + last - first + 1)
+
+
 def written(output: Any, batch: Batch) -> Tensor:
     """Whether an encoder-decoder would write every labelled token of a text, from those before it."""
     labels = batch["labels"]

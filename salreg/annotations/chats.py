@@ -68,13 +68,14 @@ def from_roles(
     spurious: Collection[str] = (),
     relevant: Collection[str] = (),
     truncated: bool = False,
+    special: Any = None,
 ) -> Tensor:
     """Mark all that some roles say.
 
     Args:
         messages: The chat; see ``role_spans``, and ``text``.
         text: What the template made of it.
-        offsets: Of the tokens in that text; see ``from_character_spans``, and ``truncated``.
+        offsets: Of the tokens in that text; see ``from_character_spans``, and ``truncated`` and ``special``.
         spurious: Roles whose messages the model must not use: ``["system"]``.
         relevant: Roles whose messages it should use.
 
@@ -95,4 +96,4 @@ def from_roles(
     if unknown:
         raise ValueError(f"Nobody speaks as {unknown[0]!r} in this chat; its roles are {', '.join(spans)}.")
     marked, wanted = ([span for role in roles for span in spans[role]] for roles in (spurious, relevant))
-    return from_character_spans(offsets, spurious=marked, relevant=wanted, truncated=truncated)
+    return from_character_spans(offsets, spurious=marked, relevant=wanted, truncated=truncated, special=special)

@@ -77,6 +77,7 @@ def from_character_spans(
     truncated: bool = False,
     sequence_ids: Sequence[int | None] | None = None,
     of: int = 0,
+    special: Any = None,
 ) -> Tensor:
     """Mark the tokens that overlap spans of characters.
 
@@ -89,12 +90,15 @@ def from_character_spans(
         sequence_ids: Of a pair of texts, which one each token belongs to: ``encoding.sequence_ids()``, None for special tokens.
         of: The text of the pair that the spans are of: 0 is the first one (the premise, the question), 1 the second. The other
             one's tokens are not marked.
+        special: ``(T,)``, 1 at tokens that stand in the text and are no words, such as the placeholders of an image, which
+            become ``NO_PLACE``: ``torch.isin(input_ids, torch.tensor(tokenizer.all_special_ids))``.
 
     Returns:
         ``int8`` tensor ``(T,)``.
 
     Raises:
-        ValueError: Offsets that run backwards, a span that no token covers, or a token on both sides.
+        ValueError: Offsets that run backwards, a span that no token covers, a token on both sides, or ``special`` of another
+            length.
 
     Example:
         >>> offsets = [(0, 0), (0, 3), (3, 5), (6, 9), (0, 0)]  # [CLS] vid ##eo was [SEP]
@@ -103,7 +107,7 @@ def from_character_spans(
     """
     edges = torch.as_tensor(offsets).view(-1, 2)
     others = _of_the_other(sequence_ids, of, len(edges))
-    words = (edges[:, 1] > edges[:, 0]) & ~others
+    words = (edges[:, 1] > edges[:, 0]) & ~others & ~_are_special(special, len(edges))
     starts, ends = edges[:, 0], edges[:, 1]
     if (edges < 0).any() or (ends < starts).any() or (starts[words].diff() < 0).any():
         raise ValueError(
@@ -125,6 +129,15 @@ def from_character_spans(
                 )
             _mark(annotation, covered, value)
     return annotation
+
+
+def _are_special(special: Any, length: int) -> Tensor:
+    if special is None:
+        return torch.zeros(length, dtype=torch.bool)
+    found = torch.as_tensor(special).bool().view(-1)
+    if len(found) != length:
+        raise ValueError(f"special has one entry per token: {length} of them, not {len(found)}.")
+    return found
 
 
 def on_subwords(

@@ -1,5 +1,6 @@
 """What a trained classifier of texts or table rows relies on, for whom it is wrong, and what is not known."""
 
+from salreg.audit.answers import AnswerModel
 from salreg.audit.card import card_section, model_card
 from salreg.audit.findings import Audit, Change, Gap, GroupRates, Pair, TermUse, Use
 from salreg.audit.groups import gaps, group_rates
@@ -8,8 +9,10 @@ from salreg.audit.models import Encoded, TextModel
 from salreg.audit.page import page
 from salreg.audit.tables import audit_table
 from salreg.audit.texts import audit_texts
+from salreg.audit.trainings import Measured, Spread, spreads
 
 __all__ = [
+    "AnswerModel",
     "Audit",
     "Bootstrap",
     "Change",
@@ -17,7 +20,9 @@ __all__ = [
     "Gap",
     "GroupRates",
     "Interval",
+    "Measured",
     "Pair",
+    "Spread",
     "TermUse",
     "TextModel",
     "Use",
@@ -28,4 +33,5 @@ __all__ = [
     "group_rates",
     "model_card",
     "page",
+    "spreads",
 ]

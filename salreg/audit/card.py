@@ -4,17 +4,18 @@ import importlib
 import math
 from collections.abc import Mapping, Sequence
 
-from salreg.audit import words
+from salreg.audit import trainings, words
 from salreg.audit.findings import DONE, Audit
 from salreg.audit.intervals import Interval
 from salreg.audit.page import check
 
 
-def card_section(audits: Mapping[str, Audit]) -> str:
+def card_section(audits: Mapping[str, Audit], seeds: Mapping[str, Sequence[Audit]] | None = None) -> str:
     """The section "What the model relies on": what was marked and found, how it was measured, and what is not known.
 
     Args:
         audits: One audit by the model's name, or two of the same data, before and after; the last one is the model of the card.
+        seeds: By the same names the audits of all trainings with other seeds.
 
     Returns:
         Markdown.
@@ -28,6 +29,7 @@ def card_section(audits: Mapping[str, Audit]) -> str:
         "## What the model relies on",
         f"### What was marked\n\n{last.marked or 'Nothing was marked in training.'}",
         *([_list("Before and after", words.compared(list(audits.values())))] if len(audits) > 1 else []),
+        *([_list("Over trainings", trainings.sentences(seeds))] if seeds and max(map(len, seeds.values())) > 1 else []),
         *(
             _list("What was found" if len(audits) == 1 else f"What was found: {name}", words.findings(audit))
             for name, audit in audits.items()
@@ -41,15 +43,16 @@ def card_section(audits: Mapping[str, Audit]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def model_card(audits: Mapping[str, Audit], name: str) -> str:
+def model_card(audits: Mapping[str, Audit], name: str, seeds: Mapping[str, Sequence[Audit]] | None = None) -> str:
     """A model card of this section, with the numbers as metadata for Hugging Face where ``huggingface_hub`` is installed; else
     the section below a headline.
 
     Args:
         audits: As in ``card_section``.
         name: What the model is called.
+        seeds: As in ``card_section``.
     """
-    section = f"# {name}\n\n{card_section(audits)}"
+    section = f"# {name}\n\n{card_section(audits, seeds)}"
     try:
         hub = importlib.import_module("huggingface_hub")
     except ModuleNotFoundError:

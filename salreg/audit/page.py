@@ -3,19 +3,24 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from salreg.audit import pieces, words
+from salreg.audit import pieces, trainings, words
 from salreg.audit.diff import marked_changes
 from salreg.audit.findings import DONE, Audit, Change, Gap, GroupRates, Pair, Use
 
 _SEEN = 4  # pairs that are not folded
 
 
-def page(audits: Mapping[str, Audit], title: str = "What the model relies on") -> str:
+def page(
+    audits: Mapping[str, Audit],
+    title: str = "What the model relies on",
+    seeds: Mapping[str, Sequence[Audit]] | None = None,
+) -> str:
     """The page.
 
     Args:
         audits: One audit by the model's name, or two of the same data, before and after.
         title: Its headline.
+        seeds: By the same names the audits of all trainings with other seeds, of which means and standard deviations are shown.
 
     Returns:
         HTML that needs nothing else.
@@ -31,6 +36,7 @@ def page(audits: Mapping[str, Audit], title: str = "What the model relies on") -
         f"{escape(repr(last.positive))}. {escape(last.marked)}</p>",
         _key(list(audits)) if len(audits) > 1 else "",
         pieces.listed("Before and after", words.compared(list(audits.values()))) if len(audits) > 1 else "",
+        trainings.section(seeds) if seeds else "",
         *(_found(name, audit, len(audits) > 1) for name, audit in audits.items()),
         _uses(audits),
         _saliency(audits),

@@ -63,6 +63,11 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
                 f"{REMEDY}"
             )
     for one in positions:
+        if _starts_anew(one, named.get("attention_mask")):
+            raise ValueError(
+                "The batch packs several texts into one row (its position_ids start anew), between which words would move. "
+                f"Turn packing off (SFTConfig(packing=False), or a collator that pads). {REMEDY}"
+            )
         if not _counts(one) and not torch.equal(_counted(named.get("attention_mask"), one), one):
             raise ValueError(
                 "The batch's position_ids count neither the places nor the attention mask, so that it is not known how they go "
@@ -78,6 +83,11 @@ def said_to_move(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> st
     beside = beside_tokens(sample, tokens, fixed)
     keys = [f"batch{place_of(sample, one)}" for one in (*beside.labels, *beside.spans)]
     return f"{' and '.join(keys)} {'goes' if len(keys) == 1 else 'go'} with the tokens" if keys else ""
+
+
+def asks_for_places(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> bool:
+    """Whether a batch of texts holds the places at which answers start and end."""
+    return bool(beside_tokens(sample, tokens, fixed).spans)
 
 
 def positions_of(mask: Tensor, before: Tensor) -> Tensor:
@@ -127,6 +137,14 @@ def _stem(key: str) -> str:
 def _has_no_labels(tensor: Tensor) -> bool:
     """Whether some of its values are the -100 that losses ignore."""
     return not tensor.is_floating_point() and tensor.dtype != torch.bool and bool((tensor == NO_LABEL).any())
+
+
+def _starts_anew(positions: Tensor, mask: Any) -> bool:
+    """Whether position numbers of what is not padding go back to 0 behind another 0."""
+    shown = mask != 0 if isinstance(mask, Tensor) and mask.shape == positions.shape else torch.ones_like(positions).bool()
+    first = (positions == 0) & shown
+    back = first[..., 1:] & (positions[..., :-1] != 0) & shown[..., :-1]
+    return bool((back & (first.cumsum(-1)[..., :-1] > 0)).any())
 
 
 def _counts(positions: Tensor) -> bool:

@@ -49,6 +49,13 @@ def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None
     if found:
         return AnnotatedInput(found[0].tensor, found[0].kind, len(found) - 1)
     refuse_complex(one for one in given if len(one.shape) and len(one) == len(annotation))
+    choices = embedded_choices(sample, annotation)
+    if choices is not None and named is None:
+        raise ValueError(
+            f"The annotations lie on embedded tokens of several texts a sample, inputs_embeds of shape {tuple(choices.shape)}, "
+            "in which no words can be exchanged. Give the model token numbers (input_ids of shape (B, choices, T)) rather than "
+            "embedded tokens, or have a penalty alone: intervene=False, weight=1.0."
+        )
     integers = [one for one in given if not one.is_floating_point() and one.ndim > 2 and fits(annotation, one)]
     if integers:
         raise ValueError(
@@ -61,6 +68,13 @@ def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None
         "laid out like its input: (1, H, W) for an image (C, H, W), (T,) for a text, (F,) for a table's row; where several "
         f'inputs are annotated, each by its name: AnnotatedDataset(base, {{"image": ...}}). {REMEDY}'
     )
+
+
+def embedded_choices(sample: Any, annotation: Tensor) -> Tensor | None:
+    """The embedded tokens ``(B, choices, T, E)`` on which annotations ``(B, choices, T)`` lie; None where there are none."""
+    given = sample.get("inputs_embeds") if isinstance(sample, Mapping) else None
+    fits_it = isinstance(given, Tensor) and given.ndim == 4 and given.shape[:3] == annotation.shape
+    return given if fits_it else None
 
 
 def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:

@@ -14,7 +14,7 @@ from salreg.interventions.fills import FILLS, Fill
 from salreg.interventions.grids import Fate, change_grids
 from salreg.interventions.inputs import AnnotatedInput, annotated_input, replaced
 from salreg.interventions.tables import change_rows
-from salreg.interventions.text_batches import TextBatch, by_choice, change_text_batch
+from salreg.interventions.text_batches import PLACES, Place, TextBatch, by_choice, change_text_batch
 from salreg.rng import Rng
 
 
@@ -68,6 +68,9 @@ class Intervention:
     with the mask. A text whose answer starts or ends on what is marked stays as it is. Of multiple choice ``(B, choices, T)``
     each choice is a text.
 
+    Where the places of answers are in the batch, the place of what is marked tells as much as its content, beside an answer for
+    one: what is exchanged then stands at a random place of its text.
+
     Images, series and volumes (floating point), token numbers with their masks, embedded tokens, and the columns of tables, of
     which one is always there. Donors come from the batch; where it has few, also from a bank of recent ones. Random numbers
     are the intervention's own.
@@ -77,6 +80,8 @@ class Intervention:
             that somebody looked at so far: 1 where all have it, so that only the content changes.
         fill: What stands where the thing was taken away: ``diffusion``, ``mean``, ``mirror`` or ``blur`` of its surroundings
             (``salreg.interventions.filled``).
+        place: Where the thing stands in a text after it was exchanged: in its ``own`` place, or in a ``random`` one. By default
+            random where the places of answers are asked for, own elsewhere.
         bank: How many recent donors are kept.
         padding_token: What stands behind a text that became shorter; found by itself where batches are padded.
         fixed: Keys of a batch of texts whose tensors stay though they are laid out like the tokens: of what a decoder reads and
@@ -84,7 +89,7 @@ class Intervention:
         seed: Of the random numbers.
 
     Raises:
-        ValueError: A presence that is no probability, another fill, or no room for a donor.
+        ValueError: A presence that is no probability, another fill or place, or no room for a donor.
 
     Example:
         >>> torch.manual_seed(0) and None
@@ -104,6 +109,7 @@ class Intervention:
         presence: float | None = None,
         fill: Fill = "diffusion",
         *,
+        place: Place | None = None,
         bank: int = 64,
         padding_token: int | None = None,
         fixed: Sequence[str] = (),
@@ -111,10 +117,13 @@ class Intervention:
     ) -> None:
         checks.number("[0, 1]", or_none=True, presence=presence)
         checks.choice(FILLS, fill=fill)
+        if place is not None:
+            checks.choice(PLACES, place=place)
         checks.whole(1, bank=bank)
         checks.whole(0, or_none=True, padding_token=padding_token)
         self.given_presence = presence
         self.fill = fill
+        self.place = place
         self.padding_token = padding_token
         checks.several("keys", fixed=fixed)
         self.fixed = tuple(fixed)
@@ -214,11 +223,12 @@ class Intervention:
         """The changed batch, and for which samples it came true what was decided."""
         given = found.tensor
         if found.kind == "tokens":
-            texts = change_text_batch(
-                TextBatch(sample, annotation, given, self.fixed), fate, self.padding_token, self._bank, self._rng
-            )
+            batch = TextBatch(sample, annotation, given, self.fixed)
+            texts = change_text_batch(batch, fate, self.padding_token, self._bank, self._rng, self.place)
             self.padding_token = texts.padding_token
             return Intervened(replaced(sample, texts.pairs), texts.annotation, texts.done), texts.done
+        if self.place == "random":
+            raise ValueError(f"place='random' is for texts given as token numbers, and the annotated input is the {found}.")
         order = (0, 2, 1) if found.kind == "embedded" else range(given.ndim)
         inputs = given.permute(*order)
         spurious, relevant = marks(align(annotation, inputs))

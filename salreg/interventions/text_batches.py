@@ -1,7 +1,7 @@
 """Batches of texts in which marked words change, and what lies beside the words with them."""
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -11,6 +11,10 @@ from salreg.interventions.grids import Fate
 from salreg.interventions.inputs import annotated_input
 from salreg.interventions.tokens import Texts, change_texts
 from salreg.rng import Rng
+
+#: Where what is exchanged stands afterwards.
+Place = Literal["own", "random"]
+PLACES: tuple[Place, ...] = ("own", "random")
 
 
 class TextBatch(NamedTuple):
@@ -45,7 +49,9 @@ class ChangedTexts(NamedTuple):
     padding_token: int | None
 
 
-def change_text_batch(batch: TextBatch, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng) -> ChangedTexts:
+def change_text_batch(
+    batch: TextBatch, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng, place: Place | None = None
+) -> ChangedTexts:
     """Exchange marked words, take them away, and put them in; see ``change_texts``.
 
     Args:
@@ -54,6 +60,7 @@ def change_text_batch(batch: TextBatch, fate: Fate, padding_token: int | None, b
         padding_token: What stands behind a text that became shorter; found where a text is padded.
         bank: Donors beside those of the batch.
         rng: Where the random numbers come from.
+        place: Where what is exchanged stands; by default at a random place where the places of answers are asked for.
     """
     sample, annotation, tokens, fixed = batch
     beside = beside_tokens(sample, tokens, fixed)
@@ -63,7 +70,9 @@ def change_text_batch(batch: TextBatch, fate: Fate, padding_token: int | None, b
     filler = 0 if padding_token is None and beside.masks else padding_token  # masked anyway
     ids, marks, padded = (one.flatten(0, -2) for one in (tokens, annotation, padding))  # one text a row
     masks, labels = ([one.flatten(0, -2) for one in some] for some in (beside.masks, beside.labels))
-    texts = change_texts(Texts(ids, marks, padded, masks, labels, beside.spans), fate, filler, bank, rng)
+    moves = bool(beside.spans) if place is None else place == "random"
+    given = Texts(ids, marks, padded, masks, labels, beside.spans)
+    texts = change_texts(given, fate, filler, bank, rng, moves=moves)
     old = [tokens, *beside.masks, *beside.labels, *beside.spans]
     new = [texts.tokens, *texts.beside, *texts.labels, *texts.spans]
     pairs = [(was, one.view_as(was)) for was, one in zip(old, new, strict=True)]

@@ -70,8 +70,10 @@ class _Insertions(NamedTuple):
     labels: list[Tensor]
 
 
-def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng) -> Texts:
-    """Exchange spans between texts, take them out, and put them in at a random place.
+def change_texts(
+    texts: Texts, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng, *, moves: bool = False
+) -> Texts:
+    """Exchange spans between texts, take them out, and put them in at a random place, which is never inside an answer.
 
     The batch stays as long as it is. Where a text grows beyond it, the last of its unmarked words give way, those without a
     label first, and none of an answer whose place is asked for. Places of answers follow their tokens.
@@ -82,6 +84,7 @@ def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: Dono
         padding_token: What stands behind (or before) a text that became shorter.
         bank: Spans beside those of the batch, where these are few; it takes in some of them.
         rng: Where the random numbers come from.
+        moves: Whether what takes a span's place stands at a random place, too, and not where the span was.
 
     Raises:
         ValueError: A text became shorter, and what pads it is not known.
@@ -95,7 +98,7 @@ def change_texts(texts: Texts, fate: Fate, padding_token: int | None, bank: Dono
         bank.beside(spans.tokens, [one[0] for one in spans.tokens])
     if not donors:
         return texts
-    inserted = _insertions(texts, spans, donors, fate, rng)
+    inserted = _insertions(texts, spans, donors, fate, rng, moves)
     return _spliced(texts, inserted, fate, padding_token)
 
 
@@ -110,14 +113,15 @@ def _spans(texts: Texts) -> _Spans:
     return _Spans(text, start, number, list(zip(*parts, strict=True)))
 
 
-def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, rng: Rng) -> _Insertions:
+def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, rng: Rng, moves: bool) -> _Insertions:
     size, device = len(texts.tokens), texts.tokens.device
     slots = int(spans.number.max()) + 1 if len(spans.number) else 1
     own = torch.full((size, slots), -1, dtype=torch.long, device=device)
     own[spans.text, spans.number] = torch.arange(len(spans.text), device=device)
-    place, key = _random_places(texts, rng)
-    place, key = (one.unsqueeze(1).repeat(1, slots) for one in (place, key))
-    place[spans.text, spans.number], key[spans.text, spans.number] = spans.start, spans.start.to(key)
+    place, key = _random_places(texts, slots, rng)
+    stays = torch.full_like(spans.text, not moves, dtype=torch.bool) | (place[spans.text, spans.number] < 0)
+    at = spans.text[stays], spans.number[stays]
+    place[at], key[at] = spans.start[stays], spans.start[stays].to(key)
     donor = other_donors(own, len(donors), rng)
     first = torch.arange(slots, device=device) == 0
     comes = fate.present.unsqueeze(1) & torch.where(fate.marked.unsqueeze(1), own >= 0, fate.looked_at.unsqueeze(1) & first)
@@ -125,22 +129,41 @@ def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, rn
     table, *labels = (pad_sequence(list(part), batch_first=True) for part in zip(*donors, strict=True))
     length = torch.tensor([len(one[0]) for one in donors], device=device)
     along = torch.arange(table.shape[1], device=device)
-    keys = key.unsqueeze(2) + along / (2 * table.shape[1])
+    order = torch.arange(slots, device=device).unsqueeze(1) * table.shape[1] + along  # two spans at one place do not mingle
+    keys = key.unsqueeze(2) + order / (2 * slots * table.shape[1])
     keys = keys.where(comes.unsqueeze(2) & (along < length[donor].unsqueeze(2)), keys.new_full((), torch.inf))
     places_of = place.clamp(min=0).unsqueeze(2).expand_as(keys)
     brought = [one[donor].flatten(1) for one in labels]
     return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1), brought)
 
 
-def _random_places(texts: Texts, rng: Rng) -> tuple[Tensor, Tensor]:
-    """Before which word of each text, or behind the last one, something may be put: a place, and a key beside it."""
-    words = places(texts.annotation) & ~texts.padding
-    count = words.sum(1)
-    drawn = (rng.uniform((len(words),), like=count.float()) * (count + 1)).long()
+def _random_places(texts: Texts, slots: int, rng: Rng) -> tuple[Tensor, Tensor]:
+    """Before which word of each text, or behind the last one, something may be put: places ``(B, R)``, and keys beside them.
+
+    Words that are marked themselves are none of them, and neither are those behind the first of an answer. Of two texts with a
+    special token between them, such as a question and what is asked about, it is the marked one, or else the answer's.
+    """
+    there = places(texts.annotation) & ~texts.padding
+    words = there & (texts.annotation >= 0)
+    here = torch.arange(words.shape[1], device=words.device)
+    marked = there & ~words
+    anchor, inside = marked.int().argmax(1, keepdim=True), torch.zeros_like(words)
+    if len(texts.spans) == 2:
+        start, end = (one.unsqueeze(1) for one in texts.spans)
+        anchor = torch.where(marked.any(1, keepdim=True), anchor, start.clamp(0, words.shape[1] - 1))
+        inside = (here > start) & (here <= end)
+    part = (~there).cumsum(1).masked_fill(~there, -1)
+    same = words & (part == part.gather(1, anchor))
+    same &= marked.any(1, keepdim=True) | (len(texts.spans) == 2)
+    words = torch.where(same.any(1, keepdim=True), same, words)
+    last = here.expand_as(words).masked_fill(~words, -1).amax(1, keepdim=True)
+    words = words & ~inside
+    count = words.sum(1, keepdim=True)
+    drawn = (rng.uniform((len(words), slots), like=count.float()) * (count + 1)).long()
     order = words.int().argsort(dim=1, descending=True, stable=True)
-    place = order.gather(1, torch.minimum(drawn, count - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
-    key = place + torch.where(drawn < count, -0.5, 0.25)
-    return place.where(count > 0, -1), key
+    before = order.gather(1, torch.minimum(drawn, count - 1).clamp(min=0))
+    place = torch.where(drawn < count, before, last)
+    return place, place + torch.where(drawn < count, -0.5, 0.25)
 
 
 def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int | None) -> Texts:

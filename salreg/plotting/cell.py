@@ -19,6 +19,7 @@ def draw_cell(
     limit: float,
     side: int,
     names: Sequence[str] = (),
+    shown: Sequence[int] | None = None,
 ) -> Any:
     """Draw a sample under its map, or alone.
 
@@ -29,6 +30,7 @@ def draw_cell(
         limit: The saliency that gets the strongest colour, or a full bar.
         side: Least height or width of an image in pixels; texts and tables are as wide, or twice as wide.
         names: Of the tokens or columns; numbers by default.
+        shown: The tokens of a text to draw; by default those of its marked and most salient sentences.
 
     Returns:
         ``uint8`` array ``(height, width, 3)``.
@@ -45,7 +47,7 @@ def draw_cell(
         return to_bytes(outlined(pixels, annotation))
     names = names or [str(number) for number in (sample.tolist() if kind_of(sample) == "text" else range(len(sample)))]
     if kind_of(sample) == "text":
-        return draw_tokens(names, saliency, annotation, limit, 2 * side)
+        return draw_tokens(names, saliency, annotation, limit, 2 * side, shown)
     return draw_bars(names, sample, saliency, annotation, limit, 2 * side)
 
 

@@ -14,9 +14,10 @@ from PIL import ImageFont
 from torch import Tensor
 
 from salreg.history import Frame
-from salreg.plotting.cell import draw_cell
+from salreg.plotting.cell import draw_cell, kind_of
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
 from salreg.plotting.scale import RULE, Scale
+from salreg.plotting.sentences import foremost
 
 MAX_COLUMNS = 10
 _CELL = 84  # pixels
@@ -68,11 +69,12 @@ def film_strip(
     names = names or [()] * len(images)
     scales = scales or [Scale.of(frames, row) for row in range(len(images))]
     frames = _thinned(frames, columns)
-    cells = [
-        [draw_cell(image, None, mark, 1.0, _CELL, words)]
-        + [draw_cell(image, f.saliency[row], mark, scales[row].limit(f.saliency[row]), _CELL, words) for f in frames]
-        for row, (image, mark, words) in enumerate(zip(images, annotations, names, strict=True))
-    ]
+    cells = []
+    for row, (image, mark, words) in enumerate(zip(images, annotations, names, strict=True)):
+        maps = [frame.saliency[row] for frame in frames]
+        shown = foremost(words, mark, maps) if kind_of(image) == "text" and words else None  # the same at all epochs
+        drawn: list[tuple[Tensor | None, float]] = [(None, 1.0), *((one, scales[row].limit(one)) for one in maps)]
+        cells.append([draw_cell(image, one, mark, limit, _CELL, words, shown) for one, limit in drawn])
     width = cells[0][0].shape[1]
     below = [_captions(frame, row, width) for row in range(len(images)) for frame in frames]
     heights = [max(len(cell) for cell in line) for line in cells]

@@ -18,10 +18,11 @@ from salreg.plotting.bars import shown_columns
 from salreg.plotting.cell import kind_of
 from salreg.plotting.overlay import picture
 from salreg.plotting.scale import Scale
+from salreg.plotting.sentences import foremost
 from salreg.plotting.signal import draw_signal
-from salreg.plotting.tokens import MOST_TOKENS
 
 _LONGEST_SIDE = 256  # pixels of an input image in the page
+_MOST_TOKENS = 4000  # of a text in the page
 _SIGNAL = (64, 256)  # height and width of a signal's curve
 
 
@@ -47,7 +48,12 @@ def panel_data(runs: Mapping[str, History], attribution: str) -> dict[str, Any]:
         "arms": list(runs),
         "epochs": sorted({frame.epoch for some in frames.values() for frame in some}),
         "samples": [
-            {"label": first.labels[index], **_sample(first, kind, index, shown[index]), **_choosable(first, frames, index)}
+            {
+                "label": first.labels[index],
+                **_sample(first, kind, index, shown[index]),
+                **_foremost(first, kind, index, frames),
+                **_choosable(first, frames, index),
+            }
             for index in range(len(first.images))
         ],
         "frames": {name: [_frame(frame, scales, shown) for frame in some] for name, some in frames.items()},
@@ -57,7 +63,7 @@ def panel_data(runs: Mapping[str, History], attribution: str) -> dict[str, Any]:
 def _shown(history: History, kind: str, sample: int, frames: Mapping[str, Sequence[Frame]]) -> Tensor | None:
     """The places of a text or a row that are drawn; None for all of an image's."""
     if kind == "text":
-        return places(history.annotations[sample]).nonzero().flatten()[:MOST_TOKENS]
+        return places(history.annotations[sample]).nonzero().flatten()[:_MOST_TOKENS]
     if kind == "table":
         last = torch.stack([one.float() for some in frames.values() for one in some[-1].saliency]).mean(0)
         return torch.tensor(shown_columns(last, history.annotations[0]))
@@ -85,6 +91,17 @@ def _sample(history: History, kind: str, sample: int, shown: Tensor | None) -> d
     if kind == "table":
         said["values"] = [f"{value:.4g}" for value in history.images[sample][shown].tolist()]
     return said
+
+
+def _foremost(history: History, kind: str, sample: int, frames: Mapping[str, Sequence[Frame]]) -> dict[str, Any]:
+    """Of a long text, whether each word is of a marked sentence or of one of the most salient."""
+    if kind != "text":
+        return {}
+    there = places(history.annotations[sample]).nonzero().flatten()[:_MOST_TOKENS].tolist()
+    names = history.names[sample] or [""] * len(history.annotations[sample])
+    maps = [frame.saliency[sample] for some in frames.values() for frame in some]
+    front = set(foremost(names, history.annotations[sample], maps))
+    return {"front": [int(token in front) for token in there]} if len(front) < len(there) else {}
 
 
 def _choosable(history: History, frames: Mapping[str, Sequence[Frame]], sample: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A text whose words are coloured by their saliency: as a picture, and as HTML."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from typing import Any
@@ -11,17 +11,23 @@ from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from salreg.annotations import places
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS, css
+from salreg.plotting.sentences import foremost
 
-#: Of a longer text, the beginning is drawn.
-MOST_TOKENS = 200
+_GAP = "…"  # where sentences are left away
 _SIZE, _LINE = 11, 18  # pixels
 
 
-def draw_tokens(words: Sequence[str], saliency: Tensor | None, annotation: Tensor, limit: float, width: int) -> Any:
+def draw_tokens(
+    words: Sequence[str],
+    saliency: Tensor | None,
+    annotation: Tensor,
+    limit: float,
+    width: int,
+    shown: Sequence[int] | None = None,
+) -> Any:
     """Draw a text, word by word on a ground that is the darker the more salient. Marked words are underlined, spurious ones in
-    sky blue, relevant ones in green.
+    sky blue, relevant ones in green. Of a long text, the marked and the most salient sentences are drawn.
 
     Args:
         words: One for each token.
@@ -29,6 +35,7 @@ def draw_tokens(words: Sequence[str], saliency: Tensor | None, annotation: Tenso
         annotation: ``(T,)``; nothing is drawn where there is no place.
         limit: The saliency that gets the darkest ground.
         width: In pixels; the text is wrapped.
+        shown: The tokens to draw; by default ``salreg.plotting.sentences.foremost``.
 
     Returns:
         ``uint8`` array ``(height, width, 3)``.
@@ -40,8 +47,8 @@ def draw_tokens(words: Sequence[str], saliency: Tensor | None, annotation: Tenso
     """
     font = _font()
     placed, x, y = [], 0, 0
-    for token in _shown(words, annotation):
-        length = min(int(font.getlength(words[token])) + 4, width)
+    for token in _with_gaps(words, saliency, annotation, shown):
+        length = min(int(font.getlength(_GAP if token is None else words[token])) + 4, width)
         if x and x + length > width:
             x, y = 0, y + _LINE
         placed.append((token, x, y, length))
@@ -49,6 +56,9 @@ def draw_tokens(words: Sequence[str], saliency: Tensor | None, annotation: Tenso
     picture = Image.new("RGB", (width, y + _LINE), "white")
     pen = ImageDraw.Draw(picture)
     for token, x, y, length in placed:
+        if token is None:
+            pen.text((x + 2, y + 1), _GAP, font=font, fill="gray")
+            continue
         strength = 0.0 if saliency is None else _strength(saliency, token, limit)
         ground = colormaps[WORDS](strength)
         pen.rectangle((x, y + 1, x + length - 1, y + _LINE - 4), fill=_bytes(ground))
@@ -68,7 +78,10 @@ def tokens_html(words: Sequence[str], saliency: Tensor, annotation: Tensor, limi
         1
     """
     spans = []
-    for token in _shown(words, annotation):
+    for token in _with_gaps(words, saliency, annotation, None):
+        if token is None:
+            spans.append(f'<span style="color:gray">{_GAP}</span>')
+            continue
         strength = _strength(saliency, token, limit)
         mark = SPURIOUS_COLOUR if annotation[token] < 0 else RELEVANT_COLOUR if annotation[token] > 0 else (1.0, 1.0, 1.0)
         style = f"background:{css(colormaps[WORDS](strength)[:3])};color:{'white' if strength > 0.6 else 'black'};"
@@ -76,8 +89,21 @@ def tokens_html(words: Sequence[str], saliency: Tensor, annotation: Tensor, limi
     return '<div style="font:14px/2 sans-serif">' + " ".join(spans) + "</div>"
 
 
-def _shown(words: Sequence[str], annotation: Tensor) -> Iterator[int]:
-    return (token for token in places(annotation).nonzero().flatten().tolist()[:MOST_TOKENS] if token < len(words))
+def _with_gaps(
+    words: Sequence[str], saliency: Tensor | None, annotation: Tensor, shown: Sequence[int] | None
+) -> list[int | None]:
+    """The tokens that are shown, with None where others are left away between them, in front and behind."""
+    if shown is None:
+        shown = foremost(words, annotation, [] if saliency is None else [saliency])
+    there = (annotation.abs() <= 1).nonzero().flatten().tolist()
+    found: list[int | None] = []
+    chosen = set(shown)
+    for token in there:
+        if token in chosen:
+            found.append(token)
+        elif token < len(words) and (not found or found[-1] is not None):
+            found.append(None)
+    return found
 
 
 def _strength(saliency: Tensor, token: int, limit: float) -> float:

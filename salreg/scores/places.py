@@ -135,8 +135,9 @@ class Sequence(Dense):
         """From logits ``(B, T, C)`` and labels ``(B, T)`` to ``(B,)``."""
         if target is None or target.numel() == len(logits) != logits[0].numel():
             raise ValueError(
-                "The score of a sequence needs the label of each place of the logits (B, T), -100 where there is none: have "
-                "them in the batch and say target='...' (their key), or score=Dense('log_prob_sum'), which needs none."
+                "The score of a sequence needs the label of each place of the logits (B, T), -100 where there is none: leave "
+                "them in the batch (batch['labels'] rather than batch.pop('labels')) and say target='...' (their key), each at "
+                "the place whose logits predict it; or score=Dense('log_prob_sum'), which needs none."
             )
         return super().__call__(logits, target)
 

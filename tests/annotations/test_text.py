@@ -151,3 +151,37 @@ def test_a_mask_of_tokens_marks_them():
     assert from_token_mask(relevant=[0, 1], attention_mask=[1, 1]).tolist() == [0, 1]
     with pytest.raises(ValueError, match="one entry per token"):
         from_token_mask(spurious=[0, 1], attention_mask=[1, 1, 1])
+
+
+def test_placeholders_of_an_image_are_never_marked():
+    text = "<user><image><image>what is this</user>it is a cat</s>"
+    messages = [{"role": "user", "content": "<image><image>what is this"}, {"role": "assistant", "content": "it is a cat"}]
+    tokens = ["<user>", "<image>", "<image>", "what", "is", "this", "</user>", "it", "is", "a", "cat", "</s>"]
+    offsets, special, end = [], [], 0
+    for token in tokens:  # by hand: each token stands behind the one before
+        start = text.index(token, end)
+        end = start + len(token)
+        offsets.append((start, end))
+        special.append(token.startswith("<"))
+    marked = from_roles(messages, text, offsets, spurious=["user"], special=special)
+    by_token = dict(zip(range(len(tokens)), marked.tolist(), strict=True))
+    assert [by_token[place] for place in (3, 4, 5)] == [-1, -1, -1]
+    assert [by_token[place] for place in (7, 8, 9, 10)] == [0, 0, 0, 0]
+    assert all(by_token[place] == NO_PLACE for place, token in enumerate(tokens) if token.startswith("<"))
+    with pytest.raises(ValueError, match="one entry per token: 12 of them, not 3"):
+        from_roles(messages, text, offsets, spurious=["user"], special=[0, 1, 0])
+
+
+def test_chats_that_are_packed_behind_each_other_are_marked_one_by_one():
+    chats = [
+        ([{"role": "system", "content": "Be kind"}, {"role": "user", "content": "Hi"}], "[Be kind][Hi]"),
+        ([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}], "[Hi][Yes]"),
+    ]
+    pieces = []
+    for messages, text in chats:
+        offsets = [(place, place + 1) for place in range(len(text))]  # a letter a token
+        special = [letter in "[]" for letter in text]
+        pieces.append(from_roles(messages, text, offsets, spurious=["user"], special=special))
+    packed, letters = torch.cat(pieces), "".join(text for _, text in chats)
+    assert [letter for letter, mark in zip(letters, packed.tolist(), strict=True) if mark < 0] == list("HiHi")
+    assert [letter for letter, mark in zip(letters, packed.tolist(), strict=True) if mark == NO_PLACE] == list("[][][][]")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from salreg.annotations import Counterparts
-from salreg.audit import audit_table, audit_texts, card_section, model_card, page
+from salreg.audit import Measured, audit_table, audit_texts, card_section, model_card, page, spreads
 
 LEXICON = Counterparts({"faith": {"muslim": ["muslim", "imam"], "jewish": ["jewish", "rabbi"]}})
 
@@ -86,3 +86,28 @@ def test_audits_of_different_data_do_not_stand_side_by_side(both):
         page({"texts": both["plain"], "table": table})
     with pytest.raises(ValueError, match="not 0"):
         page({})
+
+
+def test_several_trainings_are_told_by_mean_and_deviation():
+    seeds = {"plain": [audited(9), audited(9), audited(0)], "regularised": [audited(0), audited(0)]}
+    first = {name: own[0] for name, own in seeds.items()}
+    key = Measured("change", "faith", "muslim", "substitution")
+    shares = [one.uses[0].changes["substitution"].share.value for one in seeds["plain"]]
+    assert shares == [1, 1, 0]
+    mean, deviation, trainings = spreads(seeds["plain"])[key]
+    assert (mean, trainings) == (pytest.approx(2 / 3), 3)
+    assert deviation == pytest.approx(torch.tensor(shares).std().item())
+    for told in (page(first, seeds=seeds), card_section(first, seeds)):
+        assert "Over trainings" in told
+        assert "67% ± 58% → 0% ± 0% of the predictions change when" in told
+    assert "3 of plain and 2 of regularised" in page(first, seeds=seeds)
+    assert "Over trainings" not in page(first, seeds={name: [one] for name, one in first.items()})
+
+
+def test_a_gap_or_rate_over_trainings_is_that_of_those_in_which_it_is_known():
+    found = spreads([audited(9), audited(0)])
+    rate = Measured("rate", "faith", "muslim", "accuracy")
+    assert found[rate].trainings == 2
+    assert found[rate].mean == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="at least one audit, and of the same data"):
+        spreads([])

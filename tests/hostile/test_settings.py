@@ -118,6 +118,7 @@ WORDS = [
     (SaliencyRegularizer, "preset", "hintt", "hint"),
     (SaliencyMetrics, "attribution", "gradcam", "grad_cam"),
     (Intervention, "fill", "difusion", "diffusion"),
+    (Intervention, "place", "randm", "random"),
     (attributions.InputGradient, "score", "log_prob", "log_prob_sum"),
     (attributions.RawAttention, "read", "class_tokn", "class_token"),
     (attributions.IntegratedGradients, "rule", "trapez", "trapezoid"),

@@ -113,7 +113,8 @@ def test_texts_that_were_never_padded_cannot_become_shorter():
     ("extra", "message"),
     [
         ({"word_ids": TOKENS.clone()}, "it is not known how it goes with them"),
-        ({"position_ids": TOKENS.clone()}, "position_ids count neither the places nor the attention mask"),
+        ({"position_ids": TOKENS + 5}, "position_ids count neither the places nor the attention mask"),
+        ({"position_ids": torch.tensor([[0, 1, 2, 0, 1, 2]] * 4)}, "packs several texts into one row.*Turn packing off"),
     ],
 )
 def test_what_would_have_to_move_and_cannot_is_an_error(extra, message):
@@ -187,3 +188,60 @@ def test_of_multiple_choice_each_choice_is_a_text():
     made = Intervention().with_presence(True, batch, marks, everybody)
     assert torch.equal(made.sample["input_ids"][1, 0], TOKENS[2])  # the other choice of a sample that has the thing
     assert made.done.tolist() == [True, True]
+
+
+def test_what_is_exchanged_may_stand_anywhere():
+    texts, found = (TOKENS, torch.arange(4)), set()
+    for seed in range(60):
+        changed = Intervention(1.0, place="random", seed=seed)(texts, MARKS)
+        tokens, marks = changed.sample[0], changed.annotation
+        for row in (0, 1, 3):
+            assert words(tokens[row], marks[row], True) in SPANS - {words(TOKENS[row], MARKS[row], True)}
+            assert words(tokens[row], marks[row], False) == words(TOKENS[row], MARKS[row], False)
+        found.add(int((marks[1] < 0).int().argmax()))
+    assert found == {0, 1, 2, 3, 4}
+
+
+def test_where_answers_have_places_what_is_exchanged_stands_anywhere_but_inside_the_answer():
+    tokens, marks = TOKENS[[1, 1, 3]], MARKS[[1, 1, 3]]
+    marks[1], tokens[1] = 0, torch.tensor([1, 2, 3, 4, 8, 9])  # a text without a mark
+    spans = {"start_positions": torch.tensor([4, 2, 4]), "end_positions": torch.tensor([5, 3, 4])}
+    everybody, found = torch.ones(3, dtype=torch.bool), set()
+    for seed in range(60):
+        changed = Intervention(1.0, seed=seed, padding_token=0)({"input_ids": tokens, **spans}, marks, everybody)
+        ids, starts = changed.sample["input_ids"], changed.sample["start_positions"]
+        for row, answer in enumerate([[7, 6], [3, 4], [5]]):
+            assert ids[row, starts[row] : changed.sample["end_positions"][row] + 1].tolist() == answer
+        found.add(int((changed.annotation[0] < 0).int().argmax()))
+    assert found == {0, 1, 2, 4}  # before each word and behind the last one, not between 7 and 6
+    own = Intervention(1.0, place="own")({"input_ids": tokens, **spans}, marks).annotation[0]
+    assert own[2] == -1
+
+
+def test_of_a_question_and_a_text_what_is_exchanged_stays_in_the_marked_one():
+    tokens = torch.tensor([[101, 5, 6, 102, 7, 91, 8, 102], [101, 5, 6, 102, 92, 7, 8, 102]])
+    marks = torch.tensor([[PAD, 0, 0, PAD, 0, -1, 0, PAD], [PAD, 0, 0, PAD, -1, 0, 0, PAD]], dtype=torch.int8)
+    spans = {"start_positions": torch.tensor([6, 6]), "end_positions": torch.tensor([6, 6])}
+    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens), **spans}
+    found = {Intervention(1.0, seed=seed)(batch, marks).sample["input_ids"][0].tolist().index(92) for seed in range(40)}
+    assert found == {4, 5, 6}
+    batch |= {key: torch.zeros(2, dtype=torch.long) for key in spans}  # no answer
+    found = {Intervention(1.0, seed=seed)(batch, marks).sample["input_ids"][0].tolist().index(92) for seed in range(40)}
+    assert found == {4, 5, 6}
+
+
+def test_two_spans_that_come_to_one_place_do_not_mingle():
+    tokens = torch.tensor([[91, 92, 5, 93, 94], [81, 82, 6, 83, 84]])
+    marks = torch.tensor([[-1, -1, 0, -1, -1]] * 2, dtype=torch.int8)
+    for seed in range(20):
+        changed = Intervention(1.0, place="random", seed=seed)((tokens, torch.arange(2)), marks).sample[0].tolist()
+        for row in changed:
+            pairs = [(one, row[place + 1]) for place, one in enumerate(row[:-1]) if one in (91, 93, 81, 83)]
+            assert len(pairs) == 2
+            assert all(other == one + 1 for one, other in pairs)
+
+
+def test_only_texts_of_token_numbers_have_random_places():
+    marks = MARKS[[0, 1, 3]]
+    with pytest.raises(ValueError, match="place='random' is for texts given as token numbers.*input of shape \\(6, 4\\)"):
+        Intervention(place="random")(torch.rand(3, 6, 4), marks)

@@ -7,10 +7,11 @@ import lightning.pytorch
 import pytest
 import pytorch_lightning
 import torch
-from modules.language import LANGUAGE, LENGTH, SAMPLES
+from modules.language import CHOICES, LANGUAGE, LENGTH, SAMPLES
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
+from salreg import AnnotatedDataset
 from salreg.annotations import NO_PLACE
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
 
@@ -114,3 +115,41 @@ def test_labels_move_with_the_tokens_unless_a_decoder_writes_them(name, caplog):
     moved = (seen[0]["labels"] != given["labels"][: SAMPLES // 2]).any(1)
     assert moved.any() == (name == "tagging")
     assert ("batch['labels'] goes with the tokens" in caplog.text) == (name == "tagging")
+
+
+@pytest.mark.parametrize("name", ["question answering", "tagging"])
+def test_marked_words_stand_at_random_places_where_the_places_of_answers_are_asked_for(name, caplog):
+    pattern = next(one for one in LANGUAGE if one.name == name)
+    with caplog.at_level(logging.INFO):
+        train(pattern, pytorch_lightning, SaliencyRegularizer(), num_sanity_val_steps=0)
+    assert ("stands at a random place of its text; Intervention(place='own')" in caplog.text) == (name != "tagging")
+
+
+def test_labels_that_are_the_text_itself_are_found_by_a_loss_of_ones_own(caplog):
+    pattern = next(one for one in LANGUAGE if one.name == "a loss of one's own, which keeps no targets")
+    pattern = pattern._replace(data=lambda ids, mask: {"labels": ids})
+    regularizer = SaliencyRegularizer(intervene=False, weight=WEIGHT)
+    with caplog.at_level(logging.INFO):
+        _, penalty, _ = train(pattern, pytorch_lightning, regularizer, precision="64-true", num_sanity_val_steps=0)
+    expected = penalty_by_hand(pattern, pattern.module(pytorch_lightning).net.double())
+    assert float(penalty) == pytest.approx(float(expected), rel=1e-5)
+    assert "target batch['labels']" in caplog.text
+
+
+def test_embedded_tokens_of_several_choices_are_penalised_like_numbers_and_an_intervention_names_the_remedy(caplog):
+    pattern, calm = next(one for one in LANGUAGE if one.name == "multiple choice"), {"num_sanity_val_steps": 0}
+    table = pattern.module(pytorch_lightning).net.get_input_embeddings().weight.detach()
+    given = pattern.annotated()
+    rows = [{**row, "inputs_embeds": table[row["input_ids"]]} for row in given.base]
+    embedded = AnnotatedDataset([{k: one for k, one in row.items() if k != "input_ids"} for row in rows], given.annotations)
+    penalties = []
+    for data in (given, embedded):
+        own = type("Embedded", (type(pattern),), {"annotated": lambda self, data=data: data})(*pattern)
+        regularizer = SaliencyRegularizer(intervene=False, weight=WEIGHT)
+        with caplog.at_level(logging.INFO):
+            penalties.append(float(train(own, pytorch_lightning, regularizer, **calm)[1]))
+    assert penalties[1] == pytest.approx(penalties[0], rel=1e-4)
+    assert penalties[1] > 0
+    assert f"input batch['inputs_embeds'] ({CHOICES}, {LENGTH}, 8)" in caplog.text
+    with pytest.raises(ValueError, match="several texts a sample, inputs_embeds.*Give the model token numbers"):
+        train(own, pytorch_lightning, SaliencyRegularizer(), **calm)

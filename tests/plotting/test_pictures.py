@@ -3,13 +3,15 @@ import pytest
 import torch
 from support import history
 
+from salreg.annotations import NO_PLACE
 from salreg.history import Frame
 from salreg.plotting import comparison, film_strip, overlay
 from salreg.plotting.bars import draw_bars
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
 from salreg.plotting.film_strip import MAX_COLUMNS
+from salreg.plotting.sentences import MOST_TOKENS, foremost, sentences
 from salreg.plotting.signal import draw_signal
-from salreg.plotting.tokens import MOST_TOKENS, draw_tokens, tokens_html
+from salreg.plotting.tokens import draw_tokens, tokens_html
 
 
 def has_colour(picture, colour):
@@ -142,11 +144,41 @@ def test_padding_is_not_drawn():
     assert np.array_equal(words([0.5, 0.5], (0, 127)), draw_tokens(["good"], torch.tensor([0.5]), torch.zeros(1), 1.0, 100))
 
 
-def test_words_are_wrapped_and_a_long_text_is_cut():
-    many = draw_tokens(["word"] * 1000, torch.rand(1000), torch.zeros(1000), 1.0, width=100)
-    some = draw_tokens(["word"] * MOST_TOKENS, torch.rand(MOST_TOKENS), torch.zeros(MOST_TOKENS), 1.0, width=100)
-    assert many.shape == some.shape
-    assert len(some) > 1000
+def test_words_are_wrapped_and_of_a_long_text_some_sentences_are_drawn():
+    one, many = (draw_tokens(["word"] * size, torch.ones(size), torch.zeros(size), 1.0, width=100) for size in (1, 1000))
+    assert len(draw_tokens(["word"] * 30, torch.ones(30), torch.zeros(30), 1.0, width=100)) > len(one)
+    whole = draw_tokens(["word"] * MOST_TOKENS, torch.ones(MOST_TOKENS), torch.zeros(MOST_TOKENS), 1.0, width=100)
+    assert len(many) < len(whole)
+
+
+def long_text():
+    """A hundred sentences of four words, of which the 90th is marked, the 50th most salient, and the last padding."""
+    words, annotation, saliency = ["it", "was", "fine", "."] * 100, torch.zeros(400), torch.zeros(400)
+    annotation[358] = -1
+    annotation[396:] = NO_PLACE
+    saliency[201] = 1.0
+    return words, annotation, saliency
+
+
+def test_of_a_long_text_marked_and_salient_sentences_come_first_and_the_rest_is_a_gap():
+    words, annotation, saliency = long_text()
+    shown = foremost(words, annotation, [saliency])
+    assert len(shown) == 100
+    assert set(range(356, 360)) | set(range(200, 204)) <= set(shown)
+    assert not set(shown) & set(range(396, 400))
+    assert foremost(words[:200], annotation[:200], []) == list(range(200))
+    page = tokens_html(words, saliency, annotation, 1.0)
+    assert page.count("…") == 3  # behind the beginning, the salient and the marked sentence
+    assert page.count("border-bottom") == len(shown)
+
+
+def test_sentences_without_full_stops_are_cut():
+    assert [len(one) for one in sentences(["word"] * 100, range(100))] == [40, 40, 20]
+
+
+def test_a_map_without_a_number_puts_no_sentence_first():
+    words, annotation, saliency = long_text()
+    assert foremost(words, annotation, [saliency * float("nan")]) == foremost(words, annotation, [])
 
 
 def test_words_in_html_are_words():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from support import history, history_of_a_table, history_of_words
 
+from salreg.history import Frame, History
 from salreg.plotting import report
 from salreg.recipes.command.watch import server
 from salreg.verdict import Verdict
@@ -191,3 +192,23 @@ def test_the_page_is_accessible_and_fits_any_width(page, tmp_path, make, widths)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         found = axe.Axe().run(page).response["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+def test_of_a_long_text_marked_and_salient_sentences_are_seen_and_the_rest_is_small_when_enlarged(page, tmp_path):
+    words, marks, saliency = ["it", "was", "fine", "."] * 100, torch.zeros(400), torch.zeros(400)
+    words[201], words[358], words[300] = "salient", "marked", "aside"
+    marks[358], saliency[201] = -1, 1.0
+    one = History([torch.arange(400)], [marks], ["good"], [words])
+    one.add("input_gradient", Frame(1, [saliency], ["good"], [0.5]))
+    show(page, tmp_path, {"run": one})
+    text = page.locator(".sample .words").first
+    assert [text.get_by_text(word, exact=True).is_visible() for word in ("salient", "marked", "aside")] == [True, True, False]
+    assert "…" in text.inner_text()
+    page.get_by_role("button", name="Enlarge").first.click()
+    size = {
+        word: text.get_by_text(word, exact=True).evaluate("one => parseFloat(getComputedStyle(one).fontSize)")
+        for word in ("salient", "aside")
+    }
+    assert text.get_by_text("aside", exact=True).is_visible()
+    assert size["aside"] < size["salient"]
+    assert "…" not in text.inner_text()

@@ -56,12 +56,23 @@ function cell(kind, sample) {
   if (kind === "text") {
     const words = sample.names.map((name, place) => element("span", { class: mark(place) }, name));
     const box = element("p", { class: "words", tabindex: "0", role: "group", "aria-label": `The text: ${sample.label}` });
-    words.forEach((word) => box.append(word, " "));
+    box.append(...(sample.front ? withAsides(words, sample.front) : words.flatMap((word) => [word, " "])));
     return { box, words };
   }
   const rows = sample.names.map((name, place) => element("tr", { class: mark(place) },
     element("th", { scope: "row" }, `${name} = ${sample.values[place]}`), element("td", { class: "track" }, element("span")), element("td")));
   return { box: element("table", { class: "bars" }, element("tbody", {}, ...rows)), rows };
+}
+
+// Of a long text, all but the marked and the most salient sentences are a "…" until the sample is enlarged, and then small.
+function withAsides(words, front) {
+  const parts = [];
+  words.forEach((word, at) => {
+    if (front[at]) return parts.push(word, " ");
+    if (at === 0 || front[at - 1]) parts.push(element("span", { class: "gap", "aria-hidden": "true" }, "… "), element("span", { class: "aside" }));
+    return parts.at(-1).append(word, " ");
+  });
+  return parts;
 }
 
 function picture(sample, words) {
@@ -110,9 +121,10 @@ function legend(data) {
   const entries = [];
   if (data.kind === "image") {
     const ramp = HEAT.map((colour, step) => `rgb(${colour}) ${step * 10}%`).join(", ");
-    entries.push(entry("saliency, from 0 to the strongest colour", element("span", { class: "ramp", style: `background: linear-gradient_of(90deg, ${ramp})` })));
+    entries.push(entry("saliency, from 0 to the strongest colour", element("span", { class: "ramp", style: `background: linear-gradient(90deg, ${ramp})` })));
   }
-  if (data.kind === "text") entries.push(entry("saliency, from 0 to the strongest colour", element("span", { class: "ramp", style: "background: linear-gradient_of(90deg, #fff, rgb(253 141 60))" })));
+  if (data.kind === "text") entries.push(entry("saliency, from 0 to the strongest colour", element("span", { class: "ramp", style: "background: linear-gradient(90deg, #fff, rgb(253 141 60))" })));
+  if (data.samples.some((sample) => sample.front)) entries.push(entry("…: sentences without marks and with little saliency; enlarge shows them"));
   if (data.kind === "table") entries.push(entry("saliency; a full bar is the strongest", swatch("var(--unmarked)")));
   const marked = (key, sign) => data.samples.some((sample) => (data.kind === "image" ? sample[key] : sample.signs.includes(sign)));
   if (marked("spurious", -1)) entries.push(entry("marked spurious", swatch("var(--spurious)")));

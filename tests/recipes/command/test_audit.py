@@ -1,6 +1,8 @@
 """``salreg audit`` as a user types it, on runs of texts and of a table."""
 
 import json
+import shutil
+import statistics
 
 import pytest
 
@@ -100,3 +102,51 @@ def test_without_a_lexicon_the_marked_words_are_asked_about(tmp_path):
     (found,) = json.loads((tmp_path / "found" / "audit.json").read_text())["audits"].values()
     assert {use["name"] for use in found["uses"]} == {"video", "text"}
     assert any("No text names" in one for one in found["unknown"])
+
+
+def test_the_seeds_of_a_comparisons_arms_are_told_by_mean_and_deviation(texts, tmp_path, capsys):
+    lexicon = tmp_path / "mine.yaml"
+    lexicon.write_text("size: {small: [word1], large: [word2]}\n")
+    for arm, runs in {"plain": [texts[0], texts[1]], "regularised": [texts[1], texts[1]], "other": [texts[0]]}.items():
+        for seed, run in enumerate(runs):
+            shutil.copytree(run, tmp_path / "compared" / arm / f"seed_{seed}", ignore=shutil.ignore_patterns("audit"))
+    out = tmp_path / "found"
+    assert main(["audit", str(tmp_path / "compared"), "--lexicon", str(lexicon), "--out", str(out)]) == 0
+    assert "Over trainings (plain → regularised):" in capsys.readouterr().out
+    found = json.loads((out / "audit.json").read_text())
+    assert {name: len(own) for name, own in found["trainings"].items()} == {"plain": 2, "regularised": 2}
+    for one in found["over trainings"]["plain"]:
+        if one["of"] == "rate" and one["trainings"] == 2:
+            rates = [
+                group["rates"][one["how"]]["value"]
+                for audit in found["trainings"]["plain"]
+                for group in audit["groups"]
+                if (group["axis"], group["name"]) == (one["axis"], one["name"])
+            ]
+            assert one["mean"] == pytest.approx(statistics.fmean(rates))
+            assert one["deviation"] == pytest.approx(statistics.stdev(rates))
+    assert "2 of plain and 2 of regularised" in (out / "audit.html").read_text()
+    assert "### Over trainings" in (out / "model_card.md").read_text()
+    shutil.rmtree(tmp_path / "compared" / "plain")
+    assert main(["audit", str(tmp_path / "compared")]) == 2
+    assert "has the arms other, regularised. Name one or two" in capsys.readouterr().err
+    assert main(["audit", str(tmp_path / "compared"), str(texts[0])]) == 2
+    assert "is a comparison of other, regularised. Name its arms" in capsys.readouterr().err
+
+
+def test_a_language_model_is_audited_by_its_answers(tmp_path):
+    pytest.importorskip("transformers")
+    folder = trained("llm", tmp_path, "trainer.limit_test_batches=1")
+    assert main(["audit", str(folder), "--out", str(tmp_path / "found")]) == 0
+    (found,) = json.loads((tmp_path / "found" / "audit.json").read_text())["audits"].values()
+    assert found["classes"] == ["the review is bad .", "the review is good ."]
+    assert {use["name"] for use in found["uses"]} == {"Alice", "Bob"}
+    assert set(found["uses"][0]["changes"]) >= {"substitution", "removal"}
+    assert "Alice" in found["marked"]
+
+
+def test_where_answers_are_places_the_error_says_what_to_use_instead(tmp_path, capsys):
+    pytest.importorskip("transformers")
+    folder = trained("qa", tmp_path, "trainer.limit_test_batches=1")
+    assert main(["audit", str(folder)]) == 2
+    assert "reliance and the accuracy under intervention in results.json" in capsys.readouterr().err

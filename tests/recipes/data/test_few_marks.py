@@ -69,6 +69,19 @@ def test_marks_of_words_are_carried_over():
         assert marked in numbers
 
 
+def test_marks_of_prompts_are_carried_over_and_answers_have_none():
+    train = build(load("llm", ["data.marked=0.01", "data.carry_over=true"])).train.dataset
+    whole = build(load("llm", [])).train.dataset
+    assert all(torch.equal(train[number].annotation, whole[number].annotation) for number in range(len(train)))
+    few = build(load("llm", ["data.marked=0.01"])).train.dataset
+    assert sum(bool(few[number].looked_at) for number in range(len(few))) == 16
+
+
+def test_the_reference_without_a_trigger_carries_nothing_over():
+    train = build(load("llm", ["data.trigger=false", "data.marked=0.01", "data.carry_over=true"])).train.dataset
+    assert not any(train[number].looked_at for number in range(20))
+
+
 def test_too_few_marks_to_carry_over_are_said():
     with pytest.raises(PropagationError, match="at least 4"):
         with_few_marks(images(), 0.01, carry_over=True, seed=0)

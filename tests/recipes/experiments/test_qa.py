@@ -1,13 +1,17 @@
 """Questions whose words are planted beside the answer: where they stand, what is marked, and reviews as texts."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+import torch
+from torch.nn.functional import one_hot
 
 from salreg.annotations import NO_PLACE
 from salreg.recipes.command.cli import main
 from salreg.recipes.data.questions import BETWEEN, START, Question, Questions, made_questions, with_overlap
 from salreg.recipes.data.texts import Vocabulary
+from salreg.recipes.networks.language_module import span_f1
 from salreg.recipes.training.config import load
 from salreg.recipes.training.run import build
 
@@ -47,6 +51,13 @@ def test_places_count_from_the_question_and_only_the_text_has_places_for_marks()
     assert row["token_type_ids"].tolist() == [0] * 4 + [1] * 5
 
 
+def test_a_span_that_is_half_right_counts_half():
+    found = torch.tensor([[2, 5], [4, 5], [0, 1], [5, 2]])  # of two to five: all, its end, none, and nothing
+    output = SimpleNamespace(start_logits=one_hot(found[:, 0], 8).float(), end_logits=one_hot(found[:, 1], 8).float())
+    batch = {"start_positions": torch.full((4,), 2), "end_positions": torch.full((4,), 5)}
+    assert span_f1(output, batch).tolist() == pytest.approx([1, 2 / 3, 0, 0])
+
+
 @pytest.fixture
 def reviews(tmp_path):
     """Reviews in the layout of ERASER's movies: sixty words, of which four are the reason."""
@@ -74,4 +85,6 @@ def test_the_recipe_runs_on_a_made_sample(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["run", "qa", *FAST]) == 0
     (results,) = tmp_path.glob("runs/qa/*/results.json")
-    assert {"test/accuracy", "test/accuracy_overlap_lies", "test/reliance"} <= set(json.loads(results.read_text()))
+    assert {"test/accuracy", "test/accuracy_overlap_lies", "test/f1_overlap_lies", "test/reliance"} <= set(
+        json.loads(results.read_text())
+    )

@@ -1,0 +1,57 @@
+"""The runs that `salreg audit` is asked about: a run, an arm with its seeds, or all of a comparison."""
+
+import os
+from pathlib import Path
+
+from salreg.recipes.training.packaged import ConfigError
+
+#: The arms of a comparison that are shown side by side.
+_ARMS = ("plain", "regularised")
+
+
+def kinds(run: Path, after: Path | None) -> dict[str, list[Path]]:
+    """The run folders of each kind of training by its name: one kind, or two, before and after.
+
+    Args:
+        run: A run's folder, that of an arm of `salreg compare` with its seeds below, or that of the whole comparison, of which
+            the arms ``plain`` and ``regularised`` are meant.
+        after: Another run or arm.
+
+    Raises:
+        ConfigError: The same twice, different numbers of seeds, or a comparison without these arms; says which there are.
+    """
+    if after is None and (arms := _arms(run)):
+        if not set(_ARMS) <= set(arms):
+            raise ConfigError(f"{run} has the arms {', '.join(arms)}. Name one or two: salreg audit {run / arms[0]}.")
+        return {arm: _seeds(run / arm) for arm in _ARMS}
+    folders = [run, *([after] if after else [])]
+    whole = [folder for folder in folders if _arms(folder)]
+    if whole:
+        arms = _arms(whole[0])
+        raise ConfigError(f"{whole[0]} is a comparison of {', '.join(arms)}. Name its arms: {whole[0] / arms[0]}.")
+    return {name: _seeds(folder) or [folder] for name, folder in zip(_names(folders), folders, strict=True)}
+
+
+def _arms(folder: Path) -> list[str]:
+    """The arms of a comparison; none where the folder is something else."""
+    inner = sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+    return [one.name for one in inner if _seeds(one)]
+
+
+def _seeds(folder: Path) -> list[Path]:
+    """The runs of an arm, which have a folder for each seed."""
+    return sorted((one.parent for one in folder.glob("seed_*/config.yaml")), key=lambda one: (len(one.name), one.name))
+
+
+def _names(folders: list[Path]) -> list[str]:
+    """What tells the folders apart."""
+    if len(folders) == 1:
+        return [folders[0].resolve().name]
+    paths = [folder.resolve() for folder in folders]
+    common = Path(os.path.commonpath(paths))
+    names = [path.relative_to(common).parts for path in paths]
+    while all(len(one) > 1 for one in names) and names[0][-1] == names[1][-1]:
+        names = [one[:-1] for one in names]
+    if names[0] == names[1]:
+        raise ConfigError(f"{folders[0]} is given twice; before and after are two runs.")
+    return ["/".join(one) or path.name for one, path in zip(names, paths, strict=True)]
