@@ -13,7 +13,7 @@ from salreg.callbacks import SaliencyRegularizer
 from salreg.interventions import Intervention
 
 
-@pytest.mark.parametrize("method", WAYS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", [name for name, feature in FEATURES.items() if not feature.refused])
 def test_it_trains_like_a_step_written_by_hand(name, way):
     feature = FEATURES[name]
@@ -43,7 +43,7 @@ def test_an_intervention_trains_like_a_step_written_by_hand(name):
         assert distance(ours, written(feature, 0.0, Intervention())) < 0.05 * distance(ours, plain)
 
 
-@pytest.mark.parametrize("method", WAYS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", [name for name, feature in FEATURES.items() if feature.refused])
 def test_what_is_refused_says_what_to_change(name, way):
     feature = FEATURES[name]

@@ -42,8 +42,8 @@ def completions(line):
 def test_a_shell_completes_verbs_recipes_and_keys():
     assert completions("salreg comp") == ["compare", "completion"]
     assert completions("salreg run decoy_f") == ["decoy_fashion_mnist"]
-    assert completions("salreg run decoy_digits saliency.w") == ["regularizer.weight=", "regularizer.warmup_steps="]
-    assert completions("salreg run nothing saliency.w") == []
+    assert completions("salreg run decoy_digits regularizer.w") == ["regularizer.weight="]
+    assert completions("salreg run nothing regularizer.w") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
