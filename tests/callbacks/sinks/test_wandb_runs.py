@@ -167,6 +167,17 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".log")
 
 
+def in_a_process_of_its_own(script: str, folder: Path) -> subprocess.CompletedProcess:
+    path = folder / "train.py"
+    path.write_text(script)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    return subprocess.run(
+        [sys.executable, path], cwd=folder, env=environment, check=True, timeout=90, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+
 TWO_PROCESSES = """
 from pathlib import Path
 import pytorch_lightning as pl
@@ -190,14 +201,53 @@ if __name__ == "__main__":
 
 def test_two_processes_log_once(tmp_path):
     """Apart from this process, whose W&B service they would share (``WANDB_SERVICE``) and leave in disorder."""
-    script = tmp_path / "train.py"
-    script.write_text(TWO_PROCESSES)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-    subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, check=True, timeout=90, stdin=subprocess.DEVNULL)
+    in_a_process_of_its_own(TWO_PROCESSES, tmp_path)
     assert len(media(tmp_path, "sample_00")) == 2
     assert len(media(tmp_path, "film_strip")) == 2
     assert len([record for record in records(tmp_path, "history") if "panel/reliance" in record["item"]]) == 2
+
+
+KILLED_SERVICE = """
+import os, signal
+from pathlib import Path
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import WandbLogger
+from support import Lit, fit, fresh, loader, plain_loader, same
+from salreg.callbacks import SaliencySnapshots
+
+class Silent(Lit):
+    def validation_step(self, batch, batch_idx):
+        self(batch[0])  # whatever Lightning itself logs is lost with the service
+
+def is_service(folder):
+    try:
+        parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        return parent == os.getpid() and b"wandb-core" in (folder / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+class Kill(pl.Callback):
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            (service,) = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and is_service(one))
+            os.kill(service, signal.SIGKILL)
+
+logger = WandbLogger(save_dir=Path(), offline=True, project="salreg-test")
+logger.experiment
+module, plain = fresh(Silent), fresh(Silent)
+fit(module, SaliencySnapshots(panel=2, sanity=False), Kill(), data=loader(), val=loader(), logger=logger, epochs=3)
+fit(plain, data=plain_loader(), epochs=3)
+print("the same" if same(module, plain) else "another", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the service as Linux shows it")
+def test_a_service_that_is_killed_costs_a_warning_with_the_loggers_name(tmp_path):
+    done = in_a_process_of_its_own(KILLED_SERVICE, tmp_path)
+    assert "WandbLogger did not take the saliency snapshot" in done.stderr
+    assert done.stdout.strip().endswith("the same")
+    assert len(list(tmp_path.rglob("snapshots/input_gradient/film_strip.png"))) == 1
 
 
 def test_texts_are_sent_as_words(tmp_path):
