@@ -12,6 +12,7 @@ from salreg import attributions
 from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.base import Callback
 from salreg.callbacks.behaviour import Behaviour
+from salreg.callbacks.constant_columns import RowMaps
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.monitoring import Chunk, explain, run, undisturbed
 from salreg.callbacks.predictions import ABSENT, joined, predicted
@@ -36,7 +37,7 @@ class SaliencyMetrics(Callback):
     It logs per epoch and stage (``val`` or ``test``), each only if there are samples it applies to:
 
     - ``<stage>/spurious_saliency``, ``<stage>/relevant_saliency``: shares of saliency on the marks; ``<stage>/undefined_maps``
-      counts maps without any saliency, which the shares leave out.
+      counts maps without any saliency, which the shares leave out. Columns of a table that hold one value only have none.
     - ``<stage>/reliance_content``: of the samples with a spurious mark, the share whose prediction changes when the region
       shows another sample's content; ``<stage>/reliance_removal``: when the marked feature is removed (not for tables).
       ``<stage>/reliance_insertion``: of the samples that somebody looked at without marking anything as spurious, the share
@@ -101,7 +102,7 @@ class SaliencyMetrics(Callback):
         self.name = name
         self._spurious, self._relevant = SpuriousSaliency(), RelevantSaliency()
         self._worst = None if group is None else WorstGroupAccuracy(groups)
-        self._behaviour = Behaviour()
+        self._behaviour, self._rows = Behaviour(), RowMaps()
         self._metrics: dict[str, Metric] = {"spurious_saliency": self._spurious, "relevant_saliency": self._relevant}
         if self._worst is not None:
             self._metrics["worst_group_accuracy"] = self._worst
@@ -130,6 +131,7 @@ class SaliencyMetrics(Callback):
         for metric in self._metrics.values():
             metric.to(pl_module.device).reset()
         self._behaviour.reset(pl_module.device)
+        self._rows.reset()
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -186,8 +188,8 @@ class SaliencyMetrics(Callback):
         for chunk in samples.pieces(self.chunk_size):
             saliency, recording = explain(replay, self.attribution, chunk)
             annotation = recording.without_padding(chunk.annotation.to(saliency.device))
-            self._spurious.update(saliency, annotation)
-            self._relevant.update(saliency, annotation)
+            if not self._rows.waits(recording.given, saliency, annotation):
+                self._share(saliency, annotation)
             predictions.append(predicted(recording, chunk))
             self._f1.update(saliency, annotation)
             if recording.link not in ("tokens", "span"):  # what would the probability of many places be?
@@ -201,6 +203,10 @@ class SaliencyMetrics(Callback):
             assert group is not None
             there = before.classes != ABSENT
             self._worst.update(before.classes[there], before.target[there], group.unsqueeze(1).expand_as(there)[there])
+
+    def _share(self, saliency: Tensor, annotation: Tensor) -> None:
+        self._spurious.update(saliency, annotation)
+        self._relevant.update(saliency, annotation)
 
     def _depend(
         self,
@@ -220,6 +226,8 @@ class SaliencyMetrics(Callback):
                 metric.update(predict, inputs, saliency, annotation if annotation.ndim == 2 else None)
 
     def _log(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        for saliency, annotation in self._rows.without_constant_columns(module.device):
+            self._share(saliency, annotation)
         measured = sum_over_ranks(torch.tensor(float(self._spurious.update_count), device=module.device))
         if trainer.sanity_checking or not measured:
             return

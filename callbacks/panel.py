@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset
 
 from salreg.annotations import is_annotated
+from salreg.callbacks.constant_columns import constant_columns
 from salreg.callbacks.monitoring import Chunk
 from salreg.callbacks.reading import Reading
 from salreg.callbacks.targets import Target, find_target
@@ -22,7 +23,6 @@ from salreg.data import AnnotatedBatch, AnnotatedSample, annotations_by_input
 from salreg.taps import tensors_in
 
 _CANDIDATES_PER_SAMPLE = 16
-_ROWS_TO_TELL = 32  # whether a column is constant
 
 
 @dataclass
@@ -144,22 +144,6 @@ def _constant(candidates: Chunk) -> Tensor | None:
         return constant_columns(candidates.given)
     except RuntimeError:  # there is nothing to draw, which the snapshots say
         return None
-
-
-def constant_columns(rows: Tensor) -> Tensor | None:
-    """Which columns of a table hold one value only; None where none does, and of what is no table or has fewer than 32 rows.
-
-    Args:
-        rows: ``(N, F)``.
-
-    Example:
-        >>> constant_columns(torch.stack([torch.zeros(32), torch.arange(32.0)], 1))
-        tensor([ True, False])
-    """
-    if rows.ndim != 2 or not rows.is_floating_point() or len(rows) < _ROWS_TO_TELL:
-        return None
-    same = (rows == rows[:1]).all(0).cpu()
-    return same if same.any() else None
 
 
 def spread_over_classes(annotated: Tensor, classes: Tensor | None, size: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Sums over the processes of a distributed training; plain values where there is one process."""
+"""Sums and minima over the processes of a distributed training; plain values where there is one process."""
 
 import torch
 import torch.distributed as dist
@@ -15,6 +15,15 @@ def sum_over_ranks(value: Tensor) -> Tensor:
     if world_size() > 1:
         value = value.clone()
         dist.all_reduce(value)
+    return value
+
+
+def least_over_ranks(value: Tensor) -> Tensor:
+    """The smallest of each element over all processes, without a gradient. Every process must call it."""
+    value = value.detach()
+    if world_size() > 1:
+        value = value.clone()
+        dist.all_reduce(value, dist.ReduceOp.MIN)
     return value
 
 
