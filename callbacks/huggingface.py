@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer, and those made of it such as TRL's, with what SaliencyRegularizer does in a Lightning training."""
+"""SaliencyRegularizer for Hugging Face's Trainer and those derived from it, such as TRL's."""
 
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
@@ -18,27 +18,28 @@ _COLUMN = "annotation"
 
 
 class SaliencyTrainerMixin:
-    """Frees a model that Hugging Face's ``Trainer`` trains from what is marked as spurious.
+    """Makes Hugging Face's ``Trainer`` train a model not to use what is marked as spurious.
 
-    It stands in front of the Trainer among the base classes. The training set is an ``AnnotatedDataset``, or has a column
-    ``annotation`` of lists as long as the texts (``datasets.Dataset.add_column``; None where nobody looked); the model, the
-    data collator and evaluation see plain samples. ``compute_loss`` intervenes on the batch and adds the penalty where one is
-    wanted, before the Trainer scales the loss and takes its gradient, so that mixed precision, gradient accumulation and
-    accelerate work as they do without it. ``salreg/penalty``, ``salreg/intervened`` and the others are logged beside the loss.
+    Put it before the Trainer in the list of base classes. The training set is an ``AnnotatedDataset``, or has a column
+    ``annotation`` with a list as long as each text (``datasets.Dataset.add_column``; None if nobody looked). The model, the
+    data collator and evaluation see plain samples. ``compute_loss`` intervenes on the batch and adds the penalty, if there is
+    one, before the Trainer scales the loss and takes its gradient, so that mixed precision, gradient accumulation and
+    accelerate work as without the mixin. ``salreg/penalty``, ``salreg/intervened`` and the other metrics are logged along with
+    the loss.
 
-    Columns of the data that the model does not take are removed, as the Trainer does with its own data sets, unless its
-    arguments say ``remove_unused_columns=False``.
+    Data columns that the model does not accept are removed, as the Trainer does with its own data sets, unless its arguments
+    say ``remove_unused_columns=False``.
 
     Args:
-        *args: The Trainer's.
-        saliency: A ``SaliencyRegularizer``, or its arguments by name; by default an intervention and no penalty. Layers are
-            those of the model with ``model.`` in front.
-        **kwargs: The Trainer's.
+        *args: Passed to the Trainer.
+        saliency: A ``SaliencyRegularizer``, or its arguments by name; by default an intervention and no penalty. Layer names
+            are those of the model with the prefix ``model.``.
+        **kwargs: Passed to the Trainer.
 
     Raises:
-        TypeError: ``saliency`` is something else, or the class behind the mixin is no Trainer.
-        RuntimeError: A penalty beside FSDP, DeepSpeed or ``nn.DataParallel``, at the first step; else what
-            ``SaliencyRegularizer`` raises.
+        TypeError: ``saliency`` has another type, or the class after the mixin is not a Trainer.
+        RuntimeError: A penalty is combined with FSDP, DeepSpeed or ``nn.DataParallel`` (raised at the first step); otherwise as
+            for ``SaliencyRegularizer``.
 
     Example:
         >>> import transformers
@@ -47,8 +48,8 @@ class SaliencyTrainerMixin:
         >>> trainer = SaliencyTrainer(model, arguments, train_dataset=AnnotatedDataset(data, annotations))  # doctest: +SKIP
         >>> trainer.train()  # doctest: +SKIP
 
-    TRL's ``SFTTrainer`` takes none but a ``datasets.Dataset``: tokenise it, add the column, and say
-    ``SFTConfig(dataset_kwargs={"skip_prepare_dataset": True})``, so that no token moves away from its mark.
+    TRL's ``SFTTrainer`` accepts only a ``datasets.Dataset``: tokenise it, add the column, and pass
+    ``SFTConfig(dataset_kwargs={"skip_prepare_dataset": True})``, so that tokens and marks stay aligned.
     """
 
     args: Any
@@ -70,7 +71,7 @@ class SaliencyTrainerMixin:
         trainer.data_collator = _Collator(trainer.data_collator, self._taken_columns)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Train as the Trainer does; see there."""
+        """Train as the Trainer does, with the same arguments."""
         try:
             result = super().train(*args, **kwargs)  # type: ignore[misc]
             if self._step is not None:
@@ -84,7 +85,7 @@ class SaliencyTrainerMixin:
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None, **kwargs: Any
     ) -> Any:
-        """The Trainer's loss of the changed batch, and the penalty; see there."""
+        """The Trainer's loss on the changed batch, plus the penalty; takes the Trainer's arguments."""
 
         def plain(sample: Any) -> tuple[Tensor, Any]:
             return super(SaliencyTrainerMixin, self).compute_loss(  # type: ignore[misc]
@@ -101,11 +102,11 @@ class SaliencyTrainerMixin:
         return (loss, outputs) if return_outputs else loss
 
     def prediction_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """The Trainer's, on the plain sample; see there."""
+        """The Trainer's prediction step on the plain sample, with the same arguments."""
         return super().prediction_step(model, _unpacked(inputs)[0], *args, **kwargs)  # type: ignore[misc]
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """What the Trainer logs, and beside a training loss the means of what salreg has noted since the last one."""
+        """Log what the Trainer logs, and with each training loss the means of salreg's metrics since the previous one."""
         if "loss" in logs and self._step is not None:
             logs = {**logs, **self._step.take_noted()}
         super().log(logs, *args, **kwargs)  # type: ignore[misc]
@@ -128,7 +129,7 @@ class SaliencyTrainerMixin:
             )
 
     def _accumulated(self, num_items_in_batch: Any) -> int:
-        """Over how many batches the Trainer has averaged the loss already, because it counted all of their tokens."""
+        """The number of batches that the Trainer has already averaged the loss over, because it counted all of their tokens."""
         steps = getattr(self, "current_gradient_accumulation_steps", self.args.gradient_accumulation_steps)
         scaled = getattr(self, "loss_is_scaled_for_ga", None)
         if scaled is None:
@@ -137,14 +138,14 @@ class SaliencyTrainerMixin:
         return int(steps) if scaled else 1
 
     def _set_signature_columns_if_needed(self) -> None:
-        """The Trainer removes all columns but those named here from a ``datasets.Dataset``."""
+        """Name the columns that the Trainer keeps in a ``datasets.Dataset``."""
         trainer: Any = self
         super()._set_signature_columns_if_needed()  # type: ignore[misc]
         if _COLUMN not in trainer._signature_columns:
             trainer._signature_columns = [*trainer._signature_columns, _COLUMN]
 
     def _taken_columns(self) -> set[str] | None:
-        """The columns that the model takes; None where all are to stay."""
+        """The columns that the model accepts; None if all are kept."""
         if not self.args.remove_unused_columns:
             return None
         trainer: Any = self
@@ -153,7 +154,7 @@ class SaliencyTrainerMixin:
 
 
 class _Collator:
-    """The Trainer's data collator, on the samples inside of annotated ones; their annotations lie beside them in the batch."""
+    """Applies the Trainer's data collator to the plain samples, and adds their annotations to the batch."""
 
     def __init__(self, collator: Any, taken: Callable[[], set[str] | None]) -> None:
         self.collator, self.taken = collator, taken
@@ -169,7 +170,7 @@ class _Collator:
 
 
 def _annotated(sample: Any) -> Any:
-    """A sample with the annotation that its column holds, if there is one."""
+    """A sample with the annotation from its column, if it has one."""
     if not isinstance(sample, Mapping) or _COLUMN not in sample:
         return sample
     plain = {name: value for name, value in sample.items() if name != _COLUMN}
@@ -187,7 +188,7 @@ def _columns(sample: Any, taken: set[str] | None) -> Any:
 
 
 def _unpacked(inputs: Any) -> tuple[Any, AnnotatedBatch | None]:
-    """What the model takes, and the annotated batch where it is one."""
+    """The model's inputs, and the annotated batch or None."""
     if isinstance(inputs, AnnotatedBatch):
         return inputs.sample, inputs
     if not isinstance(inputs, Mapping) or _KEY not in inputs:
@@ -197,10 +198,10 @@ def _unpacked(inputs: Any) -> tuple[Any, AnnotatedBatch | None]:
 
 
 class _TrainerStep(pl.LightningModule):
-    """The model as a LightningModule whose training step is the Trainer's loss, so that a regularizer finds its way in it.
+    """The model as a LightningModule whose training step is the Trainer's loss, so that a regularizer can be attached to it.
 
     Attributes:
-        scale: What the loss was divided by already, so that the penalty is, too.
+        scale: The number that the loss was already divided by, so that the penalty is divided by it too.
     """
 
     def __init__(self, model: Any) -> None:
@@ -223,7 +224,7 @@ class _TrainerStep(pl.LightningModule):
         )
 
     def run(self, plain: Callable[[Any], tuple[Tensor, Any]], batch: Any) -> tuple[Tensor, Any]:
-        """The loss with the penalty, and what the model put out."""
+        """The loss with the penalty, and the model's output."""
         self._plain, self._outputs = plain, None
         try:
             return self.training_step(batch, 0) / self.scale, self._outputs
@@ -235,13 +236,13 @@ class _TrainerStep(pl.LightningModule):
         return loss * self.scale
 
     def log(self, name: str, value: Any, *args: Any, **kwargs: Any) -> None:
-        """Note a step's number for the Trainer's next log, which is a mean of steps; an epoch's is none of them."""
+        """Keep a step's value for the Trainer's next log, which is a mean over steps; ignore values of a whole epoch."""
         if kwargs.get("logger") is False:
             return
         self._noted.setdefault(name, []).append(value.detach() if isinstance(value, Tensor) else value)
 
     def take_noted(self) -> dict[str, float]:
-        """The means since the last call."""
+        """The means since the previous call."""
         means = {name: sum(map(float, values)) / len(values) for name, values in self._noted.items()}
         self._noted = {}
         return means

@@ -33,41 +33,42 @@ from salreg.metrics import (
 class SaliencyMetrics(Callback):
     """Logs where a model looks, and whether it relies on the spurious region, on annotated validation and test batches.
 
-    Per epoch and stage (``val`` or ``test``), each only where there are samples of its kind:
+    It logs per epoch and stage (``val`` or ``test``), each only if there are samples it applies to:
 
     - ``<stage>/spurious_saliency``, ``<stage>/relevant_saliency``: shares of saliency on the marks; ``<stage>/undefined_maps``
-      counts maps without any saliency, which are left out.
+      counts maps without any saliency, which the shares leave out.
     - ``<stage>/reliance_content``: of the samples with a spurious mark, the share whose prediction changes when the region
-      shows another sample's content; ``<stage>/reliance_removal``: when the thing is taken away (not for tables).
-      ``<stage>/reliance_insertion``: of the samples that somebody looked at and that have no such mark, the share whose
-      prediction changes when another sample's thing is put in. ``<stage>/reliance`` is the worst of the three. NaN where the
-      model puts out NaN. Of a regression it is how far the output moves, in units of ``<stage>/output_spread``, its standard
-      deviation over the samples (``salreg.metrics.RegressionReliance``).
-    - ``<stage>/accuracy_under_intervention``, where targets are class indices: the accuracy on the samples that somebody looked
-      at when content and presence are drawn without regard to the label, as ``salreg.interventions.Intervention`` does: what
-      the model is worth without the shortcut.
-    - ``<stage>/constant_predictions``: 1 where at least 98% of the predictions are one class and less of the labels are.
-      Reliance then says nothing.
-    - ``<stage>/worst_group_accuracy`` where groups are given; with ``rationale``, ``<stage>/rationale_f1``,
-      ``comprehensiveness`` and ``sufficiency``.
+      shows another sample's content; ``<stage>/reliance_removal``: when the marked feature is removed (not for tables).
+      ``<stage>/reliance_insertion``: of the samples that somebody looked at without marking anything as spurious, the share
+      whose prediction changes when another sample's marked feature is inserted. ``<stage>/reliance`` is the largest of the
+      three. They are NaN if the model outputs NaN. For a regression, reliance is how far the output moves, in units of
+      ``<stage>/output_spread``, its standard deviation over the samples (``salreg.metrics.RegressionReliance``).
+    - ``<stage>/accuracy_under_intervention``, if targets are class indices: the accuracy on the samples that somebody looked
+      at, when content and presence are drawn independently of the label, as ``salreg.interventions.Intervention`` does. It says
+      how good the model is without the shortcut.
+    - ``<stage>/constant_predictions``: 1 if at least 98% of the predictions, but fewer of the labels, are one class. Reliance
+      then says nothing.
+    - ``<stage>/worst_group_accuracy``, if groups are given; with ``rationale``, ``<stage>/rationale_f1``, ``comprehensiveness``
+      and ``sufficiency``.
 
-    Where a model gives logits for many tokens, each labelled token without a mark counts in place of each sample; of an
-    answer's span, its start and its end.
+    If a model returns logits for many tokens, each unmarked labelled token counts as a sample does otherwise; for answer spans,
+    each start and each end does.
 
-    Computed in eval mode, in chunks, after the module's own step; the training is bit-identical to one without this callback.
+    Everything is computed in eval mode, in chunks, after the module's own step; training is bit-identical to training without
+    this callback.
 
     Args:
         attribution: The saliency to measure.
         chunk_size: Samples per forward pass.
-        max_batches: Measure the first so many batches of an epoch only; all of them by default.
-        group: Where a batch holds the groups ``(B,)``, integers from 0: a mapping's key or a tuple's position. Then the
+        max_batches: The number of batches to measure from the start of each epoch; all of them by default.
+        group: The key (of a mapping) or position (in a tuple) of the groups ``(B,)`` in a batch, integers from 0. If given, the
             accuracy of the worst group is logged.
-        groups: How many groups there are.
+        groups: The number of groups.
         rationale: Whether to measure how well the most salient places agree with the relevant marks, and how much the model
-            depends on them, which takes 12 more forward passes.
-        input: Of several annotated inputs, the name of the one that is measured; by default the first.
+            depends on these places. This takes 12 more forward passes.
+        input: The name of the annotated input to measure, if there are several; by default the first.
         forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
-        name: Part of the keys, ``<stage>/<name>/...``; give each a name of its own where a Trainer has several.
+        name: Part of the keys, ``<stage>/<name>/...``; if a Trainer has several of these callbacks, give each its own name.
 
     Example:
         >>> trainer = pl.Trainer(callbacks=[SaliencyMetrics(max_batches=4)], logger=False)
@@ -155,7 +156,7 @@ class SaliencyMetrics(Callback):
         self._observe(trainer, pl_module, batch, batch_idx, "test_step")
 
     def _observe(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int, step: str) -> None:
-        """Measure a batch, or warn once and measure nothing: a number is not worth a training."""
+        """Measure a batch; on failure, warn once and measure nothing, because a metric must not stop a training."""
         beyond = self.max_batches is not None and batch_idx >= self.max_batches
         if self._gave_up or beyond or not isinstance(batch, AnnotatedBatch):
             return
@@ -209,7 +210,7 @@ class SaliencyMetrics(Callback):
         saliency: Tensor,
         annotation: Tensor,
     ) -> None:
-        """Measure how much the model depends on the most salient places, where they are places of the input."""
+        """Measure how much the model depends on the most salient places, if these are places of the input."""
 
         def predict(replaced: Tensor) -> Tensor:
             return run(replay, chunk, replaced=replaced).require_logits()

@@ -1,4 +1,4 @@
-"""The callback that makes a module right for the right reasons."""
+"""The callback that trains a module not to use what is marked as spurious."""
 
 from contextlib import ExitStack
 from copy import deepcopy
@@ -30,79 +30,78 @@ _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
 
 
 class SaliencyRegularizer(Callback):
-    """Frees an unmodified LightningModule from what is marked as spurious.
+    """Trains an unmodified LightningModule not to use what is marked as spurious.
 
-    The training data comes from an ``AnnotatedDataset``; the module's own steps and batch hooks see plain samples. Two things
-    are done, each at will:
+    The training data comes from an ``AnnotatedDataset``; the module's own steps and batch hooks see plain samples. The callback
+    does two things, and either can be switched off:
 
-    - The *intervention*, on by default: each training step runs on samples in which what is marked tells nothing of the label.
-      The marked region shows another sample's content; and where some of the samples that somebody looked at have the thing and
-      others do not, it is drawn whether it is there (``salreg.interventions.Intervention``). It costs next to nothing and needs
-      no second derivative. Validation and testing see the samples as they are.
-    - A *penalty*, where one is chosen or has a weight: the step's forward pass is observed, a loss is made from its saliency
+    - The *intervention*, on by default: each training step runs on samples in which what is marked tells nothing about the
+      label. The marked region shows another sample's content; and if some of the samples that somebody looked at have a marked
+      feature and others do not, its presence is drawn at random (``salreg.interventions.Intervention``). It costs next to
+      nothing and needs no second derivative. Validation and testing see the samples as they are.
+    - A *penalty*, if one is chosen or has a weight: the step's forward pass is observed, a loss is computed from its saliency
       map and the annotations, and ``weight * penalty`` is added to the loss that ``training_step`` returns (automatic
-      optimization), or to the first ``manual_backward`` after the forward pass (manual optimization). It sees the samples
-      that the step sees.
+      optimization), or to the first ``manual_backward`` after the forward pass (manual optimization). The penalty sees the same
+      samples as the step.
 
-    A batch of which nobody looked at anything, and any step at weight 0 without an intervention, runs untouched.
+    A batch in which nobody looked at any sample runs untouched, and so does any step at weight 0 without an intervention.
 
-    Logged at every step: ``salreg/intervened`` (the share of samples that were changed), and of a penalty ``salreg/penalty``,
-    ``salreg/weight``, ``salreg/spurious_saliency`` (share of absolute saliency on spurious marks); and, once they occur,
+    Logged at every step: ``salreg/intervened`` (the share of samples that were changed), and for a penalty ``salreg/penalty``,
+    ``salreg/weight``, ``salreg/spurious_saliency`` (share of absolute saliency on spurious marks); and, as soon as they occur,
     ``salreg/unannotated_batches``, ``salreg/undefined_maps`` and ``salreg/skipped_penalties`` (counts so far). A step that
-    scores no sample logs no penalty, and an epoch that scores none leaves no number behind. At the end of an epoch
-    ``trainer.callback_metrics`` holds the epoch's means over the samples that were scored, on all processes together; loggers
-    have them as ``salreg/penalty_epoch`` and so on. Without a penalty the map and the loss are measured on up to 32 marked
-    samples as they are, in eval mode, as often as the Trainer logs.
+    scores no sample logs no penalty, and an epoch that scores none logs no mean. At the end of an epoch
+    ``trainer.callback_metrics`` holds the epoch's means over the scored samples of all processes; loggers get them as
+    ``salreg/penalty_epoch`` and so on. Without a penalty, the map and the loss are measured on up to 32 unchanged marked
+    samples, in eval mode, as often as the Trainer logs.
 
     Args:
         attribution: The saliency to regularise: ``"input_gradient"`` or another name from ``salreg.attributions``, a mapping
             with its options (``{"name": "grad_cam", "layer": "net.4"}``), an object such as ``GradCAM(layer="net.4")``, or a
-            function ``(model, inputs, target) -> map``. Layer names are the LightningModule's.
+            function ``(model, inputs, target) -> map``. Layer names are relative to the LightningModule.
         loss: ``"rrr"``, ``"energy"``, or another name from ``salreg.losses``, a mapping with its options, or an
             ``AttributionLoss``.
-        weight: How strongly the penalty counts. By default 0, so that the intervention is all; where an attribution, a loss, a
-            preset or another option of the penalty is given, or ``intervene=False``, 100 for squared input gradients
-            (``"input_gradient"`` and ``"rrr"``) and 1 for all else. Gradients are measured per
-            standard deviation of the input, so that the scale of the data does not matter. Beside ``intervene=False``, 0 trains
-            exactly as without the callback.
-        intervene: ``True``, ``False``, an ``Intervention``, or its arguments by name (``{"presence": 0.5}``). By default
-            True, and False with a preset, which stands for a published method. Of several regularizers the first that
-            intervenes does.
-        every_n_steps: Penalise every n-th step only, with n times the weight.
-        warmup_steps: Raise the weight from 0 linearly over so many steps.
+        weight: The factor of the penalty. By default 0, so there is only the intervention; if an attribution, a loss, a preset
+            or another option of the penalty is given, or ``intervene=False``, the default is 100 for squared input gradients
+            (``"input_gradient"`` and ``"rrr"``) and 1 for everything else. Gradients are measured per standard deviation of the
+            input, so the scale of the data does not matter. With ``intervene=False`` and weight 0, training is exactly as
+            without the callback.
+        intervene: ``True``, ``False``, an ``Intervention``, or its arguments by name (``{"presence": 0.5}``). By default True,
+            but False with a preset, which reproduces a published method. With several regularizers, only the first that is set
+            to intervene does so.
+        every_n_steps: Penalise only every n-th step, with n times the weight.
+        warmup_steps: Number of steps over which the weight rises linearly from 0.
         differentiation: How the gradient of the saliency is taken: ``"exact"``, ``"finite_difference"``, or ``"auto"``, which
-            is exact wherever that is possible; see ``SaliencyPenalty``.
-        max_samples: Make the penalty from at most so many annotated samples of a batch.
+            is exact wherever possible; see ``SaliencyPenalty``.
+        max_samples: The largest number of annotated samples per batch that the penalty is computed from.
         compile: Compile the network's forward pass and the gradient at its input as one graph. The first penalised step runs
-            uncompiled, the second compiles, which takes up to minutes. A network that cannot be one graph, that reads token
-            numbers, or whose pass several regularizers share, runs uncompiled after a warning that says why.
-        input: Of several annotated inputs, the name of the one that is penalised; by default each is, in units of its own, and
-            logged as ``salreg/<input>/penalty`` and so on.
-        forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only where
-            several modules return something that may be the logits, as with two heads; the error then names them.
-        embedding: Name of the module that embeds token numbers ``(B, T)``. Needed only where that is no ``nn.Embedding`` which
-            receives them as they are.
-        target: Key or position of the true classes in the batch. By default what the training loss compares the logits with, as
-            its graph says.
-        preset: A published penalty in place of ``attribution`` and ``loss``, and of the intervention: a name from
-            ``salreg.presets`` such as ``"cdep"``, a mapping with its options (``{"name": "hint", "layer": "net.4"}``), or a
-            ``Penalty``.
-        name: Prefix of the logged keys; give each regularizer of one Trainer its own.
+            uncompiled, the second compiles, which takes up to minutes. A network runs uncompiled, after a warning that says
+            why, if it cannot be compiled as one graph, reads token numbers, or is shared by several regularizers.
+        input: The name of the annotated input to penalise, if there are several; by default each is penalised, in its own
+            units, and logged as ``salreg/<input>/penalty`` and so on.
+        forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only if the
+            outputs of several modules may be the logits, as with two heads; the error then names them.
+        embedding: Name of the module that embeds token numbers ``(B, T)``. Needed only if it is not an ``nn.Embedding`` that
+            receives them unchanged.
+        target: Key or position of the true classes in the batch. By default, whatever the training loss compares the logits
+            with, according to its graph.
+        preset: A published penalty that replaces ``attribution``, ``loss`` and the intervention: a name from ``salreg.presets``
+            such as ``"cdep"``, a mapping with its options (``{"name": "hint", "layer": "net.4"}``), or a ``Penalty``.
+        name: Prefix of the logged keys; give each regularizer of a Trainer a different one.
 
     Raises:
-        DeadPenaltyError: The penalty cannot change the model (on the first step on which it could), or the maps of the first 32
+        DeadPenaltyError: The penalty cannot change the model (raised at the first penalised step), or the maps of the first 32
             annotated samples are all undefined.
-        RuntimeError: The logits cannot be told, or the batch's pixels do not reach them; an operator has no second derivative;
-            the penalty was not finite for 10 penalised steps in a row. The message names the remedy.
-        TypeError: ``intervene`` is something else.
-        ValueError: An unknown name, a layer that does not exist, an annotation that fits no input of the batch, or not the map;
-            an input that cannot be changed, such as an image of integers.
+        RuntimeError: The logits cannot be identified, or they do not depend on the batch's pixels; an operator has no second
+            derivative; the penalty was not finite for 10 penalised steps in a row. The message names the remedy.
+        TypeError: ``intervene`` has another type.
+        ValueError: An unknown name, a layer that does not exist, an annotation that does not fit any input of the batch or does
+            not fit the map; an input that cannot be changed, such as an image of integers.
 
     Example:
         >>> trainer = pl.Trainer(callbacks=[SaliencyRegularizer()], max_epochs=1, logger=False)
 
-    Source: Teso & Kersting 2019 (CAIPI) for counterexamples, which stand in place of the samples here; Ross, Hughes &
-    Doshi-Velez 2017 for the default attribution and loss.
+    Source: Teso & Kersting 2019 (CAIPI) for counterexamples, which here replace the samples; Ross, Hughes & Doshi-Velez 2017
+    for the default attribution and loss.
     """
 
     def __init__(
@@ -139,7 +138,7 @@ class SaliencyRegularizer(Callback):
         self._start_anew()
 
     def _start_anew(self) -> None:
-        """Forget what an earlier training has taught."""
+        """Reset the state that an earlier training left behind."""
         self.penalty, self.intervention = self._fresh
         self._fresh = deepcopy(self._fresh)
         self._has_ended = False
@@ -152,7 +151,7 @@ class SaliencyRegularizer(Callback):
 
     @property
     def weight(self) -> float:
-        """How strongly the penalty counts, once it is warm."""
+        """The factor of the penalty after the warm-up."""
         return self._schedule.weight
 
     @weight.setter
@@ -161,12 +160,12 @@ class SaliencyRegularizer(Callback):
 
     @property
     def every_n_steps(self) -> int:
-        """Every so many steps one is penalised."""
+        """The number of steps from one penalised step to the next."""
         return self._schedule.every_n_steps
 
     @property
     def warmup_steps(self) -> int:
-        """Over so many steps the weight rises."""
+        """The number of steps over which the weight rises."""
         return self._schedule.warmup_steps
 
     @property
@@ -223,7 +222,7 @@ class SaliencyRegularizer(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Where no penalty needs maps, look at some as often as numbers are logged."""
+        """If no penalty computes maps, measure some as often as numbers are logged."""
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if self.intervenes and not self.weight and self._map_watch is not None and batch_idx % every == 0:
             seen = self._map_watch.measure(trainer, pl_module, self._injection, batch)

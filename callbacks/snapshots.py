@@ -1,4 +1,4 @@
-"""The callback that draws a fixed panel of samples again and again, so that one sees attention shift."""
+"""The callback that draws a fixed panel of samples throughout training, so that you can see the saliency shift."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,48 +30,50 @@ from salreg.taps import check_layers
 
 
 class SaliencySnapshots(Callback):
-    """Draws where a model looks, on the same samples, before the training, at every ``every_n_epochs``-th epoch and at its end.
+    """Draws where a model looks, on the same samples: before training, every ``every_n_epochs`` epochs, and at the end.
 
-    Written to the run folder, and brought up to date at each snapshot: ``report.html``, a page with a slider over the epochs
-    that opens in any browser, without a network; ``snapshots/<attribution>/film_strip.png`` (one row a sample, one column an
-    epoch, one colour scale a row) and ``epoch_<n>/sample_<i>.png`` (input and heat map, marked regions outlined);
-    ``snapshots/panel.csv``, the numbers. The same pictures go to every attached logger that takes images (W&B, trackio,
-    TensorBoard), the numbers to all. Computed in eval mode on the training weights; the training is bit-identical to one
-    without this callback. A snapshot that fails costs a warning, never the training.
+    It writes to the run folder, and updates at each snapshot: ``report.html``, a page with a slider over the epochs that opens
+    in any browser, even offline; ``snapshots/<attribution>/film_strip.png`` (one row per sample, one column per epoch, one
+    colour scale per row) and ``epoch_<n>/sample_<i>.png`` (input and heat map, marked regions outlined);
+    ``snapshots/panel.csv``, the numbers. The same pictures go to every attached logger that accepts images (W&B, trackio,
+    TensorBoard), and the numbers go to all loggers. Everything is computed in eval mode on the training weights; training is
+    bit-identical to training without this callback. A snapshot that fails causes a warning and never stops the training.
 
-    The numbers are means over the panel, ``panel/<attribution>/spurious_saliency``, ``gini``, ``entropy``, and how much the
-    maps resemble those of the previous and the first snapshot (``cosine_to_first``, ``rank_correlation_to_first``,
-    ``ssim_to_first``, ``center_shift_to_first``, and the same ``_to_previous``); and ``panel/reliance``, the worst
-    of ``reliance_content``, ``reliance_removal`` and ``reliance_insertion``: the shares of predictions that change when the
-    spurious region shows another sample's content, when the thing is taken away, and when it is put into samples that have
-    none (see ``SaliencyMetrics``).
+    The numbers are means over the panel, ``panel/<attribution>/spurious_saliency``, ``gini``, ``entropy``, and how similar the
+    maps are to those of the first and of the previous snapshot (``cosine_to_first``, ``rank_correlation_to_first``,
+    ``ssim_to_first``, ``center_shift_to_first``, and the same ``_to_previous``); and ``panel/reliance``, the largest of
+    ``reliance_content``, ``reliance_removal`` and ``reliance_insertion``: the shares of predictions that change when the
+    spurious region shows another sample's content, when the marked feature is removed, and when it is inserted into samples
+    that lack it (see ``SaliencyMetrics``).
 
-    **Is the change real?** Probes, attributions of other families that are not regularised, are measured but not drawn: if
-    they do not follow, the model did not change as the regularised map suggests. At the end of the training, the maps are
+    **Is the change real?** Probes are attributions of other families that are not regularised. They are measured but not drawn:
+    if they do not change too, the model did not change as the regularised map suggests. At the end of training, the maps are
     checked against randomised parameters and deleted places (``salreg.sanity``), and a verdict says in words what happened.
 
     Args:
-        panel: How many samples: taken from the annotated validation data, or else the training data, annotated samples
-            first, spread over the classes, chosen once and kept in the checkpoint. Of a stream, or of several training loaders
-            at once, they come from the first batch with marks, of the sanity check or of the training.
-        every_n_epochs: How often.
-        attributions: What to draw; by default what the SaliencyRegularizers of the Trainer use, or the input gradient.
-        dir: The run folder; by default the logger's, or the Trainer's ``default_root_dir``. Nothing in it is overwritten:
-            where the names are taken, a number is put behind them.
-        probes: What else to measure; by default two of other families than what is drawn. An empty list measures none.
-        class_names: By class; by default the dataset's ``classes``, or numbers.
-        names: Of words or columns. For texts a tokenizer with ``convert_ids_to_tokens``, the words by number, or a mapping
-            from word to number; for tables the columns; or a function of a sample's input. By default the dataset's
-            ``vocabulary``, ``tokenizer`` or ``columns``, or numbers.
-        alerts: Limits by name, for example ``{"reliance": 0.2, "spurious_saliency": 0.1}``. A number that rises above its
-            limit costs one warning, and an alert in W&B and trackio, until it has fallen below again.
-        sanity: Whether to check the maps at the end, which takes some ten snapshots' time.
-        input: Of several annotated inputs, the name of the one that is drawn; by default the first.
+        panel: The number of samples. They are taken from the annotated validation data, or else from the training data,
+            annotated samples first, spread over the classes; they are chosen once and kept in the checkpoint. With a stream, or
+            with several training loaders at once, they come from the first batch with marks, be it of the sanity check or of
+            training.
+        every_n_epochs: The number of epochs between snapshots.
+        attributions: What to draw; by default the attributions of the Trainer's SaliencyRegularizers, or the input gradient.
+        dir: The run folder; by default the logger's, or the Trainer's ``default_root_dir``. Nothing in it is overwritten: a
+            name that is taken gets a number appended.
+        probes: Attributions to measure without drawing them; by default two from other families than those drawn. An empty list
+            measures none.
+        class_names: Names by class; by default the dataset's ``classes``, or numbers.
+        names: Names of words or columns. For texts, a tokenizer with ``convert_ids_to_tokens``, a list of words by number, or a
+            mapping from word to number; for tables, the column names; or a function of a sample's input. By default the
+            dataset's ``vocabulary``, ``tokenizer`` or ``columns``, or numbers.
+        alerts: Limits by name, for example ``{"reliance": 0.2, "spurious_saliency": 0.1}``. A metric that rises above its limit
+            causes one warning, and an alert in W&B and trackio; it can do so again once it has fallen below the limit.
+        sanity: Whether to check the maps at the end, which takes about as long as ten snapshots.
+        input: The name of the annotated input to draw, if there are several; by default the first.
         forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
-        name: Give each a name of its own, and a ``dir``, where a Trainer has several.
+        name: If a Trainer has several of these callbacks, give each its own name and ``dir``.
 
     Attributes:
-        history: A ``salreg.history.History`` of everything that was seen.
+        history: A ``salreg.history.History`` of everything that the snapshots recorded.
 
     Example:
         >>> trainer = pl.Trainer(callbacks=[SaliencySnapshots(panel=8)], logger=False)
@@ -113,7 +115,7 @@ class SaliencySnapshots(Callback):
         self._start_anew()
 
     def _start_anew(self) -> None:
-        """Forget what was seen of an earlier training."""
+        """Reset what was recorded in an earlier training."""
         self._watch = PanelWatch(self.probes)
         self._panel: Panel | None = None
         self._alerts = Alerts(self._limits)
@@ -127,7 +129,7 @@ class SaliencySnapshots(Callback):
 
     @property
     def history(self) -> History:
-        """Everything that was seen."""
+        """Everything that the snapshots recorded."""
         return self._watch.history
 
     # What Lightning calls
@@ -220,11 +222,11 @@ class SaliencySnapshots(Callback):
     # One snapshot
 
     def _takes_part(self, trainer: pl.Trainer) -> bool:
-        """Whether this process looks at the panel: the first alone, or all of them where each holds a part of the network."""
+        """Whether this process computes the panel: only the first does, or all of them if each holds a part of the network."""
         return trainer.is_global_zero or self._together
 
     def _take(self, batch: Any, step: str) -> None:
-        """Take the panel of a stream from the first batch with marks."""
+        """Take a stream's panel from the first batch with marks."""
         if self._together:
             return  # each process has another batch, and all have to look at the same
         if self._panel is None and not self._epochs_drawn and has_marks(batch, self.input):

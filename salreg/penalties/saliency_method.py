@@ -1,4 +1,4 @@
-"""The way of a saliency map: exactly or by differences, of all samples or few, eagerly or compiled with its gradient."""
+"""How a saliency map is differentiated: exactly or by differences, for all samples or few, eagerly or compiled."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -35,10 +35,10 @@ _FEW = 0.5
 
 
 class SaliencyMethod(Method):
-    """How the gradient of a map is taken; decided on the first forward pass that is seen.
+    """How the gradient of a map is computed; decided on the first observed forward pass.
 
     Args:
-        attribution: That makes the map.
+        attribution: The attribution that computes the map.
         needs_marks: Whether only annotated samples are penalised.
         differentiation: As in ``SaliencyPenalty``; so are ``max_samples``, ``compile`` and the errors.
     """
@@ -124,11 +124,11 @@ class SaliencyMethod(Method):
         self.differences(recording)
 
     def differences(self, recording: Recording) -> FiniteDifference | None:
-        """By which differences, or None for exactly; decided on the first forward pass that is seen.
+        """The finite differences to use, or None for exact gradients; decided on the first observed forward pass.
 
         Raises:
-            RuntimeError: ``auto`` finds no way.
-            ValueError: Differences across kinks.
+            RuntimeError: ``auto`` finds no method that works.
+            ValueError: Differences were asked for, but the network has kinks.
         """
         if self.decided or not isinstance(self._attribution, TapAttribution):
             return self._settled
