@@ -16,19 +16,19 @@ from salreg.taps import replace_tensor, tensors_in
 
 
 class Counterexamples(Dataset[AnnotatedSample]):
-    """An annotated dataset with counterexamples behind its samples (CE: Teso & Kersting 2019; Friedrich et al. 2023).
+    """An annotated dataset followed by counterexamples of its samples (CE: Teso & Kersting 2019; Friedrich et al. 2023).
 
-    Each copy shows other random content in the spurious marks, anew in every epoch; label and annotation stay. Samples without
-    spurious marks get no copy. Every annotation is read once at the start.
+    Each copy shows random content in its spurious region, drawn anew in every epoch; label and annotation stay the same.
+    Samples without spurious marks get no copy. Every annotation is read once at the start.
 
     Args:
         base: The annotated dataset; the first floating point tensor of its samples is changed.
-        copies: Counterexamples per annotated sample.
+        copies: The number of counterexamples per annotated sample.
         replacement: ``uniform`` noise in the range of the sample's channel, or ``shuffle`` of the region's places.
 
     Raises:
-        TypeError: ``base`` is no ``AnnotatedDataset``.
-        ValueError: Less than one copy, an unknown replacement, or no sample with a spurious mark.
+        TypeError: ``base`` is not an ``AnnotatedDataset``.
+        ValueError: ``copies`` is below 1, the replacement is unknown, or no sample has a spurious mark.
 
     Example:
         >>> from torch.utils.data import TensorDataset

@@ -12,7 +12,7 @@ GRAPH = (
 
 
 def refuse_graph(sample: Any) -> None:
-    """Raise a ``TypeError`` with the remedy for torch_geometric's ``Data`` and the like, alone or beside a label.
+    """Raise a ``TypeError`` that says the remedy if a sample is or holds a graph, such as torch_geometric's ``Data``.
 
     Example:
         >>> refuse_graph({"x": 1})
@@ -23,7 +23,7 @@ def refuse_graph(sample: Any) -> None:
 
 
 def has_edges(samples: Iterable[Any]) -> bool:
-    """Whether there are mappings of graphs among the samples, which may or may not make a batch."""
+    """Whether any sample is a mapping that describes a graph, which may or may not collate to a batch."""
     return any(isinstance(part, Mapping) and "edge_index" in part for sample in samples for part in _parts(sample))
 
 
