@@ -39,7 +39,7 @@ def advice(case: str) -> str:
     """What to do next.
 
     Args:
-        case: As ``salreg.verdict`` names them.
+        case: The case as ``salreg.verdict`` names it.
 
     Example:
         >>> print(advice("unmeasured"))

@@ -1,4 +1,4 @@
-"""Annotations of chats by role: what system, user or assistant say in the text that a chat template makes of it."""
+"""Annotations of chats by role: the messages of system, user or assistant in the text that a chat template produces."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -11,18 +11,17 @@ _REMEDY = "Mark its tokens by apply_chat_template(..., return_assistant_tokens_m
 
 
 def role_spans(messages: Sequence[Mapping[str, Any]], text: str) -> dict[str, list[Span]]:
-    """Where each role's messages stand in the text that a chat template made of them.
+    """Find each role's messages in the text that a chat template produced.
 
     Args:
-        messages: ``{"role": ..., "content": ...}`` each, in their order.
-        text: What ``tokenizer.apply_chat_template(messages, tokenize=False)`` gave.
+        messages: The messages in order, each ``{"role": ..., "content": ...}``.
+        text: The result of ``tokenizer.apply_chat_template(messages, tokenize=False)``.
 
     Returns:
-        By role the spans of characters ``(start, end)``, without what the template puts around a message.
+        The spans of characters ``(start, end)`` by role, without what the template puts around a message.
 
     Raises:
-        ValueError: A message that is not in the text, because the template changes or leaves out what it says, or that may
-            stand at several places of it.
+        ValueError: A message is not in the text, because the template changes or omits it, or it could be at several places.
 
     Example:
         >>> messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
@@ -70,12 +69,12 @@ def from_roles(
     truncated: bool = False,
     special: Any = None,
 ) -> Tensor:
-    """Mark all that some roles say.
+    """Mark everything that certain roles say.
 
     Args:
-        messages: The chat; see ``role_spans``, and ``text``.
-        text: What the template made of it.
-        offsets: Of the tokens in that text; see ``from_character_spans``, and ``truncated`` and ``special``.
+        messages: The chat. For this and ``text``, see ``role_spans``.
+        text: The text that the template produced.
+        offsets: The offsets of the tokens in that text. For this, ``truncated`` and ``special``, see ``from_character_spans``.
         spurious: Roles whose messages the model must not use: ``["system"]``.
         relevant: Roles whose messages it should use.
 
@@ -83,7 +82,7 @@ def from_roles(
         ``int8`` tensor ``(T,)``.
 
     Raises:
-        ValueError: A role that says nothing in this chat, or as of those functions.
+        ValueError: A role says nothing in this chat; or as in those functions.
 
     Example:
         >>> messages = [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Hi"}]
