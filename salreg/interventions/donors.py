@@ -1,4 +1,4 @@
-"""Where the content of a marked region is taken from: other marked samples, of the batch or seen lately."""
+"""Donors, whose content replaces that of a marked region: other marked samples, from the batch or seen recently."""
 
 import math
 from collections import deque
@@ -18,13 +18,13 @@ Donor = tuple[Tensor, ...]
 
 
 class DonorBank:
-    """A bounded store of donors, each other than all the others; the oldest makes room for a new one.
+    """A bounded store of distinct donors; a new one replaces the oldest.
 
-    A donor is whatever tensors describe it: an image and its region, or a span of token numbers. Two are the same where the
-    sums of their content and of its squares are.
+    A donor is whatever tensors describe it: an image and its region, or a span of token numbers. Two are the same if the sums
+    of their content and of its squares are.
 
     Args:
-        size: How many it holds.
+        size: The number of donors it can hold.
     """
 
     def __init__(self, size: int) -> None:

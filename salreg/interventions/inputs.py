@@ -1,4 +1,4 @@
-"""Which tensor of a batch its annotation lies on, and of what kind it is."""
+"""Finds the annotated tensor of a batch, and its kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class AnnotatedInput:
     """The annotated tensor of a batch.
 
     Attributes:
-        tensor: As it lies in the batch.
+        tensor: The tensor in the batch.
         kind: ``grid``: images, series and volumes ``(B, C, ...)``; ``row``: of a table ``(B, F)``; ``tokens``: numbers ``(B,
             T)``, or ``(B, choices, T)``; ``embedded``: tokens ``(B, T, E)``.
-        others: How many other tensors of the batch the annotation would fit, too.
+        others: The number of other tensors in the batch that the annotation would also fit.
     """
 
     tensor: Tensor
@@ -37,10 +37,10 @@ class AnnotatedInput:
 
 
 def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None) -> AnnotatedInput:
-    """The tensor of a batch that an annotation lies on: that named, or the first that it fits.
+    """The annotated tensor of a batch: the one named, or the first that the annotation fits.
 
     Raises:
-        ValueError: There is none, or it holds integers that are no token numbers; the message says what there is.
+        ValueError: There is none, or it holds integers that are not token numbers; the message says what the batch holds.
     """
     given = tensors_in(sample) if named is None else [named]
     found = [AnnotatedInput(tensor, kind) for tensor in given if (kind := _kind(tensor, annotation, sample)) is not None]

@@ -1,4 +1,4 @@
-"""Batches of texts in which marked words change, and what lies beside the words with them."""
+"""Batches of texts in which marked words change, together with the tensors that belong to the words."""
 
 from collections.abc import Collection
 from typing import Any, Literal, NamedTuple

@@ -1,4 +1,4 @@
-"""Texts of which marked spans are exchanged, taken out and put in; everything that lies beside the tokens follows."""
+"""Exchanges, removes and inserts marked spans of texts; all tensors that belong to the tokens follow."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -73,10 +73,10 @@ class _Insertions(NamedTuple):
 def change_texts(
     texts: Texts, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng, *, moves: bool = False
 ) -> Texts:
-    """Exchange spans between texts, take them out, and put them in at a random place, which is never inside an answer.
+    """Exchange spans between texts, remove them, and insert them at a random place, which is never inside an answer.
 
-    The batch stays as long as it is. Where a text grows beyond it, the last of its unmarked words give way, those without a
-    label first, and none of an answer whose place is asked for. Places of answers follow their tokens.
+    The batch keeps its length. If a text would become longer, its last unmarked words are dropped, those without a label first,
+    but never words of an answer whose place is asked for. Places of answers follow their tokens.
 
     Args:
         texts: What is changed.
@@ -84,7 +84,7 @@ def change_texts(
         padding_token: What stands behind (or before) a text that became shorter.
         bank: Spans beside those of the batch, where these are few; it takes in some of them.
         rng: Where the random numbers come from.
-        moves: Whether what takes a span's place stands at a random place, too, and not where the span was.
+        moves: Whether the replacement of a span goes to a random place instead of the span's own.
 
     Raises:
         ValueError: A text became shorter, and what pads it is not known.

@@ -16,23 +16,23 @@ from salreg.readers.shapes import Outline, Shape, Size
 
 
 def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a COCO file of instances.
+    """Read regions by image name from a COCO file of instances.
 
-    Every image that the file lists was looked at: without annotation, nothing is marked in it.
+    Every image that the file lists was looked at; if it has no annotation, nothing is marked in it.
 
     Args:
         path: The JSON file.
-        categories: Which of its categories are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether an annotation that means nothing certain is an error, rather than skipped, named and counted.
+        categories: Which of its categories are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether an annotation without a clear meaning raises an error instead of being skipped, named and counted.
 
     Returns:
-        The regions of each listed image by name, in the size that the file states. The segmentation counts where there is
-        one, otherwise the box, turned as CVAT's attribute ``rotation`` says.
+        The regions of each listed image by name, in the size that the file states. The segmentation is used if there is one,
+        otherwise the box, rotated by CVAT's attribute ``rotation``.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No COCO file, or a category that it does not have. With ``strict``, an annotation that is malformed, or of
-            an image or category that the file does not list.
+        ValueError: The file is not a COCO file, or a wanted category does not occur in it. With ``strict``, an annotation is
+            malformed, or belongs to an image or category that the file does not list.
 
     Example:
         >>> import json, os, tempfile

@@ -1,4 +1,4 @@
-"""The content of files that people and tools wrote, in whatever encoding."""
+"""The content of files written by people and tools, in any encoding."""
 
 import codecs
 import csv
@@ -18,11 +18,11 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 
 def read_text(path: str | Path) -> str:
-    """A file's text: UTF-8 or, where its first bytes say so, UTF-16; otherwise Windows' western encoding.
+    """Read a text file: as UTF-8, as UTF-16 if its first bytes say so, or else in the western encoding of Windows.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no text; names the file.
+        ValueError: It is not text; the message names the file.
 
     Example:
         >>> import os, tempfile
@@ -49,7 +49,7 @@ def read_json(path: str | Path) -> Any:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is empty, no JSON, or nested too deeply; names the file.
+        ValueError: It is empty, not JSON, or nested too deeply; the message names the file.
     """
     known = _known.get()
     if known is not None and str(path) in known:
@@ -96,7 +96,7 @@ def read_xml(path: str | Path) -> Any:
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: defusedxml is not installed.
-        ValueError: It is no XML, or has an entity in it; names the file.
+        ValueError: It is no XML, or has an entity in it; the message names the file.
     """
     defusedxml, tree = optional("defusedxml", "cvat"), optional("defusedxml.ElementTree", "cvat")
     try:
@@ -119,7 +119,7 @@ def read_table(path: str | Path, verbatim: bool = False) -> tuple[list[str], lis
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It has no header, or a field of more than 128 KiB; names the file.
+        ValueError: It has no header, or a field of more than 128 KiB; the message names the file.
     """
     text = read_text(path).lstrip("\r\n")
     said = re.match(r"sep=(.)\r?\n", text)  # Excel's

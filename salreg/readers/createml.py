@@ -13,19 +13,19 @@ from salreg.readers.shapes import Outline
 
 
 def read_createml(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a JSON of CreateML's: boxes by their centre, in pixels.
+    """Read regions by image name from CreateML's JSON: boxes by their centre, in pixels.
 
     Every image that the file lists was looked at.
 
     Args:
         path: The JSON file.
-        labels: Which labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a box that means nothing certain is an error, rather than skipped, named and counted. CreateML is told
-            the unit and the anchor beside the file; boxes of which all numbers are fractions are not taken for pixels.
+        labels: Which labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a box without a clear meaning raises an error instead of being skipped, named and counted. The file does
+            not state its unit and anchor; boxes whose numbers are all fractions are not read as pixels.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such JSON, or a label that no box has.
+        ValueError: The file is not such JSON, or a wanted label does not occur in it.
 
     Example:
         >>> import json, os, tempfile

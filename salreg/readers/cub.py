@@ -9,18 +9,18 @@ from salreg.readers.regions import Side
 
 
 def read_cub(path: str | Path, inside: Side = "relevant", *, strict: bool = False) -> Readings:
-    """The boxes of the birds by the names of their images, from CUB-200-2011's ``bounding_boxes.txt``.
+    """Read the boxes of the birds by image name from CUB-200-2011's ``bounding_boxes.txt``.
 
     Its segmentations are masks: ``read_masks(relevant="segmentations", categories=...)``.
 
     Args:
-        path: The file; ``images.txt`` beside it has the paths of the images by number.
-        inside: What the boxes are.
-        strict: Whether a line that means nothing certain is an error, rather than skipped, named and counted.
+        path: The file; ``images.txt`` in the same folder has the paths of the images by number.
+        inside: The mark of the boxes.
+        strict: Whether a line without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no ``images.txt`` beside it.
-        ValueError: A line of ``images.txt`` is none.
+        ValueError: A line of ``images.txt`` is invalid.
 
     Example:
         >>> import os, tempfile

@@ -13,27 +13,28 @@ from salreg.readers.shapes import Shape
 
 
 def read_cvat(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from "CVAT for images 1.1" XML. Needs ``defusedxml``: entities and references to
-    other files are refused.
+    """Read regions by image name from "CVAT for images 1.1" XML. It needs ``defusedxml``: entities and references to other
+    files are refused.
 
-    Every image that the file lists was looked at: without shape, nothing is marked in it. CVAT also lists the images of a job
-    that nobody has opened yet; ``AnnotatedDataset(..., empty="unknown")`` is for a file of unfinished jobs. Images of the same
-    name are told apart by their subset, which is put before their name.
+    Every image that the file lists was looked at: if it has no shape, nothing is marked in it. CVAT also lists the images of a
+    job that nobody has opened yet; for a file of unfinished jobs, use ``AnnotatedDataset(..., empty="unknown")``. Images of the
+    same name are distinguished by their subset, which is put before their name.
 
     Args:
         path: The XML file.
-        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a shape that means nothing certain, or that cannot be drawn, is an error, rather than skipped, named and
-            counted.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a shape without a clear meaning, or one that cannot be drawn, raises an error instead of being skipped,
+            named and counted.
 
     Returns:
-        The regions of each listed image by name, in the size that the file states: boxes, ellipses, polygons and masks, and
-        polylines three pixels wide. Points, skeletons, cuboids and tags say no area.
+        The regions of each listed image by name, in the size that the file states: boxes, ellipses, polygons, masks, and
+        polylines three pixels wide. Points, skeletons, cuboids and tags have no area and are skipped.
 
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: defusedxml is not installed.
-        ValueError: No such XML, an entity in it, or a label that no shape has; with ``strict``, see there.
+        ValueError: The file is not such XML, contains an entity, or a wanted label does not occur in it; with ``strict``, also
+            what that argument says.
 
     Example:
         >>> import os, tempfile

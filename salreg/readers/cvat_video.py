@@ -16,20 +16,21 @@ _MOST_FRAMES, _MOST_MARKS = 100_000, 2_000_000
 
 
 def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of the frames, from "CVAT for video 1.1" XML. Needs ``defusedxml``.
+    """Regions by the names of the frames, from "CVAT for video 1.1" XML. It needs ``defusedxml``.
 
-    A frame is called ``frame_000012``, as CVAT calls those that it exports. Every frame of the task was looked at. A track
-    lasts until it is ``outside``; between two of its shapes of as many points, their numbers are interpolated.
+    A frame is called ``frame_000012``, as in CVAT's exports of frames. Every frame of the task was looked at. A track lasts
+    until it is ``outside``; between two of its shapes with the same number of points, coordinates are interpolated.
 
     Args:
         path: The XML file.
-        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a shape that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a shape without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: defusedxml is not installed.
-        ValueError: No such XML, more than 100,000 frames or 2 million shapes, or a label that no track has.
+        ValueError: The file is not such XML, has more than 100,000 frames or 2 million shapes, or a wanted label does not occur
+            in it.
 
     Example:
         >>> import os, tempfile

@@ -18,20 +18,20 @@ _NOTHING = ("", "-1", "nan")
 def read_kaggle(
     path: str | Path, inside: Side = "spurious", *, categories: Mapping[str, Side] | None = None, strict: bool = False
 ) -> Readings:
-    """Regions by the names of their images, from a CSV with the columns ``ImageId`` and ``EncodedPixels``.
+    """Read regions by image name from a CSV with the columns ``ImageId`` and ``EncodedPixels``.
 
-    A row's pixels are pairs of a start, counted from 1 down the columns, and a length. A row with none of them, or -1, says
-    that somebody looked and marked nothing. The file states no sizes: runs that fit another size cannot be told.
+    A row's pixels are pairs of a start, counted from 1 down the columns, and a length. A row without any, or with -1, says that
+    somebody looked and marked nothing. The file states no sizes, so runs meant for another size are not detected.
 
     Args:
         path: The file.
-        inside: What the masks are where there are no ``categories``.
+        inside: The mark of the masks if there are no ``categories``.
         categories: Which classes are ``spurious`` and which ``relevant``, for tables with a column ``ClassId``.
-        strict: Whether a row that means nothing certain is an error, rather than skipped, named and counted.
+        strict: Whether a row without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It has no such columns.
+        ValueError: The columns are missing.
 
     Example:
         >>> import os, tempfile

@@ -32,28 +32,29 @@ _LABELLED = (
 def read_label_studio(
     path: str | Path, labels: Mapping[str, Side], *, fields: Mapping[str, str] | None = None, strict: bool = False
 ) -> Readings:
-    """Regions by the names of their images, from Label Studio's "JSON" export (not "JSON-MIN").
+    """Read regions by image name from Label Studio's "JSON" export (not "JSON-MIN").
 
     All annotations of a task that were not cancelled count; predictions do not. A task with such an annotation was looked at:
-    where its result is empty, or has other labels only, nothing is marked. An image's name is what its address says: the path
-    behind ``?d=`` of local storage, the path of an ``s3://`` or ``https://`` address, and for uploads the file's own name,
-    without the eight characters and the dash that Label Studio puts before it.
+    if its result is empty or has only other labels, nothing is marked. An image's name comes from its address: the path after
+    ``?d=`` for local storage, the path of an ``s3://`` or ``https://`` address, and for uploads the file's name without the
+    eight characters and the dash that Label Studio puts before it.
 
     Args:
         path: The JSON file.
-        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
-        fields: Which field of a task's data each control shows, ``{"img": "left"}``, for tasks of several images: the export
-            does not say. A control that is called like a field needs none.
-        strict: Whether a shape that means nothing certain, or that cannot be drawn, is an error, rather than skipped, named and
-            counted.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are ignored.
+        fields: Which field of a task's data each control shows, ``{"img": "left"}``, for tasks with several images, because the
+            export does not say. A control with the same name as its field needs no entry.
+        strict: Whether a shape without a clear meaning, or one that cannot be drawn, raises an error instead of being skipped,
+            named and counted.
 
     Returns:
-        The regions of each image that was looked at by name, in the size that the file states; it states none where nothing
-        is marked.
+        The regions of each image that was looked at, by name, in the size that the file states; it states none if nothing is
+        marked.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such export, or a label that no shape has; with ``strict``, see there.
+        ValueError: The file is not such an export, or a wanted label does not occur in it; with ``strict``, also what that
+            argument says.
 
     Example:
         >>> import json, os, tempfile

@@ -15,19 +15,19 @@ _KINDS = {"rle": "brush", "imageDataURL": "bitmask", "vertices": "vector", "poin
 
 
 def read_label_studio_min(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from Label Studio's "JSON-MIN" export.
+    """Read regions by image name from Label Studio's "JSON-MIN" export.
 
-    It has no word of tasks' controls: shapes of a task with several images are skipped, and whether somebody turned an image in
-    the tool cannot be told. The "JSON" export says both. A task with an annotation was looked at.
+    It does not describe the tasks' controls, so shapes of a task with several images are skipped; nor does it say whether
+    somebody rotated an image in the tool. The "JSON" export says both. A task with an annotation was looked at.
 
     Args:
         path: The JSON file.
-        labels: Which labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a shape that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a shape without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such export, or a label that no shape has.
+        ValueError: The file is not such an export, or a wanted label does not occur in it.
 
     Example:
         >>> import json, os, tempfile

@@ -14,19 +14,19 @@ from salreg.readers.shapes import Shape
 
 
 def read_labelbox(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from Labelbox's export: a data row in each line, or a list of them.
+    """Read regions by image name from Labelbox's export: one data row per line, or a list of them.
 
-    A data row with a label in one of its projects was looked at. An image is called by its external id, or else by the path of
-    its address. Boxes, polygons and lines are drawn; masks lie at addresses, which are not fetched.
+    A data row with a label in one of its projects was looked at. An image is named by its external id, or else by the path of
+    its address. Boxes, polygons and lines are drawn; masks are stored at addresses, which are not fetched.
 
     Args:
         path: The file.
-        labels: Which names of objects are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether an object that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which names of objects are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether an object without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such export, or a name that no object has.
+        ValueError: The file is not such an export, or a wanted name does not occur in it.
 
     Example:
         >>> import json, os, tempfile

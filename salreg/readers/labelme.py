@@ -1,4 +1,4 @@
-"""LabelMe's JSON, a file for each image."""
+"""LabelMe's JSON, with one file per image."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,19 +16,19 @@ from salreg.readers.shapes import Shape, Size
 
 
 def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a file of LabelMe's or a folder of them.
+    """Read regions by image name from a LabelMe file or a folder of them.
 
-    Every image with a file was looked at. Rectangles, also turned ones, polygons, circles, lines and masks are drawn; points
-    say no area.
+    Every image with a file was looked at. Rectangles (also rotated ones), polygons, circles, lines and masks are drawn; points
+    have no area and are skipped.
 
     Args:
         path: The JSON file, or the folder.
-        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a shape that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a shape without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no JSON in the folder.
-        ValueError: No such JSON, or a label that no shape has.
+        ValueError: The file is not such JSON, or a wanted label does not occur in it.
 
     Example:
         >>> import json, os, tempfile

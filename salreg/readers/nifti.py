@@ -30,8 +30,8 @@ def size(path: str | Path) -> Size:
 
 
 def picture(path: str | Path) -> Image.Image:
-    """A slice, front or head above and the body's left at the left: whole numbers from 0 to 255 as they are, as in masks; other
-    values as floats, the lowest black 0 and the highest white 1.
+    """A slice with front or head at the top and the body's left on the left: integers from 0 to 255 unchanged, as in masks;
+    other values as floats, from 0 (the lowest, black) to 1 (the highest, white).
 
     Raises:
         OSError: It is no NIfTI of one slice, is cut off, or nibabel is not installed.
@@ -47,7 +47,7 @@ def picture(path: str | Path) -> Image.Image:
 
 
 def volume_size(path: str | Path) -> tuple[int, int, int] | None:
-    """``(D, H, W)`` of a volume, from the head of its file; None where it is a slice.
+    """``(D, H, W)`` of a volume, from the head of its file; None if it is a slice.
 
     Raises:
         OSError: It is no NIfTI, or nibabel is not installed.
@@ -81,12 +81,13 @@ def picture_volume(path: str | Path) -> Tensor:
 
 
 def read_volume(path: str | Path) -> Tensor:
-    """A volume's values ``(1, D, H, W)``, float32: D from the feet up, H from back to front, W from left to right.
+    """Read a volume's values ``(1, D, H, W)``, float32: D from the feet up, H from back to front, W from left to right.
 
-    Masks are read alike: ``from_mask(spurious=read_volume("mask.nii.gz") > 0)`` is the volume's annotation ``(1, D, H, W)``.
+    Masks are read in the same way: ``from_mask(spurious=read_volume("mask.nii.gz") > 0)`` is the volume's annotation ``(1, D,
+    H, W)``.
 
     Raises:
-        OSError: It is no NIfTI of three axes, is cut off, or nibabel is not installed.
+        OSError: It is not a NIfTI with three axes, is truncated, or nibabel is not installed.
     """
     loaded = _loaded(path)
     shape = _volume_shape(path, loaded.shape)

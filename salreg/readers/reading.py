@@ -1,4 +1,4 @@
-"""What every reader of a file does alike: collect the marks of each image, and what had to be left out."""
+"""What all readers share: they collect the marks of each image and what had to be skipped."""
 
 import warnings
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a file says of one image, kept small until it is drawn."""
+"""The marks of one image in a file, kept compact until they are drawn."""
 
 import math
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ class Regions(Protocol):
     """The marked regions of one image."""
 
     def draw(self, size: Any) -> Tensor:
-        """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) where it states none. Of
-        volumes, ``(1, D, H, W)``.
+        """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) if it states none. For
+        volumes it is ``(1, D, H, W)``.
 
-        It is all zeros where somebody looked at the image and marked nothing.
+        It is all zeros if somebody looked at the image and marked nothing.
         """
 
 

@@ -27,13 +27,13 @@ class Span(NamedTuple):
 
 
 class TextMarks(NamedTuple):
-    """A text that somebody looked at, and its marks.
+    """The marks of a text that somebody looked at.
 
     Attributes:
         text: The text.
-        spurious: ``(start, end)`` in characters, the end excluded, of what the model must not use.
-        relevant: Of what it should use.
-        skipped: How many marks were left out.
+        spurious: Spans ``(start, end)`` in characters, the end excluded, that the model must not use.
+        relevant: Spans that it should use.
+        skipped: The number of marks that were skipped.
     """
 
     text: str
@@ -51,23 +51,23 @@ class _Text(NamedTuple):
 
 
 def read_spans(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> tuple[dict[str, TextMarks], Readings]:
-    """The marks of texts by the text, from doccano's or Prodigy's JSONL, Label Studio's JSON of named entities, or brat's
-    ``.ann`` beside its ``.txt``.
+    """Read the marks of texts, by text, from doccano's or Prodigy's JSONL, Label Studio's JSON of named entities, or brat's
+    ``.ann`` next to its ``.txt``.
 
-    Every text that the file lists was looked at, but for Prodigy's examples that were not accepted and Label Studio's tasks
-    that nobody finished. Where a file says which words a span marks, they are compared.
+    Every text that the file lists was looked at, except Prodigy's examples that were not accepted and Label Studio's tasks that
+    nobody finished. If a file says which words a span marks, they are checked.
 
     Args:
-        path: The file; of brat, a folder, too.
-        labels: Which labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a span that means nothing certain is an error, rather than skipped, named and counted.
+        path: The file; for brat, also a folder.
+        labels: Which labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a span without a clear meaning raises an error instead of being skipped, named and counted.
 
     Returns:
-        The marks by text, and what reading found otherwise: ``problems``, ``notes`` and ``labels``.
+        The marks by text, and what else was found: ``problems``, ``notes`` and ``labels``.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is none of these, or a label that no span has.
+        ValueError: It is none of these formats, or a wanted label does not occur in it.
 
     Example:
         >>> import os, tempfile

@@ -45,14 +45,14 @@ class Superpixels(NamedTuple):
 
 
 def read_superpixels(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from ISIC's ``ISIC_0000000_features.json`` beside ``ISIC_0000000_superpixels.png``.
+    """Read regions by image name from ISIC's ``ISIC_0000000_features.json`` beside ``ISIC_0000000_superpixels.png``.
 
     Every image with a file was looked at; a feature of zeros is nowhere.
 
     Args:
         path: The JSON file, or a folder of them.
         labels: Which features, as ``pigment_network`` or ``streaks``, are ``spurious`` and which ``relevant``.
-        strict: Whether a feature that means nothing certain is an error, rather than skipped, named and counted.
+        strict: Whether a feature without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.

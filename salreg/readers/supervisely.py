@@ -16,15 +16,15 @@ from salreg.readers.shapes import Outline, Runs, Shape
 
 
 def read_supervisely(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a file of Supervisely's or a folder of them, as a whole project.
+    """Read regions by image name from a file of Supervisely's or a folder of them, as a whole project.
 
     Every image with a file was looked at; ``ds/ann/003.jpg.json`` belongs to ``ds/img/003.jpg``. As in Supervisely's own kit,
     rectangles of whole numbers include their last row and column. Points and skeletons say no area.
 
     Args:
         path: The JSON file, or the folder.
-        labels: Which classes are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether an object that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which classes are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether an object without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no JSON in the folder.

@@ -14,14 +14,14 @@ from salreg.readers.shapes import Shape
 
 
 def read_via(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from the JSON or the CSV of the VGG Image Annotator (VIA 2).
+    """Read regions by image name from the JSON or the CSV of the VGG Image Annotator (VIA 2).
 
     Every image that the file lists was looked at. A region's labels are the values of its attributes.
 
     Args:
         path: The file, or a project of VIA's.
-        labels: Which labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a region that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a region without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
