@@ -1,4 +1,4 @@
-"""An audit as one page that opens in any browser, without a network."""
+"""An audit as one page that opens in any browser, even offline."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -18,15 +18,16 @@ def page(
     """The page.
 
     Args:
-        audits: One audit by the model's name, or two of the same data, before and after.
+        audits: One audit by the model's name, or two on the same data, before and after.
         title: Its headline.
-        seeds: By the same names the audits of all trainings with other seeds, of which means and standard deviations are shown.
+        seeds: By the same names, the audits of all trainings with other seeds; the page shows their means and standard
+            deviations.
 
     Returns:
-        HTML that needs nothing else.
+        Self-contained HTML.
 
     Raises:
-        ValueError: No audit, more than two, or two of different kinds.
+        ValueError: There is no audit, there are more than two, or two are of different kinds.
     """
     check(audits)
     last = list(audits.values())[-1]
@@ -56,7 +57,7 @@ def page(
 
 
 def check(audits: Mapping[str, Audit]) -> None:
-    """Refuse what cannot stand side by side."""
+    """Refuse audits that cannot be compared side by side."""
     if not 1 <= len(audits) <= 2:
         raise ValueError(f"A page shows one audit, or two, before and after; not {len(audits)}.")
     kinds = {(one.of, one.samples, tuple(one.classes)) for one in audits.values()}

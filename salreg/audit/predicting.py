@@ -1,4 +1,4 @@
-"""From whatever a model gives to probabilities, batch by batch."""
+"""Turns any model output into probabilities, batch by batch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -21,17 +21,17 @@ class Predicted(NamedTuple):
 
 
 class Predictor:
-    """A model that is asked in batches.
+    """Calls a model in batches.
 
     Args:
-        model: From a list of texts, or rows ``(B, F)``, to logits or probabilities ``(B, C)``, or of two classes one number a
-            sample ``(B,)`` or ``(B, 1)``: that of the second.
-        outputs: Which of the two it gives.
-        batch_size: Samples at a time.
-        progress: Whether to show a bar.
+        model: Maps a list of texts, or rows ``(B, F)``, to logits or probabilities ``(B, C)``; for two classes also to one
+            number per sample, ``(B,)`` or ``(B, 1)``, that of the second class.
+        outputs: Which of the two it returns.
+        batch_size: The number of samples per batch.
+        progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: Another word for ``outputs``.
+        ValueError: ``outputs`` is unknown.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class Predictor:
         """Predict samples.
 
         Raises:
-            ValueError: The model gives something else than one row a sample, NaN, or probabilities where it was to give logits
-                or the other way round.
+            ValueError: The model does not return one row per sample, or it returns NaN, or probabilities instead of logits, or
+                the reverse.
         """
         found = []
         starts = range(0, len(samples), self.batch_size)

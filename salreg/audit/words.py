@@ -11,7 +11,7 @@ FEW = 30
 
 
 def percent(share: float) -> str:
-    """A share as people read it.
+    """A share as a percentage.
 
     Example:
         >>> percent(0.034), percent(0.004), percent(float("nan"))
@@ -30,11 +30,11 @@ def with_bounds(interval: Interval) -> str:
 
 
 def findings(audit: Audit, most: int = 5) -> list[str]:
-    """What matters most, a sentence each: what is relied on most, and the widest gaps, by their lower bounds.
+    """The most important findings, one sentence each: what is relied on most, and the widest gaps, by lower bound.
 
     Args:
-        audit: What was found.
-        most: How many sentences of each kind.
+        audit: The audit.
+        most: The largest number of sentences of each kind.
     """
     uses = sorted((one for one in audit.uses if one.worst), key=_strength, reverse=True)
     gaps = sorted(audit.gaps, key=lambda one: (one.difference.low, one.difference.value), reverse=True)
@@ -42,11 +42,11 @@ def findings(audit: Audit, most: int = 5) -> list[str]:
 
 
 def compared(audits: Sequence[Audit], most: int = 6) -> list[str]:
-    """What changed most from one model to another, a sentence each, by the kind of change that mattered most before.
+    """What changed most between two models, one sentence each, by the kind of change that mattered most before.
 
     Args:
-        audits: Of two models, before and after, on the same data.
-        most: How many sentences.
+        audits: The audits of two models, before and after, on the same data.
+        most: The largest number of sentences.
     """
     before, after = audits
     own = {(use.axis, use.name): use for use in after.uses}
@@ -90,7 +90,7 @@ def _gap(gap: Gap) -> str:
 
 
 def measured_of_texts(count: int, bootstrap: Bootstrap, explained: bool) -> list[str]:
-    """How an audit of texts measures."""
+    """How an audit of texts measures its numbers."""
     return [
         f"{count} texts that the model was not trained on were predicted as they are and with changes.",
         "Substitution: in texts that name a group, its terms and another group's change places, with their forms and case.",
@@ -105,7 +105,7 @@ def measured_of_texts(count: int, bootstrap: Bootstrap, explained: bool) -> list
 
 
 def measured_of_tables(count: int, bootstrap: Bootstrap, explained: bool) -> list[str]:
-    """How an audit of a table measures."""
+    """How an audit of a table measures its numbers."""
     return [
         f"{count} rows that the model was not trained on were predicted as they are and with changes.",
         "Substitution: each row gets the other values of a feature, all of them up to 12, else 12 drawn ones.",
@@ -133,7 +133,7 @@ def _maps(of: str) -> list[str]:
 
 
 def unknown_of_texts(uses: Sequence[Use], groups: Sequence[GroupRates], explained: bool) -> list[str]:
-    """What an audit of texts does not tell."""
+    """What an audit of texts cannot tell."""
     absent = [one.name for one in uses if not one.found]
     few = [one.name for one in uses if 0 < one.found < FEW]
     return [
@@ -147,7 +147,7 @@ def unknown_of_texts(uses: Sequence[Use], groups: Sequence[GroupRates], explaine
 
 
 def unknown_of_tables(uses: Sequence[Use], groups: Sequence[GroupRates], explained: bool) -> list[str]:
-    """What an audit of a table does not tell."""
+    """What an audit of a table cannot tell."""
     return [
         "A model can tell a group by other columns that go along with it; exchanging one column leaves these as they are.",
         "Changed rows may be of nobody who exists.",
