@@ -56,4 +56,4 @@ class Alerts:
             return
         known = {**{name.rpartition("/")[2]: None for name in numbers}, **dict.fromkeys(numbers)}
         for name in sorted(self._unseen):
-            rank_zero_warn(f"The alert {name!r} watches nothing: no number so far is called that{nearest(name, known)}.")
+            rank_zero_warn(f"The alert {name!r} has no effect: no metric so far has that name{nearest(name, known)}.")

@@ -75,7 +75,7 @@ class Behaviour:
                 )
             except ValueError as error:
                 names = " and ".join(f"reliance_{kind}" for kind in kinds)
-                rank_zero_warn(f"No {names} is measured, because an intervention on the samples fails: {error}")
+                rank_zero_warn(f"No {names} is measured, because an intervention on the samples failed: {error}")
                 continue
             rows = made.done.nonzero().flatten()
             changed = samples.changed(made.sample, made.annotation)[rows.tolist()]
@@ -110,7 +110,7 @@ class Behaviour:
         if kinds:
             values["reliance"] = torch.stack(list(kinds.values())).max()
             if values["reliance"].isnan():
-                rank_zero_warn("Reliance is NaN, because the model puts out NaN for some of the samples.")
+                rank_zero_warn("Reliance is NaN, because the model's output is NaN for some of the samples.")
         spread = self._spread()
         if spread is not None:
             values["output_spread"] = spread

@@ -40,7 +40,7 @@ def choose(
     of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_samples, compile)
     intervention = _intervention(preset is None if intervene is None else intervene)
     if preset is not None and (attribution, loss) != UNCHOSEN[:2]:
-        raise ValueError("A preset brings its own attribution and loss: give preset=... or attribution=... and loss=...")
+        raise ValueError("A preset has its own attribution and loss: give either preset=..., or attribution=... and loss=...")
     penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
     if weight is None:
         weight = usual_weight(penalty, preset is not None, of_penalty, intervention is not None)
@@ -48,7 +48,9 @@ def choose(
     if isinstance(penalty, SaliencyPenalty) and of_differentiation != ("auto", None, False):
         penalty.differentiate(*of_differentiation)
     elif of_differentiation != ("auto", None, False):
-        raise ValueError(f"differentiation, max_samples and compile are for penalties made of a saliency map, not {penalty}.")
+        raise ValueError(
+            f"differentiation, max_samples and compile are for penalties computed from a saliency map, not for {penalty}."
+        )
     return Choice(penalty, intervention, weight)
 
 
@@ -72,5 +74,5 @@ def _intervention(given: Intervene) -> Intervention | None:
     if isinstance(given, Mapping):
         return Intervention(**given)
     if not isinstance(given, bool):
-        raise TypeError(f"intervene is True, False, an Intervention or its arguments by name, not {given!r}.")
+        raise TypeError(f"intervene must be True, False, an Intervention or its arguments by name, not {given!r}.")
     return Intervention() if given else None

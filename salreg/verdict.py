@@ -12,8 +12,8 @@ _USES = 0.05  # of the predictions change
 _FALLS = 0.03  # of the accuracy
 _WHEN = {
     "content": "when the region shows another sample's content",
-    "removal": "when the thing is taken away",
-    "insertion": "when the thing is put into samples without it",
+    "removal": "when the marked feature is removed",
+    "insertion": "when the marked feature is inserted into samples without it",
 }
 #: What reliance is measured by, in the order in which it is told.
 KINDS = tuple(_WHEN)
@@ -94,7 +94,7 @@ def verdict(
         >>> print(said.conclusion)
         the model stopped using the region
         >>> print(verdict({"input_gradient": (0.4, 0.1)}, {}, {"content": (0.5, 0.0)}, accuracy=(0.9, 0.5)).conclusion)
-        the accuracy under intervention fell from 90% to 50%, and low reliance says nothing of such a model
+        the accuracy under intervention fell from 90% to 50%, so low reliance says nothing about such a model
     """
     if not saliency:
         return Verdict()
@@ -127,15 +127,15 @@ def _conclusion(
     """The case, as named in ``advice``, and its wording."""
     before, after = _worst(reliance) if reliance else (0.0, 0.0)
     if math.isnan(before) or math.isnan(after):
-        return "NaN", "predictions are NaN, and reliance says nothing"
+        return "NaN", "predictions are NaN, so reliance says nothing"
     if constant:
         alike = "all outputs are the same" if regression else "nearly all predictions are one class"
-        return "constant", f"{alike}, and reliance says nothing of such a model"
+        return "constant", f"{alike}, so reliance says nothing about such a model"
     if not reliance:
         return "unmeasured", "reliance was not measured, and a map that moves proves little"
     if after <= _USES:
         if fallen:
-            return "fallen", f"{fallen}, and low reliance says nothing of such a model"
+            return "fallen", f"{fallen}, so low reliance says nothing about such a model"
         return _unused(before, pointing)
     worst = max(reliance, key=lambda kind: reliance[kind][1])
     moves = f"the output moves by {_percent(after)} of its spread" if regression else f"{_percent(after)} of predictions change"
@@ -143,7 +143,7 @@ def _conclusion(
     if _fell((before, after)):
         return worst, f"the model uses the region less, but still does, {cause}"
     if all(_fell(change) for change in saliency.values()):
-        return "map only", f"the map changed and the behaviour did not, {cause}"
+        return "map only", f"the map changed but the behaviour did not, {cause}"
     return worst, f"the model uses the region, {cause}"
 
 

@@ -58,7 +58,7 @@ def load(name: str, root: str | Path, download: bool) -> GreyImages:
     if name == "digits":
         return _digits()
     if name not in _SOURCES:
-        raise ValueError(f"data.name is digits, mnist or fashion_mnist, not {name!r}.")
+        raise ValueError(f"data.name must be digits, mnist or fashion_mnist, not {name!r}.")
     paths = [_located(name, Path(root), index, download) for index in range(len(_IDX_FILES))]
     images = GreyImages(*(torch.from_numpy(read_idx(path)) for path in paths))
     labels = {"train_labels": images.train_labels.long(), "test_labels": images.test_labels.long()}

@@ -56,7 +56,7 @@ def build(config: DictConfig) -> Experiment:
     if data.root is None:
         data = OmegaConf.merge(data, {"annotations": str(root / "boxes.csv")})
     if data.unreadable not in ("fatal", "skip"):
-        raise ValueError(f"data.unreadable is fatal or skip, not {data.unreadable!r}.")
+        raise ValueError(f"data.unreadable must be fatal or skip, not {data.unreadable!r}.")
     if data.annotations is None:
         raise ValueError(
             "data.annotations is missing: a folder of masks, a .csv of boxes, or the file or folder of an annotation tool."
@@ -66,7 +66,7 @@ def build(config: DictConfig) -> Experiment:
     named = of_volumes(regions, root, images.paths) if axes == 3 else regions
     annotations = FileAnnotations(images.paths, named, resize=data.resize_annotations, size_of=images.size)
     if data.empty not in ("looked at", "unknown"):
-        raise ValueError(f"data.empty is 'looked at' or 'unknown', not {data.empty!r}.")
+        raise ValueError(f"data.empty must be 'looked at' or 'unknown', not {data.empty!r}.")
     has_marks = surveyed(images, annotations, data.strict)
     count = sum(has is True for has in has_marks)
     looked_at = count if data.empty == "unknown" else sum(has is not None for has in has_marks)
@@ -80,7 +80,7 @@ def build(config: DictConfig) -> Experiment:
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed)).tolist()
     held_out = max(int(data.held_out * len(images)), 2)
     if not 0 < data.held_out < 0.5:
-        raise ValueError(f"data.held_out is a share in (0, 0.5), of which there are two, not {data.held_out}.")
+        raise ValueError(f"data.held_out must be a share in (0, 0.5), because it is held out twice, not {data.held_out}.")
     if len(images) <= 2 * held_out:
         raise ValueError(
             f"{root} holds {len(images)} {images.kind}, of which {held_out} validate and {held_out} test: none is left."

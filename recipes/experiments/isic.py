@@ -84,7 +84,7 @@ def read_lesions(root: Path, marked: str) -> dict[str, Regions]:
         ValueError: ``marked`` is neither ``both`` nor ``relevant`` nor ``spurious``.
     """
     if marked not in OUTLINES:
-        raise ValueError(f"data.marks is {', '.join(MARKS)}, not {marked!r}.")
+        raise ValueError(f"data.marks must be {', '.join(MARKS)}, not {marked!r}.")
     return {
         f"ISIC-2017_{split}_Data/{path.stem.removesuffix('_segmentation')}": Lesion(path, marked)
         for split in SPLITS

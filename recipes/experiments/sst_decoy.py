@@ -98,7 +98,7 @@ def add_decoys(sentences: Sentences, decoy: str, seed: int) -> Decoys:
         ValueError: Another word.
     """
     if decoy not in ("informative", "random", "absent"):
-        raise ValueError(f"A decoy is informative, random or absent, not {decoy!r}.")
+        raise ValueError(f"A decoy must be informative, random or absent, not {decoy!r}.")
     rng = random.Random(seed)
     if decoy == "absent":
         size = len(sentences.labels)

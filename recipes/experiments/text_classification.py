@@ -76,7 +76,7 @@ def build(config: DictConfig) -> Experiment:
     if not looked_at and (data.annotations or data.root is None):
         raise ValueError(f"None of the {len(marks)} annotated texts is one of the {len(written)} in {path}.")
     if not 0 < data.held_out < 0.5:
-        raise ValueError(f"data.held_out is a share in (0, 0.5), of which there are two, not {data.held_out}.")
+        raise ValueError(f"data.held_out must be a share in (0, 0.5), because it is held out twice, not {data.held_out}.")
     order = torch.randperm(len(written), generator=torch.Generator().manual_seed(config.seed)).tolist()
     held_out = max(int(data.held_out * len(written)), 2)
     splits = order[2 * held_out :], order[held_out : 2 * held_out], order[:held_out]

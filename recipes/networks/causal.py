@@ -46,7 +46,7 @@ def build(model: DictConfig, texts: Iterable[str]) -> Causal:
     """
     need("transformers", *(("peft",) if model.lora else ()))
     if model.lora < 0:
-        raise ValueError(f"model.lora is the rank of the added matrices, 0 for none, not {model.lora}.")
+        raise ValueError(f"model.lora must be the rank of the added matrices, 0 for none, not {model.lora}.")
     causal = _tiny(texts) if model.name == "tiny" else _pretrained(model)
     net: Any = causal.net
     if model.gradient_checkpointing:

@@ -191,7 +191,7 @@ def _with_name(config: DictConfig, whole: str, key: str) -> dict[str, Any]:
 
 
 def _needs_keys(key: str, value: Any) -> str:
-    return f"{key} is a mapping from keys to values, such as {{key: value}}, not {checks.said(value)}."
+    return f"{key} must be a mapping from keys to values, such as {{key: value}}, not {checks.said(value)}."
 
 
 def check(config: DictConfig, like: DictConfig, where: str) -> None:

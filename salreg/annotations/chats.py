@@ -7,7 +7,7 @@ from torch import Tensor
 
 from salreg.annotations.text import Span, from_character_spans
 
-_REMEDY = "Mark its tokens by apply_chat_template(..., return_assistant_tokens_mask=True) and from_token_mask instead."
+_REMEDY = "Mark its tokens with apply_chat_template(..., return_assistant_tokens_mask=True) and from_token_mask instead."
 
 
 def role_spans(messages: Sequence[Mapping[str, Any]], text: str) -> dict[str, list[Span]]:
@@ -31,15 +31,15 @@ def role_spans(messages: Sequence[Mapping[str, Any]], text: str) -> dict[str, li
     contents = [message["content"] for message in messages]
     wrong = next((number for number, one in enumerate(contents) if not isinstance(one, str)), None)
     if wrong is not None:
-        raise ValueError(f"Message {wrong} is {type(contents[wrong]).__name__}, not a text: only texts are found by role.")
+        raise ValueError(f"Message {wrong} is {type(contents[wrong]).__name__}, not a text: only texts can be found by role.")
     contents = [one.strip() for one in contents]
     first, end = [], 0
     for number, content in enumerate(contents):
         start = text.find(content, end)
         if start < 0:
             raise ValueError(
-                f"Message {number} of the {messages[number]['role']} is not in the text behind character {end}: "
-                f"{content[:40]!r}. The template changes what it says, or the text is another chat's. {_REMEDY}"
+                f"Message {number} of the {messages[number]['role']} is not in the text after character {end}: "
+                f"{content[:40]!r}. The template changes it, or the text belongs to another chat. {_REMEDY}"
             )
         first.append(start)
         end = start + len(content)
@@ -50,8 +50,8 @@ def role_spans(messages: Sequence[Mapping[str, Any]], text: str) -> dict[str, li
         start = text.rfind(content, 0, end)
         if content and start != first[number]:
             raise ValueError(
-                f"Message {number} of the {messages[number]['role']}, {content[:40]!r}, may stand at character {first[number]} "
-                f"or at {start} of the text, as where the template itself says the same. {_REMEDY}"
+                f"Message {number} of the {messages[number]['role']}, {content[:40]!r}, could be at character {first[number]} "
+                f"or at {start} of the text, for example because the template itself contains it. {_REMEDY}"
             )
         end = first[number]
         if content:
@@ -93,6 +93,6 @@ def from_roles(
     spans = role_spans(messages, text)
     unknown = [role for role in (*spurious, *relevant) if role not in spans]
     if unknown:
-        raise ValueError(f"Nobody speaks as {unknown[0]!r} in this chat; its roles are {', '.join(spans)}.")
+        raise ValueError(f"This chat has no messages of the role {unknown[0]!r}; its roles are {', '.join(spans)}.")
     marked, wanted = ([span for role in roles for span in spans[role]] for roles in (spurious, relevant))
     return from_character_spans(offsets, spurious=marked, relevant=wanted, truncated=truncated, special=special)

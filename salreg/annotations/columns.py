@@ -33,7 +33,7 @@ def from_columns(
         [0, -1, -1]
     """
     if isinstance(spurious, str) or isinstance(relevant, str):
-        raise ValueError("spurious and relevant are lists of names, not one string.")
+        raise ValueError("spurious and relevant must be lists of names, not one string.")
     annotation = torch.zeros(len(columns), dtype=torch.int8)
     for value, names in ((-1, spurious), (1, relevant)):
         for name in names:
@@ -66,7 +66,7 @@ def column_groups(columns: Sequence[str], groups: ColumnGroups) -> Tensor:
     for name in groups:
         members = _columns_of(name, columns, groups)
         if taken & set(members):
-            raise ValueError(f"A column of the group {name!r} is in another group, too.")
+            raise ValueError(f"A column of the group {name!r} is also in another group.")
         taken |= set(members)
         for member in members:
             first[member] = members[0]

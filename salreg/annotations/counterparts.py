@@ -64,7 +64,7 @@ class Counterparts:
     def __init__(self, axes: Axes, match: Literal["word", "stem"] = "stem") -> None:
         checks.choice(("word", "stem"), match=match)
         if not axes:
-            raise ValueError("A lexicon has an axis: {'gender': {'female': ['she'], 'male': ['he']}}.")
+            raise ValueError("A lexicon needs at least one axis: {'gender': {'female': ['she'], 'male': ['he']}}.")
         self.match = match
         self.axes = {name: _groups(name, groups) for name, groups in axes.items()}
 
@@ -177,21 +177,21 @@ def _compiled(
 
 def _groups(axis: str, groups: Mapping[str, Sequence[str]] | Sequence[str]) -> dict[str, list[str]]:
     if isinstance(groups, str):
-        raise TypeError(f"The axis {axis!r} is a list of terms or a mapping of groups, not the text {groups!r}.")
+        raise TypeError(f"The axis {axis!r} must be a list of terms or a mapping of groups, not the text {groups!r}.")
     if not isinstance(groups, Mapping):
         groups = {str(term): [str(term)] for term in groups}
     for group, terms in groups.items():
         if isinstance(terms, str):
-            raise TypeError(f"The group {group!r} is a list of terms, not the text {terms!r}: write [{terms!r}].")
+            raise TypeError(f"The group {group!r} must be a list of terms, not the text {terms!r}: write [{terms!r}].")
     made = {str(group): [" ".join(str(term).split()) for term in terms] for group, terms in groups.items()}
     if len(made) < 2:
-        raise ValueError(f"The axis {axis!r} has {len(made)} group; a counterpart is in another one.")
+        raise ValueError(f"The axis {axis!r} has {len(made)} group; counterparts need another one.")
     sizes = {group: len(terms) for group, terms in made.items()}
     if len(set(sizes.values())) > 1 or not all(sizes.values()):
         said = ", ".join(f"{group} {size}" for group, size in sizes.items())
         raise ValueError(
-            f"The groups of {axis!r} have different numbers of terms ({said}); the k-th of one is the counterpart of the "
-            "k-th of another. Repeat a term where it is the counterpart of several."
+            f"The groups of {axis!r} have different numbers of terms ({said}); the k-th of one is the counterpart of the k-th "
+            "of another. Repeat a term that is the counterpart of several."
         )
     owner: dict[str, str] = {}
     for group, terms in made.items():

@@ -54,7 +54,7 @@ class Lexicon:
         checks.choice(("word", "stem", "regex"), match=match)
         for name, terms in (("spurious", spurious), ("relevant", relevant)):
             if isinstance(terms, str):
-                raise TypeError(f"{name} is a list of terms, not the text {terms!r}: write [{terms!r}].")
+                raise TypeError(f"{name} must be a list of terms, not the text {terms!r}: write [{terms!r}].")
         both = {term.lower() for term in spurious} & {term.lower() for term in relevant}
         if both:
             raise ValueError(f"{sorted(both)[0]!r} is in both lists, spurious and relevant.")
@@ -88,7 +88,7 @@ class Lexicon:
         """
         if isinstance(words, str):
             raise TypeError(
-                "Words are a list of strings, not one string: use text.split(), or of a text that a tokenizer cuts "
+                "Words must be a list of strings, not one string: use text.split(), or for a tokenised text "
                 "from_character_spans(offsets, **Lexicon(...).spans(text)._asdict())."
             )
         ends = torch.tensor([len(word) + 1 for word in words]).cumsum(0).tolist()
@@ -116,7 +116,7 @@ class Lexicon:
             ValueError: None of the terms was found.
         """
         missing = [term for term, count in self.counts.items() if not count]
-        remedy = "match='stem' finds words with an ending, match='regex' whatever a pattern says."
+        remedy = "match='stem' also finds words with endings, match='regex' finds patterns."
         if self.counts and len(missing) == len(self.counts):
             raise ValueError(f"None of the {len(missing)} terms was found ({checks.listed(missing[:5])}). {remedy}")
         if missing:
@@ -156,7 +156,7 @@ def _pattern(term: str, match: Match) -> re.Pattern[str]:
         try:
             return re.compile(term, re.IGNORECASE)
         except re.error as error:
-            raise ValueError(f"{term!r} is no regular expression: {error}.") from error
+            raise ValueError(f"{term!r} is not a regular expression: {error}.") from error
     pieces = term.split()
     if not pieces:
         raise ValueError("A term is empty.")

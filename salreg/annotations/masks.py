@@ -37,7 +37,7 @@ def from_mask(*, spurious: Any = None, relevant: Any = None) -> Tensor:
     if len({mask.shape for mask in masks.values()}) > 1:
         raise ValueError(f"The masks differ in shape: { {name: tuple(mask.shape) for name, mask in masks.items()} }.")
     if len(masks) == 2 and ((masks["spurious"] > 0) & (masks["relevant"] > 0)).any():
-        raise ValueError("Some places are marked both spurious and relevant; take them out of one mask.")
+        raise ValueError("Some places are marked both spurious and relevant; remove them from one mask.")
     annotation = sum(_VALUE[name] * mask for name, mask in masks.items())
     assert isinstance(annotation, Tensor)
     binary = bool(((annotation == 0) | (annotation.abs() == 1)).all())
@@ -71,10 +71,11 @@ def from_boxes(
     """
     if outside not in ("unknown", "spurious") or inside not in ("relevant", "spurious"):
         raise ValueError(
-            f"outside is 'unknown' or 'spurious' and inside 'relevant' or 'spurious', not {outside!r} and {inside!r}."
+            f"outside must be 'unknown' or 'spurious', and inside must be 'relevant' or 'spurious', not {outside!r} and "
+            f"{inside!r}."
         )
     if outside == inside:
-        raise ValueError("Inside and outside are both 'spurious': nothing is left to look at.")
+        raise ValueError("Inside and outside are both 'spurious': nothing is left for the model to use.")
     height, width = size
     annotation = torch.full((1, height, width), _VALUE[outside], dtype=torch.int8)
     for box in boxes:

@@ -111,9 +111,9 @@ def from_character_spans(
     starts, ends = edges[:, 0], edges[:, 1]
     if (edges < 0).any() or (ends < starts).any() or (starts[words].diff() < 0).any():
         raise ValueError(
-            "The offsets are no tokenisation: each token has a start and an end in the text, in rising order. Where they start "
-            "anew, they are of a pair of texts: give sequence_ids=encoding.sequence_ids(), and of=0 or of=1 for the text that "
-            "the spans are of."
+            "The offsets are not those of a tokenised text, where each token has a start and an end, in ascending order. If "
+            "they start anew, they belong to a pair of texts: give sequence_ids=encoding.sequence_ids(), and of=0 or of=1 for "
+            "the text that the spans refer to."
         )
     annotation = torch.where(words | others, 0, NO_PLACE).to(torch.int8)
     last = int(ends[words].max()) if words.any() else 0
@@ -124,8 +124,8 @@ def from_character_spans(
                 continue
             if start < 0 or not len(covered):
                 raise ValueError(
-                    f"No token covers the characters {start} to {end}: the tokens end at character {last}. Are the offsets "
-                    "those of this text? If the tokenizer cuts texts, say truncated=True."
+                    f"No token covers the characters {start} to {end}: the tokens end at character {last}. Do the offsets "
+                    "belong to this text? If the tokenizer truncates texts, use truncated=True."
                 )
             _mark(annotation, covered, value)
     return annotation
@@ -166,8 +166,8 @@ def on_subwords(
     known = [word for word in own if word is not None]
     if any(after < before for before, after in pairwise(known)):
         raise ValueError(
-            "The word numbers start anew, so that the tokens are those of two texts: give "
-            "sequence_ids=encoding.sequence_ids(), and of=0 or of=1 for the text that the annotation is of."
+            "The word numbers start anew, so the tokens belong to two texts: give sequence_ids=encoding.sequence_ids(), and "
+            "of=0 or of=1 for the text that the annotation belongs to."
         )
     beyond = [word for word in known if not 0 <= word < len(annotation)]
     if beyond:

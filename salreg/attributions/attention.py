@@ -16,7 +16,7 @@ from salreg.scores import Score
 from salreg.taps import ATTENTION, Recording
 
 _REENTRANT = (
-    "Reentrant activation checkpointing hides it: say use_reentrant=False (of a Hugging Face model: "
+    "Reentrant activation checkpointing hides it: set use_reentrant=False (for a Hugging Face model: "
     "gradient_checkpointing_enable({'use_reentrant': False}))."
 )
 
@@ -70,8 +70,8 @@ class AttentionAttribution(Attribution):
         gradients: list[Tensor] = []
         if self.read == "class_token" and weights[0].shape[-1] > 1 and not bool(weights[0][:, :, 0, 1:].any()):
             raise ValueError(
-                "The first token attends to itself alone, as in a causal language model, so that read='class_token' sees "
-                "nothing of the text. Say read='mean'."
+                "The first token attends only to itself, as in a causal language model, so read='class_token' sees nothing of "
+                "the text. Use read='mean'."
             )
         if self.needs_gradients:
             if not all(one.requires_grad for one in recording.attention()):
@@ -92,9 +92,8 @@ class AttentionAttribution(Attribution):
         extra = count - height * width
         if extra not in (0, 1):
             raise ValueError(
-                f"The attention runs over {count} tokens, which are no {height} x {width} grid of patches, with or without a "
-                f"class "
-                "token in front; say grid=(h, w)."
+                f"The attention runs over {count} tokens, which do not form a {height} x {width} grid of patches, with or "
+                "without a class token in front; give grid=(h, w)."
             )
         return tokens[:, extra:].unflatten(1, (1, height, width))
 
@@ -125,7 +124,7 @@ class RawAttention(AttentionAttribution):
 
     def relate(self, weights: list[Tensor], gradients: list[Tensor]) -> Tensor:
         if not -len(weights) <= self.block < len(weights):
-            raise ValueError(f"There are {len(weights)} attention layers; block {self.block} is none of them.")
+            raise ValueError(f"There are {len(weights)} attention layers; there is no block {self.block}.")
         return weights[self.block].mean(1)
 
 
@@ -222,6 +221,6 @@ def _same_tokens(weights: list[Tensor]) -> None:
     shapes = {tuple(one.shape[-2:]) for one in weights}
     if len(shapes) > 1 or any(rows != columns for rows, columns in shapes):
         raise ValueError(
-            f"The layers attend over different tokens, {sorted(shapes)}: their attention cannot be followed through. "
+            f"The layers attend over different tokens, {sorted(shapes)}: attention cannot be followed through them. "
             "RawAttention(block=...) reads one layer."
         )

@@ -43,7 +43,7 @@ class CustomAttribution(Attribution):
         model, inputs = _as_called(recording)
         saliency = self.function(model, inputs, target)
         if not isinstance(saliency, Tensor):
-            raise TypeError(f"{self.name} returned {type(saliency).__name__}; a map is a tensor.")
+            raise TypeError(f"{self.name} returned {type(saliency).__name__}; a map must be a tensor.")
         if create_graph and not saliency.requires_grad:
             raise RuntimeError(
                 f"The map of {self.name} carries no gradient, so a penalty on it could not change the model. Differentiate "
@@ -91,7 +91,7 @@ class CaptumAttribution(CustomAttribution):
         if create_graph and own.startswith("captum"):
             raise RuntimeError(
                 f"The map of Captum's {self.name} carries no complete gradient (Captum detaches it, or parts of it), so a "
-                "penalty on it would not train the model rightly. Use salreg's attribution of that name inside penalties."
+                "penalty on it would not train the model correctly. Use salreg's attribution of that name inside penalties."
             )
         return super().explain(recording, target, create_graph=create_graph, scale=scale)
 

@@ -87,7 +87,7 @@ def decompose(recording: Recording, region: Tensor) -> Pair:
     module = recording.module
     if module is None:
         raise NotImplementedError(
-            "Contextual decomposition needs one module that receives the batch's input as it is and returns the logits; this "
+            "Contextual decomposition needs one module that receives the batch's input unchanged and returns the logits; this "
             "step does more."
         )
     if len(recording.args) + len(recording.kwargs) != 1:

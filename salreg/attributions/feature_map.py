@@ -39,8 +39,8 @@ def as_feature_map(
     extra = tokens - grid[0] * grid[1]
     if extra not in (0, 1):
         raise ValueError(
-            f"The layer {layer!r} returns {tokens} tokens, which are no {grid[0]} x {grid[1]} grid of patches, with or without "
-            "a class token in front; say grid=(h, w)."
+            f"The layer {layer!r} returns {tokens} tokens, which do not form a {grid[0]} x {grid[1]} grid of patches, with or "
+            "without a class token in front; give grid=(h, w)."
         )
     return activation[:, extra:].transpose(1, 2).unflatten(2, grid)
 
@@ -72,8 +72,8 @@ def channels_of(activation: Tensor, layer: Layer, model: nn.Module) -> Channels:
     if (middle == last) != (first == middle):
         return "first" if middle == last else "last"
     raise ValueError(
-        f"The layer {layer!r} returns {tuple(activation.shape)}, of which it cannot be told whether the channels come first or "
-        "last: say channels='first' or channels='last', or name a layer with parameters of its own."
+        f"The layer {layer!r} returns {tuple(activation.shape)}, and it is not clear whether the channels come first or last: "
+        "give channels='first' or channels='last', or name a layer with its own parameters."
     )
 
 

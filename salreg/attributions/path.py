@@ -144,13 +144,13 @@ class ExpectedGradients(Attribution):
         size = len(inputs)
         if self.references is None:
             if size < 2:
-                raise ValueError("ExpectedGradients without references draws from the batch, which has one sample only.")
+                raise ValueError("ExpectedGradients without references draws from the batch, which has only one sample.")
             apart = 1 + self.rng.integers(size - 1, (self.samples, size), inputs.device)
             return inputs[(torch.arange(size, device=inputs.device) + apart) % size]
         if self.references.shape[1:] != inputs.shape[1:]:
             raise ValueError(
                 f"References of shape {tuple(self.references.shape)} do not fit samples of shape {tuple(inputs.shape[1:])}; "
-                "they are (N, ...) with the samples' own shape behind."
+                "they must be (N, ...), where ... is the shape of a sample."
             )
         chosen = self.rng.integers(len(self.references), (self.samples, size), self.references.device)
         return self.references[chosen].to(inputs)

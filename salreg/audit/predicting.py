@@ -63,18 +63,18 @@ class Predictor:
         output = output.unsqueeze(1) if output.ndim == 1 else output
         if output.ndim != 2 or len(output) != count:
             raise ValueError(
-                f"The model gives {tuple(output.shape)} for {count} samples; it is to give one row each, ({count}, C)."
+                f"The model returns shape {tuple(output.shape)} for {count} samples; it must return one row each, ({count}, C)."
             )
         if not output.isfinite().all():
-            raise ValueError("The model puts out NaN or infinity, and nothing can be said of what it relies on.")
+            raise ValueError("The model's output is NaN or infinite, so nothing can be said about what it relies on.")
         if output.shape[1] == 1 and self.outputs == "probabilities":
             output = torch.cat([1 - output, output], 1)
         proper = bool(((output >= 0) & (output <= 1)).all()) and torch.allclose(output.sum(1), torch.ones(count), atol=1e-4)
         if self.outputs == "probabilities":
             if not proper:
-                raise ValueError("The model's outputs are no probabilities, in [0, 1] with the sum 1: say outputs='logits'.")
+                raise ValueError("The model's outputs are not probabilities (in [0, 1] with the sum 1): use outputs='logits'.")
             return output
         first, self._is_first = self._is_first, False
         if first and proper and output.shape[1] > 1 and count > 1:
-            raise ValueError("The model's outputs are probabilities, in [0, 1] with the sum 1: say outputs='probabilities'.")
+            raise ValueError("The model's outputs are probabilities (in [0, 1] with the sum 1): use outputs='probabilities'.")
         return probabilities(output)

@@ -76,8 +76,8 @@ def audit_table(
     target = torch.as_tensor(labels).cpu()
     if rows.ndim != 2 or not len(rows) or target.shape != rows.shape[:1] or rows.shape[1] != len(columns):
         raise ValueError(
-            f"Rows {tuple(rows.shape)}, labels {tuple(target.shape)} and {len(columns)} names of columns do not fit: they are "
-            "(N, F), (N,) and F."
+            f"Rows {tuple(rows.shape)}, labels {tuple(target.shape)} and {len(columns)} names of columns do not fit: they must "
+            "be (N, F), (N,) and F."
         )
     predictor = Predictor(_on_its_device(model), outputs, batch_size, progress)
     changes = Changes(predictor, rows, target, positive, Bootstrap(len(rows), times=draws, seed=seed), classes)

@@ -72,7 +72,7 @@ def audit_texts(
     """
     target = torch.as_tensor(labels).cpu()
     if not len(texts) or target.shape != (len(texts),):
-        raise ValueError(f"{len(texts)} texts and labels of the shape {tuple(target.shape)}: there is one class for each text.")
+        raise ValueError(f"{len(texts)} texts and labels of shape {tuple(target.shape)} do not fit: each text needs one class.")
     predictor = Predictor(model, outputs, batch_size, progress)
     changes = Changes(predictor, list(texts), target, positive, Bootstrap(len(texts), times=draws, seed=seed), classes)
     names = changes.names

@@ -59,7 +59,7 @@ def spreads(audits: Sequence[Audit]) -> dict[Measured, Spread]:
         ValueError: There is no audit, or they are on different data.
     """
     if len({(one.of, one.samples, tuple(one.classes)) for one in audits}) != 1:
-        raise ValueError("A mean over trainings is of at least one audit, and of the same data and classes all.")
+        raise ValueError("A mean over trainings needs at least one audit, and all audits must be on the same data and classes.")
     found: dict[Measured, list[float]] = {}
     for audit in audits:
         for key, value in _numbers(audit).items():
@@ -106,7 +106,7 @@ def section(trainings: Mapping[str, Sequence[Audit]]) -> str:
     return (
         f"{pieces.listed('Over trainings', sentences(trainings))}"
         f'<p class="soft">Mean and standard deviation over trainings with different seeds: {escape(counts)}. What follows '
-        f"below is of the first one of each.</p>{''.join(tables)}"
+        f"below is from the first training of each kind.</p>{''.join(tables)}"
     )
 
 

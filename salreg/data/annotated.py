@@ -24,9 +24,9 @@ else:
     _Beside = InitVar
 
 MIXED = (
-    "A batch mixes annotated samples with plain ones. Wrap the other data, too: ConcatDataset([annotated, "
-    "AnnotatedDataset(others, {})]), or give the DataLoader collate_fn=salreg.data.Collate(); nobody looked at its samples "
-    "then."
+    "A batch mixes annotated samples with plain ones. Wrap the other data too: ConcatDataset([annotated, "
+    "AnnotatedDataset(others, {})]), or give the DataLoader collate_fn=salreg.data.Collate(); its samples then count as not "
+    "looked at."
 )
 
 
@@ -58,7 +58,7 @@ class AnnotatedSample:
             TypeError: Several inputs are annotated.
         """
         if not isinstance(self.annotation, Tensor):
-            raise TypeError(f"This works on one annotated input; here are {', '.join(self.annotation)}.")
+            raise TypeError(f"This works with a single annotated input, but there are several: {', '.join(self.annotation)}.")
         return self.annotation
 
     def __len__(self) -> NoReturn:  # what default_collate asks for among plain tuples
@@ -129,9 +129,9 @@ class AnnotatedBatch:
     def __getitem__(self, index: object) -> NoReturn:
         raise TypeError(
             "This batch comes from an AnnotatedDataset. Your steps get the plain sample when a salreg callback "
-            "(SaliencyRegularizer, SaliencyMetrics or SaliencySnapshots) is among the Trainer's callbacks; in a loop of "
-            "your own take batch.sample and batch.annotation, in Hugging Face's Trainer in compute_loss and, for its "
-            "evaluation, in prediction_step."
+            "(SaliencyRegularizer, SaliencyMetrics or SaliencySnapshots) is among the Trainer's callbacks; in your own loop, "
+            "use batch.sample and batch.annotation; with Hugging Face's Trainer, do so in compute_loss and, for evaluation, in "
+            "prediction_step."
         )
 
     def keys(self) -> Any:

@@ -55,11 +55,11 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
     ) -> None:
         checks.choice(("looked at", "unknown"), empty=empty)
         if not (hasattr(base, "__getitem__") or isinstance(base, IterableDataset)):
-            raise TypeError(f"The base is a map-style dataset, not {checks.said(base)}.")
+            raise TypeError(f"The base must be a map-style dataset, not {checks.said(base)}.")
         if isinstance(base, IterableDataset):
             raise TypeError(
-                "Annotations belong to indices, so the base must be a map-style dataset. A stream's are given by a function of "
-                "a sample: salreg.data.AnnotatedStream(base, annotations)."
+                "Annotations belong to indices, so the base must be a map-style dataset. For a stream, give a function of a "
+                "sample: salreg.data.AnnotatedStream(base, annotations)."
             )
         size = len(base)  # type: ignore[arg-type]
         self.base = base
@@ -91,13 +91,13 @@ def _check_length(annotations: OfOneInput, size: int) -> None:
     if isinstance(annotations, Mapping):
         for index in annotations:  # 0.5, or a tensor, would never be found
             if not isinstance(index, Integral):
-                raise TypeError(f"Annotations are given by a sample's index, a whole number, not by {checks.said(index)}.")
+                raise TypeError(f"Annotations must be keyed by a sample's index, a whole number, not by {checks.said(index)}.")
         beyond = [index for index in annotations if not 0 <= index < size]
         if beyond:
             raise ValueError(f"The dataset has {size} samples, but sample {beyond[0]} is annotated too.")
     elif not callable(annotations) and (isinstance(annotations, str) or not hasattr(annotations, "__len__")):
         raise TypeError(
-            "Annotations are one per sample (a sequence or a tensor), a mapping from index to annotation, or a function of "
+            "Annotations must be one per sample (a sequence or a tensor), a mapping from index to annotation, or a function of "
             f"(index, sample), not {checks.said(annotations)}."
         )
     elif not callable(annotations) and len(annotations) != size:

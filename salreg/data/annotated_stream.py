@@ -46,7 +46,7 @@ class Annotate:
         for one in self.annotations.values():
             if not callable(one):
                 raise TypeError(
-                    "Samples of a stream have no index, so that their annotations are given by a function of a sample, not by "
+                    "Samples of a stream have no index, so their annotations must be given by a function of a sample, not by "
                     f"{checks.said(one)}."
                 )
         self.empty = empty
@@ -97,7 +97,7 @@ class AnnotatedStream(IterableDataset[AnnotatedSample]):
         empty: Literal["looked at", "unknown"] = "looked at",
     ) -> None:
         if not hasattr(base, "__iter__"):
-            raise TypeError(f"The base of a stream is an iterable dataset, not {checks.said(base)}; see AnnotatedDataset.")
+            raise TypeError(f"The base of a stream must be an iterable dataset, not {checks.said(base)}; see AnnotatedDataset.")
         self.base = base
         self.annotate = Annotate(annotations, empty=empty)
 

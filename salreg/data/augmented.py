@@ -83,7 +83,7 @@ class Augmented(Dataset[AnnotatedSample]):
 
     def _moved(self, image: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
         if self.size is not None and image.ndim == 4:
-            raise ValueError("size is of images; bring volumes to one size before.")
+            raise ValueError("size is for images; resize volumes beforehand.")
         if self.size is not None and tuple(image.shape[-2:]) != self.size:
             image = interpolate(image.unsqueeze(0), self.size, mode="bilinear", antialias=True).squeeze(0)
             annotation = resized(annotation, self.size)
@@ -101,4 +101,4 @@ class Augmented(Dataset[AnnotatedSample]):
 def _check_sizes(index: int, image: Tensor, annotation: Tensor, when: str = "") -> None:
     sizes = tuple(annotation.shape[1:]), tuple(image.shape[1:])
     if sizes[0] != sizes[1]:
-        raise ValueError(f"The annotation of sample {index} is of size (H, W) = {sizes[0]}, its image of {sizes[1]}{when}.")
+        raise ValueError(f"The annotation of sample {index} has size (H, W) = {sizes[0]}, but its image has {sizes[1]}{when}.")

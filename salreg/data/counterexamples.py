@@ -41,7 +41,7 @@ class Counterexamples(Dataset[AnnotatedSample]):
 
     def __init__(self, base: AnnotatedDataset, copies: int = 1, replacement: Literal["uniform", "shuffle"] = "uniform") -> None:
         if not isinstance(base, AnnotatedDataset):
-            raise TypeError(f"Counterexamples are made of an AnnotatedDataset, not of {type(base).__name__}.")
+            raise TypeError(f"Counterexamples need an AnnotatedDataset, not {type(base).__name__}.")
         checks.whole(1, copies=copies)
         checks.choice(("uniform", "shuffle"), replacement=replacement)
         self.base = base
@@ -49,7 +49,7 @@ class Counterexamples(Dataset[AnnotatedSample]):
         self.replacement = replacement
         self.annotated = [index for index in range(len(base)) if bool((base[index].only_annotation < 0).any())]
         if not self.annotated:
-            raise ValueError("No sample carries a spurious mark, so there is nothing to make counterexamples of.")
+            raise ValueError("No sample carries a spurious mark, so there is nothing to make counterexamples from.")
 
     def __len__(self) -> int:
         return len(self.base) + self.copies * len(self.annotated)

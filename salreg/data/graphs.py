@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 GRAPH = (
-    "This is a graph (it has an edge_index): graphs differ in size and are batched into one large graph, in which no sample is "
-    "a row that could be marked and explained. Give dense samples of equal size: node features (N, F) and an adjacency matrix "
-    "(N, N), as torch_geometric.utils.to_dense_batch and to_dense_adj make them, padded with zeros, and an annotation (N, F) "
-    "for each."
+    "This is a graph (it has an edge_index): graphs differ in size and are batched into one large graph, where no sample is a "
+    "row that could be marked and explained. Use dense samples of equal size: node features (N, F) and an adjacency matrix (N, "
+    "N), as returned by torch_geometric.utils.to_dense_batch and to_dense_adj, padded with zeros, and an annotation (N, F) for "
+    "each."
 )
 
 

@@ -40,8 +40,8 @@ def joint_transform(transform: Any) -> JointTransform:
         return partial(_by_torchvision, transform) if kinds[0][0] == "torchvision" else _OfOnesOwn(transform)
     if any(kind[0] == "torchvision" for kind in kinds):
         raise TypeError(
-            f"{type(transform).__name__} is of torchvision.transforms, which moves images alone. Take the one of that name in "
-            "torchvision.transforms.v2, which moves marks, too."
+            f"{type(transform).__name__} is from torchvision.transforms, which moves only images. Use the one of that name in "
+            "torchvision.transforms.v2, which also moves marks."
         )
     return transform
 
@@ -74,8 +74,8 @@ class _OfOnesOwn:
             white, moved = _by_torchvision(self.transform, mask.to(image).expand_as(image).contiguous(), mask)
             if white.shape[-2:] != moved.shape[-2:] or not (_same(white[:1], moved) or _same(-white[:1], moved)):
                 raise TypeError(
-                    f"{type(self.transform).__name__} moves images and not masks, so that marks would lie elsewhere. In a "
-                    "subclass of a transform of torchvision.transforms.v2, transform() gets a tv_tensors.Image and a "
+                    f"{type(self.transform).__name__} moves images but not masks, so marks would end up in the wrong place. In "
+                    "a subclass of a transform of torchvision.transforms.v2, transform() gets a tv_tensors.Image and a "
                     "tv_tensors.Mask one after the other: move both by the same parameters, from make_params()."
                 )
 

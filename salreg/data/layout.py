@@ -15,7 +15,7 @@ def unknown(sample: Any) -> Tensor:
     refuse_graph(sample)
     arrays = [t for t in tensors_in(as_tensors(sample)) if t.ndim]
     if not arrays:
-        raise ValueError("An unannotated sample holds no tensor from which the shape of its annotation could be taken.")
+        raise ValueError("An unannotated sample holds no tensor that gives its annotation's shape.")
     return torch.zeros(layout(arrays[0].shape), dtype=torch.int8)
 
 

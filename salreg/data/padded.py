@@ -78,9 +78,9 @@ def _where_shown(annotations: Sequence[Tensor], mask: Tensor) -> Tensor:
             row[shown] = annotation
         else:
             raise ValueError(
-                f"{len(annotation)} places of sample {number} of the batch are annotated, but the collate function made "
-                f"{int(shown.sum())} tokens of it, so that a token would have no place. Annotate the tokens that it makes, "
-                "special ones included, or tokenise in the dataset."
+                f"{len(annotation)} places of sample {number} of the batch are annotated, but the collate function turned it "
+                f"into {int(shown.sum())} tokens, so some tokens or marks would have no counterpart. Annotate the tokens that "
+                "it produces, including special ones, or tokenise in the dataset."
             )
     return padded
 

@@ -20,7 +20,7 @@ def input_named(sample: Any, name: str) -> Any:
     """
     found = _fields(sample)
     if name not in found:
-        raise KeyError(f"{name!r} is annotated, but no mapping of the sample has it{nearest(name, found)}.")
+        raise KeyError(f"{name!r} is annotated, but no mapping in the sample has that key{nearest(name, found)}.")
     return found[name]
 
 

@@ -52,7 +52,7 @@ class FiniteDifference:
     def __post_init__(self) -> None:
         checks.whole(1, or_none=True, sides=self.sides)
         if self.sides not in (None, 1, 2):
-            raise ValueError(f"sides is 1, 2 or None, not {self.sides}.")
+            raise ValueError(f"sides must be 1, 2 or None, not {self.sides}.")
         checks.number("(0, inf)", or_none=True, step=self.step)
         checks.flag(allow_kinks=self.allow_kinks)
         checks.whole(0, check_every=self.check_every)

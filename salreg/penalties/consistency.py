@@ -59,7 +59,7 @@ class ConsistencyPenalty(Penalty):
         checks.whole(1, steps=steps)
         super().__init__()
         if perturbation not in (*REPLACEMENTS, "pgd"):
-            raise ValueError(f"perturbation is {', '.join(REPLACEMENTS)} or pgd, not {perturbation!r}.")
+            raise ValueError(f"perturbation must be {', '.join(REPLACEMENTS)} or pgd, not {perturbation!r}.")
         if strength <= 0 or steps < 1:
             raise ValueError(f"strength ({strength}) is more than 0 and steps ({steps}) at least 1.")
         self.perturbation = perturbation
@@ -134,7 +134,7 @@ class SaliencyGuided(Penalty):
         checks.number("(0, 1)", share=share)
         super().__init__()
         if not 0 < share < 1:
-            raise ValueError(f"share is more than 0 and less than 1, not {share}.")
+            raise ValueError(f"share must be more than 0 and less than 1, not {share}.")
         self.attribution = attributions.resolve(attribution or attributions.InputGradient("target_logit"))
         if self.attribution.layer is not None:
             raise ValueError("Saliency-guided training replaces places of the input: the attribution must be at the input.")

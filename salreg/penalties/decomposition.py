@@ -45,7 +45,7 @@ class DecompositionPenalty(Penalty):
     def __init__(self, form: Literal["softmax", "log_softmax"] = "softmax") -> None:
         super().__init__()
         if form not in ("softmax", "log_softmax"):
-            raise ValueError(f"form is softmax or log_softmax, not {form!r}.")
+            raise ValueError(f"form must be softmax or log_softmax, not {form!r}.")
         self.form = form
 
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:

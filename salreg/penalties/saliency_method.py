@@ -52,7 +52,7 @@ class SaliencyMethod(Method):
         compile: bool,
     ) -> None:
         if isinstance(differentiation, str) and differentiation not in ("auto", "exact", "finite_difference"):
-            raise ValueError(f"differentiation is auto, exact or finite_difference, not {differentiation!r}.")
+            raise ValueError(f"differentiation must be auto, exact or finite_difference, not {differentiation!r}.")
         checks.whole(1, or_none=True, max_samples=max_samples)
         by_differences = FiniteDifference() if differentiation == "finite_difference" else differentiation
         if isinstance(by_differences, FiniteDifference) and not isinstance(attribution, TapAttribution):

@@ -76,7 +76,7 @@ def read_boxes(
         ([[[-1, -1, 0], [0, 0, 0]]], [[[0, 0, 0], [0, 0, 0]]])
     """
     if inside not in SIDES:
-        raise ValueError(f"inside is spurious or relevant, not {inside!r}.")
+        raise ValueError(f"inside must be spurious or relevant, not {inside!r}.")
     given, rows = read_table(path)
     layout, names = _layout(path, given, columns)
     twice = [name for key, name in names.items() if key != "fractions" and given.count(name) > 1]
@@ -99,7 +99,7 @@ def read_boxes(
             reading.seen[label] += 1
             continue
         if mark and mark not in SIDES:
-            reading.skip(image, where, "no side", f"mark is spurious or relevant, not {mark!r}")
+            reading.skip(image, where, "no side", f"mark must be spurious or relevant, not {mark!r}")
             continue
         side: Side = inside if mark == "" else "relevant" if mark == "relevant" else "spurious"
         make = box if "x1" in names else corner_box

@@ -140,7 +140,7 @@ def check_sides(sides: Mapping[str, Side]) -> None:
     """Raise a ``ValueError`` that names a category which is neither spurious nor relevant."""
     for name, side in sides.items():
         if side not in SIDES:
-            raise ValueError(f"{name!r} is spurious or relevant, not {side!r}.")
+            raise ValueError(f"{name!r} must be spurious or relevant, not {side!r}.")
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -43,7 +43,7 @@ class Dense:
     def __init__(self, score: str | Score = "log_prob_sum", reduction: Reduction = "mean", axis: int = 1) -> None:
         checks.choice(("mean", "sum", "max"), reduction=reduction)
         if axis == 0 or isinstance(axis, bool) or not isinstance(axis, int):
-            raise ValueError(f"axis is that of the classes, 1 or -1 as a rule, not {axis!r}; axis 0 is the samples.")
+            raise ValueError(f"axis must be the axis of the classes, usually 1 or -1, not {axis!r}; axis 0 holds the samples.")
         self.score = resolve(score)
         self.reduction = reduction
         self.axis = axis

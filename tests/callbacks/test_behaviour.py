@@ -151,7 +151,7 @@ def test_nan_is_not_no_reliance():
     def broken(x):  # where there is no tag
         return 0.01 + torch.where(brightest(x) > 1, x.sum((1, 2, 3)), torch.nan)
 
-    with pytest.warns(UserWarning, match="Reliance is NaN, because the model puts out NaN for some of the samples"):
+    with pytest.warns(UserWarning, match="Reliance is NaN, because the model's output is NaN for some of the samples"):
         seen = behaviour(Reads(broken), HALF)
     assert seen["reliance_content"] == 0
     for name in ("reliance_removal", "reliance_insertion", "reliance", "accuracy_under_intervention"):

@@ -199,7 +199,7 @@ def test_at_most_so_many_rows_are_differentiated():
     module = fresh(smooth)
     fit(module, regularizer(max_samples=3, differentiation="finite_difference"), data=sparse(annotated=8))
     assert all(parameter.isfinite().all() for parameter in module.parameters())
-    with pytest.raises(ValueError, match="max_samples is a whole number of at least 1"):
+    with pytest.raises(ValueError, match="max_samples must be a whole number of at least 1"):
         regularizer(max_samples=0)
 
 

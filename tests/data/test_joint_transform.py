@@ -136,7 +136,7 @@ def test_the_older_transforms_are_refused(torchvision):
             return image
 
     RandomFlip.__module__ = "torchvision.transforms.transforms"
-    with pytest.raises(TypeError, match=r"moves images alone. Take the one of that name in torchvision.transforms.v2"):
+    with pytest.raises(TypeError, match=r"moves only images. Use the one of that name in torchvision.transforms.v2"):
         Augmented(squares(), transform=RandomFlip())
 
 

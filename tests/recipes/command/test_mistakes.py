@@ -15,9 +15,9 @@ from salreg.recipes.training import loggers
     [
         (
             ["run", "decoy_digits", "regularizer.weight=abc"],
-            "weight is a finite number of at least 0, or None",
+            "weight must be a finite number of at least 0, or None",
         ),
-        (["compare", "decoy_digits", "regularizer.weight=abc"], "weight is a finite number"),
+        (["compare", "decoy_digits", "regularizer.weight=abc"], "weight must be a finite number"),
         (["compare", "decoy_digits", "regularizer.loss=rr", "--arms", "plain"], "did you mean 'rrr'"),
         (["run", "decoy_digits", "model=vgg"], "not 'vgg'"),
         (["run", "decoy_digits", "data.marks=all"], "data.marks is spurious"),

@@ -88,7 +88,7 @@ def test_a_table_of_boxes_may_mark_the_artefacts(root, caplog):
 
 
 def test_what_is_missing_or_wrong_is_named(root):
-    with pytest.raises(ValueError, match="data.marks is artefacts, both, relevant, spurious, not 'lesion'"):
+    with pytest.raises(ValueError, match="data.marks must be artefacts, both, relevant, spurious, not 'lesion'"):
         built(root, "data.marks=lesion")
     with pytest.raises(ValueError, match=r"data.artefacts is missing: a folder of masks.* data.marks=both"):
         build(load("isic", [f"data.root={root}"]))
