@@ -71,7 +71,7 @@ def test_options_in_a_mapping():
     ("preset", "message"),
     [
         ("rrrr", "No preset is called 'rrrr' .did you mean 'rrr'"),
-        ({"name": "hint", "lyer": "net.0"}, "no option 'lyer' .did you mean 'layer'.*it takes: layer, form"),
+        ({"name": "hint", "lyer": "net.0"}, "no option 'lyer' .did you mean 'layer'.*its options are: layer, form"),
         ({"form": "ranking"}, "has no name"),
         ({"name": "hint", "form": "rank"}, "simplified or ranking"),
     ],

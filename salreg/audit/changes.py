@@ -104,7 +104,7 @@ class Changes:
         count = self.before.probability.shape[1]
         names = [str(one) for one in (classes or range(count))]
         if len(names) != count:
-            raise ValueError(f"The model has {count} classes, but there are {len(names)} names: {', '.join(names)}.")
+            raise ValueError(f"The model has {count} classes, but {len(names)} have names: {', '.join(names)}.")
         if not 0 <= self.positive < count:
             raise ValueError(f"positive must be a class from 0 to {count - 1}, not {self.positive}.")
         if int(self.target.min()) < 0 or int(self.target.max()) >= count:

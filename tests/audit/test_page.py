@@ -35,7 +35,7 @@ def test_a_page_of_two_audits_shows_each_number_before_and_after(both):
     html = page(both)
     assert re.search(r"100% \(\d+% to 100%\) → 0% \(0% to \d+%\)", html)
     assert "What was found: plain" in html
-    assert re.search(r"&#x27;muslim&#x27; [a-z ]+: \d+% \([^)]*\) of the predictions changed before, 0%  ", html)
+    assert re.search(r"&#x27;muslim&#x27; [a-z ]+: \d+% \([^)]*\) of the predictions changed before, 0% ", html)
     assert "What was found: regularised" in html
     assert "imam" in html  # term by term
 

@@ -136,7 +136,7 @@ def test_an_empty_annotation_says_that_somebody_looked_and_a_missing_one_that_no
 
     assert batch.looked_at.tolist() == [True, False, True, False]
     assert careless.looked_at.tolist() == [False, False, True, False]
-    with pytest.raises(ValueError, match="empty is 'looked at' or 'unknown', not 'clean'"):
+    with pytest.raises(ValueError, match="empty must be 'looked at' or 'unknown', not 'clean'"):
         AnnotatedDataset(base, marks, empty="clean")  # type: ignore[arg-type]
 
 

@@ -107,7 +107,7 @@ EACH = [(make, name, value) for make, name, values in NUMBERS for value in value
 
 @pytest.mark.parametrize(("make", "name", "value"), EACH)
 def test_a_value_of_another_kind_or_out_of_range_is_named(make, name, value):
-    said = refused(lambda: make(**{name: value}), f"{name} is ")
+    said = refused(lambda: make(**{name: value}), f"{name} must be ")
     assert " not " in said or "at least one" in said  # what is expected, and what was given
 
 
@@ -145,10 +145,10 @@ def test_a_misspelt_word_brings_the_nearest(make, name, wrong, right):
 @pytest.mark.parametrize(
     ("resolve", "kind"),
     [
-        (attributions.resolve, "attribution is given by name or as an object"),
-        (losses.resolve, "attribution loss is given by name or as an object"),
-        (scores.resolve, "score is given by name or as an object"),
-        (presets.resolve, "preset is given by name or as an object"),
+        (attributions.resolve, "attribution must be given by name or as an object"),
+        (losses.resolve, "attribution loss must be given by name or as an object"),
+        (scores.resolve, "score must be given by name or as an object"),
+        (presets.resolve, "preset must be given by name or as an object"),
     ],
 )
 def test_what_is_no_name_at_all_is_called_so(resolve, kind, value):
@@ -194,7 +194,7 @@ OTHERS = [
     (lambda: Alerts({"": 0.2}), ["the name of an alert", "empty"]),
     (lambda: attributions.GradCAM([]), ["at least one layer"]),
     (lambda: penalties.DecompositionPenalty("softmaxx"), ["form must be softmax or log_softmax", "'softmaxx'"]),
-    (lambda: penalties.ConsistencyPenalty("blur"), ["perturbation is", "'blur'"]),
+    (lambda: penalties.ConsistencyPenalty("blur"), ["perturbation must be", "'blur'"]),
     (lambda: AnnotatedDataset(base(), {0.5: MARK}), ["a sample's index, a whole number", "0.5"]),
     (lambda: AnnotatedDataset(base(), {1.0: MARK}), ["a sample's index, a whole number", "1.0"]),
     (lambda: AnnotatedDataset(base(), {torch.tensor(1): MARK}), ["a sample's index, a whole number", "tensor"]),

@@ -101,7 +101,7 @@ def check_shares(shares: Sequence[float]) -> None:
     """At least one, each in (0, 1]."""
     checks.several("numbers", shares=shares)
     if not shares:
-        raise ValueError("shares is a list of at least one number.")
+        raise ValueError("shares must be a list of at least one number.")
     for share in shares:
         checks.number("(0, 1]", shares=share)
 
