@@ -85,7 +85,7 @@ def test_one_class_per_sample_is_meant_at_every_place():
     logits = torch.randn(2, 3, 4)
     expected = torch.stack([logits[0, 2].mean(), logits[1, 0].mean()])
     assert torch.allclose(scores.evaluate(scores.Dense("target_logit"), logits, torch.tensor([2, 0])), expected)
-    with pytest.raises(ValueError, match="reduction is mean, sum or max"):
+    with pytest.raises(ValueError, match="reduction must be mean, sum or max"):
         scores.Dense(reduction="median")
 
 
@@ -129,7 +129,7 @@ def test_a_sequence_is_the_mean_of_its_labelled_tokens(places, counted):
     assert torch.allclose(scores.Sequence(places)(logits, labels), expected)
     with pytest.raises(ValueError, match="needs the label of each place"):
         scores.Sequence(places)(logits)
-    with pytest.raises(ValueError, match="places is all or first"):
+    with pytest.raises(ValueError, match="places must be all or first"):
         scores.Sequence("last")
 
 

@@ -169,7 +169,7 @@ def test_only_maps_of_one_gradient_are_differentiated_so():
     with pytest.raises(ValueError, match="auto, exact or finite_difference, not 'fd'"):
         SaliencyPenalty(differentiation="fd")
     for wrong in ({"sides": 3}, {"step": 0.0}, {"check_every": -1}):
-        with pytest.raises(ValueError, match=f"{next(iter(wrong))} is "):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be "):
             FiniteDifference(**wrong)
 
 
