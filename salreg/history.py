@@ -100,13 +100,13 @@ class History:
             given = set(state) if isinstance(state, dict) else set()
             lacks, beyond = sorted(known - given), sorted(map(str, given - known))
             found = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("also has", beyond)) if names]
-            raise ValueError(f"This is no history of this version of salreg: it {' and '.join(found)}.")
+            raise ValueError(f"This is not a history of this version of salreg: it {' and '.join(found)}.")
         try:
             frames = {name: [Frame(**frame) for frame in frames] for name, frames in state["frames"].items()}
             sanity = {name: SanityCheck(**check) for name, check in state["sanity"].items()}
             verdict = Verdict(**state["verdict"])
         except (AttributeError, TypeError) as error:
-            raise ValueError(f"This is no history of this version of salreg: {error}.") from error
+            raise ValueError(f"This is not a history of this version of salreg: {error}.") from error
         return cls(**{**state, "frames": frames, "sanity": sanity, "verdict": verdict})
 
     @classmethod
@@ -122,7 +122,7 @@ class History:
         except FileNotFoundError:
             raise FileNotFoundError(f"There is no history {path}.") from None
         except ValueError as error:
-            raise ValueError(f"{path}: {error} Train again, or read it with the salreg that wrote it.") from error
+            raise ValueError(f"{path}: {error} Train again, or read it with the version of salreg that wrote it.") from error
         except (RuntimeError, EOFError, UnpicklingError, OSError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(f"{path} is no whole history, as snapshots write it ({reason}): train again.") from error
+            raise ValueError(f"{path} is not a complete history as written by snapshots ({reason}): train again.") from error

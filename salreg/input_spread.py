@@ -35,8 +35,8 @@ class InputSpread:
         moments = sum_over_ranks(_moments(inputs.detach(), annotated))
         if self._moments is not None and self._moments.shape != moments.shape:
             raise ValueError(
-                f"The input has {moments.shape[1]} channels, and those before, of this training or of the checkpoint that it "
-                f"goes on from, had {self._moments.shape[1]}. Bring all samples to one layout, or begin a training of its own."
+                f"The input has {moments.shape[1]} channels, and those before, in this training or in the checkpoint that it "
+                f"continues, had {self._moments.shape[1]}. Bring all samples to one layout, or start a new training."
             )
         self._moments = moments if self._moments is None else self._moments.to(moments) + moments
 

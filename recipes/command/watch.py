@@ -72,7 +72,7 @@ def server(folder: Path, port: int = 0) -> Server:
             "free one."
         ) from error
     except OSError as error:
-        raise ConfigError(f"Port {port} is taken ({error.strerror}). Leave --port away to take a free one.") from error
+        raise ConfigError(f"Port {port} is taken ({error.strerror}). Omit --port to use a free one.") from error
 
 
 class _Handler(SimpleHTTPRequestHandler):

@@ -96,9 +96,9 @@ def _located(name: str, root: Path, index: int, download: bool) -> Path:
             fetched = pooch.retrieve(f"{url}{file}.gz", f"md5:{sums[index]}", f"{file}.gz", root, progressbar=False)
             return Path(fetched)
         except ImportError:
-            reason = "and pooch, which fetches them, is not installed (pip install 'salreg[recipes]')"
+            reason = "and pooch, which downloads them, is not installed (pip install 'salreg[recipes]')"
         except Exception as error:
-            reason = f"and could not be fetched ({type(error).__name__}: {error})"
+            reason = f"and could not be downloaded ({type(error).__name__}: {error})"
     raise FileNotFoundError(
         f"{name}: {file}.gz is not in {root}{nearest_path(root)}, {reason}. Point data.root at a folder that holds "
         f"{', '.join(f'{one}.gz' for one in _IDX_FILES)}."

@@ -106,7 +106,7 @@ def build(config: DictConfig) -> Experiment:
         has = marked(images, annotations)
         rank_zero_info(
             f"salreg: {len(images)} images, {sum(has)} of them with artefacts; nobody looked at {unseen}, which count as "
-            "images without."
+            "images without artefacts."
         )
         images.groups = [label + len(CLASSES) * one for label, one in zip(images.labels, has, strict=True)]
         groups = [f"{name} {which} artefacts" for which in ("without", "with") for name in CLASSES]

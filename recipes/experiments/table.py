@@ -89,7 +89,8 @@ def build(config: DictConfig) -> Experiment:
     lost = [name for name in spurious if name in found.left_out]
     if lost:
         raise ValueError(
-            f"{path}: the column {lost[0]!r} has one value, or one for nearly every row; drop it: data.drop={lost}."
+            f"{path}: the column {lost[0]!r} has a single value, or a different one for nearly every row; drop it: "
+            f"data.drop={lost}."
         )
     mark = from_columns(found.names, spurious=spurious, relevant=list(data.relevant), groups=found.groups)
     if not 0 < data.held_out < 0.5:

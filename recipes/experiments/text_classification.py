@@ -49,7 +49,7 @@ def classes_of(labels: list[str], path: Path) -> list[str]:
         raise ValueError(f"{path}: row {labels.index('') + 1} has no label.")
     if not 2 <= len(classes) <= max(2, len(labels) // 2):
         raise ValueError(
-            f"{path} has {len(classes)} classes in {len(labels)} rows; it needs two or more, of several rows each."
+            f"{path} has {len(classes)} classes in {len(labels)} rows; it needs at least two, with several rows each."
         )
     return classes
 
@@ -63,7 +63,7 @@ def build(config: DictConfig) -> Experiment:
     words = [list(_WORD.finditer(text))[: data.longest] for text in written]
     empty = [number for number, found in enumerate(words) if not found]
     if empty:
-        raise ValueError(f"{path}: row {empty[0] + 1} has no word.")
+        raise ValueError(f"{path}: row {empty[0] + 1} has no words.")
     annotations, problems = _annotations(written, words, marks, data)
     for line in by_kind(problems):
         rank_zero_warn(f"salreg: {line}")

@@ -57,9 +57,9 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
     for one in masks:
         if not is_small(one):
             raise ValueError(
-                f"Beside the token numbers the batch has another tensor of shape {tuple(one.shape)} with values up to "
-                f"{one.max().item():g}, and it is not known how it goes with them. If it holds a label for every token, have "
-                "it in a dict under the key 'labels'; if it belongs to a decoder, say Intervention(fixed=['its key']). "
+                f"Besides the token numbers, the batch has another tensor of shape {tuple(one.shape)} with values up to "
+                f"{one.max().item():g}, and it is not known whether it moves with them. If it holds a label for every token, "
+                "put it into a dict under the key 'labels'; if it belongs to a decoder, use Intervention(fixed=['its key']). "
                 f"{REMEDY}"
             )
     for one in positions:
@@ -70,9 +70,8 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
             )
         if not _counts(one) and not torch.equal(_counted(named.get("attention_mask"), one), one):
             raise ValueError(
-                "The batch's position_ids count neither the places nor the attention mask, so that it is not known how they go "
-                f"with the tokens. Let the model count them, or say Intervention(fixed=['{_POSITIONS}']). "
-                f"{REMEDY}"
+                "The batch's position_ids count neither the places nor the attention mask, so it is not known how they move "
+                f"with the tokens. Let the model count them, or use Intervention(fixed=['{_POSITIONS}']). {REMEDY}"
             )
     spans = [named[key] for key in _SPANS if key in named and key not in fixed and isinstance(named[key], Tensor)]
     return Beside(masks, labels, spans, [one for one in positions if not _counts(one)])
@@ -82,7 +81,7 @@ def said_to_move(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> st
     """What is worth saying of a batch whose tokens move: the keys of labels and places that go with them; empty without any."""
     beside = beside_tokens(sample, tokens, fixed)
     keys = [f"batch{place_of(sample, one)}" for one in (*beside.labels, *beside.spans)]
-    return f"{' and '.join(keys)} {'goes' if len(keys) == 1 else 'go'} with the tokens" if keys else ""
+    return f"{' and '.join(keys)} {'moves' if len(keys) == 1 else 'move'} with the tokens" if keys else ""
 
 
 def asks_for_places(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> bool:

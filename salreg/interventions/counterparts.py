@@ -70,7 +70,7 @@ class CounterpartIntervention:
     ) -> None:
         found = getattr(tokenizer, "all_special_ids", None) if special is None else special
         if found is None:
-            raise ValueError("The tokenizer has no all_special_ids: say which numbers are no words: special=[0].")
+            raise ValueError("The tokenizer has no all_special_ids: give the numbers that are not words: special=[0].")
         own = getattr(tokenizer, "pad_token_id", None)
         self.counterparts = counterparts
         self.padding = int(padding if padding is not None else own if own is not None else 0)
@@ -135,8 +135,8 @@ class CounterpartIntervention:
                 continue
             if list(self._encode(text)) != run:
                 raise ValueError(
-                    f"The tokens of {text[:60]!r} do not come back as they were when their text is encoded, so that exchanging "
-                    "a term would change others, too. Exchange the texts before they are tokenised: Counterparts.exchanged."
+                    f"The tokens of {text[:60]!r} change when they are decoded and encoded again, so exchanging a term would "
+                    "also change others. Exchange the texts before they are tokenised: Counterparts.exchanged."
                 )
             made += self._encode(new)
             touched = True

@@ -184,8 +184,8 @@ def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int
     shorter = (padding & ~texts.padding & changes.unsqueeze(1)).any()
     if padding_token is None and bool(shorter):
         raise ValueError(
-            "A marked span was taken out of a text, or exchanged for a shorter one, in batches that were never padded: what "
-            "stands in its place? Say Intervention(padding_token=...), or intervene=False."
+            "A marked span was removed from a text, or exchanged for a shorter one, in batches that were never padded, so "
+            "the padding token is not known. Use Intervention(padding_token=...), or intervene=False."
         )
 
     def moved(own: Tensor, new: Tensor, filler: int | float) -> Tensor:

@@ -61,7 +61,7 @@ class ConsistencyPenalty(Penalty):
         if perturbation not in (*REPLACEMENTS, "pgd"):
             raise ValueError(f"perturbation must be {', '.join(REPLACEMENTS)} or pgd, not {perturbation!r}.")
         if strength <= 0 or steps < 1:
-            raise ValueError(f"strength ({strength}) is more than 0 and steps ({steps}) at least 1.")
+            raise ValueError(f"strength ({strength}) must be above 0 and steps ({steps}) at least 1.")
         self.perturbation = perturbation
         self.strength = strength
         self.steps = steps

@@ -124,7 +124,7 @@ class ConceptPenalty(Penalty):
         gradient = gradient_at(recording, self.layer, self.score, target, create_graph=True)
         step = self._step(recording, spurious, annotated).to(gradient)
         if len(step) != gradient.shape[1]:
-            raise ValueError(f"The direction has {len(step)} channels, the layer {self.layer!r} {gradient.shape[1]}.")
+            raise ValueError(f"The direction has {len(step)} channels, but the layer {self.layer!r} has {gradient.shape[1]}.")
         value = torch.einsum("bc...,c->b...", gradient, step).view(len(gradient), -1).square().mean(1)
         return Evaluated(PerSample(value, annotated, torch.zeros_like(annotated)), None, annotation)
 

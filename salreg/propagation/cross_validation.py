@@ -55,12 +55,12 @@ class CrossValidation:
         needed = marks_needed(len(self.marked), self.quality.iou, half, least)
         if needed is None:
             return (
-                f"Half as many marks reach an IoU of {half:.2f}, from which cannot be told how many more are needed. Are the "
-                "marks alike, and is what they mark visible in a small picture?"
+                f"Half as many marks reach an IoU of {half:.2f}, so the number of marks needed cannot be estimated. Are the "
+                "marks consistent, and is the marked feature visible in a small picture?"
             )
         return (
-            f"About {needed - len(self.marked)} more marked samples should do, if more go on helping as they do so far: half "
-            f"as many reach an IoU of {half:.2f}."
+            f"About {needed - len(self.marked)} more marked samples should be enough if each continues to help as much as so "
+            f"far: half as many reach an IoU of {half:.2f}."
         )
 
     def _validated(self) -> Quality:

@@ -95,7 +95,7 @@ def propagate(
         True
     """
     if not isinstance(dataset, AnnotatedDataset):
-        raise TypeError(f"Marks are carried over within an AnnotatedDataset, not a {type(dataset).__name__}.")
+        raise TypeError(f"Marks can be carried over only within an AnnotatedDataset, not a {type(dataset).__name__}.")
     checks.number("[0, 1]", least_quality=least_quality)
     checks.whole(1, side=side, steps=steps)
     checks.whole(0, seed=seed)

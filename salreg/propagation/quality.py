@@ -79,8 +79,8 @@ class Quality:
             lines.append(f"Something was found on {self.invented} of {self.clean} samples that have nothing spurious.")
         else:
             lines.append(
-                "Nobody looked at a sample without anything spurious, so whether the network leaves such samples alone is not "
-                "known."
+                "Nobody looked at a sample without anything spurious, so it is not known whether the network leaves such "
+                "samples unmarked."
             )
         return " ".join(lines)
 

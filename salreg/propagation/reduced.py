@@ -56,7 +56,7 @@ def image_of(sample: Any, index: int) -> Tensor:
     if image is None:
         raise ValueError(
             f"Sample {index} holds no image: no floating point tensor (C, H, W). Marks are carried over between images; for "
-            "texts there is propagate_words, and a mark on a table's column is good for every row."
+            "texts there is propagate_words, and a mark on a table's column applies to every row."
         )
     return image
 
@@ -98,7 +98,7 @@ def _samples(dataset: AnnotatedDataset) -> Iterator[tuple[int, Tensor, Tensor | 
             continue
         if annotation.ndim != 3 or annotation.shape[-2:] != image.shape[-2:]:
             raise ValueError(
-                f"The annotation of sample {index} is of shape {tuple(annotation.shape)}, its image of {tuple(image.shape)}."
+                f"The annotation of sample {index} has shape {tuple(annotation.shape)}, but its image has {tuple(image.shape)}."
             )
         yield index, image, annotation
 

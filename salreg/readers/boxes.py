@@ -83,7 +83,7 @@ def read_boxes(
     if twice:
         raise ValueError(f"{path} has two columns called {twice[0]!r}.")
     if categories and "label" not in names:
-        raise ValueError(f"{path} has no column of labels; name it by columns={{label: ...}}. It has: {', '.join(given)}.")
+        raise ValueError(f"{path} has no column of labels; name one with columns={{label: ...}}. It has: {', '.join(given)}.")
     reading = Reading(path, categories or None, strict, inside)
     places = [[row.get(name) for name in _place_columns(names)] for _, row in rows]
     fractions = "fractions" in names
@@ -110,7 +110,7 @@ def read_boxes(
             reading.mark(image, label or side, where, _shape, make, place, fractions)
     several = {label for label in reading.seen if label} - set(SIDES)
     if not categories and len(several) > 1:
-        reading.note(f"{path}: boxes of all {len(several)} labels count as {inside}; categories choose among them.")
+        reading.note(f"{path}: boxes of all {len(several)} labels count as {inside}; use categories to choose among them.")
     if layout not in ("salreg", ""):
         reading.note(f"{path} has the columns of {layout}.")
     return reading.finish()
@@ -173,7 +173,7 @@ def _all_fractions(places: list[list[str | None]]) -> bool:
 def _shape(make: Any, place: list[str | None], fractions: bool) -> Shape:
     edges = [edge or "" for edge in place] if len(place) == 4 else (place[0] or "").strip("[]() ").split(",")
     if len(edges) != 4 or any(not edge.strip() for edge in edges):
-        raise BadShape("no number", "the edges of a box must be four numbers, or all be empty where nothing is marked")
+        raise BadShape("no number", "the edges of a box must be four numbers, or all empty if nothing is marked")
     values = numbers(edges)
     if not fractions and all(0 <= value <= 1 for value in values) and any(value % 1 for value in values):
         raise BadShape(

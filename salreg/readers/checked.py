@@ -67,7 +67,7 @@ def runs(lengths: Any, size: Size | None, *, order: str = "F", corner: tuple[int
     try:
         found = np.asarray(lengths, float)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadShape("wrong run lengths", "its run lengths are no list of numbers") from error
+        raise BadShape("wrong run lengths", "its run lengths are not a list of numbers") from error
     if found.ndim != 1 or not found.size:
         raise BadShape("wrong run lengths", "it has no run lengths")
     if not np.isfinite(found).all() or (found < 0).any() or (found != np.floor(found)).any():
@@ -121,9 +121,9 @@ def numbers(values: Any) -> list[float]:
     try:
         found = [math.nan if isinstance(value, bool) or "_" in str(value) else float(value) for value in values]
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadShape("no number", f"{_short(values)} are no numbers") from error
+        raise BadShape("no number", f"{_short(values)} are not numbers") from error
     if not all(map(math.isfinite, found)):
-        raise BadShape("no number", f"{_short(values)} are no finite numbers")
+        raise BadShape("no number", f"{_short(values)} are not finite numbers")
     if any(abs(value) > _FAR for value in found):
         raise BadShape("far outside the image", f"{_short(values)} lies far outside of any image")
     return found
@@ -132,7 +132,7 @@ def numbers(values: Any) -> list[float]:
 def _pairs(points: Any) -> Any:
     """Points ``(N, 2)`` from pairs, mappings with x and y, or numbers in a row."""
     if not isinstance(points, (list, tuple, np.ndarray)):
-        raise BadShape("malformed", f"{_short(points)} is no list of points")
+        raise BadShape("malformed", f"{_short(points)} is not a list of points")
     if len(points) > 2 * _MOST_CORNERS:
         raise BadShape("too large to draw", f"it has {len(points)} coordinates")
     if len(points) and all(isinstance(point, dict) for point in points):
@@ -140,16 +140,16 @@ def _pairs(points: Any) -> Any:
     try:
         found = np.asarray(points, float)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadShape("no number", f"{_short(points)} are no points") from error
+        raise BadShape("no number", f"{_short(points)} are not points") from error
     if found.ndim == 1 and found.size % 2 == 0:
         found = found.reshape(-1, 2)
     if found.ndim != 2 or found.shape[1] != 2:
-        raise BadShape("malformed", f"{_short(points)} are no points (x, y)")
+        raise BadShape("malformed", f"{_short(points)} are not points (x, y)")
     farthest = max(found.max(), -found.min()) if found.size else 0.0  # nan and infinity remain
     if not farthest <= _FAR:
         if not np.isfinite(found).all():
-            raise BadShape("no number", "a coordinate is no finite number")
-        raise BadShape("far outside the image", f"a corner at {farthest:g} lies far outside of any image")
+            raise BadShape("no number", "a coordinate is not a finite number")
+        raise BadShape("far outside the image", f"a corner at {farthest:g} is far outside any image")
     return found
 
 

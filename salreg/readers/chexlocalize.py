@@ -36,7 +36,7 @@ def read_chexlocalize(path: str | Path, labels: Mapping[str, Side], *, strict: b
     """
     reading, content = Reading(path, labels, strict), read_json(path)
     if not isinstance(content, dict) or not all(isinstance(one, dict) for one in content.values()):
-        raise ValueError(f"{path} is no JSON of CheXlocalize's: an object of images, each an object of pathologies.")
+        raise ValueError(f"{path} is not a CheXlocalize JSON file: an object of images, each an object of pathologies.")
     for name, pathologies in content.items():
         image = reading.image(_path(name))
         for label, one in pathologies.items():
@@ -52,5 +52,5 @@ def _path(name: str) -> str:
 
 def _shape(one: Any) -> Shape:
     if not isinstance(one, dict):
-        raise BadShape("wrong run lengths", "its mask is no object of size and counts")
+        raise BadShape("wrong run lengths", "its mask is not an object of size and counts")
     return run_length_encoded(one, None)

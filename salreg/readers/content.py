@@ -39,9 +39,9 @@ def read_text(path: str | Path) -> str:
         except UnicodeDecodeError:
             continue
         if "\0" in text:
-            raise ValueError(f"{path} is no text file, or damaged: it holds a NUL character.")
+            raise ValueError(f"{path} is not a text file, or damaged: it holds a NUL character.")
         return text
-    raise ValueError(f"{path} is no text file: it is neither UTF-8, UTF-16 nor Windows-1252.")
+    raise ValueError(f"{path} is not a text file: it is neither UTF-8, UTF-16 nor Windows-1252.")
 
 
 def read_json(path: str | Path) -> Any:
@@ -60,7 +60,7 @@ def read_json(path: str | Path) -> Any:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON, or is cut off: {error}.") from error
+        raise ValueError(f"{path} is not JSON, or is cut off: {error}.") from error
     except (RecursionError, ValueError) as error:  # depth; whole numbers of thousands of digits
         raise ValueError(f"{path} cannot be read as JSON: {type(error).__name__}.") from error
     if known is not None:
@@ -102,7 +102,7 @@ def read_xml(path: str | Path) -> Any:
     try:
         return tree.parse(str(path)).getroot()
     except (tree.ParseError, defusedxml.DefusedXmlException, ValueError, LookupError) as error:
-        raise ValueError(f"{path} is no XML that can be read: {type(error).__name__} {error}.") from error
+        raise ValueError(f"{path} is not readable XML: {type(error).__name__} {error}.") from error
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ def read_table(path: str | Path, verbatim: bool = False) -> tuple[list[str], lis
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=not verbatim)
         lines = [(reader.line_num, line) for line in reader if any(field.strip() for field in line)]
     except csv.Error as error:
-        raise ValueError(f"{path} is no table: {error}.") from error
+        raise ValueError(f"{path} is not a table: {error}.") from error
     if not lines:
         raise ValueError(f"{path} is empty.")
     columns = [name.strip() for name in lines[0][1]]

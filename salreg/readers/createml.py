@@ -39,17 +39,17 @@ def read_createml(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
     reading, content = Reading(path, labels, strict), read_json(path)
     entries = objects(content)
     if not entries or not any(is_entry(one) for one in entries):
-        raise ValueError(f"{path} is no JSON of CreateML's: it lists no images with annotations.")
+        raise ValueError(f"{path} is not a CreateML JSON file: it lists no images with annotations.")
     for number, one in enumerate(content):
         if not isinstance(one, dict) or not is_entry(one):
-            reading.skip("", number, "malformed", "it is no image with annotations")
+            reading.skip("", number, "malformed", "it is not an image with annotations")
             continue
         image = reading.image(one.get("image", one.get("imagefilename")))
         for place, box in enumerate(one.get("annotations", one.get("annotation")) or ()):
             if isinstance(box, dict):
                 reading.mark(image, box.get("label"), place, _shape, box.get("coordinates"))
             else:
-                reading.skip(image or "", place, "malformed", "it is no object")
+                reading.skip(image or "", place, "malformed", "it is not an object")
     return reading.finish()
 
 

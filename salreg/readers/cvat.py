@@ -50,13 +50,13 @@ def read_cvat(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fa
     reading, root = Reading(path, labels, strict), read_xml(path)
     images = list(root.iter("image"))
     if root.tag != "annotations" or (not images and root.find("track") is not None):
-        video = ": its tracks are of a video, which read_cvat_video reads" if root.find("track") is not None else ""
-        raise ValueError(f"{path} is no XML of CVAT for images{video}.")
+        video = ": its tracks belong to a video, which read_cvat_video reads" if root.find("track") is not None else ""
+        raise ValueError(f"{path} is not a CVAT XML file for images{video}.")
     tasks: dict[tuple[str | None, str], str | None] = {}
     for image in images:
         called = image.get("name"), image.get("subset", "")
         if tasks.setdefault(called, image.get("task_id")) != image.get("task_id"):
-            reading.note(f"{path}: several tasks have an image {called[0]!r}; the marks of all of them count as of one image.")
+            reading.note(f"{path}: several tasks have an image {called[0]!r}; their marks are combined.")
         size = image.get("height"), image.get("width")
         marks = reading.image(image.get("name"), size, image.get("subset", ""))
         for number, one in enumerate(image):
@@ -82,7 +82,7 @@ def cvat_shape(kind: str, one: Mapping[str, str]) -> Shape:
         return line(_points(one))
     if kind == "mask":
         return _mask(one)
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
 
 
 def _points(one: Mapping[str, str]) -> list[Any]:

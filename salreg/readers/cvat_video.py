@@ -45,7 +45,7 @@ def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: boo
     reading, root = Reading(path, labels, strict), read_xml(path)
     tracks = root.findall("track")
     if root.tag != "annotations" or not tracks:
-        raise ValueError(f"{path} is no XML of CVAT for video: it has no track.")
+        raise ValueError(f"{path} is not a CVAT XML file for video: it has no track.")
     size = root.findtext(".//original_size/height"), root.findtext(".//original_size/width")
     last = max((frame for one in root.iter() if (frame := _frame(one)) is not None), default=0)
     stop = root.findtext(".//meta/task/stop_frame") or root.findtext(".//meta/job/stop_frame")
@@ -101,11 +101,11 @@ def _between(one: Any, following: Any, share: float) -> Shape:
 def _mixed(first: str, second: str, share: float) -> str:
     pairs = [[part.split(",") for part in text.split(";")] for text in (first, second)]
     if [len(pair) for pair in pairs[0]] != [len(pair) for pair in pairs[1]]:
-        raise BadShape("malformed", "two shapes of its track have different numbers of points: nobody knows what lies between")
+        raise BadShape("malformed", "two shapes of its track have different numbers of points, so what lies between is unknown")
     try:
         mixed = [
             [float(a) + share * (float(b) - float(a)) for a, b in zip(*two, strict=True)] for two in zip(*pairs, strict=True)
         ]
     except ValueError as error:
-        raise BadShape("no number", "a coordinate is no number") from error
+        raise BadShape("no number", "a coordinate is not a number") from error
     return ";".join(",".join(map(repr, pair)) for pair in mixed)

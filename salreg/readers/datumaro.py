@@ -62,7 +62,7 @@ def read_datumaro(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
 def _content(file: Path) -> Any:
     content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("items"), list):
-        raise ValueError(f"{file} is no JSON of Datumaro's: it has no list 'items'.")
+        raise ValueError(f"{file} is not a Datumaro JSON file: it has no list 'items'.")
     return content
 
 
@@ -87,10 +87,10 @@ def _shape(one: Mapping[str, Any], image: ImageMarks) -> Shape:
         return ellipse((x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2, rotation=turn)
     if kind == "mask" and isinstance(one.get("rle"), dict):
         return run_length_encoded(one["rle"], image.size)
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
 
 
 def _four(values: Any) -> list[Any]:
     if not isinstance(values, list) or len(values) != 4:
-        raise BadShape("malformed", "its place is no list of four numbers")
+        raise BadShape("malformed", "its place is not a list of four numbers")
     return values

@@ -47,7 +47,7 @@ def read_dicom_seg(
         try:
             found = highdicom.seg.segread(file)
         except Exception as error:  # whatever a malformed file makes the library raise
-            raise ValueError(f"{file} is no DICOM-SEG that can be read: {error}.") from error
+            raise ValueError(f"{file} is not a DICOM-SEG that can be read: {error}.") from error
         known |= {str(found.get_segment_description(number).segment_label) for number in found.segment_numbers}
         _read(reading, found, names)
     return reading.finish(sorted(known))
@@ -77,7 +77,7 @@ def _names(folder: Path) -> Iterator[tuple[str, str]]:
     for path in files_below(folder):
         if is_dicom(folder / path):
             try:
-                with as_os_error("it is no DICOM"):
+                with as_os_error("it is not DICOM"):
                     uid = str(head(folder / path, stop_before_pixels=True, specific_tags=[_UID]).get(_UID))
             except OSError:  # which reading the image says
                 continue

@@ -84,7 +84,7 @@ class FileAnnotations:
         self.differences, self.ambiguous, self._examples = found.differences, found.ambiguous, found.examples
         if self.ambiguous and ambiguous == "fatal":
             raise ValueError(
-                f"{len(self.ambiguous)} names fit several others: {'; '.join(self.ambiguous[:3])}. Name images by their path."
+                f"{len(self.ambiguous)} names match several others: {'; '.join(self.ambiguous[:3])}. Name images by their path."
             )
         if not regions:
             problems = by_kind(regions.problems) if isinstance(regions, Readings) else []
@@ -164,12 +164,12 @@ class FileAnnotations:
         if _is_turned(drawn, size):
             raise ValueError(
                 f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its upright image of {size}: it was "
-                "made on the image turned by a quarter, as it is stored. Turn the file, and annotate it upright."
+                "made on the image as stored, rotated by a quarter turn. Rotate the file and annotate it upright."
             )
         if not self.resize:
             raise ValueError(
                 f"The annotation of {self._paths[index]!r} is of size {written(drawn)}, its image of {size}. Resize both in "
-                "the same way, or say resize=True."
+                "the same way, or use resize=True."
             )
         self.resized += 1
 
@@ -194,5 +194,5 @@ def _first(names: Any) -> str:
 def _image(sample: Any, path: str) -> Tensor:
     image = next((tensor for tensor in tensors_in(sample) if tensor.ndim >= 2), None)
     if image is None:
-        raise ValueError(f"The sample of {path!r} holds no image tensor (C, H, W), whose size its annotation could take.")
+        raise ValueError(f"The sample of {path!r} holds no image tensor (C, H, W) to give its annotation a size.")
     return torch.as_tensor(image)

@@ -79,8 +79,7 @@ _OTHERS = {
     "Label Studio's CSV": "export the project as JSON",
     "VIA 3": "export the project as COCO, or with VIA 2",
     "Labelbox's older export": "export the data rows anew, as NDJSON",
-    "COCO's results": "it holds detections by the images' numbers; put them into the annotations of the COCO file that lists "
-    "the images",
+    "COCO's results": "it has only images' numbers; put its detections into the COCO file that lists the images",
 }
 
 
@@ -110,9 +109,7 @@ def sniff(path: str | Path) -> Format:
         return Format(name, None, _OTHERS[name])
     if path.is_dir() and (inside := one_of_all(path)) is not None:
         raise ValueError(f"{path} is a folder with {inside[0]} in it, which looks like {inside[1]}: name that file.")
-    raise ValueError(
-        f"{path} is of no format that is known. These are read: {', '.join(one.name for one in FORMATS.values())}."
-    )
+    raise ValueError(f"{path} has no known format. Supported formats: {', '.join(one.name for one in FORMATS.values())}.")
 
 
 def read_annotations(
@@ -183,7 +180,7 @@ def _read(
     if found.name == FORMATS["CUB"].name:
         return read_cub(path, inside, strict=strict)
     if found.read is None:
-        raise ValueError(f"{path} looks like {found.name}, which is not read as regions: {found.advice}.")
+        raise ValueError(f"{path} looks like {found.name}, which cannot be read as regions: {found.advice}.")
     if not categories:
         raise ValueError(
             f"{path} looks like {found.name}. Say which categories of {path} are spurious or relevant: "

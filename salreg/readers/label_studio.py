@@ -72,10 +72,10 @@ def read_label_studio(
     reading, content = Reading(path, labels, strict), read_json(path)
     tasks = content if isinstance(content, list) else [content]
     if tasks and not any(_is_task(task) for task in tasks):
-        raise ValueError(f"{path} is no JSON export of Label Studio (JSON-MIN is another one).")
+        raise ValueError(f"{path} is not a JSON export of Label Studio (JSON-MIN is a different one).")
     for number, task in enumerate(tasks):
         if not _is_task(task):
-            reading.skip("", f"of task {number}", "malformed", "it is no task with data and annotations")
+            reading.skip("", f"of task {number}", "malformed", "it is not a task with data and annotations")
             continue
         _read_task(reading, task, str(task.get("id", number)), fields or {})
     return reading.finish()
@@ -92,7 +92,7 @@ def _read_task(reading: Reading, task: dict[str, Any], id: str, fields: Mapping[
     made = task.get("annotations", task.get("completions"))
     finished = [one for one in objects(made) if not one.get("was_cancelled")]
     if not finished:
-        reading.note(f"{reading.file}: tasks without a finished annotation were not looked at; predictions are no marks.")
+        reading.note(f"{reading.file}: tasks without a finished annotation were not looked at; predictions are not marks.")
         return
     images = addresses(task["data"] if isinstance(task["data"], dict) else {})
     if not images:
@@ -121,7 +121,9 @@ def _skip_of_several(reading: Reading, one: Mapping[str, Any], id: Any, marks: M
         if image is not None:
             image.skipped += 1
     known = sorted({field for field, _ in marks})
-    reason = f"fields={{'{one.get('to_name')}': ...}} must say which of {known} its control {one.get('to_name')!r} shows"
+    reason = (
+        f"fields={{'{one.get('to_name')}': ...}} must say which of {known} is shown by its control {one.get('to_name')!r} shows"
+    )
     reading.skip("", id, "one of several images", reason)
 
 
@@ -187,7 +189,7 @@ def result_shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: 
             raise BadShape("no area", f"the rectangle of {w:g} x {h:g} pixels covers nothing")
         corners = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
         return Outline([[turned(corners, corners[0], value.get("rotation"))]])
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
 
 
 def _vector(value: Mapping[str, Any], to_pixels: Any) -> Shape:

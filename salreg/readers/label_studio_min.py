@@ -40,11 +40,11 @@ def read_label_studio_min(path: str | Path, labels: Mapping[str, Side], *, stric
     """
     reading, content = Reading(path, labels, strict), read_json(path)
     if not isinstance(content, list) or not any(is_record(one) for one in objects(content)):
-        raise ValueError(f"{path} is no JSON-MIN export of Label Studio.")
-    reading.note(f"{path}: JSON-MIN does not say whether images were turned in the tool; the JSON export does.")
+        raise ValueError(f"{path} is not a JSON-MIN export of Label Studio.")
+    reading.note(f"{path}: JSON-MIN does not say whether images were rotated in the tool; the JSON export does.")
     for number, record in enumerate(content):
         if not isinstance(record, dict) or not is_record(record):
-            reading.skip("", f"of task {number}", "malformed", "it is no task with annotations")
+            reading.skip("", f"of task {number}", "malformed", "it is not a task with annotations")
         elif not _regions(record) and record.get("annotation_id") is None:
             reading.note(f"{path}: tasks without a finished annotation were not looked at.")
         else:

@@ -39,10 +39,10 @@ def read_labelbox(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
     """
     reading, rows = Reading(path, labels, strict), list(_rows(path))
     if not any(isinstance(row, dict) and isinstance(row.get("data_row"), dict) for _, row in rows):
-        raise ValueError(f"{path} is no export of Labelbox's data rows: none of its lines has a 'data_row'.")
+        raise ValueError(f"{path} is not an export of Labelbox's data rows: none of its lines has a 'data_row'.")
     for number, row in rows:
         if not isinstance(row, dict) or not isinstance(row.get("data_row"), dict):
-            reading.skip("", f"in line {number}", "malformed", "it is no data row")
+            reading.skip("", f"in line {number}", "malformed", "it is not a data row")
             continue
         projects = row.get("projects")
         projects = objects(list(projects.values())) if isinstance(projects, dict) else []
@@ -56,7 +56,7 @@ def read_labelbox(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
         for label in made:
             annotations = label.get("annotations")
             if isinstance(annotations, dict) and "frames" in annotations:
-                reading.skip(image or "", "", "a video", "it holds the frames of a video, which are not read")
+                reading.skip(image or "", "", "a video", "it holds the frames of a video, which are not supported")
             for place, one in enumerate(objects(annotations.get("objects") if isinstance(annotations, dict) else None)):
                 reading.mark(image, one.get("name"), one.get("feature_id", place), _shape, one)
     return reading.finish()
@@ -87,7 +87,7 @@ def _shape(one: Mapping[str, Any]) -> Shape:
         return line(one["line"])
     if "mask" in one or "composite_mask" in one:
         raise BadShape(
-            "elsewhere", "its mask lies at an address, which is not fetched: download the masks, and read their folder"
+            "elsewhere", "its mask is stored at an address, which is not fetched: download the masks, and read their folder"
         )
     kind = one.get("annotation_kind", "unknown")
-    raise BadShape("no area", f"an object of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"an object of the kind {kind!r} has no area that could be drawn")

@@ -47,7 +47,7 @@ class MaskImage(NamedTuple):
         except BadShape as error:
             raise BadShape(error.kind, f"the mask {self.path} is unclear: {error}") from error
         if pixels.thresholded:
-            warnings.warn(f"Masks in {self.path.parent} have shades: they are split at the middle grey.", stacklevel=2)
+            warnings.warn(f"Masks in {self.path.parent} have shades: they are split at middle grey.", stacklevel=2)
         sample(canvas, found)
         return True
 
@@ -154,11 +154,11 @@ def _masks_in(folder: Path, suffix: str) -> Iterator[Path]:
 
 def _add(reading: Reading, folder: Path, path: Path, name: str, mask: Shape, side: Side) -> None:
     if _EXPORT.match(path.stem):
-        reason = "it is called by the numbers of Label Studio's task and annotation, not by its image: export JSON instead"
+        reason = "it is named after the numbers of Label Studio's task and annotation, not after its image: export JSON instead"
         reading.skip(path.as_posix(), "", "no name", reason)
         return
     if path.suffix.lower() in (".jpg", ".jpeg"):
-        reading.note(f"{folder}: masks like {path.name} are compressed with losses; they are split at the middle grey.")
+        reading.note(f"{folder}: masks like {path.name} have lossy compression; they are split at middle grey.")
     image = reading.image(name)
     if image is not None:
         image.marks.append(Mark(side, side, "", mask))

@@ -40,7 +40,7 @@ def read_megadetector(
     reading, content = Reading(path, labels, strict), read_json(path)
     names = content.get("detection_categories") if isinstance(content, dict) else None
     if not isinstance(names, dict) or not isinstance(content.get("images"), list):
-        raise ValueError(f"{path} is no JSON of MegaDetector's: it has no images and detection_categories.")
+        raise ValueError(f"{path} is not a MegaDetector JSON file: it has no images and detection_categories.")
     for one in objects(content["images"]):
         if one.get("failure") or one.get("detections") is None:
             continue
@@ -58,5 +58,5 @@ def _conf(found: Mapping[str, Any]) -> float:
 
 def _shape(edges: Any) -> Shape:
     if not isinstance(edges, list) or len(edges) != 4:
-        raise BadShape("malformed", "its bbox is no list [x, y, width, height]")
+        raise BadShape("malformed", "its bbox is not a list [x, y, width, height]")
     return corner_box(*edges, fractions=True)

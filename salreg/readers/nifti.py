@@ -117,7 +117,7 @@ def _greys(values: Any) -> Any:
     return np.where(finite, (values - low) / max(high - low, 1e-9), 0).astype(np.float32)
 
 
-@as_os_error("it is no NIfTI")
+@as_os_error("it is not a NIfTI")
 def _loaded(path: str | Path) -> Any:
     """The file, its axes from left to right, back to front and foot to head; nothing is decoded yet."""
     try:
@@ -126,7 +126,9 @@ def _loaded(path: str | Path) -> Any:
         raise OSError(str(error)) from error
     loaded = nibabel.as_closest_canonical(nibabel.load(path))
     if 0 in loaded.shape or np.dtype(loaded.get_data_dtype()).kind not in "iuf":
-        raise OSError(f"it has the shape {loaded.shape} and values of the kind {loaded.get_data_dtype()}; grey ones are read")
+        raise OSError(
+            f"it has the shape {loaded.shape} and values of the kind {loaded.get_data_dtype()}; only grey values are supported"
+        )
     return loaded
 
 
@@ -140,7 +142,5 @@ def _values(loaded: Any) -> Any:
 def _slice_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     edges = [edge for edge in shape if edge != 1]
     if len(edges) != 2:
-        raise OSError(
-            f"it has the shape {shape}; a picture is one slice, and volumes are read by salreg.readers.nifti.read_volume"
-        )
+        raise OSError(f"it has the shape {shape}; a picture is one slice, use salreg.readers.nifti.read_volume for volumes")
     return edges[0], edges[1]

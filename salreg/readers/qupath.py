@@ -49,7 +49,7 @@ def _features(file: Path) -> list[dict[str, Any]]:
     content = read_json(file)
     features = content.get("features", [content]) if isinstance(content, dict) else content
     if not isinstance(features, list) or any(not isinstance(one, dict) or one.get("type") != "Feature" for one in features):
-        raise ValueError(f"{file} is no GeoJSON of QuPath's: it holds something else than features.")
+        raise ValueError(f"{file} is not a QuPath GeoJSON file: it holds something other than features.")
     return features
 
 
@@ -74,4 +74,4 @@ def _shape(geometry: Any) -> Shape:
         if not parts or any(not isinstance(part, list) or not part for part in parts):
             raise BadShape("too few corners", "a polygon has no corners")
         return Outline([[ring_of(ring) for ring in part] for part in parts])
-    raise BadShape("no area", f"a geometry of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a geometry of the kind {kind!r} has no area that could be drawn")

@@ -59,7 +59,7 @@ class Reading:
         """
         written = str(name) if isinstance(name, (str, int)) and not isinstance(name, bool) else ""
         if not normal(written):
-            self.skip(str(name), "", "no name", f"{name!r} names no image")
+            self.skip(str(name), "", "no name", f"{name!r} is not the name of an image")
             return None
         stated = None if size is None else self._size(written, size)
         known = self._images.get((normal(written), group))
@@ -67,9 +67,7 @@ class Reading:
             known = ImageMarks(self.file, written, stated, strict=self.strict)
             self._images[normal(written), group] = known
         elif stated is not None and known.size not in (None, stated):
-            self.skip(
-                written, "", "two sizes", f"it is listed with the sizes {known.size} and {stated}; the second is left out"
-            )
+            self.skip(written, "", "two sizes", f"it is listed with the sizes {known.size} and {stated}; the second is ignored")
             known.skipped += 1
             return None
         elif known.size is None:
@@ -154,7 +152,7 @@ class Reading:
             short = stem(normal(one.name))
             read[short if stems[short] == 1 else normal(one.name)] = one
         if read.problems:
-            head = f"{self.file}: {len(read.problems)} annotations were left out, the others count (strict=True refuses them)"
+            head = f"{self.file}: {len(read.problems)} annotations were skipped, the others count (strict=True refuses them)"
             warnings.warn("\n".join([head, *by_kind(read.problems)]), SkippedAnnotations, stacklevel=3)
         return read
 

@@ -101,9 +101,9 @@ class ImageMarks:
         for mark in self.marks:
             try:
                 if len(size) == 3 and not isinstance(mark.shape, MaskVolume):
-                    raise BadShape("flat", "it is flat, and its image is a volume, of which masks are read")
+                    raise BadShape("flat", "it is flat, but its image is a volume, for which only masks are supported")
                 if not mark.shape.cover(sides[mark.side], frame or size):
-                    raise BadShape("outside the image", f"it lies outside the image of size {written(frame or size)}")
+                    raise BadShape("outside the image", f"it is outside the image of size {written(frame or size)}")
             except BadShape as error:
                 problems.append(Problem(self.file, self.name, mark.id, error.kind, str(error)))
         if len(sides) == 2 and (both := (sides["spurious"] & sides["relevant"]).astype(bool)).any():

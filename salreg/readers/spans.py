@@ -110,7 +110,7 @@ def _texts(path: Path, reading: Reading) -> Iterator[_Text]:
     for number, one in lines:
         make = next((make for key, make in kinds if isinstance(one, dict) and key in one), None)
         if make is None:
-            reading.skip("", f"in line {number}", "malformed", "it is no object with a text")
+            reading.skip("", f"in line {number}", "malformed", "it is not an object with a text")
         elif (text := make(one, f"text {number}")) is not None:
             yield text
 
@@ -153,7 +153,7 @@ def _of_brat(path: Path) -> Iterator[_Text]:
     for file, folder in single_files(path.with_suffix(".ann") if path.suffix == ".txt" else path, ".ann"):
         beside = file.with_suffix(".txt")
         if not beside.is_file():
-            raise FileNotFoundError(f"{file} has the places of marks only; {beside} with the text is not there.")
+            raise FileNotFoundError(f"{file} has only the places of marks; {beside} with the text is missing.")
         spans: list[tuple[Any, Any, Any, Any, Any]] = []
         for line in read_text(file).split("\n"):
             id, _, rest = line.partition("\t")
@@ -170,11 +170,11 @@ def _span(text: str, start: Any, end: Any, words: Any) -> Span:
     try:
         first, last = int(start), int(end)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadShape("no number", f"its start {start!r} and end {end!r} are no whole numbers") from error
+        raise BadShape("no number", f"its start {start!r} and end {end!r} are not whole numbers") from error
     if isinstance(start, bool) or isinstance(end, bool):
-        raise BadShape("no number", f"its start {start!r} and end {end!r} are no whole numbers")
+        raise BadShape("no number", f"its start {start!r} and end {end!r} are not whole numbers")
     if isinstance(start, float) and (start != first or end != last):
-        raise BadShape("no number", f"its start {start!r} and end {end!r} are no whole numbers")
+        raise BadShape("no number", f"its start {start!r} and end {end!r} are not whole numbers")
     if isinstance(words, str) and text[first:last].split() != words.split():
         units = text.encode("utf-16-le")
         try:
@@ -184,5 +184,5 @@ def _span(text: str, start: Any, end: Any, words: Any) -> Span:
         if text[first:last].split() != words.split():
             raise BadShape("another text", f"it marks {words[:40]!r}, but the text has {text[first:last][:40]!r} there")
     if not 0 <= first < last <= len(text):
-        raise BadShape("outside the text", f"the characters {first} to {last} are none of a text of {len(text)}")
+        raise BadShape("outside the text", f"the characters {first} to {last} are outside a text of {len(text)}")
     return Span(first, last)

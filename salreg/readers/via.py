@@ -49,7 +49,9 @@ def _entries(path: str | Path) -> Iterator[tuple[str, int, Any, Any]]:
     if isinstance(content, dict):
         content = content.get("_via_img_metadata", content)
     if not isinstance(content, dict) or any(not isinstance(one, dict) or "filename" not in one for one in content.values()):
-        raise ValueError(f"{path} is no JSON of the VGG Image Annotator: each of its entries has a filename and regions.")
+        raise ValueError(
+            f"{path} is not a JSON file of the VGG Image Annotator: each of its entries has a filename and regions."
+        )
     for one in content.values():
         yield one["filename"], 0, None, None
         regions = one.get("regions")
@@ -60,7 +62,7 @@ def _entries(path: str | Path) -> Iterator[tuple[str, int, Any, Any]]:
 def _table(path: str | Path) -> Iterator[tuple[str, int, Any, Any]]:
     columns, rows = read_table(path)
     if not {"filename", "region_shape_attributes", "region_attributes"} <= {*columns}:
-        raise ValueError(f"{path} is no CSV of the VGG Image Annotator: it has no column region_shape_attributes.")
+        raise ValueError(f"{path} is not a CSV of the VGG Image Annotator: it has no column region_shape_attributes.")
     for number, row in rows:
         place, attributes = (_json(row.get(key, "")) for key in ("region_shape_attributes", "region_attributes"))
         yield row["filename"], number, place, attributes
@@ -85,7 +87,7 @@ def _chosen(value: Mapping[str, Any]) -> list[str]:
 
 def _shape(place: Any) -> Shape:
     if not isinstance(place, dict):
-        raise BadShape("malformed", "its shape is no object")
+        raise BadShape("malformed", "its shape is not an object")
     kind, get = place.get("name"), place.get
     if kind == "rect":
         return corner_box(get("x"), get("y"), get("width"), get("height"))
@@ -100,4 +102,4 @@ def _shape(place: Any) -> Shape:
         if not isinstance(x, list) or not isinstance(y, list) or len(x) != len(y):
             raise BadShape("malformed", "its points have not as many x as y")
         return (polygon if kind == "polygon" else line)(list(zip(x, y, strict=True)))
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")

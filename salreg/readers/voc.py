@@ -51,7 +51,7 @@ def read_voc(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fal
 def _root(file: Path) -> Any:
     root = read_xml(file)
     if root.tag != "annotation":
-        raise ValueError(f"{file} is no XML of Pascal VOC's: it begins with <{root.tag}>, not <annotation>.")
+        raise ValueError(f"{file} is not a Pascal VOC XML file: it begins with <{root.tag}>, not <annotation>.")
     return root
 
 

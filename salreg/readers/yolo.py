@@ -79,10 +79,10 @@ def _names_of_yaml(text: str) -> list[str]:
 def _shape(values: list[str]) -> Shape:
     found = numbers(values)
     if any(not -0.1 <= value <= 1.1 for value in found):
-        raise BadShape("no fraction", f"{' '.join(values[:4])} are no fractions of the image")
+        raise BadShape("no fraction", f"{' '.join(values[:4])} are not fractions of the image")
     if len(found) in (4, 5):  # perhaps with a confidence
         x, y, width, height = found[:4]
         return corner_box(x - width / 2, y - height / 2, width, height, fractions=True)
     if len(found) < 6 or len(found) % 2:
-        raise BadShape("malformed", f"a line has {len(found)} numbers behind its class; a box has 4, a segment 6, 8, 10, ...")
+        raise BadShape("malformed", f"a line has {len(found)} numbers after its class; a box has 4, a segment 6, 8, 10, ...")
     return polygon(found, fractions=True)

@@ -65,8 +65,7 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | No
         score = for_places(score, link)
     if link == "span" and target is not None and target.numel() != 2 * len(logits):
         raise ValueError(
-            f"A span has two targets, its start and its end, (B, 2); one of shape {tuple(target.shape)} is not stretched over "
-            "both."
+            f"A span has two targets, its start and its end, (B, 2); a target of shape {tuple(target.shape)} does not fit."
         )
     values = score(logits if getattr(score, "dense", False) else one_row_per_sample(logits), target)
     if values.shape != logits.shape[:1]:

@@ -102,9 +102,9 @@ def one_row_per_sample(logits: Tensor) -> Tensor:
         return torch.cat([-half, half], dim=1)
     if logits.ndim != 2:
         raise ValueError(
-            f"The model's output has shape {tuple(logits.shape)}; logits are (B, classes), or (B,) for two classes. "
-            "Where there are some for every place, say score=Dense('target_logit'), or where the classes come last, as in "
-            "language models, score=Dense('target_logit', axis=-1) (salreg.scores.Dense)."
+            f"The model's output has shape {tuple(logits.shape)}; logits are (B, classes), or (B,) for two classes. If there "
+            "are logits for every place, use score=Dense('target_logit'), or if the classes come last, as in language "
+            "models, score=Dense('target_logit', axis=-1) (salreg.scores.Dense)."
         )
     return logits
 

@@ -69,7 +69,7 @@ class Dense:
             raise ValueError(
                 f"The target of shape {tuple(target.shape)} fits neither the samples nor the places of logits of shape "
                 f"{tuple(logits.shape)} with their classes on axis {self.axis}."
-                + (" Where the classes come last, say axis=-1." if self.axis == 1 else "")
+                + (" If the classes come last, use axis=-1." if self.axis == 1 else "")
             )
         return target
 
@@ -138,8 +138,8 @@ class Sequence(Dense):
         if target is None or target.numel() == len(logits) != logits[0].numel():
             raise ValueError(
                 "The score of a sequence needs the label of each place of the logits (B, T), -100 where there is none: leave "
-                "them in the batch (batch['labels'] rather than batch.pop('labels')) and say target='...' (their key), each at "
-                "the place whose logits predict it; or score=Dense('log_prob_sum'), which needs none."
+                "them in the batch (batch['labels'] instead of batch.pop('labels')), each at the place whose logits predict "
+                "it, and give their key as target='...'; or use score=Dense('log_prob_sum'), which needs none."
             )
         return super().__call__(logits, target)
 

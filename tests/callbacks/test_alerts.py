@@ -40,7 +40,7 @@ def test_a_misspelt_alert_is_said_once_numbers_are_there():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         alerts.crossed({"panel/grad_cam/gini": 0.1})  # before the training there are fewer
-    with pytest.warns(UserWarning, match="'relience' watches nothing.*did you mean 'reliance'"):
+    with pytest.warns(UserWarning, match="'relience' has no effect.*did you mean 'reliance'"):
         alerts.crossed(numbers)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

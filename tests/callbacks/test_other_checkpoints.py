@@ -28,7 +28,7 @@ def checkpoint(tmp_path):
 )
 def test_another_penalty_starts_anew_and_that_is_said(checkpoint, other):
     callback = other()
-    with pytest.warns(UserWarning, match="of a training with RightForRightReasons of .*, but this one has .* starts anew"):
+    with pytest.warns(UserWarning, match="from a training with RightForRightReasons of .*, but this one has .* starts anew"):
         trainer(callback, epochs=2).fit(fresh(), loader(), ckpt_path=checkpoint)
     assert callback.state_dict()["steps"] == 6  # three of each training
 

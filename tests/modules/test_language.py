@@ -114,7 +114,7 @@ def test_labels_move_with_the_tokens_unless_a_decoder_writes_them(name, caplog):
     assert (seen[0]["input_ids"] != given["input_ids"][: SAMPLES // 2]).any(1)[marked].all()
     moved = (seen[0]["labels"] != given["labels"][: SAMPLES // 2]).any(1)
     assert moved.any() == (name == "tagging")
-    assert ("batch['labels'] goes with the tokens" in caplog.text) == (name == "tagging")
+    assert ("batch['labels'] moves with the tokens" in caplog.text) == (name == "tagging")
 
 
 @pytest.mark.parametrize("name", ["question answering", "tagging"])

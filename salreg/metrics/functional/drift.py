@@ -65,7 +65,7 @@ def map_ssim(saliency: Tensor, other: Tensor) -> Tensor:
         [1.0, 1.0]
     """
     if saliency.ndim != 4:
-        raise ValueError(f"Structural similarity is one of images (B, C, H, W), not of maps {tuple(saliency.shape)}.")
+        raise ValueError(f"Structural similarity needs images (B, C, H, W), not maps {tuple(saliency.shape)}.")
     one, two = _pair(saliency, other)
     low, high = torch.minimum(one.amin(1), two.amin(1)), torch.maximum(one.amax(1), two.amax(1))
     defined = (high > low) & (high - low).isfinite()

@@ -113,7 +113,9 @@ def _change(
     strength, inside = _strengths(saliency, inputs.new_zeros(inputs[:, :1].shape) if annotation is None else annotation)
     grid = inputs[:, :1].shape if inputs.ndim > 2 else inputs.shape
     if strength.shape[1] != inputs[0].numel() // (inputs.shape[1] if inputs.ndim > 2 else 1):
-        raise ValueError(f"Maps of shape {tuple(saliency.shape)} have other places than inputs of shape {tuple(inputs.shape)}.")
+        raise ValueError(
+            f"Maps of shape {tuple(saliency.shape)} do not have the places of inputs of shape {tuple(inputs.shape)}."
+        )
     there = inside.view(grid).expand_as(inputs)
     axes = [axis for axis in range(inputs.ndim) if axis != 1]
     fill = (inputs * there).sum(axes, keepdim=True) / there.sum(axes, keepdim=True).clamp(min=1)

@@ -33,8 +33,8 @@ def regression_reliance(outputs: Tensor, changed_outputs: Tensor, counted: Tenso
     before, after = output_rows(outputs), output_rows(changed_outputs)
     if before.shape != after.shape or len(before) != len(counted):
         raise ValueError(
-            f"Outputs {tuple(outputs.shape)}, those of the changed samples {tuple(changed_outputs.shape)} and "
-            f"{len(counted)} that say which ones count must go together."
+            f"Outputs {tuple(outputs.shape)}, those of the changed samples {tuple(changed_outputs.shape)} and {len(counted)} "
+            "that say which samples count must fit together."
         )
     moved = (after - before).abs().where(counted.to(before.device).unsqueeze(1), 0).sum(0)
     return in_spreads(moved / counted.sum(), before.std(0, correction=0))

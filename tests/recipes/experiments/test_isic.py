@@ -84,7 +84,7 @@ def test_a_table_of_boxes_may_mark_the_artefacts(root, caplog):
     with caplog.at_level("INFO"):
         train = built(root, f"data.artefacts={root}/boxes.csv").train.dataset
     assert [train[index].looked_at for index in range(3)] == [True, True, False]
-    assert "36 images, 1 of them with artefacts; nobody looked at 34, which count as images without." in caplog.text
+    assert "36 images, 1 of them with artefacts; nobody looked at 34, which count as images without artefacts." in caplog.text
 
 
 def test_what_is_missing_or_wrong_is_named(root):
