@@ -1,4 +1,4 @@
-"""From a regularizer's arguments to what it does: an intervention, a penalty, and the penalty's weight."""
+"""Turns a regularizer's arguments into an intervention, a penalty, and the penalty's weight."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ def choose(
     max_samples: int | None,
     compile: bool,
 ) -> Choice:
-    """What the arguments of ``SaliencyRegularizer`` mean, its errors included."""
+    """Interpret the arguments of ``SaliencyRegularizer``, and raise its errors."""
     of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_samples, compile)
     intervention = _intervention(preset is None if intervene is None else intervene)
     if preset is not None and (attribution, loss) != UNCHOSEN[:2]:
@@ -55,13 +55,13 @@ def choose(
 
 
 def usual_weight(penalty: Penalty, of_preset: bool, of_penalty: tuple[Any, ...], intervenes: bool) -> float:
-    """The weight where nobody gave one: the penalty's usual one where it was chosen, and 0 where the intervention is all.
+    """The default weight: the penalty's usual one if it was chosen, and 0 if there is only the intervention.
 
     Args:
-        penalty: What is weighed.
-        of_preset: Whether it is a published one, whose usual weight is 1.
-        of_penalty: What was said of the penalty, in the order of ``UNCHOSEN``.
-        intervenes: Whether there is an intervention, too.
+        penalty: The penalty to weight.
+        of_preset: Whether it is a preset, whose usual weight is 1.
+        of_penalty: The arguments about the penalty, in the order of ``UNCHOSEN``.
+        intervenes: Whether there is also an intervention.
     """
     if not of_preset and of_penalty == UNCHOSEN and intervenes:
         return 0.0

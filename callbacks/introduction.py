@@ -1,4 +1,4 @@
-"""One line at the first step that says what salreg takes for the input, the target, the logits and the marks."""
+"""One line at the first step that says what salreg identified as input, target, logits and marks."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from salreg.taps import Found, Recording, name_of, place_of
 
 
 def introduction(reading: Reading, found: Found, recording: Recording, batch: AnnotatedBatch) -> str:
-    """What was taken for what in the first step.
+    """Describe what was identified in the first step.
 
     Args:
         reading: What the loss says.

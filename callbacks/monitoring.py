@@ -1,4 +1,4 @@
-"""Computing saliency beside a training without leaving a trace in it."""
+"""Computes saliency during a training without affecting it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager

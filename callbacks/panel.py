@@ -1,4 +1,4 @@
-"""The fixed samples whose maps are drawn again and again during a training."""
+"""The fixed samples whose maps are drawn throughout a training."""
 
 import random
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
-"""The one place where arguments are checked: their type, their range, and the nearest name to a misspelt one.
+"""Checks arguments: their type, their range, and the nearest name to a misspelt one.
 
-Arguments are given by name, so that the message names them: ``checks.whole(1, steps=steps)``. A wrong type is a
-``TypeError``, a wrong value a ``ValueError``; both say what is expected, and what was given.
+Arguments are passed by name, so that messages can name them: ``checks.whole(1, steps=steps)``. A wrong type is a ``TypeError``,
+a wrong value a ``ValueError``; both say what is expected and what was given.
 """
 
 import inspect
@@ -20,7 +20,7 @@ _ANY = -math.inf
 
 
 def whole(least: float = 1, /, *, or_none: bool = False, **given: object) -> None:
-    """Whole numbers of at least ``least``; booleans, and floats such as 1.0, are none.
+    """Check whole numbers of at least ``least``; booleans, and floats such as 1.0, are refused.
 
     Example:
         >>> whole(1, steps=2.5)
@@ -86,7 +86,7 @@ def choice(known: Iterable[str], /, **given: object) -> None:
     Example:
         >>> choice(("mean", "max"), reduction="maximum")
         Traceback (most recent call last):
-        ValueError: reduction is mean or max, not 'maximum' (did you mean 'max'?).
+        ValueError: reduction must be mean or max, not 'maximum' (did you mean 'max'?).
     """
     words = list(known)
     for name, value in given.items():

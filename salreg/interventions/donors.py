@@ -58,12 +58,12 @@ class DonorBank:
 
 
 def other_donors(own: Tensor, count: int, rng: Rng) -> Tensor:
-    """For each of some receivers the number of a donor, never its own where there is another.
+    """The number of a donor for each receiver, never the receiver itself if there is another.
 
     Args:
-        own: The number that a receiver has as a donor; -1 where it is none.
-        count: How many donors there are.
-        rng: Where the random numbers come from.
+        own: The receiver's own number as a donor; -1 if it is not one.
+        count: The number of donors.
+        rng: The random number generator.
     """
     is_donor = own >= 0
     drawn = (rng.uniform(tuple(own.shape), like=own.float()) * (count - is_donor.long())).long()

@@ -64,9 +64,9 @@ def change_grids(
         spurious: Marks in [0, 1], ``(B, 1, ...)``.
         relevant: Likewise; nothing is put there.
         fate: What becomes of each sample.
-        fill: What stands where the thing is taken away.
-        bank: Donors beside those of the batch, where these are few; it takes in some of them.
-        rng: Where the random numbers come from.
+        fill: How a region is filled when its feature is removed.
+        bank: Donors in addition to those of the batch, if these are few; it stores some of them.
+        rng: The random number generator.
     """
     pool = _pool(inputs, spurious, fate.marked, bank)
     if not len(pool.donors):

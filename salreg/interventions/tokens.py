@@ -24,9 +24,9 @@ class Texts(NamedTuple):
         annotation: ``(B, T)``, ``NO_PLACE`` at padding and special tokens.
         padding: Booleans ``(B, T)``.
         beside: Other tensors ``(B, T)`` that move with the tokens: masks, token types.
-        labels: Those that hold a label for every token, which comes along where a token is put in.
+        labels: Tensors with a label for every token, which inserted tokens bring along.
         spans: Places of tokens ``(B,)``: where an answer starts and ends.
-        kept: The texts that were left as they are, booleans ``(B,)``, because their answer would have been lost.
+        kept: Which texts were left unchanged, booleans ``(B,)``, because their answer would have been lost.
     """
 
     tokens: Tensor
@@ -79,15 +79,15 @@ def change_texts(
     but never words of an answer whose place is asked for. Places of answers follow their tokens.
 
     Args:
-        texts: What is changed.
+        texts: The texts to change.
         fate: What becomes of each text.
-        padding_token: What stands behind (or before) a text that became shorter.
-        bank: Spans beside those of the batch, where these are few; it takes in some of them.
-        rng: Where the random numbers come from.
+        padding_token: The token that pads a text that became shorter.
+        bank: Spans in addition to those of the batch, if these are few; it stores some of them.
+        rng: The random number generator.
         moves: Whether the replacement of a span goes to a random place instead of the span's own.
 
     Raises:
-        ValueError: A text became shorter, and what pads it is not known.
+        ValueError: A text became shorter, and its padding token is not known.
     """
     spans = _spans(texts)
     donors = spans.tokens

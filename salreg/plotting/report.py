@@ -1,4 +1,4 @@
-"""A page that shows where a model looked, epoch by epoch, in a browser, without a network."""
+"""A page that shows where a model looked, epoch by epoch, in any browser, even offline."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -35,18 +35,18 @@ def report(
     verdict: Verdict | None = None,
     results: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """Write the page.
+    """Create the page.
 
     Args:
-        runs: One run, or several to be shown side by side; those whose panel holds other samples than the first one's
-            are shown in the charts only. Names, labels and configurations are shown as they are, tags included.
-        title: Of the page.
-        verdict: In place of the runs' own.
-        results: The columns of the table on top by name, the first of which names its rows; by default the numbers of the last
+        runs: One run, or several to be shown side by side; those whose panel differs from the first one's are shown only in the
+            charts. Names, labels and configurations are shown literally, including tags.
+        title: The title of the page.
+        verdict: Replaces the verdict of the runs.
+        results: The columns of the table at the top by name; the first names its rows. By default, the numbers of the last
             epoch on the validation data.
 
     Returns:
-        HTML that needs no other file.
+        Self-contained HTML.
 
     Example:
         >>> "<title>mine</title>" in report({"mine": History()}, "mine")

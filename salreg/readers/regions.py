@@ -30,7 +30,7 @@ class Regions(Protocol):
 
 
 class Mark(NamedTuple):
-    """One annotation: its side, what the file calls it, and where it is."""
+    """One annotation: its side, its id in the file, and its shape."""
 
     side: Side
     label: str
@@ -39,7 +39,7 @@ class Mark(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """An annotation ``(1, H, W)`` or ``(1, D, H, W)``, int8, and what could not be drawn of it."""
+    """An annotation ``(1, H, W)`` or ``(1, D, H, W)``, int8, and the marks that could not be drawn."""
 
     annotation: Tensor
     problems: list[Problem]
@@ -50,12 +50,13 @@ class ImageMarks:
     """The marks of one image.
 
     Attributes:
-        file: That says so.
-        name: The image's, as the file has it.
-        size: ``(H, W)`` that the file states; None where it states none.
-        marks: Nothing where somebody looked and marked nothing.
-        skipped: How many marks were left out when the file was read: then no other mark does not say that nothing is there.
-        strict: Whether a mark that cannot be drawn is an error.
+        file: The file that contains them.
+        name: The image's name in the file.
+        size: ``(H, W)`` stated in the file; None if it states none.
+        marks: The marks; empty if somebody looked and marked nothing.
+        skipped: The number of marks skipped when the file was read; if there were any, an image without other marks does not
+            count as empty.
+        strict: Whether a mark that cannot be drawn raises an error.
     """
 
     file: str
@@ -69,7 +70,7 @@ class ImageMarks:
         """See ``Regions``.
 
         Raises:
-            ValueError: A mark that cannot be drawn or lies outside the image, a place that is marked as both, or more than 268
+            ValueError: A mark cannot be drawn or is outside the image, a place is marked as both, or there are more than 268
                 million pixels.
         """
         drawn = self.drawn(self.stated_size() or size)
@@ -87,8 +88,8 @@ class ImageMarks:
         A place that is marked as both stays unknown.
 
         Args:
-            size: ``(H, W)`` to draw at, of a volume ``(D, H, W)``.
-            frame: That size of the image as it is annotated; the same by default.
+            size: ``(H, W)`` to draw at; for a volume ``(D, H, W)``.
+            frame: The size of the annotated image; by default the same.
 
         Raises:
             ValueError: More than 268 million pixels. With ``strict``: a mark that cannot be drawn, or lies outside the image,
