@@ -99,7 +99,7 @@ def test_classes_may_come_last():
     logits, target = torch.randn(2, 5, 3), torch.randint(3, (2, 5))
     expected = scores.evaluate(scores.Dense("target_logit"), logits.transpose(1, 2), target)
     assert torch.equal(scores.evaluate(scores.Dense("target_logit", axis=-1), logits, target), expected)
-    with pytest.raises(ValueError, match=r"Where the classes come last, say axis=-1"):
+    with pytest.raises(ValueError, match=r"If the classes come last, use axis=-1"):
         scores.Dense("target_logit")(logits, target)
     with pytest.raises(ValueError, match="axis 0 is the samples"):
         scores.Dense(axis=0)
@@ -140,7 +140,7 @@ def test_a_span_is_its_start_and_its_end_and_one_target_is_not_stretched_over_bo
     assert torch.allclose(scores.evaluate(scores.target_log_prob, logits, target, "span"), expected)
     assert torch.allclose(scores.evaluate(scores.log_prob_sum, logits, target, "span"), log_p.sum((1, 2)), atol=1e-6)
     for score in (scores.target_log_prob, scores.Dense("target_logit")):
-        with pytest.raises(ValueError, match="not stretched over both"):
+        with pytest.raises(ValueError, match="does not fit"):
             scores.evaluate(score, logits, target[:, 0], "span")
 
 

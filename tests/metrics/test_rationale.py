@@ -92,7 +92,7 @@ def test_padding_of_a_text_is_never_replaced():
 
 
 def test_maps_of_other_places_are_refused():
-    with pytest.raises(ValueError, match="have other places than inputs"):
+    with pytest.raises(ValueError, match="do not have the places of inputs"):
         comprehensiveness(linear, torch.rand(2, 6), torch.rand(2, 4))
 
 

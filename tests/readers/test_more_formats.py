@@ -177,7 +177,7 @@ def test_json_min_joins_the_records_of_a_task_and_says_what_it_cannot_tell(tmp_p
     assert set(regions) == {"a", "b", "d", "e"}
     assert regions["a"].draw((6, 8))[0, 1].tolist() == [-1] * 5 + [0] * 3
     assert [regions[name].skipped for name in "abde"] == [0, 0, 1, 1]
-    assert any("does not say whether images were turned" in note for note in regions.notes)
+    assert any("does not say whether images were rotated" in note for note in regions.notes)
 
 
 def test_supervisely_is_known_by_its_content(tmp_path):

@@ -307,7 +307,7 @@ def test_what_is_wrong_in_label_studios_file_is_named(tmp_path):
             read_label_studio(label_studio(path, "brush", rle=broken), sides, strict=True)["a"].draw((6, 8))
     for content in ('{"a": 1}', "[1]", '[{"image": "a.jpg", "label": []}]', "no json"):
         path.write_text(content)
-        with pytest.raises(ValueError, match="not a JSON"):
+        with pytest.raises(ValueError, match="not (a )?JSON"):
             read_label_studio(path, sides)
     content = json.loads(label_studio(path, **BOX).read_text())
     content[0]["annotations"][0]["result"][0]["image_rotation"] = 90
