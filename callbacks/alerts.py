@@ -1,4 +1,4 @@
-"""A word when a number rises above a limit, once until it has fallen below again."""
+"""Warn once when a metric exceeds its limit, and again only after it has fallen below."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ _CALLS_TO_WAIT = 2  # before the training there are fewer numbers than after its
 
 
 class Alerts:
-    """Watches numbers.
+    """Watches metrics and reports those that exceed their limits.
 
     Args:
-        limits: By name, or by the end of names: ``reliance`` stands for ``val/reliance`` and ``panel/reliance``. A name that
-            no number has costs a warning, which suggests the nearest.
+        limits: Limits by name, or by the end of names: ``reliance`` stands for ``val/reliance`` and ``panel/reliance``. A name
+            that no metric has causes a warning, which suggests the nearest.
 
     Raises:
-        TypeError: A limit that is no number.
-        ValueError: One that is NaN or infinite, and would never be reached.
+        TypeError: A limit is not a number.
+        ValueError: A limit is NaN or infinite, and would never be reached.
 
     Example:
         >>> alerts = Alerts({"reliance": 0.2})
@@ -35,7 +35,7 @@ class Alerts:
         self._calls = 0
 
     def crossed(self, numbers: Mapping[str, float]) -> list[str]:
-        """What rose above its limit since the last call."""
+        """The metrics that rose above their limit since the last call."""
         said = []
         for name, value in numbers.items():
             matching = [end for end in self.limits if f"/{name}".endswith(f"/{end}")]
@@ -50,10 +50,10 @@ class Alerts:
         return said
 
     def _warn_of_unseen(self, numbers: Mapping[str, float]) -> None:
-        """Once: a misspelt alert would never fire, and nobody would know."""
+        """Warn once about misspelt alerts, which would otherwise silently never fire."""
         self._calls += 1
         if self._calls != _CALLS_TO_WAIT:
             return
         known = {**{name.rpartition("/")[2]: None for name in numbers}, **dict.fromkeys(numbers)}
         for name in sorted(self._unseen):
-            rank_zero_warn(f"The alert {name!r} watches nothing: no number so far is called that{nearest(name, known)}.")
+            rank_zero_warn(f"The alert {name!r} has no effect: no metric so far has that name{nearest(name, known)}.")

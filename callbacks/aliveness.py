@@ -18,8 +18,8 @@ def check_alive(loss: Tensor, penalty: Tensor, recording: Recording, module: pl.
         logits = recording.require_logits()
         if torch.autograd.grad(loss, logits, retain_graph=True, allow_unused=True)[0] is None:
             raise RuntimeError(
-                "The training loss does not depend on the logits that were explained, so another forward pass trains "
-                "the model. Name the module whose output is the logits with forward_module='...'."
+                "The training loss does not depend on the explained logits, so another forward pass must be training the "
+                "model. Name the module whose output is the logits with forward_module='...'."
             )
     norms = gradient_norms(penalty, parts_of(module))
     reached = ", ".join(f"{name} {norm:.3g}" for name, norm in norms.items() if norm)

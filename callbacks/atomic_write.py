@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever happens while they are written, and that are their owner's alone."""
+"""Writes files atomically: a file is complete or absent, whatever happens, and private to its owner."""
 
 import os
 import re
@@ -18,14 +18,14 @@ _UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}" + re.escape(_SUFFIX))
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A place to write to, which becomes ``path`` at the end; an earlier file of that name stays whole until then.
+    """A temporary path to write to, which replaces ``path`` at the end; an earlier file stays intact until then.
 
-    Nobody else can foresee the name of that place, and nothing that stands there is followed or overwritten; a link at ``path``
-    is replaced, not followed. A new file is readable by its owner alone (mode 0600, less what the umask takes away); one that
-    replaces another keeps its permissions, so that who shared a file once has shared it.
+    The temporary name is unpredictable, and nothing that exists there is followed or overwritten; a link at ``path`` is
+    replaced, not followed. A new file is readable only by its owner (mode 0600, minus the umask); one that replaces another
+    keeps its permissions, so a file stays shared once it was shared.
 
     Raises:
-        OSError: The folder cannot be made or written to.
+        OSError: The folder cannot be created or written to.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -49,13 +49,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove_unfinished(root: Path) -> list[Path]:
-    """Remove what killed processes left of their writing below a folder, and nothing that is being written.
+    """Remove unfinished files that killed processes left below a folder, but none that is being written.
 
     Args:
         root: Links below it are not followed.
 
     Returns:
-        What was removed.
+        The removed files.
 
     Example:
         >>> remove_unfinished(Path("no folder"))

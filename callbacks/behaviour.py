@@ -1,4 +1,4 @@
-"""What a model does when the spurious thing is exchanged, taken away, and put in."""
+"""Measures how a model reacts when the spurious feature is exchanged, removed and inserted."""
 
 from collections.abc import Iterator
 
@@ -20,18 +20,18 @@ from salreg.metrics.regression import spread_of
 class Behaviour:
     """Three kinds of reliance, the accuracy under intervention, and whether predictions are constant, over some batches.
 
-    ``reliance_content``: of the samples that have the thing, the share whose prediction changes with another one's content in
-    its place; ``reliance_removal``: when the thing is taken away; ``reliance_insertion``: of the samples that somebody looked
-    at and that have none, the share whose prediction changes when another one's thing is put in. ``reliance`` is the worst of
-    them. Of a regression it is not a share of predictions that change, but how far its output moves, in units of its spread
-    over the samples, which is then there as ``output_spread``. Donors come from these batches; the training's random state does
-    not notice.
+    ``reliance_content``: of the samples that have the feature, the share whose prediction changes with another sample's
+    content; ``reliance_removal``: the share whose prediction changes when the feature is removed; ``reliance_insertion``: of
+    the samples that somebody looked at and that lack it, the share whose prediction changes when another sample's feature is
+    inserted. ``reliance`` is the largest of them. For a regression it is how far the output moves, in units of its spread over
+    the samples, which is then included as ``output_spread``. Donors come from these batches; the training's random state is not
+    affected.
 
-    Where a model gives logits for many tokens, each labelled one that is not marked counts instead of each sample, and of an
-    answer its start and its end.
+    If a model returns logits for many tokens, each unmarked labelled token counts instead of each sample; for answers, each
+    start and end counts.
 
     Args:
-        across_ranks: Whether every process measures a part of the data, and all compute together.
+        across_ranks: Whether every process measures a part of the data and all compute the result together.
     """
 
     def __init__(self, across_ranks: bool = True) -> None:
@@ -43,7 +43,7 @@ class Behaviour:
         self._intervention = Intervention()
 
     def reset(self, device: torch.device) -> None:
-        """Start anew: the same batches give the same numbers."""
+        """Reset, so that the same batches give the same numbers again."""
         for moved in self._moved.values():
             moved.set_dtype(accumulation_dtype(device))
         for metric in (*self._reliance.values(), *self._moved.values(), self._accuracy, self._constant):
@@ -51,17 +51,17 @@ class Behaviour:
         self.draw(0)
 
     def draw(self, seed: int) -> None:
-        """Draw other donors from here on, none of which was seen before."""
+        """From here on, draw different donors, without those seen before."""
         self._intervention = Intervention(seed=seed)
 
     def update(self, replay: Replay, samples: Chunk, before: Predictions, size: int) -> None:
-        """Take in samples.
+        """Add samples.
 
         Args:
             replay: The step of a module in eval mode.
-            samples: On the module's device.
-            before: What it predicts for them.
-            size: How many samples go through the network at once.
+            samples: The samples, on the module's device.
+            before: The module's predictions for them.
+            size: The number of samples that go through the network at once.
         """
         self._intervention.fixed = keys_of_decoder(replay.module)
         if before.output is None:
@@ -75,7 +75,7 @@ class Behaviour:
                 )
             except ValueError as error:
                 names = " and ".join(f"reliance_{kind}" for kind in kinds)
-                rank_zero_warn(f"No {names} is measured, because an intervention on the samples fails: {error}")
+                rank_zero_warn(f"No {names} is measured, because an intervention on the samples failed: {error}")
                 continue
             rows = made.done.nonzero().flatten()
             changed = samples.changed(made.sample, made.annotation)[rows.tolist()]
@@ -103,14 +103,14 @@ class Behaviour:
             self._reliance[kind].update(cases.before, cases.after, cases.of(which))
 
     def compute(self) -> dict[str, Tensor]:
-        """The numbers by name, without what could not be measured. NaN, which is said, where the model puts out NaN."""
+        """The numbers by name, without those that could not be measured; NaN, with a warning, if the model outputs NaN."""
         every: list[tuple[str, Reliance | RegressionReliance]] = [*self._reliance.items(), *self._moved.items()]
         kinds = {name: metric.compute() for name, metric in every if self._sum(metric.counted)}
         values = {f"reliance_{name}": value for name, value in kinds.items()}
         if kinds:
             values["reliance"] = torch.stack(list(kinds.values())).max()
             if values["reliance"].isnan():
-                rank_zero_warn("Reliance is NaN, because the model puts out NaN for some of the samples.")
+                rank_zero_warn("Reliance is NaN, because the model's output is NaN for some of the samples.")
         spread = self._spread()
         if spread is not None:
             values["output_spread"] = spread
@@ -122,7 +122,7 @@ class Behaviour:
         return values
 
     def _spread(self) -> Tensor | None:
-        """The standard deviation of a regression's output, the mean of those of several; None of classes."""
+        """The standard deviation of a regression's output, averaged over several outputs; None for classes."""
         metric = self._moved["content"]  # each of them saw all outputs
         seen, total, squares = (self._sum(one) for one in (metric.seen, metric.total, metric.squares))
         if not seen:

@@ -1,4 +1,4 @@
-"""From a regularizer's arguments to what it does: an intervention, a penalty, and the penalty's weight."""
+"""Turns a regularizer's arguments into an intervention, a penalty, and the penalty's weight."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -36,11 +36,11 @@ def choose(
     max_samples: int | None,
     compile: bool,
 ) -> Choice:
-    """What the arguments of ``SaliencyRegularizer`` mean, its errors included."""
+    """Interpret the arguments of ``SaliencyRegularizer``, and raise its errors."""
     of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_samples, compile)
     intervention = _intervention(preset is None if intervene is None else intervene)
     if preset is not None and (attribution, loss) != UNCHOSEN[:2]:
-        raise ValueError("A preset brings its own attribution and loss: give preset=... or attribution=... and loss=...")
+        raise ValueError("A preset has its own attribution and loss: give either preset=..., or attribution=... and loss=...")
     penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
     if weight is None:
         weight = usual_weight(penalty, preset is not None, of_penalty, intervention is not None)
@@ -48,18 +48,20 @@ def choose(
     if isinstance(penalty, SaliencyPenalty) and of_differentiation != ("auto", None, False):
         penalty.differentiate(*of_differentiation)
     elif of_differentiation != ("auto", None, False):
-        raise ValueError(f"differentiation, max_samples and compile are for penalties made of a saliency map, not {penalty}.")
+        raise ValueError(
+            f"differentiation, max_samples and compile are for penalties computed from a saliency map, not for {penalty}."
+        )
     return Choice(penalty, intervention, weight)
 
 
 def usual_weight(penalty: Penalty, of_preset: bool, of_penalty: tuple[Any, ...], intervenes: bool) -> float:
-    """The weight where nobody gave one: the penalty's usual one where it was chosen, and 0 where the intervention is all.
+    """The default weight: the penalty's usual one if it was chosen, and 0 if there is only the intervention.
 
     Args:
-        penalty: What is weighed.
-        of_preset: Whether it is a published one, whose usual weight is 1.
-        of_penalty: What was said of the penalty, in the order of ``UNCHOSEN``.
-        intervenes: Whether there is an intervention, too.
+        penalty: The penalty to weight.
+        of_preset: Whether it is a preset, whose usual weight is 1.
+        of_penalty: The arguments about the penalty, in the order of ``UNCHOSEN``.
+        intervenes: Whether there is also an intervention.
     """
     if not of_preset and of_penalty == UNCHOSEN and intervenes:
         return 0.0
@@ -72,5 +74,5 @@ def _intervention(given: Intervene) -> Intervention | None:
     if isinstance(given, Mapping):
         return Intervention(**given)
     if not isinstance(given, bool):
-        raise TypeError(f"intervene is True, False, an Intervention or its arguments by name, not {given!r}.")
+        raise TypeError(f"intervene must be True, False, an Intervention or its arguments by name, not {given!r}.")
     return Intervention() if given else None

@@ -59,11 +59,11 @@ class SaliencyTrainerMixin:
     def __init__(self, *args: Any, saliency: SaliencyRegularizer | Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         if not hasattr(super(), "compute_loss"):
             raise TypeError(
-                "SaliencyTrainerMixin stands in front of a Trainer: class SaliencyTrainer(SaliencyTrainerMixin, "
-                "transformers.Trainer): pass."
+                "SaliencyTrainerMixin must come before a Trainer in the list of base classes: class "
+                "SaliencyTrainer(SaliencyTrainerMixin, transformers.Trainer): pass."
             )
         if not isinstance(saliency, SaliencyRegularizer | Mapping | None):
-            raise TypeError(f"saliency is a SaliencyRegularizer or its arguments by name, not {saliency!r}.")
+            raise TypeError(f"saliency must be a SaliencyRegularizer or its arguments by name, not {saliency!r}.")
         self.saliency = saliency if isinstance(saliency, SaliencyRegularizer) else SaliencyRegularizer(**(saliency or {}))
         self._step: _TrainerStep | None = None
         super().__init__(*args, **kwargs)
@@ -125,12 +125,11 @@ class SaliencyTrainerMixin:
         if sharded or isinstance(model, torch.nn.DataParallel):
             raise RuntimeError(
                 f"A penalty does not work with {sharded[0] if sharded else 'nn.DataParallel'} in Hugging Face's Trainer. Train "
-                "on one device or with DDP (torchrun --nproc-per-node=...), or without a penalty: the intervention works."
+                "on one device or with DDP (torchrun --nproc-per-node=...), or use the intervention without a penalty."
             )
 
     def _accumulated(self, num_items_in_batch: Any) -> int:
-        """The number of batches that the Trainer has already averaged the loss over, because it counted the tokens of all of
-        them."""
+        """The number of batches that the Trainer has already averaged the loss over, because it counted all of their tokens."""
         steps = getattr(self, "current_gradient_accumulation_steps", self.args.gradient_accumulation_steps)
         scaled = getattr(self, "loss_is_scaled_for_ga", None)
         if scaled is None:
@@ -182,8 +181,8 @@ def _annotated(sample: Any) -> Any:
 def _columns(sample: Any, taken: set[str] | None) -> Any:
     if not isinstance(sample, Mapping):
         raise TypeError(
-            f"The samples are {type(sample).__name__}; Hugging Face's Trainer takes dictionaries such as a tokenizer returns, "
-            "with the names of the model's arguments."
+            f"The samples are of type {type(sample).__name__}; Hugging Face's Trainer needs dictionaries whose keys are the "
+            "model's arguments, such as a tokenizer returns."
         )
     return {name: value for name, value in sample.items() if taken is None or name in taken}
 

@@ -95,7 +95,7 @@ class Injection:
         return lambda sample: method(sample, 0)
 
     def explained(self, batch: AnnotatedBatch) -> list[Tensor]:
-        """The annotated inputs of a batch; none where only a layer can be explained."""
+        """The annotated inputs of a batch; empty if only a layer can be explained."""
         if not isinstance(batch.annotation, Tensor):
             return [input_named(batch.sample, name) for name in batch.annotation]
         try:
@@ -104,7 +104,7 @@ class Injection:
             return []
 
     def read(self, observer: StepObserver, loss: Any, batch: AnnotatedBatch, required: bool = False) -> None:
-        """Learn from a training step that has run: where its logits come from, and what its loss says of them.
+        """Infer from a finished training step where its logits come from, and what its loss shows about them.
 
         Args:
             observer: That saw it.

@@ -1,4 +1,4 @@
-"""One line at the first step that says what salreg takes for the input, the target, the logits and the marks."""
+"""One line at the first step that says what salreg identified as input, target, logits and marks."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from salreg.taps import Found, Recording, name_of, place_of
 
 
 def introduction(reading: Reading, found: Found, recording: Recording, batch: AnnotatedBatch) -> str:
-    """What was taken for what in the first step.
+    """Describe what was identified in the first step.
 
     Args:
         reading: What the loss says.
@@ -36,7 +36,7 @@ def _input(name: str | None, annotation: Tensor, batch: AnnotatedBatch) -> str:
         choices = embedded_choices(batch.sample, annotation)
         if choices is not None:
             return f"input batch['inputs_embeds'] {tuple(choices.shape[1:])}"
-        return "no input that the annotations fit (only a layer can be explained)"
+        return "no input that the annotations fit (only layers can be explained)"
     return f"input batch{place_of(batch.sample, tensor) or ''} {tuple(tensor.shape[1:])}"
 
 
@@ -49,18 +49,20 @@ def _target(reading: Reading, logits: Tensor) -> str:
     if reading.target_place is not None:
         return f"target {reading.target_place} ({kind})"
     if reading.has_target:
-        return f"target made by the step itself ({kind})"
-    return f"target not told by the loss ({kind})"
+        return f"target created by the step itself ({kind})"
+    return f"target not identified from the loss ({kind})"
 
 
 def _targets_of_places(reading: Reading, logits: Tensor) -> str:
     classes, places = logits.shape[1:3]
     if reading.link == "span":
         of = f"start and end among {classes} places"
-        return f"targets {reading.target_place} ({of})" if reading.target_place else f"targets made by the step itself ({of})"
+        return (
+            f"targets {reading.target_place} ({of})" if reading.target_place else (f"targets created by the step itself ({of})")
+        )
     kind = f"{classes} classes at each of {places} places, classes on axis {reading.layout.axis}" if reading.layout else ""
     if reading.target_place is None:
-        return f"target {'made by the step itself' if reading.has_target else 'not told by the loss'} ({kind})"
+        return f"target {'created by the step itself' if reading.has_target else 'not identified from the loss'} ({kind})"
     kind += ", each place with the label of the next one" if reading.shifted else ", each place with its own label"
     return f"target {reading.target_place} ({kind})"
 

@@ -1,4 +1,4 @@
-"""The maps of a training whose penalty does not need them: measured now and then, and logged like those of one that does."""
+"""Measures maps now and then if the penalty does not compute them, and logs them in the same way."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _SAMPLES = 32
 
 
 class MapWatch:
-    """Measures the maps of a few marked samples of a batch, in eval mode and without a trace.
+    """Measures the maps of a few marked samples of a batch, in eval mode and without side effects.
 
     Args:
         penalty: Whose attribution and loss are measured.

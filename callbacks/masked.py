@@ -29,7 +29,7 @@ def masked(text: str) -> str:
     try:
         documents = list(yaml.compose_all(text, yaml.SafeLoader))  # only composed: no tag makes an object
     except yaml.YAMLError:
-        return "(not shown: it cannot be read as YAML, so secrets in it cannot be told)"
+        return "(not shown: it cannot be read as YAML, so secrets in it cannot be masked)"
     spans = [span for document in documents for span in _secrets(document, set())]
     shown, at = "", 0
     for start, end in sorted(spans):

@@ -197,7 +197,7 @@ class SaliencyMetrics(Callback):
         before = joined(predictions)
         self._behaviour.update(replay, samples, before, self.chunk_size)
         if self._worst is not None and before.output is not None:
-            raise ValueError("a regression has no accuracy of the worst group. Leave group=... out.")
+            raise ValueError("a regression has no worst-group accuracy. Remove group=...")
         if self._worst is not None and before.target is not None:
             group = find_target(samples.sample, self.group)  # the step may have changed its batch in place
             assert group is not None

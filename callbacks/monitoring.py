@@ -1,4 +1,4 @@
-"""Computing saliency beside a training without leaving a trace in it."""
+"""Computes saliency during a training without affecting it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -164,8 +164,8 @@ def run(replay: Replay, chunk: Chunk, layers: Any = (), replaced: Tensor | None 
     recording = replay.run(chunk.sample, chunk.given, layers, replaced, chunk.prepare)
     if len(recording.require_logits()) != len(chunk):
         raise RuntimeError(
-            f"{replay.name} puts out {len(recording.require_logits())} rows of logits for {len(chunk)} samples, as with "
-            "several views of each in one batch: let the validation step call the network on the samples as they are."
+            f"{replay.name} returns {len(recording.require_logits())} rows of logits for {len(chunk)} samples, as with several "
+            "views of each in one batch: let the validation step call the network on the original samples."
         )
     return recording
 

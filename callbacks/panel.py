@@ -1,4 +1,4 @@
-"""The fixed samples whose maps are drawn again and again during a training."""
+"""The fixed samples whose maps are drawn throughout a training."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -129,7 +129,8 @@ def _candidates(loaders: Sequence[DataLoader[Any]], module: pl.LightningModule, 
         if len(loaders) == 1:
             raise
         rank_zero_warn(
-            f"Snapshots show the first validation loader alone: its samples and the others' make no batch ({error})."
+            "Snapshots show only the first validation loader: its samples and those of the others do not collate to a batch "
+            f"({error})."
         )
         return _candidates(loaders[:1], module, size)
     batch = module._apply_batch_transfer_handler(module._on_before_batch_transfer(batch))

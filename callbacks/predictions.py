@@ -33,10 +33,10 @@ class Predictions(NamedTuple):
 def predicted(recording: Recording, samples: Chunk) -> Predictions:
     """What a model predicts for some samples.
 
-    A sample is one case: its class, or a number for the set of its labels. Where there are logits for many tokens, each one
-    that has a label and no spurious mark is a case; without labels there is none, and of a regression neither. Of an answer
-    the start and the end are two, as the numbers of words that are not marked in front of them, which stay the same when
-    marked ones come and go.
+    A sample is one case: its class, or a number for the set of its labels. With logits for many tokens, each token with a label
+    and without a spurious mark is a case; without labels, or for a regression, there is none. The start and end of an answer
+    are two cases, given by the number of unmarked words before them, which does not change when marked words are inserted or
+    removed.
     """
     logits = recording.require_logits().detach()
     if recording.link == "regression":

@@ -1,4 +1,4 @@
-"""Probes: attributions that are not regularised, watched to see whether a change is real.
+"""Probes: attributions that are not regularised, measured to see whether a change is real.
 
 Regularising one explainer does not reliably fix the others, or the behaviour.
 """

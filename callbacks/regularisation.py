@@ -107,7 +107,8 @@ class Regularisation:
             needing = f"penalty ({self.penalty})" if self.schedule.weight else "intervention"
             raise RuntimeError(
                 f"The {needing} needs annotations, but a training batch carries none. Wrap the training set: "
-                "AnnotatedDataset(train_set, annotations); samples that nobody looked at may stay without (annotations={})."
+                "AnnotatedDataset(train_set, annotations); samples that nobody looked at need no annotation "
+                "(annotations={})."
             )
         return self.schedule.weight > 0
 

@@ -49,8 +49,8 @@ class RegularisedInput:
         if self.undefined >= _UNDEFINED_BEFORE_ERROR:
             raise DeadPenaltyError(
                 f"The maps of the first {self.undefined} annotated samples are all undefined ({self.penalty}): there is no "
-                "saliency anywhere, as where the gradient at the layer is zero or a Grad-CAM has no positive part. Take "
-                "another layer, or an attribution at the input."
+                "saliency anywhere, for example because the gradient at the layer is zero or Grad-CAM has no positive part. "
+                "Use another layer, or an attribution at the input."
             )
 
     def compare(self, weighted: Tensor, loss: Tensor) -> None:
@@ -68,9 +68,9 @@ class RegularisedInput:
         if self.compared > 0 and self.largest is not None and float(self.largest) < _NEGLIGIBLE:
             rank_zero_warn(
                 f"The weighted penalty ({self.penalty}) was at most {float(self.largest):.1g} of the loss in the first "
-                f"{self.compared} penalised steps, so that it changes nothing. Its maps are that small: take loss='energy', "
-                "which compares shares of a map and not their size, or raise the weight; the intervention (intervene=True) "
-                "needs neither."
+                f"{self.compared} penalised steps, so it has no effect, because its maps are too small. Use loss='energy', "
+                "which compares shares of a map and not its size, or raise the weight; the intervention (intervene=True) needs "
+                "neither."
             )
         self.compared = -1 if self.compared else 0
 
@@ -79,8 +79,8 @@ class RegularisedInput:
         if self.intervention is not None and self.intervention.has_one_donor and not self.warned:
             self.warned = True
             rank_zero_warn(
-                "Only one sample of the training data carries a spurious mark, so that its region is filled from its "
-                "surroundings: there is no other content to show. Mark a few more."
+                "Only one sample of the training data carries a spurious mark. There is no other content to show, so its "
+                "region is filled from its surroundings. Mark a few more samples."
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -97,9 +97,9 @@ class RegularisedInput:
             self.intervention.load_state_dict(state["intervention"])
         if state.get("of") != str(self.penalty):
             rank_zero_warn(
-                f"The checkpoint is of a training with {state.get('of', 'a penalty of an earlier version')}, this one has "
-                f"{self.penalty}. What a penalty learns (the spread of the input, its random numbers) starts anew; steps, "
-                "counts and the intervention go on."
+                f"The checkpoint comes from a training with {state.get('of', 'a penalty of an earlier version')}, but this one "
+                f"has {self.penalty}. The penalty's state (the spread of the input, its random numbers) starts anew; steps, "
+                "counts and the intervention continue."
             )
             return
         self.penalty.load_state_dict(state["penalty"])
@@ -122,11 +122,11 @@ class RegularisedInput:
     def _introduce_texts(self, sample: Any, tokens: Tensor, intervention: Intervention) -> None:
         moved = said_to_move(sample, tokens, intervention.fixed)
         if moved:
-            rank_zero_info(f"salreg: {moved}; if not, say Intervention(fixed=['its key']).")
+            rank_zero_info(f"salreg: {moved}; if one of them should not, use Intervention(fixed=['its key']).")
         if intervention.place is None and asks_for_places(sample, tokens, intervention.fixed):
             rank_zero_info(
-                "salreg: the batch asks where an answer stands, so that what is marked stands at a random place of its text; "
-                "Intervention(place='own') leaves it where it is."
+                "salreg: the batch asks for the place of an answer, so marked words are moved to a random place in their text; "
+                "Intervention(place='own') leaves them in place."
             )
 
 

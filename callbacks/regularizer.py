@@ -32,8 +32,8 @@ _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
 class SaliencyRegularizer(Callback):
     """Trains an unmodified LightningModule not to use what is marked as spurious.
 
-    The training data comes from an ``AnnotatedDataset``; the module's own steps and batch hooks see plain samples. It does two
-    things, and either can be switched off:
+    The training data comes from an ``AnnotatedDataset``; the module's own steps and batch hooks see plain samples. The callback
+    does two things, and either can be switched off:
 
     - The *intervention*, on by default: each training step runs on samples in which what is marked tells nothing about the
       label. The marked region shows another sample's content; and if some of the samples that somebody looked at have a marked
@@ -200,8 +200,8 @@ class SaliencyRegularizer(Callback):
             self.intervention.fixed = tuple(dict.fromkeys((*self.intervention.fixed, *keys_of_decoder(pl_module))))
         if sharded_parts(pl_module) and (not self.penalty.method.exact or self.penalty.method.compiled is not None):
             raise RuntimeError(
-                "On parameters that FSDP2 shards neither finite differences nor compile=True work: both run the network "
-                "outside of its own forward and backward pass. Take differentiation='exact'."
+                "With parameters sharded by FSDP2, neither finite differences nor compile=True work, because both run the "
+                "network outside its own forward and backward pass. Use differentiation='exact'."
             )
         if is_compiled(pl_module):  # it may be compiled for a plain step first
             self._while_fitting.enter_context(reusable_graphs())
@@ -210,10 +210,10 @@ class SaliencyRegularizer(Callback):
         by_salreg = self.penalty.method.compiled is not None
         if is_compiled(pl_module) and ((self.penalty.method.exact and not by_salreg) or pl_module._compiler_ctx is not None):
             rank_zero_warn(
-                "Compiled modules have no second derivative, so penalised steps run them uncompiled (where half of the samples "
-                "or fewer are annotated, only these); all others stay compiled. every_n_steps > 1 keeps more of the speed; "
-                "differentiation='finite_difference' keeps all of it where the network is smooth, and compile=True compiles "
-                "penalised steps, too, if the network rather than the LightningModule is compiled."
+                "Compiled modules have no second derivative, so penalised steps run them uncompiled (or only their annotated "
+                "samples, if these are at most half); all other steps stay compiled. every_n_steps > 1 keeps more of the "
+                "speed; differentiation='finite_difference' keeps all of it if the network is smooth; and compile=True also "
+                "compiles penalised steps, if the network rather than the LightningModule is compiled."
             )
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -94,9 +94,9 @@ def _check_places(batch: AnnotatedBatch, sample: Any, owner: str) -> None:
         return
     if before is not after and not torch.equal(before, after):
         warnings.warn(
-            f"{owner}.on_before_batch_transfer changes the annotated input before its marks are looked at. Where it moves "
-            "pixels, the marks lie elsewhere: move both in the dataset with salreg.data.Augmented, or do it in "
-            "on_after_batch_transfer, which salreg follows.",
+            f"{owner}.on_before_batch_transfer changes the annotated input before its marks are used. If it moves pixels, the "
+            "marks no longer fit: move both in the dataset with salreg.data.Augmented, or do it in on_after_batch_transfer, "
+            "which salreg follows.",
             stacklevel=2,
         )
 
@@ -118,8 +118,8 @@ def gathered(batch: Any) -> Any:
         return batch
     if len(annotated) > 1:
         raise TypeError(
-            f"Of the loaders whose batches come together, {' and '.join(map(repr, annotated))} are annotated; salreg looks at "
-            "one. Leave the others without annotations."
+            f"Of the loaders whose batches are combined, {' and '.join(map(repr, annotated))} are annotated, but salreg "
+            "supports only one. Leave the others without annotations."
         )
     marked = parts[annotated[0]]
     whole: Any = {key: plain(part) for key, part in parts.items()}

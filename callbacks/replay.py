@@ -135,8 +135,8 @@ class Replay:
                     one.copy_(before)
         if moved:
             raise RuntimeError(
-                f"{type(self.module).__name__}.{self.name} changes {len(moved)} parameters before it has the logits, so that "
-                "it cannot be run again to look at other samples. Change them in on_train_batch_start or on_train_batch_end."
+                f"{type(self.module).__name__}.{self.name} changes {len(moved)} parameters before it computes the logits, so "
+                "it cannot be run again on other samples. Change them in on_train_batch_start or on_train_batch_end."
             )
         self._is_harmless = True
 

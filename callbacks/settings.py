@@ -20,7 +20,7 @@ def check_regularizer(given: Mapping[str, Any]) -> None:
     Example:
         >>> check_regularizer({"every_n_steps": 1.5})
         Traceback (most recent call last):
-        TypeError: every_n_steps is a whole number of at least 1, not 1.5.
+        TypeError: every_n_steps must be a whole number of at least 1, not 1.5.
     """
     checks.number("[0, inf)", or_none=True, weight=given.get("weight"))
     checks.whole(1, every_n_steps=given.get("every_n_steps", 1))
@@ -49,9 +49,9 @@ def check_snapshots(given: Mapping[str, Any]) -> None:
     checks.several("names", or_none=True, class_names=given["class_names"])
     checks.flag(sanity=given["sanity"])
     if given["attributions"] is not None and not given["attributions"]:
-        raise ValueError("attributions is a list of at least one attribution, or None for those that are regularised.")
+        raise ValueError("attributions must be a list of at least one attribution, or None for those that are regularised.")
     if not isinstance(given["dir"], str | Path | None):
-        raise TypeError(f"dir is a folder's path, or None, not {checks.said(given['dir'])}.")
+        raise TypeError(f"dir must be a folder's path or None, not {checks.said(given['dir'])}.")
     _check_places(given)
 
 
@@ -61,10 +61,10 @@ def check_alerts(limits: object) -> None:
     Example:
         >>> check_alerts({"reliance": "high"})
         Traceback (most recent call last):
-        TypeError: alerts: reliance is a finite number, not the text 'high'.
+        TypeError: alerts: reliance must be a finite number, not the text 'high'.
     """
     if not isinstance(limits, Mapping):
-        raise TypeError(f"alerts is a mapping from name to limit, such as {{'reliance': 0.2}}, not {checks.said(limits)}.")
+        raise TypeError(f"alerts must be a mapping from name to limit, such as {{'reliance': 0.2}}, not {checks.said(limits)}.")
     for name, limit in limits.items():
         checks.text(**{"the name of an alert": name})
         checks.number("(-inf, inf)", **{f"alerts: {name}": limit})
@@ -82,4 +82,4 @@ def _check_key(name: str, key: object) -> None:
         try:
             checks.whole(-math.inf, or_none=True, **{name: key})
         except TypeError:
-            raise TypeError(f"{name} is a mapping's key, a tuple's position, or None, not {checks.said(key)}.") from None
+            raise TypeError(f"{name} must be a mapping's key, a tuple's position, or None, not {checks.said(key)}.") from None

@@ -186,7 +186,7 @@ class SaliencySnapshots(Callback):
         if self._panel is None and trainer.is_global_zero and epoch == 1:
             rank_zero_warn(
                 "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset, "
-                "and of no stream a batch with marks has come so far."
+                "and no stream has delivered a batch with marks so far."
             )
         if epoch % self.every_n_epochs == 0:
             self._snapshot(trainer, pl_module, epoch)

@@ -155,8 +155,8 @@ class Step(Replacement):
             vars(module).pop("manual_backward")
         if pending:
             raise RuntimeError(
-                "The step called no self.manual_backward(loss) with a loss that depends on the batch's input, so there was "
-                "none to add the penalty to. Use self.manual_backward(loss) instead of loss.backward()."
+                "The step did not call self.manual_backward(loss) with a loss that depends on the batch's input, so there was "
+                "no loss to add the penalty to. Use self.manual_backward(loss) instead of loss.backward()."
             )
         return output
 

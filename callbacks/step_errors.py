@@ -2,9 +2,10 @@
 
 _OF_LEAVES = (
     "A module sets requires_grad on what it computes from the input, as wav2vec2's feature encoder does while it trains. "
-    "PyTorch allows that on leaves only, and under a saliency penalty the input has a graph. Of Hugging Face's audio models "
-    "call freeze_feature_encoder(), which leaves that out; in a module of your own guard it with `if not x.requires_grad:` and "
-    "write x.detach() for x.requires_grad_(False). Or train with the intervention alone, which needs no gradient at the input."
+    "PyTorch allows that on leaves only, and under a saliency penalty the input has a graph. With Hugging Face's audio models, "
+    "call freeze_feature_encoder(), which avoids this; in your own module, guard it with `if not x.requires_grad:` and write "
+    "x.detach() instead of x.requires_grad_(False). Or train with the intervention alone, which needs no gradient at the "
+    "input."
 )
 
 

@@ -1,7 +1,7 @@
 """salreg: training-time salience regularisation.
 
-Annotate what a model must not use, and train it not to. The library imports torch and torchmetrics only, and these when one of
-its names is first used; the Lightning callbacks live in ``salreg.callbacks``, the runnable trainings in ``salreg.recipes``.
+Annotate what a model must not use, and train it not to. The library imports only torch and torchmetrics, and only when one of
+its names is first used. The Lightning callbacks are in ``salreg.callbacks``, the runnable trainings in ``salreg.recipes``.
 """
 
 from importlib import import_module

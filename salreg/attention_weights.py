@@ -11,11 +11,10 @@ from torch.nn.functional import linear
 
 _SIGNATURE = inspect.signature(nn.MultiheadAttention.forward)
 _SWITCH = (
-    "Models built on nn.MultiheadAttention are switched by themselves. A Hugging Face model returns its weights with "
+    "Models built on nn.MultiheadAttention are switched automatically. A Hugging Face model returns its weights with "
     "attn_implementation='eager' and config.output_attentions=True. A module that calls scaled_dot_product_attention itself "
-    "forms "
-    "none: use nn.MultiheadAttention there, or an attribution that needs no weights (input_gradient, GradCAM at the tokens). "
-    "Inside a reentrant checkpoint nothing is seen: say use_reentrant=False."
+    "computes none: use nn.MultiheadAttention there, or an attribution that needs no weights (input_gradient, GradCAM at the "
+    "tokens). Inside a reentrant checkpoint nothing can be observed: use use_reentrant=False."
 )
 
 

@@ -1,7 +1,7 @@
-"""The one place where arguments are checked: their type, their range, and the nearest name to a misspelt one.
+"""Checks arguments: their type, their range, and the nearest name to a misspelt one.
 
-Arguments are given by name, so that the message names them: ``checks.whole(1, steps=steps)``. A wrong type is a
-``TypeError``, a wrong value a ``ValueError``; both say what is expected, and what was given.
+Arguments are passed by name, so that messages can name them: ``checks.whole(1, steps=steps)``. A wrong type is a ``TypeError``,
+a wrong value a ``ValueError``; both say what is expected and what was given.
 """
 
 import inspect
@@ -20,21 +20,21 @@ _ANY = -math.inf
 
 
 def whole(least: float = 1, /, *, or_none: bool = False, **given: object) -> None:
-    """Whole numbers of at least ``least``; booleans, and floats such as 1.0, are none.
+    """Check whole numbers of at least ``least``; booleans, and floats such as 1.0, are refused.
 
     Example:
         >>> whole(1, steps=2.5)
         Traceback (most recent call last):
-        TypeError: steps is a whole number of at least 1, not 2.5.
+        TypeError: steps must be a whole number of at least 1, not 2.5.
     """
     expected = "a whole number" + ("" if least == _ANY else f" of at least {least}") + _none(or_none)
     for name, value in given.items():
         if value is None and or_none:
             continue
         if not isinstance(value, Integral) or isinstance(value, bool):
-            raise TypeError(f"{name} is {expected}, not {said(value)}.{_quoted(value)}")
+            raise TypeError(f"{name} must be {expected}, not {said(value)}.{_quoted(value)}")
         if value < least:
-            raise ValueError(f"{name} is {expected}, not {value}.")
+            raise ValueError(f"{name} must be {expected}, not {value}.")
 
 
 def number(interval: str = "(-inf, inf)", /, *, or_none: bool = False, **given: object) -> None:
@@ -43,10 +43,10 @@ def number(interval: str = "(-inf, inf)", /, *, or_none: bool = False, **given: 
     Example:
         >>> number("(0, 1)", keep=1)
         Traceback (most recent call last):
-        ValueError: keep is a number in (0, 1), not 1.
+        ValueError: keep must be a number in (0, 1), not 1.
         >>> number("[0, inf)", weight="1.0")
         Traceback (most recent call last):
-        TypeError: weight is a finite number of at least 0, not the text '1.0'. Leave the quotation marks away.
+        TypeError: weight must be a finite number of at least 0, not the text '1.0'. Remove the quotation marks.
     """
     low, high = (float(end) for end in interval[1:-1].split(","))
     expected = _in_words(interval, low, high) + _none(or_none)
@@ -54,19 +54,19 @@ def number(interval: str = "(-inf, inf)", /, *, or_none: bool = False, **given: 
         if value is None and or_none:
             continue
         if not isinstance(value, Real) or isinstance(value, bool):
-            raise TypeError(f"{name} is {expected}, not {said(value)}.{_quoted(value)}")
+            raise TypeError(f"{name} must be {expected}, not {said(value)}.{_quoted(value)}")
         found = float(value)
         above = found >= low if interval[0] == "[" else found > low
         below = found <= high if interval[-1] == "]" else found < high
         if not (above and below):
-            raise ValueError(f"{name} is {expected}, not {value}.")
+            raise ValueError(f"{name} must be {expected}, not {value}.")
 
 
 def flag(**given: object) -> None:
     """True or False, and nothing that merely counts as one: the text 'false' does not mean False."""
     for name, value in given.items():
         if not isinstance(value, bool):
-            raise TypeError(f"{name} is True or False, not {said(value)}.")
+            raise TypeError(f"{name} must be True or False, not {said(value)}.")
 
 
 def text(*, or_none: bool = False, **given: object) -> None:
@@ -75,9 +75,9 @@ def text(*, or_none: bool = False, **given: object) -> None:
         if value is None and or_none:
             continue
         if not isinstance(value, str):
-            raise TypeError(f"{name} is a text{_none(or_none)}, not {said(value)}.")
+            raise TypeError(f"{name} must be a text{_none(or_none)}, not {said(value)}.")
         if not value:
-            raise ValueError(f"{name} is a text{_none(or_none)}, not an empty one.")
+            raise ValueError(f"{name} must be a text{_none(or_none)}, and not an empty one.")
 
 
 def choice(known: Iterable[str], /, **given: object) -> None:
@@ -86,13 +86,13 @@ def choice(known: Iterable[str], /, **given: object) -> None:
     Example:
         >>> choice(("mean", "max"), reduction="maximum")
         Traceback (most recent call last):
-        ValueError: reduction is mean or max, not 'maximum' (did you mean 'max'?).
+        ValueError: reduction must be mean or max, not 'maximum' (did you mean 'max'?).
     """
     words = list(known)
     for name, value in given.items():
         if not (isinstance(value, str) and value in words):
             quoted = [repr(word) for word in words] if any(" " in word for word in words) else words
-            raise ValueError(f"{name} is {listed(quoted)}, not {_shown(value)}{nearest(str(value), words)}.")
+            raise ValueError(f"{name} must be {listed(quoted)}, not {_shown(value)}{nearest(str(value), words)}.")
 
 
 def several(of: str, /, *, or_none: bool = False, **given: object) -> None:
@@ -101,15 +101,15 @@ def several(of: str, /, *, or_none: bool = False, **given: object) -> None:
     Example:
         >>> several("attributions", probes="occlusion")
         Traceback (most recent call last):
-        TypeError: probes is a list of attributions, not the text 'occlusion': write ['occlusion'].
+        TypeError: probes must be a list of attributions, not the text 'occlusion': write ['occlusion'].
     """
     for name, value in given.items():
         if value is None and or_none:
             continue
         if isinstance(value, str):
-            raise TypeError(f"{name} is a list of {of}, not the text {value!r}: write [{value!r}].")
+            raise TypeError(f"{name} must be a list of {of}, not the text {value!r}: write [{value!r}].")
         if not isinstance(value, Sequence):
-            raise TypeError(f"{name} is a list of {of}{_none(or_none)}, not {said(value)}.")
+            raise TypeError(f"{name} must be a list of {of}{_none(or_none)}, not {said(value)}.")
 
 
 def pair(*, or_none: bool = True, **given: object) -> None:
@@ -119,21 +119,23 @@ def pair(*, or_none: bool = True, **given: object) -> None:
             continue
         sizes = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
         if len(sizes) != 2 or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
-            raise ValueError(f"{name} is (height, width), two whole numbers of at least 1{_none(or_none)}, not {said(value)}.")
+            raise ValueError(
+                f"{name} must be (height, width), two whole numbers of at least 1{_none(or_none)}, not {said(value)}."
+            )
 
 
 def layer(**given: object) -> None:
     """The name of a layer, or the layer itself."""
     for name, value in given.items():
         if not isinstance(value, str | nn.Module):
-            raise TypeError(f"{name} is a layer's name, as in named_modules(), or the layer itself, not {said(value)}.")
+            raise TypeError(f"{name} must be a layer's name, as in named_modules(), or the layer itself, not {said(value)}.")
 
 
 def tensor(*, or_none: bool = True, **given: object) -> None:
     """Tensors."""
     for name, value in given.items():
         if not (isinstance(value, Tensor) or (value is None and or_none)):
-            raise TypeError(f"{name} is a tensor{_none(or_none)}, not {said(value)}.")
+            raise TypeError(f"{name} must be a tensor{_none(or_none)}, not {said(value)}.")
 
 
 def fill(**given: object) -> None:
@@ -161,8 +163,8 @@ def named(kind: str, name: object, known: Mapping[str, _Named]) -> _Named:
         ValueError: No colour is called 'bleu' (did you mean 'blue'?). There are: blue, red.
     """
     if not isinstance(name, str):
-        made = " Call it, to get an object." if isinstance(name, type) else ""
-        raise TypeError(f"{kind[0].upper()}{kind[1:]} is given by its name or as an object, not by {said(name)}.{made}")
+        made = " Call it to get an object." if isinstance(name, type) else ""
+        raise TypeError(f"{kind[0].upper()}{kind[1:]} must be given by name or as an object, not by {said(name)}.{made}")
     if name not in known:
         what = kind.partition(" ")[2]
         raise ValueError(f"No {what} is called {name!r}{nearest(name, known)}. There are: {', '.join(known)}.")
@@ -186,13 +188,13 @@ def made(kind: str, given: str | Mapping[str, Any], known: Mapping[str, Callable
         8
         >>> made("a number", {"name": "power", "exponent": 3}, {"power": lambda base, exp: base**exp})
         Traceback (most recent call last):
-        ValueError: The number power has no option 'exponent' (did you mean 'exp'?); it takes: base, exp.
+        ValueError: The number power has no option 'exponent' (did you mean 'exp'?); its options are: base, exp.
     """
     if not isinstance(given, Mapping):
         return named(kind, given, known)()
     what, chosen = kind.partition(" ")[2], {str(key): value for key, value in given.items()}
     if chosen.get("name") is None:
-        raise ValueError(f"The {what} {dict(given)} lacks its name: {{'name': ...}}.")
+        raise ValueError(f"The {what} {dict(given)} has no name: add {{'name': ...}}.")
     name = chosen.pop("name")
     make = named(kind, name, known)
     options(f"The {what} {name}", chosen, inspect.signature(make).parameters)
@@ -205,7 +207,7 @@ def options(whose: str, given: Iterable[object], known: Iterable[str]) -> None:
     for option in given:
         if option not in takes:
             listing = ", ".join(takes) or "none"
-            raise ValueError(f"{whose} has no option {option!r}{nearest(str(option), takes)}; it takes: {listing}.")
+            raise ValueError(f"{whose} has no option {option!r}{nearest(str(option), takes)}; its options are: {listing}.")
 
 
 def listed(words: Sequence[str]) -> str:
@@ -246,7 +248,7 @@ def _quoted(value: object) -> str:
         found = float(value) if isinstance(value, str) else math.nan
     except ValueError:
         return ""
-    return " Leave the quotation marks away." if math.isfinite(found) else ""
+    return " Remove the quotation marks." if math.isfinite(found) else ""
 
 
 def _none(allowed: bool) -> str:

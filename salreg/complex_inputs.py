@@ -15,7 +15,7 @@ def refuse_complex(tensors: Iterable[Tensor]) -> None:
     for tensor in tensors:
         if tensor.is_complex():
             raise ValueError(
-                f"The input is complex ({tensor.dtype}, shape {tuple(tensor.shape)}), in which nothing can be marked. Give its "
-                "parts as channels, torch.cat([x.real, x.imag]) of a sample (C, ...) in the dataset, and put them together in "
+                f"The input is complex ({tensor.dtype}, shape {tuple(tensor.shape)}), and nothing can be marked in it. Give "
+                "its parts as channels, torch.cat([x.real, x.imag]) of a sample (C, ...) in the dataset, and combine them in "
                 "the network: torch.complex(*x.chunk(2, dim=1))."
             )

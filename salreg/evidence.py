@@ -1,4 +1,4 @@
-"""What a verdict rests on: the numbers of one training's history, or of two, before and after."""
+"""The numbers that a verdict rests on: from one training's history, or from two, before and after."""
 
 import math
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ _UNDER_INTERVENTION = "val/accuracy_under_intervention"
 
 
 def verdict_on_run(history: History) -> Verdict:
-    """Compare the last trained epoch with the first one; the accuracy with the best that a trained epoch had.
+    """Compare the last trained epoch with the first, and its accuracy with the best of all trained epochs.
 
-    The untrained epoch 0 is no "before": what a random network relies on is nothing that a training removed.
+    The untrained epoch 0 is not a "before": what a random network relies on was not removed by training.
     """
     trained = _trained(history)
     epochs = sorted({row["epoch"] for row in trained.panel})
@@ -31,13 +31,14 @@ def verdict_on_runs(
 ) -> Verdict:
     """Compare how two trainings ended.
 
-    The accuracy under intervention counts, on the test data or else on the validation data. Only where there is none does the
-    accuracy on the test data count: where these carry the shortcut as the training data do, a freed model is worse on them.
+    The accuracy that counts is the one under intervention, on the test data or else on the validation data. Only if there is
+    none does the plain accuracy on the test data count: if these carry the shortcut as the training data do, a model that no
+    longer uses it is worse on them.
 
     Args:
-        before: The one.
-        after: The other.
-        names: Of the two.
+        before: The history of the first training.
+        after: The history of the second training.
+        names: The names of the two.
         tested: The test results of both by name, such as ``test/accuracy``.
     """
     before, after = _trained(before), _trained(after)
@@ -58,7 +59,7 @@ def verdict_on_runs(
 
 
 def _measured(before: History, after: History, at: int) -> dict[str, Any]:
-    """What ``verdict`` judges, but the accuracy. ``at``: where in ``before`` its numbers are taken."""
+    """What ``verdict`` judges, except the accuracy. ``at``: the position in ``before`` that its numbers are taken from."""
     saliency: dict[str, Change] = {}
     probes: dict[str, Change] = {}
     distrusted: list[str] = []
@@ -89,13 +90,13 @@ def _measured(before: History, after: History, at: int) -> dict[str, Any]:
 
 
 def _marked_area(history: History) -> float:
-    """The mean share of the panel's marked samples that is marked as spurious: what a map that prefers nothing has there."""
+    """The mean share of the panel's marked samples that is marked as spurious: the share of a uniform map there."""
     shares = [float(marks(one).spurious.sum() / places(one).sum()) for one in history.annotations if (one < 0).any()]
     return sum(shares) / len(shares) if shares else 0.0
 
 
 def _accuracy(history: History) -> Mapping[str, Any]:
-    """The best and the last of a training: under intervention, or else any that was logged on validation data."""
+    """The best and the last accuracy of a training: under intervention, or else any that was logged on validation data."""
     logged = dict.fromkeys(name for values in history.curves.values() for name in values)
     plain = [name for name in logged if "acc" in name.lower() and "val" in name.lower() and name != _UNDER_INTERVENTION]
     for name in (_UNDER_INTERVENTION, *plain):
@@ -111,7 +112,7 @@ def _ends(old: list[float], new: list[float], at: int) -> Change | None:
 
 
 def _trained(history: History) -> History:
-    """The same from the first trained epoch on that was drawn."""
+    """The same history from the first trained epoch that was drawn."""
     panel = [row for row in history.panel if row["epoch"] > 0]
     first = min((row["epoch"] for row in panel), default=1)
     curves = {epoch: logged for epoch, logged in sorted(history.curves.items()) if epoch >= first}

@@ -1,4 +1,4 @@
-"""What the snapshots of a training gathered: all that film strips and reports are drawn from."""
+"""What the snapshots of a training recorded; film strips and reports are drawn from it."""
 
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -19,10 +19,10 @@ class Frame:
     """One snapshot of one attribution.
 
     Attributes:
-        epoch: How many epochs were trained; 0 is before the training.
-        saliency: One map ``(h, w)``, ``(T,)`` or ``(F,)`` a sample, at least 0.
-        predictions: What the model said of each sample.
-        shares: The share of each map that lies on spurious marks, in [0, 1]; NaN where nothing is marked.
+        epoch: The number of epochs trained; 0 is before training.
+        saliency: One non-negative map ``(h, w)``, ``(T,)`` or ``(F,)`` per sample.
+        predictions: The model's prediction for each sample, in words.
+        shares: The share of each map that lies on spurious marks, in [0, 1]; NaN if nothing is marked.
     """
 
     epoch: int
@@ -31,7 +31,7 @@ class Frame:
     shares: list[float]
 
     def caption(self, sample: int) -> str:
-        """What is written below a map: the prediction, and the share on the marks.
+        """The caption below a map: the prediction, and the share on the marks.
 
         Example:
             >>> Frame(1, [torch.ones(2, 2)], ["cat"], [0.25]).caption(0)
@@ -48,13 +48,14 @@ class History:
     Attributes:
         images: The panel's inputs ``(C, H, W)``; or token numbers ``(T,)``, or rows of a table ``(F,)``.
         annotations: ``(1, H, W)``, ``(T,)`` or ``(F,)`` each.
-        names: Of each sample's tokens or columns; empty for images.
-        labels: What each sample is.
-        frames: The snapshots of each drawn attribution, in order. Of more than 100, every other one is forgotten.
-        panel: One row per snapshot and attribution: ``epoch``, ``attribution``, ``probe`` (is it only watched?), and numbers.
+        names: The names of each sample's tokens or columns; empty for images.
+        labels: The true label of each sample, in words.
+        frames: The snapshots of each drawn attribution, in order. If there are more than 100, every other one is dropped.
+        panel: One row per snapshot and attribution: ``epoch``, ``attribution``, ``probe`` (whether it is only measured), and
+            numbers.
         curves: The numbers that the training logged, by epoch and name.
-        sanity: What the checks at the end found of each attribution.
-        verdict: What happened, and what to do next, in words; nothing before the end.
+        sanity: The results of the final checks for each attribution.
+        verdict: What happened, and what to do next, in words; empty before the end.
         config: The run's configuration as text.
     """
 
@@ -73,14 +74,14 @@ class History:
         self.names = self.names or [[] for _ in self.images]
 
     def add(self, attribution: str, frame: Frame) -> None:
-        """Take in a snapshot."""
+        """Add a snapshot."""
         frames = self.frames.setdefault(attribution, [])
         frames.append(frame)
         if len(frames) > MAX_FRAMES:
             del frames[1:-1:2]
 
     def series(self, attribution: str, number: str) -> dict[int, float]:
-        """One of the panel's numbers by epoch."""
+        """One of the panel's numbers, by epoch."""
         return {row["epoch"]: row[number] for row in self.panel if row["attribution"] == attribution and number in row}
 
     def state_dict(self) -> dict[str, Any]:
@@ -89,23 +90,23 @@ class History:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> "History":
-        """What ``state_dict`` gave.
+        """Restore a history from ``state_dict``.
 
         Raises:
-            ValueError: It lacks something, or another version of salreg wrote it.
+            ValueError: It is incomplete, or another version of salreg wrote it.
         """
         known = {one.name for one in fields(cls)}
         if not isinstance(state, dict) or set(state) != known:
             given = set(state) if isinstance(state, dict) else set()
             lacks, beyond = sorted(known - given), sorted(map(str, given - known))
             found = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("also has", beyond)) if names]
-            raise ValueError(f"This is no history of this version of salreg: it {' and '.join(found)}.")
+            raise ValueError(f"This is not a history of this version of salreg: it {' and '.join(found)}.")
         try:
             frames = {name: [Frame(**frame) for frame in frames] for name, frames in state["frames"].items()}
             sanity = {name: SanityCheck(**check) for name, check in state["sanity"].items()}
             verdict = Verdict(**state["verdict"])
         except (AttributeError, TypeError) as error:
-            raise ValueError(f"This is no history of this version of salreg: {error}.") from error
+            raise ValueError(f"This is not a history of this version of salreg: {error}.") from error
         return cls(**{**state, "frames": frames, "sanity": sanity, "verdict": verdict})
 
     @classmethod
@@ -114,14 +115,14 @@ class History:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: It is incomplete, something else, or of another version.
+            ValueError: The file is incomplete, is not a history, or was written by another version.
         """
         try:
             return cls.from_state_dict(torch.load(path, weights_only=True))
         except FileNotFoundError:
             raise FileNotFoundError(f"There is no history {path}.") from None
         except ValueError as error:
-            raise ValueError(f"{path}: {error} Train again, or read it with the salreg that wrote it.") from error
+            raise ValueError(f"{path}: {error} Train again, or read it with the version of salreg that wrote it.") from error
         except (RuntimeError, EOFError, UnpicklingError, OSError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(f"{path} is no whole history, as snapshots write it ({reason}): train again.") from error
+            raise ValueError(f"{path} is not a complete history as written by snapshots ({reason}): train again.") from error

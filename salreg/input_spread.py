@@ -1,4 +1,4 @@
-"""The unit in which an input is measured: its standard deviation, channel by channel."""
+"""The unit of an input: its standard deviation, channel by channel."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from salreg.distributed import accumulation_dtype, sum_over_ranks
 class InputSpread:
     """Running standard deviation of each channel (dimension 1) over the annotated samples seen so far.
 
-    A gradient multiplied by it is in score per standard deviation, so that rescaling the data leaves a penalty as it
-    is. All samples since the first count alike, those of all processes under distributed training. A channel that has
-    not varied yet has spread 0: nothing was learned from it.
+    A gradient multiplied by it is in score per standard deviation, so that rescaling the data does not change a penalty. All
+    samples so far count alike, including those of all processes in distributed training. A channel that has not varied yet has
+    spread 0, because nothing could be learned from it.
     """
 
     def __init__(self) -> None:
         self._moments: Tensor | None = None  # rows: count, sum, sum of squares; one column per channel
 
     def update(self, inputs: Tensor, annotated: Tensor, by_place: bool = False) -> None:
-        """Take in the annotated samples of a batch ``(B, C, ...)``; every process must call it.
+        """Add the annotated samples of a batch ``(B, C, ...)``; every process must call it.
 
         Args:
             inputs: The batch.
@@ -29,14 +29,14 @@ class InputSpread:
                 feature it is not known which of the axes are the channels.
 
         Raises:
-            ValueError: Another number of channels than before.
+            ValueError: The number of channels differs from before.
         """
         inputs = inputs.flatten(1) if by_place else inputs
         moments = sum_over_ranks(_moments(inputs.detach(), annotated))
         if self._moments is not None and self._moments.shape != moments.shape:
             raise ValueError(
-                f"The input has {moments.shape[1]} channels, and those before, of this training or of the checkpoint that it "
-                f"goes on from, had {self._moments.shape[1]}. Bring all samples to one layout, or begin a training of its own."
+                f"The input has {moments.shape[1]} channels, and those before, in this training or in the checkpoint that it "
+                f"continues, had {self._moments.shape[1]}. Bring all samples to one layout, or start a new training."
             )
         self._moments = moments if self._moments is None else self._moments.to(moments) + moments
 

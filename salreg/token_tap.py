@@ -115,7 +115,7 @@ class TokenTap:
         lost = is_annotated(annotation * padding * (annotation != NO_PLACE))
         if lost.any():
             sample = int(lost.nonzero()[0])
-            raise ValueError(f"Sample {sample} of the batch carries a mark on padding, behind the {_length(padding[sample])}.")
+            raise ValueError(f"Sample {sample} of the batch carries a mark on padding, after the {_length(padding[sample])}.")
         return torch.where(padding, torch.full_like(annotation, NO_PLACE), annotation)
 
     def _padding_like(self, annotation: Tensor) -> Tensor | None:

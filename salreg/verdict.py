@@ -1,4 +1,4 @@
-"""What happened to a model's use of the spurious region, and what to do next, in words."""
+"""Says in words what happened to a model's use of the spurious region, and what to do next."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ _USES = 0.05  # of the predictions change
 _FALLS = 0.03  # of the accuracy
 _WHEN = {
     "content": "when the region shows another sample's content",
-    "removal": "when the thing is taken away",
-    "insertion": "when the thing is put into samples without it",
+    "removal": "when the marked feature is removed",
+    "insertion": "when the marked feature is inserted into samples without it",
 }
 #: What reliance is measured by, in the order in which it is told.
 KINDS = tuple(_WHEN)
@@ -21,11 +21,11 @@ KINDS = tuple(_WHEN)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What happened, in three sentences or less.
+    """What happened, in at most three sentences.
 
     Attributes:
-        measured: What the arrows lead from and to, and the numbers.
-        conclusion: What they amount to.
+        measured: The two states compared, and their numbers with arrows between them.
+        conclusion: What the numbers mean.
         advice: What to do next.
     """
 
@@ -53,30 +53,31 @@ def verdict(
     distrusted: Sequence[str] = (),
     area: float = 0.0,
 ) -> Verdict:
-    """Say whether a change is real. Each change is what was before and after, a share in [0, 1].
+    """Say whether a change is real. Each change is a pair (before, after) of shares in [0, 1].
 
-    Rules of thumb: a model uses the region while more than 5% of its predictions change in any of the ways that were measured,
-    or its output moves by more than 5% of its spread; a map changed when its share on the marks fell to a half; a probe points
-    at the region while it did not fall so far and has more on the marks than a map that prefers nothing; an accuracy fell when
-    it lost more than 3 points. A model that is worth less than before, or that predicts one class, changes few
-    predictions whatever is done: low reliance then says nothing.
+    Rules of thumb: a model uses the region if more than 5% of its predictions change under any of the measured interventions,
+    or if its output moves by more than 5% of its spread; a map changed if its share on the marks fell to a half; a probe points
+    at the region if its share did not fall that far and is larger than that of a uniform map; an accuracy fell if it lost more
+    than 3 points. A model that became less accurate, or that predicts one class, changes few predictions under any
+    intervention: low reliance then says nothing.
 
     Args:
-        saliency: The spurious saliency of what is regularised, or drawn, by name.
-        probes: That of attributions that are only watched.
-        reliance: The share of predictions that change, by what is done: ``content`` is exchanged, ``removal`` of the thing,
-            ``insertion`` into samples without it. Only what was measured; NaN where predictions were.
-        accuracy: Where it was measured.
+        saliency: The spurious saliency of the attributions that are regularised or drawn, by name.
+        probes: The spurious saliency of attributions that are only measured, by name.
+        reliance: The share of predictions that change, by intervention: ``content`` is the exchange of the feature's content,
+            ``removal`` takes it out, ``insertion`` puts it into samples without it. Only those that were measured; NaN if
+            predictions were NaN.
+        accuracy: The accuracy, if it was measured.
         constant: Whether the model predicts one class for at least 98% of the samples, while the labels differ; or a regression
-            puts out the same for all.
+            returns the same for all.
         regression: Whether reliance is how far the output moves, in units of its spread, rather than a share of predictions.
-        between: What is before and what is after the arrows: ``epoch 1 → epoch 12``.
-        accuracy_name: Which accuracy that is.
+        between: The names of the two states compared: ``epoch 1 → epoch 12``.
+        accuracy_name: The name of that accuracy.
         distrusted: Probes that are left out, because the checks at the end speak against them.
-        area: How much of a sample is marked: the share of a map that prefers nothing.
+        area: The share of a sample that is marked, which is the share of a uniform map on the marks.
 
     Returns:
-        Nothing, which is false, where nothing was marked as spurious.
+        The verdict; an empty one, which is false, if nothing was marked as spurious.
 
     Example:
         >>> said = verdict(
@@ -93,7 +94,7 @@ def verdict(
         >>> print(said.conclusion)
         the model stopped using the region
         >>> print(verdict({"input_gradient": (0.4, 0.1)}, {}, {"content": (0.5, 0.0)}, accuracy=(0.9, 0.5)).conclusion)
-        the accuracy under intervention fell from 90% to 50%, and low reliance says nothing of such a model
+        the accuracy under intervention fell from 90% to 50%, so low reliance says nothing about such a model
     """
     if not saliency:
         return Verdict()
@@ -123,18 +124,18 @@ def _conclusion(
     fallen: str,
     regression: bool,
 ) -> tuple[str, str]:
-    """The case, as ``advice`` knows it, and its words."""
+    """The case, as named in ``advice``, and its wording."""
     before, after = _worst(reliance) if reliance else (0.0, 0.0)
     if math.isnan(before) or math.isnan(after):
-        return "NaN", "predictions are NaN, and reliance says nothing"
+        return "NaN", "predictions are NaN, so reliance says nothing"
     if constant:
         alike = "all outputs are the same" if regression else "nearly all predictions are one class"
-        return "constant", f"{alike}, and reliance says nothing of such a model"
+        return "constant", f"{alike}, so reliance says nothing about such a model"
     if not reliance:
         return "unmeasured", "reliance was not measured, and a map that moves proves little"
     if after <= _USES:
         if fallen:
-            return "fallen", f"{fallen}, and low reliance says nothing of such a model"
+            return "fallen", f"{fallen}, so low reliance says nothing about such a model"
         return _unused(before, pointing)
     worst = max(reliance, key=lambda kind: reliance[kind][1])
     moves = f"the output moves by {_percent(after)} of its spread" if regression else f"{_percent(after)} of predictions change"
@@ -142,12 +143,13 @@ def _conclusion(
     if _fell((before, after)):
         return worst, f"the model uses the region less, but still does, {cause}"
     if all(_fell(change) for change in saliency.values()):
-        return "map only", f"the map changed and the behaviour did not, {cause}"
+        return "map only", f"the map changed but the behaviour did not, {cause}"
     return worst, f"the model uses the region, {cause}"
 
 
 def _unused(before: float, pointing: Sequence[str]) -> tuple[str, str]:
-    """Of a model that is as good as it was, and does not depend on the region, at which some probes may point."""
+    """The conclusion for a model that is as accurate as before and does not depend on the region; some probes may still point
+    at it."""
     if before <= _USES:
         return "never", "predictions did not depend on the region, neither before nor after"
     if pointing:
@@ -157,7 +159,7 @@ def _unused(before: float, pointing: Sequence[str]) -> tuple[str, str]:
 
 
 def _worst(reliance: Mapping[str, Change]) -> Change:
-    """The largest before and after; NaN where one of them is."""
+    """The largest before and after; NaN if one of them is."""
     before, after = (
         math.nan if any(map(math.isnan, values)) else max(values) for values in zip(*reliance.values(), strict=True)
     )

@@ -85,7 +85,7 @@ def test_a_run_that_ends_in_nan_is_not_judged_by_what_was_before():
     values = (0.8, 0.5, math.nan)
     said = verdict_on_run(with_numbers(reliance=values, reliance_content=values))
     assert "reliance 50% → NaN (content)" in said.measured
-    assert said.conclusion == "predictions are NaN, and reliance says nothing"
+    assert said.conclusion == "predictions are NaN, so reliance says nothing"
 
 
 def test_a_run_that_ends_constant_is_called_so():

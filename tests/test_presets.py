@@ -71,8 +71,8 @@ def test_options_in_a_mapping():
     ("preset", "message"),
     [
         ("rrrr", "No preset is called 'rrrr' .did you mean 'rrr'"),
-        ({"name": "hint", "lyer": "net.0"}, "no option 'lyer' .did you mean 'layer'.*it takes: layer, form"),
-        ({"form": "ranking"}, "lacks its name"),
+        ({"name": "hint", "lyer": "net.0"}, "no option 'lyer' .did you mean 'layer'.*its options are: layer, form"),
+        ({"form": "ranking"}, "has no name"),
         ({"name": "hint", "form": "rank"}, "simplified or ranking"),
     ],
 )
@@ -82,7 +82,7 @@ def test_mistakes_suggest_the_nearest(preset, message):
 
 
 def test_a_preset_brings_its_own_attribution():
-    with pytest.raises(ValueError, match="preset=... or attribution=... and loss=..."):
+    with pytest.raises(ValueError, match="preset=..., or attribution=... and loss=..."):
         SaliencyRegularizer("grad_cam", preset="rrr")
 
 

@@ -85,7 +85,7 @@ def test_one_class_per_sample_is_meant_at_every_place():
     logits = torch.randn(2, 3, 4)
     expected = torch.stack([logits[0, 2].mean(), logits[1, 0].mean()])
     assert torch.allclose(scores.evaluate(scores.Dense("target_logit"), logits, torch.tensor([2, 0])), expected)
-    with pytest.raises(ValueError, match="reduction is mean, sum or max"):
+    with pytest.raises(ValueError, match="reduction must be mean, sum or max"):
         scores.Dense(reduction="median")
 
 
@@ -99,7 +99,7 @@ def test_classes_may_come_last():
     logits, target = torch.randn(2, 5, 3), torch.randint(3, (2, 5))
     expected = scores.evaluate(scores.Dense("target_logit"), logits.transpose(1, 2), target)
     assert torch.equal(scores.evaluate(scores.Dense("target_logit", axis=-1), logits, target), expected)
-    with pytest.raises(ValueError, match=r"Where the classes come last, say axis=-1"):
+    with pytest.raises(ValueError, match=r"If the classes come last, use axis=-1"):
         scores.Dense("target_logit")(logits, target)
     with pytest.raises(ValueError, match="axis 0 is the samples"):
         scores.Dense(axis=0)
@@ -129,7 +129,7 @@ def test_a_sequence_is_the_mean_of_its_labelled_tokens(places, counted):
     assert torch.allclose(scores.Sequence(places)(logits, labels), expected)
     with pytest.raises(ValueError, match="needs the label of each place"):
         scores.Sequence(places)(logits)
-    with pytest.raises(ValueError, match="places is all or first"):
+    with pytest.raises(ValueError, match="places must be all or first"):
         scores.Sequence("last")
 
 
@@ -140,7 +140,7 @@ def test_a_span_is_its_start_and_its_end_and_one_target_is_not_stretched_over_bo
     assert torch.allclose(scores.evaluate(scores.target_log_prob, logits, target, "span"), expected)
     assert torch.allclose(scores.evaluate(scores.log_prob_sum, logits, target, "span"), log_p.sum((1, 2)), atol=1e-6)
     for score in (scores.target_log_prob, scores.Dense("target_logit")):
-        with pytest.raises(ValueError, match="not stretched over both"):
+        with pytest.raises(ValueError, match="does not fit"):
             scores.evaluate(score, logits, target[:, 0], "span")
 
 

@@ -8,14 +8,14 @@ from salreg.advice import GUIDE
 from salreg.verdict import KINDS, Verdict, verdict
 
 SALIENCY, PROBES = {"input_gradient": (0.4, 0.02)}, {"grad_cam": (0.38, 0.03)}
-TAKEN_AWAY = "of predictions change when the thing is taken away"
+TAKEN_AWAY = "of predictions change when the marked feature is removed"
 
 
 @pytest.mark.parametrize(
     ("saliency", "probes", "reliance", "conclusion"),
     [
         (SALIENCY, PROBES, (0.52, 0.01), "the model stopped using the region"),
-        (SALIENCY, {}, (0.52, 0.49), f"the map changed and the behaviour did not, as 49% {TAKEN_AWAY}"),
+        (SALIENCY, {}, (0.52, 0.49), f"the map changed but the behaviour did not, as 49% {TAKEN_AWAY}"),
         (SALIENCY, {"grad_cam": (0.38, 0.37)}, (0.52, 0.01), "though grad_cam points at it as before"),
         (SALIENCY, PROBES, (0.52, 0.2), f"the model uses the region less, but still does, as 20% {TAKEN_AWAY}"),
         ({"input_gradient": (0.4, 0.4)}, PROBES, (0.52, 0.49), f"the model uses the region, as 49% {TAKEN_AWAY}"),
@@ -70,8 +70,12 @@ def test_it_uses_the_region_less_from_a_half_on(after, words):
     ("worst", "words", "advice"),
     [
         ("content", "when the region shows another sample's content", "Mark more samples"),
-        ("removal", "when the thing is taken away", "Mark more samples"),
-        ("insertion", "when the thing is put into samples without it", "only then is it drawn whether the thing is there"),
+        ("removal", "when the marked feature is removed", "Mark more samples"),
+        (
+            "insertion",
+            "when the marked feature is inserted into samples without it",
+            "only then is its presence drawn at random",
+        ),
     ],
 )
 def test_the_worst_behaviour_decides_and_is_named(worst, words, advice):
@@ -90,13 +94,13 @@ def test_what_was_not_measured_is_not_spoken_of():
 def test_nan_is_not_no_reliance(changes):
     said = verdict(SALIENCY, {}, {"content": (0.5, 0.0), "removal": changes})
     assert "NaN" in said.measured
-    assert said.conclusion == "predictions are NaN, and reliance says nothing"
+    assert said.conclusion == "predictions are NaN, so reliance says nothing"
 
 
 @pytest.mark.parametrize("reliance", [{"content": (0.5, 0.0)}, {"content": (0.5, 0.5)}, {}])
 def test_nor_are_predictions_that_are_constant(reliance):
     said = verdict(SALIENCY, {}, reliance, accuracy=(0.9, 0.5), constant=True)
-    assert said.conclusion == "nearly all predictions are one class, and reliance says nothing of such a model"
+    assert said.conclusion == "nearly all predictions are one class, so reliance says nothing about such a model"
     assert "The training itself failed" in said.advice
 
 
@@ -104,13 +108,13 @@ def test_nor_are_predictions_that_are_constant(reliance):
 def test_of_an_accuracy_that_fell_by_more_than_three_points_low_reliance_says_nothing(after, falls):
     said = verdict(SALIENCY, {}, {"content": (0.5, 0.0)}, (0.9, after))
     assert f"accuracy under intervention 90% → {after:.0%}" in said.measured
-    fallen = f"the accuracy under intervention fell from 90% to {after:.0%}, and low reliance says nothing of such a model"
+    fallen = f"the accuracy under intervention fell from 90% to {after:.0%}, so low reliance says nothing about such a model"
     assert said.conclusion == (fallen if falls else "the model stopped using the region")
 
 
 def test_high_reliance_says_something_of_any_model():
     said = verdict(SALIENCY, {}, {"content": (0.5, 0.4)}, (0.9, 0.5), accuracy_name="test accuracy").conclusion
-    assert said.startswith("the map changed and the behaviour did not, as 40% of predictions change")
+    assert said.startswith("the map changed but the behaviour did not, as 40% of predictions change")
     assert said.endswith("; and the test accuracy fell from 90% to 50%")
 
 

@@ -30,7 +30,7 @@ class Loggers:
             try:
                 self._sinks.setdefault(logger, _sink_of(logger)).write(painted)
             except Exception as error:  # whatever a logger raises, the training goes on
-                rank_zero_warn(f"{type(logger).__name__} did not take the saliency snapshot: {error}")
+                rank_zero_warn(f"{type(logger).__name__} did not accept the saliency snapshot: {error}")
 
 
 class Numbers:

@@ -37,8 +37,8 @@ class RunFolder:
         except OSError as error:
             folder.closed = True
             rank_zero_warn(
-                f"The run folder {root} cannot be written to ({error.strerror or error}), so the training goes on without "
-                "snapshots on the disk. Free space, allow writing, or choose another folder: SaliencySnapshots(dir=...)."
+                f"The run folder {root} cannot be written to ({error.strerror or error}), so training continues without "
+                "snapshots on disk. Free some space, make it writable, or choose another folder: SaliencySnapshots(dir=...)."
             )
         return folder
 

@@ -19,7 +19,7 @@ def check(options: argparse.Namespace) -> None:
     if options.sheet.exists():
         print(f"Picture: {options.sheet}")
     if not found.marked and not found.nothing_marked:
-        raise ConfigError("no image is left that somebody looked at.")
+        raise ConfigError("there is no image left that somebody looked at.")
 
 
 def propagate(options: argparse.Namespace) -> None:

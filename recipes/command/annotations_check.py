@@ -65,16 +65,16 @@ class Findings:
         ]
         if spurious and spurious == looked_at:
             lines.append(
-                "Every image that was looked at has a spurious mark, so the presence of the thing cannot be learned from them: "
-                "mark, or leave empty, some images that do not have the thing."
+                "Every image that was looked at has a spurious mark, so they cannot show when the marked feature is absent: "
+                "add some images without it, with empty marks."
             )
         for what, paths in (
             ("images that nobody looked at", self.without),
             ("annotations without image", self.unused),
-            ("names that fit several others", self.ambiguous),
+            ("names that match several others", self.ambiguous),
             ("annotations that mark everything", [one.path for one in self.marked if one.share == 1]),
-            ("annotations of another size than their image", self.other_size),
-            ("images of which all marks were left out, which count as not looked at", self.unclear),
+            ("annotations whose size differs from their image's", self.other_size),
+            ("images whose marks were all skipped, which count as not looked at", self.unclear),
         ):
             if paths:
                 lines.append(f"{len(paths)} {what}: {', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}")

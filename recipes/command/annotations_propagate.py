@@ -77,8 +77,8 @@ def carry_over(
     return "\n".join(
         [
             str(found.quality),
-            f"Masks of {len(images)} images: {out}. {theirs} are those that were there; of the other "
-            f"{len(found.look_at_next)}, {marked} have something spurious.",
+            f"Masks of {len(images)} images: {out}. {theirs} are your own; of the other {len(found.look_at_next)}, {marked} "
+            "have something spurious.",
             f"Picture of the images to look at next: {sheet}",
             f"List of all, in that order: {listed}",
             "Next: look at the picture. Mark the images where it is wrong, add them to the annotations and carry over again, "
@@ -101,12 +101,12 @@ def model_of(checkpoint: Path) -> Model:
         raise FileNotFoundError(f"There is no checkpoint {str(checkpoint)!r}{nearest_path(checkpoint)}.")
     settings = checkpoint.parent.parent / "config.yaml"
     if not settings.is_file():
-        raise FileNotFoundError(f"There is no {settings}: a checkpoint is taken from the folder that `salreg run` made.")
+        raise FileNotFoundError(f"There is no {settings}: the checkpoint must be in the folder that `salreg run` created.")
     config = OmegaConf.load(settings)
     if not isinstance(config, DictConfig) or config.get("recipe") != "image_folder":
         raise ConfigError(
-            f"{settings} is of the recipe {config.get('recipe') if isinstance(config, DictConfig) else None!r}; "
-            "--checkpoint takes runs of image_folder. In Python, propagate(..., model=...) takes any model."
+            f"{settings} belongs to the recipe {config.get('recipe') if isinstance(config, DictConfig) else None!r}; "
+            "--checkpoint accepts only runs of image_folder. In Python, propagate(..., model=...) accepts any model."
         )
     config.model.pretrained = False  # its weights come from the checkpoint
     module, size = build(config).module, int(config.data.size)

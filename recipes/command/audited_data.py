@@ -42,9 +42,7 @@ def audited(run: FinishedRun, lexicon: Counterparts | None, options: argparse.Na
     if isinstance(base, Table):
         return audit_table(module, base.tensors[0], base.tensors[1], base.columns, features=base.features, **known)
     if lexicon is None:
-        raise ValueError(
-            "No text is marked, so that the terms are not known: give --lexicon, a YAML {axis: {group: [term, ...]}}."
-        )
+        raise ValueError("No text is marked, so the terms are not known: give --lexicon, a YAML {axis: {group: [term, ...]}}.")
     if isinstance(base, Instructions):
         net: Any = module.net
         answers = AnswerModel(net, lambda text: base.encode_prompt(text)[0], [base.encode_answer(one) for one in classes])
@@ -58,19 +56,19 @@ def audited(run: FinishedRun, lexicon: Counterparts | None, options: argparse.Na
 def _refusal(run: FinishedRun, base: Any) -> str:
     if isinstance(base, TokenSamples):
         return (
-            f"{run.folder} is of the recipe {run.config.recipe}, which answers with places or texts, and an audit compares "
-            "classes. What it relies on was measured in training: reliance and the accuracy under intervention in results.json "
-            "and report.html. For a few answers of your own, give salreg.audit.AnswerModel to audit_texts."
+            f"{run.folder} belongs to the recipe {run.config.recipe}, which answers with places or texts, but an audit "
+            "compares classes. What it relies on was measured in training: reliance and the accuracy under intervention in "
+            "results.json and report.html. For a few given answers, pass salreg.audit.AnswerModel to audit_texts."
         )
-    return f"{run.folder} is of the recipe {run.config.recipe}, whose data are neither texts nor a table."
+    return f"{run.folder} belongs to the recipe {run.config.recipe}, whose data are neither texts nor a table."
 
 
 def _answers(run: FinishedRun, base: Instructions) -> list[str]:
     answers = sorted({one.answer for one in base.instructions})
     if not 2 <= len(answers) <= _MOST_ANSWERS:
         raise ValueError(
-            f"The test data of {run.folder} have {len(answers)} different answers, and an audit compares 2 to {_MOST_ANSWERS}, "
-            "as its classes. Give a few of them, and salreg.audit.AnswerModel, to audit_texts."
+            f"The test data of {run.folder} have {len(answers)} different answers, but an audit compares 2 to "
+            f"{_MOST_ANSWERS}, as its classes. Pass a few of them, with salreg.audit.AnswerModel, to audit_texts."
         )
     return answers
 
@@ -130,7 +128,7 @@ def check_same_data(runs: list[FinishedRun]) -> None:
     for run in runs[1:]:
         if _contents(_base(run.experiment.test.dataset)) != one:
             raise ValueError(
-                f"{runs[0].folder} and {run.folder} were tested on different data, so that their numbers do not compare. Take "
+                f"{runs[0].folder} and {run.folder} were tested on different data, so their numbers cannot be compared. Use "
                 "two arms with the same seed, or audit each alone."
             )
 

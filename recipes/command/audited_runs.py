@@ -53,5 +53,5 @@ def _names(folders: list[Path]) -> list[str]:
     while all(len(one) > 1 for one in names) and names[0][-1] == names[1][-1]:
         names = [one[:-1] for one in names]
     if names[0] == names[1]:
-        raise ConfigError(f"{folders[0]} is given twice; before and after are two runs.")
+        raise ConfigError(f"{folders[0]} is given twice; before and after must be two runs.")
     return ["/".join(one) or path.name for one, path in zip(names, paths, strict=True)]

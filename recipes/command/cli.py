@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"salreg: {in_one_line(error)}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
-        print("salreg: interrupted; what was written so far is kept.", file=sys.stderr)
+        print("salreg: interrupted; everything written so far is kept.", file=sys.stderr)
         return 130
     return 0
 

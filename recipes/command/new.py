@@ -14,9 +14,10 @@ def new(options: argparse.Namespace) -> None:
     """Write it, and say what to do next."""
     write(options.folder)
     print(
-        f"Written to {options.folder}: images/ and marks/ (made; put your own in their place), module.py, data.py, train.py "
-        f"and settings.yaml.\nNext: cd {shlex.quote(str(options.folder))} && python train.py --plain && python train.py\n"
-        "A quarter of the training images has marks; README.md says how to carry them over to the rest, which frees the model."
+        f"Written to {options.folder}: images/ and marks/ (generated; replace them with your own), module.py, data.py, "
+        f"train.py and settings.yaml.\nNext: cd {shlex.quote(str(options.folder))} && python train.py --plain && python "
+        "train.py\nA quarter of the training images have marks; README.md says how to carry them over to the rest, after "
+        "which the model no longer uses the tag."
     )
 
 

@@ -50,13 +50,13 @@ class _Version(argparse.Action):
 def make_parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
     parser = _Verbs(prog="salreg", description="Runnable trainings with saliency regularisation.")
-    parser.add_argument("--version", nargs=0, action=_Version, help="print the version and end")
+    parser.add_argument("--version", nargs=0, action=_Version, help="print the version and exit")
     verbs = parser.add_subparsers(required=True, metavar="VERB", parser_class=argparse.ArgumentParser)
     parser.verbs = verbs
     _add(verbs, "ls", "listing:ls", "list the recipes")
     for name, text in (
         ("run", "train once and test"),
-        ("compare", "train plainly and regularised, and print a table"),
+        ("compare", "train with and without regularisation, and print a table"),
         ("validate", "check a configuration and print it"),
     ):
         one = _add(verbs, name, f"trainings:{name}", text)
@@ -67,30 +67,33 @@ def make_parser() -> argparse.ArgumentParser:
         completion.complete(overrides, completion.keys)
         if name == "compare":
             one.add_argument("--seeds", type=_positive, default=1, help="seeds per arm (default: 1)")
-            one.add_argument("--arms", type=_names, help="train these arms only, separated by commas: plain,regularised")
-            one.add_argument("--controls", action="store_true", help="train with wrong marks, and with few, too")
+            one.add_argument("--arms", type=_names, help="train only these arms, separated by commas: plain,regularised")
+            one.add_argument("--controls", action="store_true", help="also train with wrong marks and with few marks")
 
-    one = _add(verbs, "keys", "keys:keys", "list what a group of a YAML may hold, and what each key is for")
+    one = _add(verbs, "keys", "keys:keys", "list the keys of a group of a YAML and explain them")
     one.add_argument("group", choices=("regularizer", "intervention", "metrics", "snapshots", "trainer"))
 
-    new = _add(verbs, "new", "new:new", "write a folder to start from: images with marks, a module, a training script, a YAML")
-    new.add_argument("folder", type=Path, help="where to write it; it may not exist yet")
+    new = _add(verbs, "new", "new:new", "create a folder to start from: images with marks, a module, a training script, a YAML")
+    new.add_argument("folder", type=Path, help="where to write it; it must not exist yet")
 
-    watch = _add(verbs, "watch", "watch:watch", "show a run folder in a browser on this machine, and reload as it grows")
-    watch.add_argument("folder", type=Path, help="a run folder, as `salreg run` prints it")
-    watch.add_argument("--port", type=int, default=0, help="a free one by default")
+    watch = _add(verbs, "watch", "watch:watch", "show a run folder in a browser on this machine, and reload it as it grows")
+    watch.add_argument("folder", type=Path, help="a run folder, as printed by `salreg run`")
+    watch.add_argument("--port", type=int, default=0, help="the port; by default a free one")
 
     audit = _add(
-        verbs, "audit", "audit:audit", "measure what a finished run of texts or a table relies on, and for whom it is wrong"
+        verbs, "audit", "audit:audit", "measure what a finished run on texts or a table relies on, and for whom it is wrong"
     )
-    audit.add_argument("run", type=Path, help="its folder, an arm of a comparison, or the whole; with a second, before")
-    audit.add_argument("after", type=Path, nargs="?", help="another run on the same data, to show beside it")
     audit.add_argument(
-        "--lexicon", type=Path, help="a YAML {axis: {group: [term, ...]}}; the words that were marked by default"
+        "run",
+        type=Path,
+        help="the folder of a run, of an arm of a comparison, or of a whole comparison; if a second is given, this is the one "
+        "before",
     )
-    audit.add_argument("--positive", help="the class that is followed; the second by default")
+    audit.add_argument("after", type=Path, nargs="?", help="another run on the same data, to compare with it")
+    audit.add_argument("--lexicon", type=Path, help="a YAML {axis: {group: [term, ...]}}; by default the marked words")
+    audit.add_argument("--positive", help="the class whose probability is tracked; by default the second")
     audit.add_argument("--pairs", type=_positive, default=12, help="counterfactual pairs to show (default: 12)")
-    audit.add_argument("--out", type=Path, help="a new folder; below the last run by default")
+    audit.add_argument("--out", type=Path, help="a new folder; by default inside the last run")
     audit.add_argument("--seed", type=int, default=0)
 
     _add_annotations(verbs.add_parser("annotations", help="check files of annotations, or carry them over to all images"))
@@ -99,32 +102,44 @@ def make_parser() -> argparse.ArgumentParser:
     _recipe(cp)
     cp.add_argument("destination", type=Path)
 
-    shell = _add(verbs, "completion", "completion:show", "print what makes a shell complete verbs, recipes and keys")
+    shell = _add(verbs, "completion", "completion:show", "print the code that makes a shell complete verbs, recipes and keys")
     shell.add_argument("shell", choices=completion.SHELLS, help='in ~/.bashrc: eval "$(salreg completion bash)"')
     return parser
 
 
 def _add_annotations(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    check = _add(verbs, "check", "annotated:check", "do they fit the images, and what do they look like?")
+    check = _add(verbs, "check", "annotated:check", "check that annotations fit the images, and draw them")
     propagate = _add(verbs, "propagate", "annotated:propagate", "carry the marks of some images over to all others")
     propagate.add_argument("--out", type=Path, required=True, help="a new folder for the masks of all images")
-    propagate.add_argument("--least-quality", type=float, default=0.6, help="IoU on held-out marked images (default: 0.6)")
-    propagate.add_argument("--checkpoint", type=Path, help="of a run of image_folder: list first where it uses what was found")
+    propagate.add_argument(
+        "--least-quality", type=float, default=0.6, help="smallest IoU on held-out marked images (default: 0.6)"
+    )
+    propagate.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="a checkpoint of a run of image_folder: list first the images in which it uses what was found",
+    )
     propagate.add_argument("--seed", type=int, default=0)
     for one in (check, propagate):
         one.add_argument("path", type=Path, help="a folder of masks, a CSV of boxes, or an annotation tool's file or folder")
         one.add_argument("--data", type=Path, required=True, help="the folder of the images")
-        one.add_argument("--inside", choices=("spurious", "relevant"), default="spurious", help="what masks and boxes say")
+        one.add_argument("--inside", choices=("spurious", "relevant"), default="spurious", help="the mark of masks and boxes")
         one.add_argument(
-            "--category", action="append", default=[], metavar="NAME=SIDE", help="of files with labels: ruler=spurious"
+            "--category", action="append", default=[], metavar="NAME=SIDE", help="for files with labels: ruler=spurious"
         )
         one.add_argument(
-            "--column", action="append", default=[], metavar="WHAT=NAME", help="of a CSV with other columns: image=patient"
+            "--column",
+            action="append",
+            default=[],
+            metavar="WHAT=NAME",
+            help="for a CSV with other column names: image=patient",
         )
-        one.add_argument("--line-width", type=float, default=3, help="of lines, in pixels of the image (default: 3)")
-        one.add_argument("--strict", action="store_true", help="refuse what would be named, skipped and counted")
-        one.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="where to draw them")
+        one.add_argument("--line-width", type=float, default=3, help="width of lines, in pixels of the image (default: 3)")
+        one.add_argument(
+            "--strict", action="store_true", help="refuse faulty annotations instead of naming, skipping and counting them"
+        )
+        one.add_argument("--sheet", type=Path, default=Path("contact_sheet.png"), help="where to save the picture of the marks")
 
 
 def _add(

@@ -63,7 +63,7 @@ def server(folder: Path, port: int = 0) -> Server:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}{nearest_path(folder)}.")
     if not 0 <= port <= 65535:
-        raise ConfigError(f"A port is a number from 1 to 65535 (0 takes a free one), not {port}.")
+        raise ConfigError(f"A port must be a number from 1 to 65535 (0 takes a free one), not {port}.")
     try:
         return Server(folder, port)
     except PermissionError as error:
@@ -72,7 +72,7 @@ def server(folder: Path, port: int = 0) -> Server:
             "free one."
         ) from error
     except OSError as error:
-        raise ConfigError(f"Port {port} is taken ({error.strerror}). Leave --port away to take a free one.") from error
+        raise ConfigError(f"Port {port} is taken ({error.strerror}). Omit --port to use a free one.") from error
 
 
 class _Handler(SimpleHTTPRequestHandler):

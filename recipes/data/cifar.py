@@ -74,7 +74,7 @@ def _batches(folder: Path, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
     for name in names:
         values = np.fromfile(folder / name, np.uint8)
         if not len(values) or len(values) % size or values[::size].max() >= len(CLASSES):
-            raise ValueError(f"{folder / name} holds no records of CIFAR-10's binary version ({size} bytes each).")
+            raise ValueError(f"{folder / name} does not hold records of CIFAR-10's binary version ({size} bytes each).")
         records.append(torch.from_numpy(values).view(-1, size))
     table = torch.cat(records)
     return table[:, 1:].reshape(-1, 3, SIDE, SIDE), table[:, 0].long()

@@ -26,7 +26,9 @@ def controlled(dataset: AnnotatedDataset, control: str | None, seed: int) -> Ann
     if control is None:
         return dataset
     if control not in CONTROLS:
-        raise ValueError(f"data.control is null or {', '.join(CONTROLS)}, not {control!r}{nearest(str(control), CONTROLS)}.")
+        raise ValueError(
+            f"data.control must be null or {', '.join(CONTROLS)}, not {control!r}{nearest(str(control), CONTROLS)}."
+        )
     return AnnotatedDataset(dataset.base, _Wrong(dataset, control, seed), empty=dataset.empty)
 
 

@@ -39,7 +39,7 @@ def with_few_marks(dataset: AnnotatedDataset, share: float, carry_over: bool, se
         PropagationError: Marks that cannot be carried over.
     """
     if not 0 < share <= 1:
-        raise ValueError(f"data.marked is a share in (0, 1], not {share}.")
+        raise ValueError(f"data.marked must be a share in (0, 1], not {share}.")
     if share == 1:
         return dataset
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed)).tolist()

@@ -58,7 +58,7 @@ def load(name: str, root: str | Path, download: bool) -> GreyImages:
     if name == "digits":
         return _digits()
     if name not in _SOURCES:
-        raise ValueError(f"data.name is digits, mnist or fashion_mnist, not {name!r}.")
+        raise ValueError(f"data.name must be digits, mnist or fashion_mnist, not {name!r}.")
     paths = [_located(name, Path(root), index, download) for index in range(len(_IDX_FILES))]
     images = GreyImages(*(torch.from_numpy(read_idx(path)) for path in paths))
     labels = {"train_labels": images.train_labels.long(), "test_labels": images.test_labels.long()}
@@ -96,9 +96,9 @@ def _located(name: str, root: Path, index: int, download: bool) -> Path:
             fetched = pooch.retrieve(f"{url}{file}.gz", f"md5:{sums[index]}", f"{file}.gz", root, progressbar=False)
             return Path(fetched)
         except ImportError:
-            reason = "and pooch, which fetches them, is not installed (pip install 'salreg[recipes]')"
+            reason = "and pooch, which downloads them, is not installed (pip install 'salreg[recipes]')"
         except Exception as error:
-            reason = f"and could not be fetched ({type(error).__name__}: {error})"
+            reason = f"and could not be downloaded ({type(error).__name__}: {error})"
     raise FileNotFoundError(
         f"{name}: {file}.gz is not in {root}{nearest_path(root)}, {reason}. Point data.root at a folder that holds "
         f"{', '.join(f'{one}.gz' for one in _IDX_FILES)}."

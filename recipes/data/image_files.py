@@ -132,7 +132,7 @@ class ImageFolder(ImageFiles):
         paths = sorted(set(found) - set(self.skipped))
         classes = sorted({path.parts[0] for path in paths})
         if len(classes) < 2:
-            raise ValueError(f"{root} holds images of {classes or 'no class'}; it needs two folders of images or more.")
+            raise ValueError(f"{root} holds images of {classes or 'no class'}; it needs at least two folders of images.")
         super().__init__(root, paths, [classes.index(path.parts[0]) for path in paths], [0] * len(paths), classes, resized)
 
     def listed(self) -> list[Path]:

@@ -144,7 +144,7 @@ class Instructions(TokenSamples):
 
 def _text(record: dict[str, Any], key: str) -> str:
     if not isinstance(record.get(key), str) or not record[key].strip():
-        raise ValueError(f"{key!r} is no text.")
+        raise ValueError(f"{key!r} is not a text.")
     text: str = record[key]
     return text
 
@@ -153,5 +153,5 @@ def _spans(spans: Any, prompt: str) -> list[Span]:
     found = [(int(start), int(end)) for start, end in spans]
     outside = [one for one in found if not 0 <= one[0] < one[1] <= len(prompt)]
     if outside:
-        raise ValueError(f"the span {list(outside[0])} lies outside of the prompt of {len(prompt)} characters.")
+        raise ValueError(f"the span {list(outside[0])} is outside the prompt of {len(prompt)} characters.")
     return found

@@ -36,10 +36,10 @@ def read_lexicon(path: Path) -> Counterparts:
         raise ValueError(f"{path} holds no lexicon, such as {{gender: {{female: [she], male: [he]}}}}.")
     for axis, groups in axes.items():
         if not isinstance(groups, dict | list):
-            raise ValueError(f"{path}: {axis!r} is a list of terms, or a mapping from groups to their terms.")
+            raise ValueError(f"{path}: {axis!r} must be a list of terms, or a mapping from groups to their terms.")
         for term in groups if isinstance(groups, list) else [one for terms in groups.values() for one in terms or ()]:
             if not isinstance(term, str):
-                raise ValueError(f"{path}: {axis!r} has the term {term!r}, which YAML reads as no text. Quote it.")
+                raise ValueError(f"{path}: {axis!r} has the term {term!r}, which YAML does not read as text. Quote it.")
     try:
         return Counterparts(axes)
     except (TypeError, ValueError) as error:

@@ -38,7 +38,7 @@ def made_reports(size: int, seed: int, lead: str) -> list[Report]:
         ValueError: Another word.
     """
     if lead not in ("agrees", "lies", "absent"):
-        raise ValueError(f"A lead agrees, lies or is absent, not {lead!r}.")
+        raise ValueError(f"lead must be agrees, lies or absent, not {lead!r}.")
     rng = random.Random(seed)
     fillers = [f"word{number}" for number in range(30)]
     found = []

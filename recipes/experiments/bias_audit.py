@@ -127,7 +127,7 @@ def build(config: DictConfig) -> Experiment:
     data = config.data
     for name, low in (("share", 0.0), ("skew", 0.5), ("test_skew", 0.0)):
         if not low <= data[name] <= 1:
-            raise ValueError(f"data.{name} is a probability from {low} to 1, not {data[name]}.")
+            raise ValueError(f"data.{name} must be a probability from {low} to 1, not {data[name]}.")
     lexicon = identity_terms() if data.lexicon is None else read_lexicon(Path(data.lexicon))
     unknown = [axis for axis in data.axes if axis not in lexicon.axes]
     if unknown or not data.axes:

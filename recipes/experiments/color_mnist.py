@@ -47,7 +47,7 @@ class SinglePixels:
 def build(config: DictConfig) -> Experiment:
     """Data and module of the recipe."""
     if config.data.pixels < 1:
-        raise ValueError(f"data.pixels is at least 1, not {config.data.pixels}.")
+        raise ValueError(f"data.pixels must be at least 1, not {config.data.pixels}.")
     raw = grey_images.load("mnist", config.data.root, config.data.download)
     train: tuple[Tensor, Tensor] = (colored(raw.train_images, raw.train_labels), raw.train_labels)
     reversed_colors = CLASSES - 1 - raw.test_labels if config.data.reversed else raw.test_labels

@@ -71,7 +71,7 @@ def corners(count: int, size: Sequence[int], patch: int, rng: np.random.Generato
 def _marks(patch: Tensor, drawing: Tensor, marked: str) -> Tensor:
     sides = {"spurious": ("spurious",), "relevant": ("relevant",), "both": ("spurious", "relevant")}
     if marked not in sides:
-        raise ValueError(f"data.marks is spurious, relevant or both, not {marked!r}.")
+        raise ValueError(f"data.marks must be spurious, relevant or both, not {marked!r}.")
     masks = {"spurious": patch.unsqueeze(1), "relevant": drawing.unsqueeze(1)}
     return annotations.from_mask(**{side: masks[side] for side in sides[marked]})
 
@@ -123,7 +123,7 @@ def build_model(name: str) -> nn.Module:
         )  # fmt: skip
     if name == "vit":
         return SmallViT(10, 28, channels=1)
-    raise ValueError(f"model.name is mlp, gelu_mlp, deep_mlp, cnn or vit, not {name!r}.")
+    raise ValueError(f"model.name must be mlp, gelu_mlp, deep_mlp, cnn or vit, not {name!r}.")
 
 
 def _annotated(decoys: Decoys, chosen: Tensor) -> AnnotatedDataset:

@@ -80,7 +80,7 @@ def build(config: DictConfig) -> Experiment:
     """Data and module of the recipe."""
     data = config.data
     if data.kind not in KINDS:
-        raise ValueError(f"data.kind is {', '.join(KINDS)}, not {data.kind!r}.")
+        raise ValueError(f"data.kind must be {', '.join(KINDS)}, not {data.kind!r}.")
     raw = cifar.made_images() if data.root is None else cifar.load(Path(data.root))
     train = add_decoys(raw.train_images, raw.train_labels, informative=True, seed=0, kind=data.kind)
     test = add_decoys(raw.test_images, raw.test_labels, informative=False, seed=1, kind=data.kind)

@@ -139,7 +139,7 @@ def _tagged(images: Tensor, labels: Tensor, data: Any, shares: Sequence[float], 
 
 def _check_shares(tagged: Any) -> None:
     if len(tagged) != len(ANIMALS) or not all(0 <= share <= 1 for share in tagged):
-        raise ValueError(f"data.tagged is a share in [0, 1] for each of the two classes, not {list(tagged)}.")
+        raise ValueError(f"data.tagged must be a share in [0, 1] for each of the two classes, not {list(tagged)}.")
 
 
 def _annotated(decoys: Decoys, chosen: Tensor, classes: tuple[str, ...]) -> AnnotatedDataset:

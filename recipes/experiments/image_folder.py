@@ -56,7 +56,7 @@ def build(config: DictConfig) -> Experiment:
     if data.root is None:
         data = OmegaConf.merge(data, {"annotations": str(root / "boxes.csv")})
     if data.unreadable not in ("fatal", "skip"):
-        raise ValueError(f"data.unreadable is fatal or skip, not {data.unreadable!r}.")
+        raise ValueError(f"data.unreadable must be fatal or skip, not {data.unreadable!r}.")
     if data.annotations is None:
         raise ValueError(
             "data.annotations is missing: a folder of masks, a .csv of boxes, or the file or folder of an annotation tool."
@@ -66,7 +66,7 @@ def build(config: DictConfig) -> Experiment:
     named = of_volumes(regions, root, images.paths) if axes == 3 else regions
     annotations = FileAnnotations(images.paths, named, resize=data.resize_annotations, size_of=images.size)
     if data.empty not in ("looked at", "unknown"):
-        raise ValueError(f"data.empty is 'looked at' or 'unknown', not {data.empty!r}.")
+        raise ValueError(f"data.empty must be 'looked at' or 'unknown', not {data.empty!r}.")
     has_marks = surveyed(images, annotations, data.strict)
     count = sum(has is True for has in has_marks)
     looked_at = count if data.empty == "unknown" else sum(has is not None for has in has_marks)
@@ -76,14 +76,15 @@ def build(config: DictConfig) -> Experiment:
     )
     if not count:
         chosen = f"; they have none of {', '.join(map(str, data.categories))}" if data.categories else ""
-        rank_zero_warn(f"salreg: no image carries a mark, so that there is nothing to train against{chosen}.")
+        rank_zero_warn(f"salreg: no image carries a mark, so there is nothing to train against{chosen}.")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(config.seed)).tolist()
     held_out = max(int(data.held_out * len(images)), 2)
     if not 0 < data.held_out < 0.5:
-        raise ValueError(f"data.held_out is a share in (0, 0.5), of which there are two, not {data.held_out}.")
+        raise ValueError(f"data.held_out must be a share in (0, 0.5), because it is held out twice, not {data.held_out}.")
     if len(images) <= 2 * held_out:
         raise ValueError(
-            f"{root} holds {len(images)} {images.kind}, of which {held_out} validate and {held_out} test: none is left."
+            f"{root} holds {len(images)} {images.kind}, of which {held_out} are for validation and {held_out} for testing: "
+            "none are left."
         )
     splits = order[2 * held_out :], order[held_out : 2 * held_out], order[:held_out]
     net = image_networks.build(config.model, len(images.classes), data.size, axes)
@@ -96,7 +97,7 @@ def _images(root: Path, data: Any) -> ImageFolder:
     if not root.is_dir() or not (volumes := volume_paths(root)):
         return ImageFolder(root, skip, (data.size, data.size))
     if flat := next((path for path in image_paths(root) if len(path.parts) == 2 and path not in volumes), None):
-        raise ValueError(f"{root} holds volumes, as {volumes[0]}, and images, as {flat}: they need a training each.")
+        raise ValueError(f"{root} holds volumes, as {volumes[0]}, and images, as {flat}: they need separate trainings.")
     return VolumeFolder(root, skip, (data.depth or data.size, data.size, data.size))
 
 

@@ -84,7 +84,7 @@ def read_lesions(root: Path, marked: str) -> dict[str, Regions]:
         ValueError: ``marked`` is neither ``both`` nor ``relevant`` nor ``spurious``.
     """
     if marked not in OUTLINES:
-        raise ValueError(f"data.marks is {', '.join(MARKS)}, not {marked!r}.")
+        raise ValueError(f"data.marks must be {', '.join(MARKS)}, not {marked!r}.")
     return {
         f"ISIC-2017_{split}_Data/{path.stem.removesuffix('_segmentation')}": Lesion(path, marked)
         for split in SPLITS
@@ -106,7 +106,7 @@ def build(config: DictConfig) -> Experiment:
         has = marked(images, annotations)
         rank_zero_info(
             f"salreg: {len(images)} images, {sum(has)} of them with artefacts; nobody looked at {unseen}, which count as "
-            "images without."
+            "images without artefacts."
         )
         images.groups = [label + len(CLASSES) * one for label, one in zip(images.labels, has, strict=True)]
         groups = [f"{name} {which} artefacts" for which in ("without", "with") for name in CLASSES]

@@ -97,7 +97,7 @@ def keep_rationales(reviews: Reviews, share: float) -> Reviews:
         ValueError: No share in [0, 1].
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"data.rationales is a share in [0, 1], not {share}.")
+        raise ValueError(f"data.rationales must be a share in [0, 1], not {share}.")
     size = len(reviews.labels)
     kept = set(random.Random(0).sample(range(size), round(share * size)))
     return reviews._replace(annotations=[one if i in kept else None for i, one in enumerate(reviews.annotations)])
@@ -107,7 +107,7 @@ def build(config: DictConfig) -> Experiment:
     """Data and module of the recipe."""
     data = config.data
     if data.longest < 1:
-        raise ValueError(f"data.longest is at least 1, not {data.longest}.")
+        raise ValueError(f"data.longest must be at least 1, not {data.longest}.")
     if data.root is None:
         splits = {name: made_reviews(size, seed) for seed, (name, size) in enumerate(zip(_FILES, (800, 200, 400), strict=True))}
     else:

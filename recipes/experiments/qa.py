@@ -38,7 +38,7 @@ def build(config: DictConfig) -> Experiment:
     data = config.data
     need("transformers")
     if data.longest < 8:
-        raise ValueError(f"data.longest is at least 8 words, not {data.longest}.")
+        raise ValueError(f"data.longest must be at least 8 words, not {data.longest}.")
     splits = {}
     for seed, (name, size) in enumerate(_SIZES.items()):
         plain = questions.made_questions(size, seed) if data.root is None else _of_reviews(data, _FILES[name], seed)

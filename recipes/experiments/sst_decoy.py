@@ -62,7 +62,7 @@ def read_trees(path: Path) -> Sentences:
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         leaves = _WORD.findall(line)
         if not leaves or not re.match(r"\([0-4] ", line):
-            raise ValueError(f"{path}, line {number}, is no tree of the Stanford Sentiment Treebank: {line[:40]!r}.")
+            raise ValueError(f"{path}, line {number}, is not a tree of the Stanford Sentiment Treebank: {line[:40]!r}.")
         rating = int(line[1])
         if rating != 2:
             words.append([word.lower() for word in leaves])
@@ -98,7 +98,7 @@ def add_decoys(sentences: Sentences, decoy: str, seed: int) -> Decoys:
         ValueError: Another word.
     """
     if decoy not in ("informative", "random", "absent"):
-        raise ValueError(f"A decoy is informative, random or absent, not {decoy!r}.")
+        raise ValueError(f"decoy must be informative, random or absent, not {decoy!r}.")
     rng = random.Random(seed)
     if decoy == "absent":
         size = len(sentences.labels)

@@ -80,7 +80,7 @@ def build(config: DictConfig) -> Experiment:
         if name not in columns:
             raise ValueError(f"{path} has no column {name!r}{nearest(name, columns)}. It has: {', '.join(columns)}.")
     if target in spurious or not (spurious or data.relevant):
-        raise ValueError("data.spurious is a list of columns that must not be used; the target is none of them.")
+        raise ValueError("data.spurious must be a list of columns that must not be used, without the target.")
     classes = classes_of([value.strip() for value in columns[target]], path)
     labels = torch.tensor([classes.index(value.strip()) for value in columns[target]])
     groups = sorted(set(columns[data.group])) if data.group else ["all"]
@@ -89,11 +89,12 @@ def build(config: DictConfig) -> Experiment:
     lost = [name for name in spurious if name in found.left_out]
     if lost:
         raise ValueError(
-            f"{path}: the column {lost[0]!r} has one value, or one for nearly every row; drop it: data.drop={lost}."
+            f"{path}: the column {lost[0]!r} has a single value, or a different one for nearly every row; drop it: "
+            f"data.drop={lost}."
         )
     mark = from_columns(found.names, spurious=spurious, relevant=list(data.relevant), groups=found.groups)
     if not 0 < data.held_out < 0.5:
-        raise ValueError(f"data.held_out is a share in (0, 0.5), of which there are two, not {data.held_out}.")
+        raise ValueError(f"data.held_out must be a share in (0, 0.5), because it is held out twice, not {data.held_out}.")
     held_out = max(int(data.held_out * len(labels)), 2)
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(config.seed))
     test, validation, train = order.split([held_out, held_out, len(labels) - 2 * held_out])

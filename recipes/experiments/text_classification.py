@@ -49,7 +49,7 @@ def classes_of(labels: list[str], path: Path) -> list[str]:
         raise ValueError(f"{path}: row {labels.index('') + 1} has no label.")
     if not 2 <= len(classes) <= max(2, len(labels) // 2):
         raise ValueError(
-            f"{path} has {len(classes)} classes in {len(labels)} rows; it needs two or more, of several rows each."
+            f"{path} has {len(classes)} classes in {len(labels)} rows; it needs at least two, with several rows each."
         )
     return classes
 
@@ -63,7 +63,7 @@ def build(config: DictConfig) -> Experiment:
     words = [list(_WORD.finditer(text))[: data.longest] for text in written]
     empty = [number for number, found in enumerate(words) if not found]
     if empty:
-        raise ValueError(f"{path}: row {empty[0] + 1} has no word.")
+        raise ValueError(f"{path}: row {empty[0] + 1} has no words.")
     annotations, problems = _annotations(written, words, marks, data)
     for line in by_kind(problems):
         rank_zero_warn(f"salreg: {line}")
@@ -76,7 +76,7 @@ def build(config: DictConfig) -> Experiment:
     if not looked_at and (data.annotations or data.root is None):
         raise ValueError(f"None of the {len(marks)} annotated texts is one of the {len(written)} in {path}.")
     if not 0 < data.held_out < 0.5:
-        raise ValueError(f"data.held_out is a share in (0, 0.5), of which there are two, not {data.held_out}.")
+        raise ValueError(f"data.held_out must be a share in (0, 0.5), because it is held out twice, not {data.held_out}.")
     order = torch.randperm(len(written), generator=torch.Generator().manual_seed(config.seed)).tolist()
     held_out = max(int(data.held_out * len(written)), 2)
     splits = order[2 * held_out :], order[held_out : 2 * held_out], order[:held_out]

@@ -58,7 +58,7 @@ def top_middle_different(pixels: Tensor) -> Tensor:
 def build(config: DictConfig) -> Experiment:
     """Data and module of the recipe."""
     if config.data.marks not in _MARKS:
-        raise ValueError(f"data.marks is {', '.join(_MARKS)}, not {config.data.marks!r}.")
+        raise ValueError(f"data.marks must be {', '.join(_MARKS)}, not {config.data.marks!r}.")
     generator = torch.Generator().manual_seed(0)
     data, marks = config.data, _mark(config.data.marks)
     splits = [_agreeing(size, generator) for size in (data.samples, data.samples // 10, data.samples // 2)]

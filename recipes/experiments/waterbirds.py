@@ -84,9 +84,9 @@ class BirdMarks:
 
     def __init__(self, boxes: list[Box], marked: str, outline: str = "box") -> None:
         if marked not in _KEPT:
-            raise ValueError(f"data.marks is both, relevant or spurious, not {marked!r}.")
+            raise ValueError(f"data.marks must be both, relevant or spurious, not {marked!r}.")
         if outline not in ("box", "ellipse"):
-            raise ValueError(f"data.outline is box or ellipse, not {outline!r}.")
+            raise ValueError(f"data.outline must be box or ellipse, not {outline!r}.")
         self.boxes, self.marked, self.outline = boxes, marked, outline
 
     def __call__(self, index: int, sample: tuple[Tensor, int, int]) -> Tensor:

@@ -21,7 +21,7 @@ class AdamWModule(pl.LightningModule):
     def __init__(self, *, lr: float, weight_decay: float = 0.0, schedule: str = "constant") -> None:
         super().__init__()
         if schedule not in ("constant", "cosine"):
-            raise ValueError(f"optimizer.schedule is constant or cosine, not {schedule!r}.")
+            raise ValueError(f"optimizer.schedule must be constant or cosine, not {schedule!r}.")
         self.lr, self.weight_decay, self.schedule = lr, weight_decay, schedule
 
     def configure_optimizers(self) -> Any:

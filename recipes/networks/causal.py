@@ -46,7 +46,7 @@ def build(model: DictConfig, texts: Iterable[str]) -> Causal:
     """
     need("transformers", *(("peft",) if model.lora else ()))
     if model.lora < 0:
-        raise ValueError(f"model.lora is the rank of the added matrices, 0 for none, not {model.lora}.")
+        raise ValueError(f"model.lora must be the rank of the added matrices, 0 for none, not {model.lora}.")
     causal = _tiny(texts) if model.name == "tiny" else _pretrained(model)
     net: Any = causal.net
     if model.gradient_checkpointing:
@@ -87,7 +87,7 @@ def _pretrained(model: DictConfig) -> Causal:
         raise ValueError(f"model.name={model.name} cannot be loaded: {str(error).splitlines()[0]}") from error
     if not tokenizer.is_fast:
         raise ValueError(
-            f"The tokenizer of {model.name} is not a fast one and does not say which characters a token stands for."
+            f"The tokenizer of {model.name} is not a fast one, so it does not say which characters a token stands for."
         )
     if tokenizer.eos_token_id is None:
         raise ValueError(f"The tokenizer of {model.name} has no token for the end of an answer (eos_token).")
@@ -101,9 +101,7 @@ def _pretrained(model: DictConfig) -> Causal:
         whole = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         before = whole.find(text)
         if before < 0:
-            raise ValueError(
-                f"The chat template of {model.name} changes the prompt {text[:40]!r}, so that no mark can be placed."
-            )
+            raise ValueError(f"The chat template of {model.name} changes the prompt {text[:40]!r}, so marks cannot be placed.")
         encoded = tokenizer(whole, return_offsets_mapping=True, add_special_tokens=False)
         inside = [_within(start - before, end - before, len(text)) for start, end in encoded["offset_mapping"]]
         return list(encoded["input_ids"]), inside

@@ -80,10 +80,10 @@ def build(model: DictConfig, classes: int, side: int, axes: int = 2) -> nn.Modul
     if model.name == "resnet":
         return small_resnet(classes, axes=axes)
     if axes == 3:
-        raise ValueError(f"model.name of volumes is resnet, not {model.name!r}.")
+        raise ValueError(f"For volumes, model.name must be resnet, not {model.name!r}.")
     if model.name == "vit":
         return SmallViT(classes, side)
     library, slash, name = str(model.name).partition("/")
     if slash and library in backbones.LIBRARIES:
         return backbones.load(library, name, classes, model.get("pretrained", True))
-    raise ValueError(f"model.name is resnet, vit, timm/NAME or transformers/NAME, not {model.name!r}.")
+    raise ValueError(f"model.name must be resnet, vit, timm/NAME or transformers/NAME, not {model.name!r}.")

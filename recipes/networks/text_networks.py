@@ -98,6 +98,6 @@ def build(name: str, words: int, classes: int = 2) -> nn.Module:
     """
     kinds = {"lstm": LSTMReader, "transformer": TransformerReader, "attention": AttentionReader}
     if name not in kinds:
-        raise ValueError(f"model.name is {', '.join(kinds)}, not {name!r}.")
+        raise ValueError(f"model.name must be {', '.join(kinds)}, not {name!r}.")
     network: nn.Module = kinds[name](words, classes)
     return network

@@ -55,7 +55,7 @@ def intervenes(config: DictConfig) -> bool:
     if wanted is None:
         return config.regularizer.get("preset") is None
     if not isinstance(wanted, bool):
-        raise ConfigError(f"regularizer: intervene is true, false or null, not {wanted!r}.")
+        raise ConfigError(f"regularizer: intervene must be true, false or null, not {wanted!r}.")
     return wanted
 
 

@@ -66,7 +66,9 @@ def planned(config: DictConfig, seeds: int, arms: Sequence[str] | None = None) -
             raise ConfigError(f"There is no arm {arm!r}{nearest(arm, map(str, config.arms))}.")
     for arm, changes in config.arms.items():
         if not isinstance(changes, Mapping):
-            raise ConfigError(f"arms.{arm} is a mapping of keys to values, such as {{regularizer.weight: 0}}, not {changes!r}.")
+            raise ConfigError(
+                f"arms.{arm} must be a mapping of keys to values, such as {{regularizer.weight: 0}}, not {changes!r}."
+            )
     plans = []
     for arm in map(str, arms or config.arms):
         for seed in range(config.seed, config.seed + seeds):

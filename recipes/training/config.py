@@ -58,7 +58,7 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
         try:
             value = OmegaConf.to_container(OmegaConf.create(f"value: {text}"), resolve=False)["value"]  # type: ignore[index, call-overload]
         except Exception as error:
-            raise ConfigError(f"The value of {key} cannot be read: {text!r}. Quote it as YAML wants it.") from error
+            raise ConfigError(f"The value of {key} cannot be read: {text!r}. Quote it as YAML requires.") from error
         assign(config, key, value)
     check_values(config, path)
     check_effect(config, like=_original(config, path))
@@ -75,14 +75,16 @@ def check_effect(config: DictConfig, like: DictConfig) -> None:
     replaced = [key for key in ("attribution", "loss") if config.regularizer.get(key) != like.regularizer.get(key)]
     if preset is not None and replaced:
         raise ConfigError(
-            f"regularizer.{replaced[0]} has no effect beside regularizer.preset, which has one of its own. Leave one away."
+            f"regularizer.{replaced[0]} has no effect with regularizer.preset, which has its own. Remove one of them."
         )
     intervenes = preset is None if config.regularizer.intervene is None else config.regularizer.intervene
     changed = [key for key in config.intervention if config.intervention[key] != like.intervention.get(key)]
     if not intervenes and changed:
         raise ConfigError(f"intervention.{changed[0]} has no effect without an intervention. Add regularizer.intervene=true.")
     if config.logger.offline and config.logger.name != "wandb":
-        raise ConfigError(f"logger.offline has no effect with logger={config.logger.name}: it is W&B's. Add logger=wandb.")
+        raise ConfigError(
+            f"logger.offline has no effect with logger={config.logger.name}: it belongs to W&B. Add logger=wandb."
+        )
 
 
 def check_values(config: DictConfig, path: Path | None = None) -> None:
@@ -191,7 +193,7 @@ def _with_name(config: DictConfig, whole: str, key: str) -> dict[str, Any]:
 
 
 def _needs_keys(key: str, value: Any) -> str:
-    return f"{key} is a mapping from keys to values, such as {{key: value}}, not {checks.said(value)}."
+    return f"{key} must be a mapping from keys to values, such as {{key: value}}, not {checks.said(value)}."
 
 
 def check(config: DictConfig, like: DictConfig, where: str) -> None:

@@ -33,6 +33,6 @@ def add_arms(config: DictConfig) -> None:
             f"The recipe {config.recipe} has no {', '.join(missing)} for --controls. These have: {', '.join(able)}."
         )
     if "regularised" not in config.arms:
-        raise ConfigError("--controls change the arm 'regularised', which is not among the arms.")
+        raise ConfigError("--controls changes the arm 'regularised', which is not among the arms.")
     for name, changes in ARMS.items():
         config.arms[name] = {**config.arms["regularised"], **changes}

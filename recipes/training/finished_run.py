@@ -38,10 +38,10 @@ def load(folder: Path) -> FinishedRun:
     settings, checkpoint = folder / "config.yaml", folder / "checkpoints" / "last.ckpt"
     for path in (settings, checkpoint):
         if not path.is_file():
-            raise FileNotFoundError(f"There is no {path}: a run is the folder that `salreg run` made, after its training.")
+            raise FileNotFoundError(f"There is no {path}: give the folder that `salreg run` created, after its training.")
     config = cast(DictConfig, OmegaConf.load(settings))
     if "recipe" not in config:
-        raise ConfigError(f"{settings} names no recipe; it is of no run.")
+        raise ConfigError(f"{settings} names no recipe, so it does not belong to a run.")
     if config.get("model", {}).get("pretrained"):
         config.model.pretrained = False  # the weights come from the checkpoint
     if config.data.get("carry_over"):

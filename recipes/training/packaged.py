@@ -41,5 +41,5 @@ def locate(recipe: str) -> Path:
             f"The recipes are: {', '.join(known)}."
         )
     if path.is_file():
-        raise ConfigError(f"No recipe is called {recipe!r}, and a file of one's own ends in .yaml.")
+        raise ConfigError(f"No recipe is called {recipe!r}, and your own file must end in .yaml.")
     raise ConfigError(f"No recipe is called {recipe!r}{nearest(recipe, known)}. There are: {', '.join(known)}.")

@@ -50,7 +50,7 @@ def histories(folders: Mapping[str, Path]) -> dict[str, History]:
             if paths:
                 found[arm] = History.load(paths[0])
         except ValueError as error:  # the numbers are there, and a picture is not worth them
-            warnings.warn(f"The report leaves {arm} out: {error}", stacklevel=2)
+            warnings.warn(f"The report omits {arm}: {error}", stacklevel=2)
     return found
 
 

@@ -1,8 +1,9 @@
-"""What a person marked on a sample: one signed map per sample.
+"""Annotations: what a person marked on each sample, as one signed map.
 
-An annotation is a tensor laid out like the sample's saliency map (image ``(1, H, W)``, text ``(T,)``,
-tabular ``(F,)``) with values in ``[-1, 1]``: **-1 spurious, +1 relevant, 0 unknown**; values in between are
-soft marks. An annotation of zeros means that nobody looked at the sample. In texts, ``NO_PLACE`` stands where no word is.
+An annotation is a tensor laid out like the sample's saliency map (image ``(1, H, W)``, text ``(T,)``, tabular ``(F,)``) with
+values in ``[-1, 1]``: **-1 spurious, +1 relevant, 0 unknown**; values in between are soft marks. An annotation without any mark
+means that somebody looked at the sample and found nothing; a missing one (None) that nobody looked (see
+``salreg.AnnotatedDataset``). In texts, ``NO_PLACE`` stands where there is no word.
 """
 
 from salreg.annotations.chats import from_roles, role_spans

@@ -1,4 +1,4 @@
-"""Annotations of chats by role: what system, user or assistant say in the text that a chat template makes of it."""
+"""Annotations of chats by role: the messages of system, user or assistant in the text that a chat template produces."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -7,22 +7,21 @@ from torch import Tensor
 
 from salreg.annotations.text import Span, from_character_spans
 
-_REMEDY = "Mark its tokens by apply_chat_template(..., return_assistant_tokens_mask=True) and from_token_mask instead."
+_REMEDY = "Mark its tokens with apply_chat_template(..., return_assistant_tokens_mask=True) and from_token_mask instead."
 
 
 def role_spans(messages: Sequence[Mapping[str, Any]], text: str) -> dict[str, list[Span]]:
-    """Where each role's messages stand in the text that a chat template made of them.
+    """Find each role's messages in the text that a chat template produced.
 
     Args:
-        messages: ``{"role": ..., "content": ...}`` each, in their order.
-        text: What ``tokenizer.apply_chat_template(messages, tokenize=False)`` gave.
+        messages: The messages in order, each ``{"role": ..., "content": ...}``.
+        text: The result of ``tokenizer.apply_chat_template(messages, tokenize=False)``.
 
     Returns:
-        By role the spans of characters ``(start, end)``, without what the template puts around a message.
+        The spans of characters ``(start, end)`` by role, without what the template puts around a message.
 
     Raises:
-        ValueError: A message that is not in the text, because the template changes or leaves out what it says, or that may
-            stand at several places of it.
+        ValueError: A message is not in the text, because the template changes or omits it, or it could be at several places.
 
     Example:
         >>> messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
@@ -32,15 +31,15 @@ def role_spans(messages: Sequence[Mapping[str, Any]], text: str) -> dict[str, li
     contents = [message["content"] for message in messages]
     wrong = next((number for number, one in enumerate(contents) if not isinstance(one, str)), None)
     if wrong is not None:
-        raise ValueError(f"Message {wrong} is {type(contents[wrong]).__name__}, not a text: only texts are found by role.")
+        raise ValueError(f"Message {wrong} is {type(contents[wrong]).__name__}, not a text: only texts can be found by role.")
     contents = [one.strip() for one in contents]
     first, end = [], 0
     for number, content in enumerate(contents):
         start = text.find(content, end)
         if start < 0:
             raise ValueError(
-                f"Message {number} of the {messages[number]['role']} is not in the text behind character {end}: "
-                f"{content[:40]!r}. The template changes what it says, or the text is another chat's. {_REMEDY}"
+                f"Message {number} of the {messages[number]['role']} is not in the text after character {end}: "
+                f"{content[:40]!r}. The template changes it, or the text belongs to another chat. {_REMEDY}"
             )
         first.append(start)
         end = start + len(content)
@@ -51,8 +50,8 @@ def role_spans(messages: Sequence[Mapping[str, Any]], text: str) -> dict[str, li
         start = text.rfind(content, 0, end)
         if content and start != first[number]:
             raise ValueError(
-                f"Message {number} of the {messages[number]['role']}, {content[:40]!r}, may stand at character {first[number]} "
-                f"or at {start} of the text, as where the template itself says the same. {_REMEDY}"
+                f"Message {number} of the {messages[number]['role']}, {content[:40]!r}, could be at character {first[number]} "
+                f"or at {start} of the text, for example because the template itself contains it. {_REMEDY}"
             )
         end = first[number]
         if content:
@@ -70,12 +69,12 @@ def from_roles(
     truncated: bool = False,
     special: Any = None,
 ) -> Tensor:
-    """Mark all that some roles say.
+    """Mark everything that certain roles say.
 
     Args:
-        messages: The chat; see ``role_spans``, and ``text``.
-        text: What the template made of it.
-        offsets: Of the tokens in that text; see ``from_character_spans``, and ``truncated`` and ``special``.
+        messages: The chat. For this and ``text``, see ``role_spans``.
+        text: The text that the template produced.
+        offsets: The offsets of the tokens in that text. For this, ``truncated`` and ``special``, see ``from_character_spans``.
         spurious: Roles whose messages the model must not use: ``["system"]``.
         relevant: Roles whose messages it should use.
 
@@ -83,7 +82,7 @@ def from_roles(
         ``int8`` tensor ``(T,)``.
 
     Raises:
-        ValueError: A role that says nothing in this chat, or as of those functions.
+        ValueError: A role says nothing in this chat; or as in those functions.
 
     Example:
         >>> messages = [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Hi"}]
@@ -94,6 +93,6 @@ def from_roles(
     spans = role_spans(messages, text)
     unknown = [role for role in (*spurious, *relevant) if role not in spans]
     if unknown:
-        raise ValueError(f"Nobody speaks as {unknown[0]!r} in this chat; its roles are {', '.join(spans)}.")
+        raise ValueError(f"This chat has no messages of the role {unknown[0]!r}; its roles are {', '.join(spans)}.")
     marked, wanted = ([span for role in roles for span in spans[role]] for roles in (spurious, relevant))
     return from_character_spans(offsets, spurious=marked, relevant=wanted, truncated=truncated, special=special)

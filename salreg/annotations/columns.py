@@ -1,4 +1,4 @@
-"""Annotations of tables: by the names of columns, and of groups of columns that make up one feature."""
+"""Annotations of tables, by the names of columns or of groups of columns that form one feature."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,23 +17,23 @@ def from_columns(
     """Mark columns.
 
     Args:
-        columns: The names of all columns, in the order of the input, F.
+        columns: The names of all F columns, in the order of the input.
         spurious: Columns, or groups of them, that the model must not use.
         relevant: Columns or groups that it should use.
-        groups: Columns that are one feature, such as a one-hot code.
+        groups: Columns by feature, for features that take several, such as a one-hot code.
 
     Returns:
         ``int8`` tensor ``(F,)``; the same for every row, so that ``lambda index, sample: annotation`` annotates a dataset.
 
     Raises:
-        ValueError: A name that is neither a column nor a group (the nearest ones are suggested), or a column on both sides.
+        ValueError: A name is neither a column nor a group (the message suggests the nearest), or a column is on both sides.
 
     Example:
         >>> from_columns(["age", "race_a", "race_b"], spurious=["race"], groups={"race": ["race_a", "race_b"]}).tolist()
         [0, -1, -1]
     """
     if isinstance(spurious, str) or isinstance(relevant, str):
-        raise ValueError("spurious and relevant are lists of names, not one string.")
+        raise ValueError("spurious and relevant must be lists of names, not one string.")
     annotation = torch.zeros(len(columns), dtype=torch.int8)
     for value, names in ((-1, spurious), (1, relevant)):
         for name in names:
@@ -48,14 +48,14 @@ def column_groups(columns: Sequence[str], groups: ColumnGroups) -> Tensor:
     """The number of each column's feature, for ``FeatureAblation(groups=...)`` and others that take groups.
 
     Args:
-        columns: The names of all columns, F.
-        groups: Columns that are one feature; every other column is a feature of its own.
+        columns: The names of all F columns.
+        groups: Columns by feature; every other column is a separate feature.
 
     Returns:
         ``int64`` tensor ``(F,)``.
 
     Raises:
-        ValueError: A group with an unknown column, or two groups with the same.
+        ValueError: A group has an unknown column, or two groups share a column.
 
     Example:
         >>> column_groups(["age", "race_a", "race_b"], {"race": ["race_a", "race_b"]}).tolist()
@@ -66,7 +66,7 @@ def column_groups(columns: Sequence[str], groups: ColumnGroups) -> Tensor:
     for name in groups:
         members = _columns_of(name, columns, groups)
         if taken & set(members):
-            raise ValueError(f"A column of the group {name!r} is in another group, too.")
+            raise ValueError(f"A column of the group {name!r} is also in another group.")
         taken |= set(members)
         for member in members:
             first[member] = members[0]

@@ -23,9 +23,9 @@ class Mention(NamedTuple):
     """A term that was found in a text.
 
     Attributes:
-        group: What it names.
-        term: As the lexicon has it.
-        span: ``(start, end)`` in characters, the end excluded, with its ending.
+        group: The group it names.
+        term: The term as spelled in the lexicon.
+        span: ``(start, end)`` in characters, the end excluded, with the word's ending.
     """
 
     group: str
@@ -34,24 +34,24 @@ class Mention(NamedTuple):
 
 
 class Counterparts:
-    """A lexicon of groups on one or more axes, in which the terms of one group have counterparts in the others.
+    """A lexicon of groups on one or more axes, where each term of a group has counterparts in the other groups.
 
     The k-th term of a group has the k-th term of each other group of its axis as its counterpart. A term that is listed more
-    than once in a group (``her`` for ``his`` and for ``him``) gets the first one's. Upper case is kept, and with
-    ``match="stem"`` the ending of an English noun, too; irregular forms are terms of their own. Articles stay as they are.
+    than once in a group (``her`` for ``his`` and for ``him``) takes its first counterpart. Upper case is kept, and with
+    ``match="stem"`` also the ending of an English noun; list irregular forms as separate terms. Articles are not adapted.
 
     Args:
-        axes: By name, the groups of an axis with their terms: words, or phrases of several. A list of terms is short for
-            groups of one term each, called like it.
+        axes: For each axis, its groups with their terms: words or phrases. A list of terms is short for groups of one term
+            each, named after it.
         match: ``word``: the whole word; ``stem``: also its plural and genitive (``Muslims``, ``lady's``).
 
     Attributes:
         axes: The terms by axis and group.
 
     Raises:
-        TypeError: Terms that are one string.
-        ValueError: An axis of fewer than two groups, groups with different numbers of terms, an empty term, or a term in two
-            groups of an axis.
+        TypeError: The terms are a single string.
+        ValueError: An axis has fewer than two groups, its groups have different numbers of terms, a term is empty, or a term is
+            in two groups of an axis.
 
     Example:
         >>> people = Counterparts({"gender": {"female": ["she", "woman"], "male": ["he", "man"]}, "faith": ["muslim", "jew"]})
@@ -64,7 +64,7 @@ class Counterparts:
     def __init__(self, axes: Axes, match: Literal["word", "stem"] = "stem") -> None:
         checks.choice(("word", "stem"), match=match)
         if not axes:
-            raise ValueError("A lexicon has an axis: {'gender': {'female': ['she'], 'male': ['he']}}.")
+            raise ValueError("A lexicon needs at least one axis: {'gender': {'female': ['she'], 'male': ['he']}}.")
         self.match = match
         self.axes = {name: _groups(name, groups) for name, groups in axes.items()}
 
@@ -75,7 +75,7 @@ class Counterparts:
         """The terms of a group, or of all groups of an axis.
 
         Raises:
-            ValueError: An unknown axis or group; the nearest are suggested.
+            ValueError: An unknown axis or group; the message suggests the nearest.
         """
         groups = self._axis(axis)
         if group is None:
@@ -85,7 +85,7 @@ class Counterparts:
         return groups[group]
 
     def mentions(self, text: str, axis: str) -> list[Mention]:
-        """The terms of an axis that a text has, from its beginning; where terms overlap, the longest.
+        """The terms of an axis that occur in a text, in order; of overlapping terms, the longest.
 
         Example:
             >>> Counterparts({"faith": ["muslim", "jew"]}).mentions("Two Muslims", "faith")
@@ -94,7 +94,7 @@ class Counterparts:
         return [Mention(group, term, found.span()) for group, term, found, _ in self._found(text, axis)]
 
     def exchanged(self, text: str, axis: str, one: str, other: str) -> str:
-        """A text in which the terms of two groups have changed places; the same text where it has none of them.
+        """The text with the terms of two groups exchanged; unchanged if it has none of them.
 
         Raises:
             ValueError: An unknown axis or group.
@@ -118,7 +118,7 @@ class Counterparts:
                     yield group, to, self.exchanged(text, axis, group, to)
 
     def removed(self, text: str, axis: str, group: str) -> str:
-        """A text without the terms of a group, and a space beside each.
+        """The text without the terms of a group, and without one space next to each.
 
         Example:
             >>> Counterparts({"faith": ["muslim", "jew"]}).removed("Two Muslims met", "faith", "muslim")
@@ -137,7 +137,7 @@ class Counterparts:
         return self.axes[axis]
 
     def _found(self, text: str, axis: str) -> Iterator[tuple[str, str, re.Match[str], str]]:
-        """The group, the term, where it stands, and its ending."""
+        """The group, the term, its span, and its ending, for each term found."""
         self._axis(axis)
         pattern, owners = self._pattern(axis)
         for found in pattern.finditer(text):
@@ -161,7 +161,7 @@ class Counterparts:
 def _compiled(
     groups: tuple[tuple[str, tuple[str, ...]], ...], stem: bool
 ) -> tuple[re.Pattern[str], dict[str, tuple[str, str]]]:
-    """A pattern of all terms, the longest first, and the group and term of each way to write one."""
+    """A pattern of all terms, longest first, and the group and term for each spelling."""
     owners = {term.lower(): (group, term) for group, terms in reversed(groups) for term in reversed(terms)}
     written = {term: re.escape(term) for term in owners}
     if stem:  # lad(y) in ladies
@@ -177,21 +177,21 @@ def _compiled(
 
 def _groups(axis: str, groups: Mapping[str, Sequence[str]] | Sequence[str]) -> dict[str, list[str]]:
     if isinstance(groups, str):
-        raise TypeError(f"The axis {axis!r} is a list of terms or a mapping of groups, not the text {groups!r}.")
+        raise TypeError(f"The axis {axis!r} must be a list of terms or a mapping of groups, not the text {groups!r}.")
     if not isinstance(groups, Mapping):
         groups = {str(term): [str(term)] for term in groups}
     for group, terms in groups.items():
         if isinstance(terms, str):
-            raise TypeError(f"The group {group!r} is a list of terms, not the text {terms!r}: write [{terms!r}].")
+            raise TypeError(f"The group {group!r} must be a list of terms, not the text {terms!r}: write [{terms!r}].")
     made = {str(group): [" ".join(str(term).split()) for term in terms] for group, terms in groups.items()}
     if len(made) < 2:
-        raise ValueError(f"The axis {axis!r} has {len(made)} group; a counterpart is in another one.")
+        raise ValueError(f"The axis {axis!r} has {len(made)} group; counterparts need another one.")
     sizes = {group: len(terms) for group, terms in made.items()}
     if len(set(sizes.values())) > 1 or not all(sizes.values()):
         said = ", ".join(f"{group} {size}" for group, size in sizes.items())
         raise ValueError(
-            f"The groups of {axis!r} have different numbers of terms ({said}); the k-th of one is the counterpart of the "
-            "k-th of another. Repeat a term where it is the counterpart of several."
+            f"The groups of {axis!r} have different numbers of terms ({said}); the k-th of one is the counterpart of the k-th "
+            "of another. Repeat a term that is the counterpart of several."
         )
     owner: dict[str, str] = {}
     for group, terms in made.items():
@@ -204,7 +204,7 @@ def _groups(axis: str, groups: Mapping[str, Sequence[str]] | Sequence[str]) -> d
 
 
 def _with_ending(term: str, ending: str) -> str:
-    """A term with an English ending, whichever form of it another term had."""
+    """The term with the English ending that another term had, in the form that suits it."""
     low = ending.lower()
     return _plural(term) + low[1:] if low.rstrip("'’") == "s" else _plural(term) if low == "es" else term + low
 
@@ -216,7 +216,7 @@ def _plural(term: str) -> str:
 
 
 def _cased_as(written: str, term: str) -> str:
-    """A term in upper case, or with a capital, where another one was written so."""
+    """The term in upper case, or with a capital, if another one was written that way."""
     letters = [one for one in written if one.isalpha()]
     if len(letters) > 1 and all(one.isupper() for one in letters):
         return term.upper()

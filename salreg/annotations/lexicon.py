@@ -1,4 +1,4 @@
-"""Annotations of texts by a list of terms: as words, with their endings, as phrases, or as patterns."""
+"""Annotations of texts by a list of terms: words (with or without endings), phrases or patterns."""
 
 import re
 import warnings
@@ -26,21 +26,21 @@ class MarkedSpans(NamedTuple):
 
 
 class Lexicon:
-    """Finds terms in texts, whatever their case, and counts how often it found each.
+    """Finds terms in texts, ignoring case, and counts how often it found each.
 
     Args:
-        spurious: Terms that the model must not use: words, or phrases of several (``transgender people``).
+        spurious: Terms that the model must not use: words, or phrases (``transgender people``).
         relevant: Terms that it should use.
-        match: ``word``: the whole word, also beside punctuation and hyphens (``gay`` in ``Gay,`` and ``black`` in
-            ``Black-and-white``); ``stem``: with an English ending, too (``muslim`` in ``Muslims``); ``regex``: the terms are
+        match: ``word``: the whole word, also next to punctuation and hyphens (``gay`` in ``Gay,`` and ``black`` in
+            ``Black-and-white``); ``stem``: also with an English ending (``muslim`` in ``Muslims``); ``regex``: the terms are
             regular expressions.
 
     Attributes:
-        counts: How often each term was found so far.
+        counts: How often each term has been found so far.
 
     Raises:
-        TypeError: Terms that are one string.
-        ValueError: An empty term, a pattern that is none, or a term in both lists.
+        TypeError: The terms are a single string.
+        ValueError: A term is empty, a pattern is invalid, or a term is in both lists.
 
     Example:
         >>> lexicon = Lexicon(spurious=["muslim", "transgender people"], match="stem")
@@ -54,7 +54,7 @@ class Lexicon:
         checks.choice(("word", "stem", "regex"), match=match)
         for name, terms in (("spurious", spurious), ("relevant", relevant)):
             if isinstance(terms, str):
-                raise TypeError(f"{name} is a list of terms, not the text {terms!r}: write [{terms!r}].")
+                raise TypeError(f"{name} must be a list of terms, not the text {terms!r}: write [{terms!r}].")
         both = {term.lower() for term in spurious} & {term.lower() for term in relevant}
         if both:
             raise ValueError(f"{sorted(both)[0]!r} is in both lists, spurious and relevant.")
@@ -66,7 +66,7 @@ class Lexicon:
         self.counts: Counter[str] = Counter({term: 0 for term, _, _ in self._patterns})
 
     def spans(self, text: str) -> MarkedSpans:
-        """Where the terms stand in a text.
+        """The spans of the terms in a text.
 
         Example:
             >>> Lexicon(spurious=["gay"]).spans("Gay, and proud").spurious
@@ -83,12 +83,12 @@ class Lexicon:
         """The annotation ``(T,)`` of a text that is given word by word.
 
         Raises:
-            TypeError: A text that is one string.
-            ValueError: A word on both sides.
+            TypeError: The text is a single string.
+            ValueError: A word is marked on both sides.
         """
         if isinstance(words, str):
             raise TypeError(
-                "Words are a list of strings, not one string: use text.split(), or of a text that a tokenizer cuts "
+                "Words must be a list of strings, not one string: use text.split(), or for a tokenised text "
                 "from_character_spans(offsets, **Lexicon(...).spans(text)._asdict())."
             )
         ends = torch.tensor([len(word) + 1 for word in words]).cumsum(0).tolist()
@@ -104,19 +104,19 @@ class Lexicon:
         return annotation
 
     def annotate(self, texts: Iterable[Sequence[str]]) -> list[Tensor]:
-        """The annotations of many texts, each given word by word. What is not found is said: see ``check``."""
+        """The annotations of many texts, each given word by word; warns about terms that were not found (see ``check``)."""
         annotations = [self.words(text) for text in texts]
         self.check()
         return annotations
 
     def check(self) -> None:
-        """Say which terms were not found so far.
+        """Warn about terms that were not found so far.
 
         Raises:
-            ValueError: None of them was.
+            ValueError: None of the terms was found.
         """
         missing = [term for term, count in self.counts.items() if not count]
-        remedy = "match='stem' finds words with an ending, match='regex' whatever a pattern says."
+        remedy = "match='stem' also finds words with endings, match='regex' finds patterns."
         if self.counts and len(missing) == len(self.counts):
             raise ValueError(f"None of the {len(missing)} terms was found ({checks.listed(missing[:5])}). {remedy}")
         if missing:
@@ -129,20 +129,20 @@ class Lexicon:
 def from_lexicon(
     words: Sequence[str], *, spurious: Collection[str] = (), relevant: Collection[str] = (), match: Match = "word"
 ) -> Tensor:
-    """Mark the words of one text that are in a list, whatever their case. For many texts take a ``Lexicon``, which counts.
+    """Mark the words of one text that are in a list, ignoring case. For many texts use a ``Lexicon``, which counts.
 
     Args:
         words: The text, word by word.
         spurious: Words or phrases that the model must not use.
-        relevant: Those that it should use.
+        relevant: Words or phrases that it should use.
         match: See ``Lexicon``.
 
     Returns:
         ``int8`` tensor ``(T,)``.
 
     Raises:
-        TypeError: A text, or a list of words, that is one string.
-        ValueError: A word in both lists.
+        TypeError: The text, or a list of words, is a single string.
+        ValueError: A word is in both lists.
 
     Example:
         >>> from_lexicon(["He,", "a", "gay-rights", "man"], spurious={"he", "gay"}).tolist()
@@ -156,7 +156,7 @@ def _pattern(term: str, match: Match) -> re.Pattern[str]:
         try:
             return re.compile(term, re.IGNORECASE)
         except re.error as error:
-            raise ValueError(f"{term!r} is no regular expression: {error}.") from error
+            raise ValueError(f"{term!r} is not a regular expression: {error}.") from error
     pieces = term.split()
     if not pieces:
         raise ValueError("A term is empty.")

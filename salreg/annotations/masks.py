@@ -15,15 +15,15 @@ def from_mask(*, spurious: Any = None, relevant: Any = None) -> Tensor:
     """Make an annotation from masks.
 
     Args:
-        spurious: What the model must not use, ``(H, W)``, ``(1, H, W)``, ``(T,)`` or ``(F,)``; booleans, or
-            numbers in ``[0, 1]``. Tensor or array.
-        relevant: What the model should use, likewise.
+        spurious: What the model must not use: a tensor or array ``(H, W)``, ``(1, H, W)``, ``(T,)`` or ``(F,)`` of booleans, or
+            of numbers in ``[0, 1]``.
+        relevant: What the model should use, in the same form.
 
     Returns:
         ``(1, H, W)`` for images, the mask's own shape otherwise; ``int8`` for binary masks, ``float32`` for soft ones.
 
     Raises:
-        ValueError: No mask, values outside ``[0, 1]``, masks of different shapes, or a place marked as both.
+        ValueError: There is no mask, values are outside ``[0, 1]``, the masks differ in shape, or a place is marked as both.
 
     Example:
         >>> mask = torch.zeros(4, 4, dtype=torch.bool)
@@ -37,7 +37,7 @@ def from_mask(*, spurious: Any = None, relevant: Any = None) -> Tensor:
     if len({mask.shape for mask in masks.values()}) > 1:
         raise ValueError(f"The masks differ in shape: { {name: tuple(mask.shape) for name, mask in masks.items()} }.")
     if len(masks) == 2 and ((masks["spurious"] > 0) & (masks["relevant"] > 0)).any():
-        raise ValueError("Some places are marked both spurious and relevant; take them out of one mask.")
+        raise ValueError("Some places are marked both spurious and relevant; remove them from one mask.")
     annotation = sum(_VALUE[name] * mask for name, mask in masks.items())
     assert isinstance(annotation, Tensor)
     binary = bool(((annotation == 0) | (annotation.abs() == 1)).all())
@@ -53,17 +53,17 @@ def from_boxes(
     """Make an image annotation from boxes.
 
     Args:
-        boxes: ``(x1, y1, x2, y2)`` in pixels, the right and lower edges excluded; fractions are rounded outwards and
-            what reaches past the border is cut off.
+        boxes: ``(x1, y1, x2, y2)`` in pixels, the right and lower edges excluded; fractions are rounded outwards, and boxes are
+            clipped at the border.
         size: ``(H, W)`` of the image.
-        outside: What everything outside the boxes is.
-        inside: What everything inside them is.
+        outside: How to mark everything outside the boxes.
+        inside: How to mark everything inside them.
 
     Returns:
         ``int8`` tensor ``(1, H, W)``.
 
     Raises:
-        ValueError: A box that is empty or lies outside the image, or an unknown word.
+        ValueError: A box is empty or lies outside the image, or ``outside`` or ``inside`` is unknown.
 
     Example:
         >>> from_boxes([(0, 0, 2, 1)], size=(2, 3), outside="spurious").tolist()
@@ -71,10 +71,11 @@ def from_boxes(
     """
     if outside not in ("unknown", "spurious") or inside not in ("relevant", "spurious"):
         raise ValueError(
-            f"outside is 'unknown' or 'spurious' and inside 'relevant' or 'spurious', not {outside!r} and {inside!r}."
+            f"outside must be 'unknown' or 'spurious', and inside must be 'relevant' or 'spurious', not {outside!r} and "
+            f"{inside!r}."
         )
     if outside == inside:
-        raise ValueError("Inside and outside are both 'spurious': nothing is left to look at.")
+        raise ValueError("Inside and outside are both 'spurious': nothing is left for the model to use.")
     height, width = size
     annotation = torch.full((1, height, width), _VALUE[outside], dtype=torch.int8)
     for box in boxes:

@@ -1,4 +1,4 @@
-"""The signed map: its values, its two sides, and how it is laid over a saliency map."""
+"""The signed map: its values, its two sides, and its alignment with a saliency map."""
 
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ def marks(annotation: Tensor) -> Marks:
 
 
 def places(annotation: Tensor) -> Tensor:
-    """Where there is something to look at, ``(B, ...)`` booleans: everywhere but at ``NO_PLACE``.
+    """Which places are not padding, ``(B, ...)`` booleans: everything except ``NO_PLACE``.
 
     Example:
         >>> places(torch.tensor([-1, 0, 1, NO_PLACE])).tolist()
@@ -69,8 +69,8 @@ def check(annotation: Tensor, owner: str = "The annotation") -> None:
 
 
 def fits(annotation: Tensor, saliency: Tensor) -> bool:
-    """Whether annotations are laid out like maps: the same shape, but for the channels, where one is enough. Those of texts
-    ``(B, T)`` fit maps of embedded tokens ``(B, E, T)``, too."""
+    """Whether annotations are laid out like maps: with the same shape, or a single channel. Annotations of texts ``(B, T)``
+    also fit maps of embedded tokens ``(B, E, T)``."""
     if _are_of_tokens(annotation, saliency):
         annotation = annotation.unsqueeze(1)
     return annotation.ndim == saliency.ndim and all(
@@ -83,7 +83,7 @@ def align(annotation: Tensor, saliency: Tensor) -> Tensor:
     """Bring a batch of annotations to the type, device and number of axes of its saliency maps, checking that the two fit.
 
     Raises:
-        ValueError: The shapes differ in anything but the number of channels, where one is enough.
+        ValueError: The shapes differ in more than the number of channels (one channel is enough).
     """
     if not fits(annotation, saliency):
         raise ValueError(
@@ -99,8 +99,8 @@ def align(annotation: Tensor, saliency: Tensor) -> Tensor:
 def coarsen(annotation: Tensor, size: tuple[int, int]) -> Tensor:
     """Average image annotations ``(B, 1, H, W)`` over the cells of a layer's grid ``(h, w)``.
 
-    A cell that is partly marked becomes a soft mark. The two sides are averaged apart, so that a cell which holds both
-    gets their difference.
+    A cell that is partly marked becomes a soft mark. The two sides are averaged separately, so a cell with both gets their
+    difference.
     """
     if annotation.ndim != 4:
         raise ValueError(f"A layer's map needs image annotations (B, 1, H, W), not {tuple(annotation.shape)}.")
@@ -109,9 +109,9 @@ def coarsen(annotation: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def resized(annotation: Tensor, size: tuple[int, ...]) -> Tensor:
-    """An annotation ``(1, H, W)``, or ``(1, D, H, W)`` of a volume, brought to another size by the nearest neighbour.
+    """An annotation ``(1, H, W)``, or ``(1, D, H, W)`` of a volume, resized by nearest neighbour.
 
-    Marks stay as strong as they are.
+    The strength of marks does not change.
     """
     return interpolate(annotation.unsqueeze(0).float(), size, mode="nearest-exact").squeeze(0).to(annotation.dtype)
 

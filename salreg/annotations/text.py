@@ -1,4 +1,4 @@
-"""Annotations of texts: from spans or masks of tokens, spans of characters, or of words."""
+"""Annotations of texts, from spans or masks of tokens, spans of characters, or words."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -16,15 +16,15 @@ def from_token_spans(length: int, *, spurious: Iterable[Span] = (), relevant: It
     """Mark spans of tokens or words.
 
     Args:
-        length: How many there are, T.
-        spurious: ``(start, end)`` of what the model must not use, counted from 0, the end excluded.
-        relevant: Of what it should use, likewise.
+        length: The number of tokens or words, T.
+        spurious: Spans ``(start, end)`` that the model must not use, counted from 0, the end excluded.
+        relevant: Spans that it should use, in the same form.
 
     Returns:
         ``int8`` tensor ``(T,)``.
 
     Raises:
-        ValueError: A span that is empty or reaches out of the text, or a token on both sides.
+        ValueError: A span is empty or exceeds the text, or a token is marked on both sides.
 
     Example:
         >>> from_token_spans(5, spurious=[(0, 1)], relevant=[(2, 4)]).tolist()
@@ -40,18 +40,18 @@ def from_token_spans(length: int, *, spurious: Iterable[Span] = (), relevant: It
 
 
 def from_token_mask(*, spurious: Any = (), relevant: Any = (), attention_mask: Any = None) -> Tensor:
-    """Mark the tokens of a mask, as chat templates give with ``return_assistant_tokens_mask=True``.
+    """Mark the tokens of a mask, such as chat templates return with ``return_assistant_tokens_mask=True``.
 
     Args:
-        spurious: Numbers or booleans ``(T,)``, 1 at what the model must not use.
-        relevant: At what it should use, likewise.
-        attention_mask: ``(T,)``, 0 at padding, which becomes ``NO_PLACE``.
+        spurious: Numbers or booleans ``(T,)``, 1 at tokens that the model must not use.
+        relevant: The same for tokens that it should use.
+        attention_mask: ``(T,)``, 0 at padding; padding becomes ``NO_PLACE``.
 
     Returns:
         ``int8`` tensor ``(T,)``.
 
     Raises:
-        ValueError: Masks of different lengths, none at all, or a token on both sides.
+        ValueError: The masks differ in length, there is none, or a token is marked on both sides.
 
     Example:
         >>> from_token_mask(spurious=[0, 1, 1, 0], attention_mask=[1, 1, 1, 0]).tolist()
@@ -82,23 +82,23 @@ def from_character_spans(
     """Mark the tokens that overlap spans of characters.
 
     Args:
-        offsets: ``(start, end)`` of each token in the text, as fast Hugging Face tokenizers give with
-            ``return_offsets_mapping=True``: ``(T, 2)``. Special tokens and padding have ``(0, 0)``; they become ``NO_PLACE``.
-        spurious: ``(start, end)`` in characters, the end excluded.
-        relevant: Likewise.
-        truncated: Whether the tokenizer may have cut the text: spans behind the last token are left out then.
-        sequence_ids: Of a pair of texts, which one each token belongs to: ``encoding.sequence_ids()``, None for special tokens.
-        of: The text of the pair that the spans are of: 0 is the first one (the premise, the question), 1 the second. The other
-            one's tokens are not marked.
-        special: ``(T,)``, 1 at tokens that stand in the text and are no words, such as the placeholders of an image, which
-            become ``NO_PLACE``: ``torch.isin(input_ids, torch.tensor(tokenizer.all_special_ids))``.
+        offsets: ``(start, end)`` of each token in the text, ``(T, 2)``, as fast Hugging Face tokenizers return with
+            ``return_offsets_mapping=True``. Special tokens and padding have ``(0, 0)``; they become ``NO_PLACE``.
+        spurious: Spans ``(start, end)`` in characters, the end excluded, that the model must not use.
+        relevant: Spans that it should use, in the same form.
+        truncated: Whether the tokenizer may have truncated the text; if so, spans after the last token are ignored.
+        sequence_ids: For a pair of texts, the text of each token: ``encoding.sequence_ids()``, None for special tokens.
+        of: The text of the pair that the spans refer to: 0 is the first (the premise, the question), 1 the second. Tokens of
+            the other text are not marked.
+        special: ``(T,)``, 1 at tokens in the text that are not words, such as placeholders of an image; they become
+            ``NO_PLACE``: ``torch.isin(input_ids, torch.tensor(tokenizer.all_special_ids))``.
 
     Returns:
         ``int8`` tensor ``(T,)``.
 
     Raises:
-        ValueError: Offsets that run backwards, a span that no token covers, a token on both sides, or ``special`` of another
-            length.
+        ValueError: Offsets run backwards, a span is covered by no token, a token is marked on both sides, or ``special`` has a
+            wrong length.
 
     Example:
         >>> offsets = [(0, 0), (0, 3), (3, 5), (6, 9), (0, 0)]  # [CLS] vid ##eo was [SEP]
@@ -111,9 +111,9 @@ def from_character_spans(
     starts, ends = edges[:, 0], edges[:, 1]
     if (edges < 0).any() or (ends < starts).any() or (starts[words].diff() < 0).any():
         raise ValueError(
-            "The offsets are no tokenisation: each token has a start and an end in the text, in rising order. Where they start "
-            "anew, they are of a pair of texts: give sequence_ids=encoding.sequence_ids(), and of=0 or of=1 for the text that "
-            "the spans are of."
+            "The offsets are not those of a tokenised text, where each token has a start and an end, in ascending order. If "
+            "they start anew, they belong to a pair of texts: give sequence_ids=encoding.sequence_ids(), and of=0 or of=1 for "
+            "the text that the spans refer to."
         )
     annotation = torch.where(words | others, 0, NO_PLACE).to(torch.int8)
     last = int(ends[words].max()) if words.any() else 0
@@ -124,8 +124,8 @@ def from_character_spans(
                 continue
             if start < 0 or not len(covered):
                 raise ValueError(
-                    f"No token covers the characters {start} to {end}: the tokens end at character {last}. Are the offsets "
-                    "those of this text? If the tokenizer cuts texts, say truncated=True."
+                    f"No token covers the characters {start} to {end}: the tokens end at character {last}. Do the offsets "
+                    "belong to this text? If the tokenizer truncates texts, use truncated=True."
                 )
             _mark(annotation, covered, value)
     return annotation
@@ -143,19 +143,19 @@ def _are_special(special: Any, length: int) -> Tensor:
 def on_subwords(
     annotation: Tensor, word_ids: Sequence[int | None], *, sequence_ids: Sequence[int | None] | None = None, of: int = 0
 ) -> Tensor:
-    """Carry the marks of words over to the tokens that they were split into.
+    """Transfer the marks of words to the tokens that they were split into.
 
     Args:
-        annotation: Of the words ``(W,)``.
+        annotation: The annotation of the words ``(W,)``.
         word_ids: The word of each token, None for special tokens and padding: ``encoding.word_ids()`` of a fast Hugging Face
             tokenizer that was called with ``is_split_into_words=True``.
-        sequence_ids: Of a pair of texts, which one each token belongs to; see ``from_character_spans``, and ``of``.
+        sequence_ids: For a pair of texts, the text of each token. For this and ``of``, see ``from_character_spans``.
 
     Returns:
-        ``(T,)``, ``NO_PLACE`` where there is no word.
+        ``(T,)``, with ``NO_PLACE`` where there is no word.
 
     Raises:
-        ValueError: A token of a word that is not there, or the words of two texts without ``sequence_ids``.
+        ValueError: A token belongs to a word that does not exist, or there are words of two texts but no ``sequence_ids``.
 
     Example:
         >>> on_subwords(torch.tensor([0, -1], dtype=torch.int8), [None, 0, 1, 1, None]).tolist()
@@ -166,8 +166,8 @@ def on_subwords(
     known = [word for word in own if word is not None]
     if any(after < before for before, after in pairwise(known)):
         raise ValueError(
-            "The word numbers start anew, so that the tokens are those of two texts: give "
-            "sequence_ids=encoding.sequence_ids(), and of=0 or of=1 for the text that the annotation is of."
+            "The word numbers start anew, so the tokens belong to two texts: give sequence_ids=encoding.sequence_ids(), and "
+            "of=0 or of=1 for the text that the annotation belongs to."
         )
     beyond = [word for word in known if not 0 <= word < len(annotation)]
     if beyond:

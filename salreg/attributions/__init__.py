@@ -79,12 +79,12 @@ NAMED: dict[str, Callable[[], Attribution]] = {
 
 
 def resolve(attribution: str | Mapping[str, Any] | MapFunction | Attribution) -> Attribution:
-    """The attribution of that name, or of ``{"name": ..., option: ...}``, the object itself, or a function
-    ``(model, inputs, target) -> map``.
+    """The attribution given by a name, by ``{"name": ..., option: ...}``, as the object itself, or as a function ``(model,
+    inputs, target) -> map``.
 
     Raises:
-        TypeError: Something else, such as a class, or an option of another type.
-        ValueError: An unknown name or option; the nearest are suggested.
+        TypeError: Another type, such as a class, or an option of a wrong type.
+        ValueError: An unknown name or option; the message suggests the nearest.
 
     Example:
         >>> resolve({"name": "grad_cam", "layer": "net.3"}).layers
@@ -98,7 +98,7 @@ def resolve(attribution: str | Mapping[str, Any] | MapFunction | Attribution) ->
 
 
 def name_of(attribution: Attribution) -> str:
-    """The name that an attribution's class goes by, or a user's function's, or the class's own.
+    """The registered name of an attribution's class, or the name of the user's function or class.
 
     Example:
         >>> name_of(HiResCAM("net.3"))

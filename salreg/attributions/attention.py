@@ -1,4 +1,4 @@
-"""Attributions made of a transformer's attention weights, on its tokens or its grid of patches."""
+"""Attributions from a transformer's attention weights, on its tokens or its grid of patches."""
 
 import math
 from abc import abstractmethod
@@ -16,7 +16,7 @@ from salreg.scores import Score
 from salreg.taps import ATTENTION, Recording
 
 _REENTRANT = (
-    "Reentrant activation checkpointing hides it: say use_reentrant=False (of a Hugging Face model: "
+    "Reentrant activation checkpointing hides it: set use_reentrant=False (for a Hugging Face model: "
     "gradient_checkpointing_enable({'use_reentrant': False}))."
 )
 
@@ -24,22 +24,23 @@ Reader = Literal["class_token", "mean"]
 
 
 class AttentionAttribution(Attribution):
-    """What the attributions from attention weights share.
+    """The base of the attributions from attention weights.
 
-    They work on modules built on ``nn.MultiheadAttention``, which are made to form their weights, and on Hugging Face models
-    that return ``attentions``.
+    They work with modules built on ``nn.MultiheadAttention``, which are made to compute their weights, and with Hugging Face
+    models that return ``attentions``.
 
     Args:
-        score: What is explained, where gradients are used.
+        score: The score to explain, if gradients are used.
         read: Whose attention counts: that of the ``class_token`` (the first one), or the ``mean`` over all tokens.
-        grid: ``(h, w)`` of the patches of an image. By itself a square, with a class token in front where that leaves one.
+        grid: ``(h, w)`` of the patches of an image. By default a square, with a class token in front if the remaining tokens
+            form one.
 
     Returns when called:
         ``(B, 1, h, w)`` for images ``(B, C, H, W)``, without the class token; otherwise ``(B, T)``, one number per token.
         Non-negative.
 
     Raises:
-        RuntimeError: The model gives no attention weights; the message says what to switch.
+        RuntimeError: The model returns no attention weights; the message says which option to change.
         ValueError: The tokens do not fit the grid, or layers attend over different numbers of tokens.
     """
 
@@ -56,8 +57,8 @@ class AttentionAttribution(Attribution):
 
     @abstractmethod
     def relate(self, weights: list[Tensor], gradients: list[Tensor]) -> Tensor:
-        """How much each token ``(B, T, T)`` (first axis) draws on each other, from the weights ``(B, heads, T, T)`` of each
-        layer and the score's gradients at them (empty where ``needs_gradients`` is false)."""
+        """How much each token (first axis) draws on each other token, ``(B, T, T)``, from the weights ``(B, heads, T, T)`` of
+        each layer and the score's gradients at them (empty if ``needs_gradients`` is false)."""
 
     #: Whether the map is made from gradients at the weights, too.
     needs_gradients = True
@@ -69,8 +70,8 @@ class AttentionAttribution(Attribution):
         gradients: list[Tensor] = []
         if self.read == "class_token" and weights[0].shape[-1] > 1 and not bool(weights[0][:, :, 0, 1:].any()):
             raise ValueError(
-                "The first token attends to itself alone, as in a causal language model, so that read='class_token' sees "
-                "nothing of the text. Say read='mean'."
+                "The first token attends only to itself, as in a causal language model, so read='class_token' sees nothing of "
+                "the text. Use read='mean'."
             )
         if self.needs_gradients:
             if not all(one.requires_grad for one in recording.attention()):
@@ -91,9 +92,8 @@ class AttentionAttribution(Attribution):
         extra = count - height * width
         if extra not in (0, 1):
             raise ValueError(
-                f"The attention runs over {count} tokens, which are no {height} x {width} grid of patches, with or without a "
-                f"class "
-                "token in front; say grid=(h, w)."
+                f"The attention runs over {count} tokens, which do not form a {height} x {width} grid of patches, with or "
+                "without a class token in front; give grid=(h, w)."
             )
         return tokens[:, extra:].unflatten(1, (1, height, width))
 
@@ -101,11 +101,11 @@ class AttentionAttribution(Attribution):
 class RawAttention(AttentionAttribution):
     """The attention weights of one layer, averaged over its heads.
 
-    Uses no gradient: inside a penalty it trains the layers up to that attention, and none behind it.
+    It uses no gradient: inside a penalty it trains only the layers up to that attention.
 
     Args:
         block: Which layer, counted from the first (0) or from the last (-1).
-        read: Whose attention counts; ``grid``: see ``AttentionAttribution``.
+        read: Whose attention counts. For this and ``grid``, see ``AttentionAttribution``.
 
     Example:
         >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
@@ -124,7 +124,7 @@ class RawAttention(AttentionAttribution):
 
     def relate(self, weights: list[Tensor], gradients: list[Tensor]) -> Tensor:
         if not -len(weights) <= self.block < len(weights):
-            raise ValueError(f"There are {len(weights)} attention layers; block {self.block} is none of them.")
+            raise ValueError(f"There are {len(weights)} attention layers; there is no block {self.block}.")
         return weights[self.block].mean(1)
 
 
@@ -133,11 +133,11 @@ class AttentionRollout(AttentionAttribution):
 
     .. math:: R = \prod_l \tfrac{1}{2} \big(\bar A_l + I\big)
 
-    with the mean over the heads, later layers on the left. Uses no gradient: inside a penalty it trains what forms the
-    attention.
+    with the mean over the heads, and later layers on the left. It uses no gradient: inside a penalty it trains only the layers
+    that compute the attention.
 
     Args:
-        read: Whose attention counts; ``grid``: see ``AttentionAttribution``.
+        read: Whose attention counts. For this and ``grid``, see ``AttentionAttribution``.
 
     Example:
         >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
@@ -164,10 +164,10 @@ class GradientAttentionRollout(AttentionAttribution):
 
     .. math:: R \leftarrow R + \bar A_l R, \qquad \bar A_l = \tfrac{1}{H} \sum_h \mathrm{ReLU}(\nabla A_{lh} \odot A_{lh})
 
-    from R = I, which is taken off again at the end. Inside a penalty both A and its gradient are differentiated; the published
-    training code (RobustViT) holds the gradient constant.
+    starting from R = I, which is subtracted again at the end. Inside a penalty both A and its gradient are differentiated; the
+    published training code (RobustViT) keeps the gradient constant.
 
-    Arguments and shape as for ``AttentionAttribution``; in score units.
+    Arguments and shape are as for ``AttentionAttribution``; the map is in score units.
 
     Example:
         >>> layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
@@ -190,12 +190,12 @@ class LeGrad(AttentionAttribution):
 
     .. math:: M = \tfrac{1}{L} \sum_l \tfrac{1}{H T} \sum_{h, q} \mathrm{ReLU}\big(\partial s / \partial A_{lhq}\big)
 
-    The mean over the queries q is the method's own, so that there is no choice of whose attention to read. Departs from the
-    paper in that s is the model's own score at every layer, where the paper passes each layer's tokens through the last norm
-    and classifier to get a score per layer, which only some architectures allow.
+    The method takes the mean over the queries q, so there is no ``read`` to choose. It departs from the paper in that s is the
+    model's own score at every layer; the paper passes each layer's tokens through the last norm and classifier to get a score
+    per layer, which only some architectures allow.
 
     Args:
-        score: What is explained.
+        score: The score to explain.
         grid: See ``AttentionAttribution``.
 
     Example:
@@ -221,6 +221,6 @@ def _same_tokens(weights: list[Tensor]) -> None:
     shapes = {tuple(one.shape[-2:]) for one in weights}
     if len(shapes) > 1 or any(rows != columns for rows, columns in shapes):
         raise ValueError(
-            f"The layers attend over different tokens, {sorted(shapes)}: their attention cannot be followed through. "
+            f"The layers attend over different tokens, {sorted(shapes)}: attention cannot be followed through them. "
             "RawAttention(block=...) reads one layer."
         )

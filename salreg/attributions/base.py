@@ -1,4 +1,4 @@
-"""What every attribution shares: a tap, a score, and how it is called after training."""
+"""The base of all attributions: a tap, a score, and a call for models after training."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ class Attribution(ABC):
     """A saliency map of a recorded forward pass.
 
     Args:
-        score: What is explained: a name from ``salreg.scores`` or a callable ``(logits, target) -> (B,)``.
-        layer: The tap: a layer of the model by name or as a module; None reads at the input.
+        score: The score to explain: a name from ``salreg.scores`` or a callable ``(logits, target) -> (B,)``.
+        layer: The tap: a layer of the model, by name or as a module; None means the input.
     """
 
     #: Whether the map is in units of the score. A plain gradient is in score per unit of input instead, and a penalty
@@ -47,31 +47,31 @@ class Attribution(ABC):
             recording: From ``salreg.taps.record``.
             target: True classes ``(B,)``, for scores that need them.
             create_graph: Keep the map differentiable in the model's parameters.
-            scale: Called with the activation; its result multiplies the gradient.
+            scale: A function of the activation; the gradient is multiplied by its result.
 
         Raises:
-            RuntimeError: The recording holds no such tap, or the score no gradient at it.
+            RuntimeError: The recording does not hold the tap, or the score has no gradient there.
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs beside the arguments: the random generator of those that draw."""
+        """What a checkpoint needs besides the arguments: the random generator, if the attribution has one."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  # nothing to restore by default
         """Restore ``state_dict``."""
 
     def __call__(self, model: nn.Module, inputs: Any, target: Tensor | None = None) -> Tensor:
-        """The saliency map of a model that is already trained, or just being trained.
+        """The saliency map of a model, trained or during training.
 
-        The model stays as it is: mode, parameters, ``.grad`` and hooks. Works under ``no_grad`` and inference mode.
+        The model's mode, parameters, ``.grad`` and hooks stay unchanged. It works under ``no_grad`` and in inference mode.
 
         Args:
             model: Any module; its output is the logits, or holds them as ``.logits`` or ``["logits"]``.
-            inputs: A tensor ``(B, ...)``; a tuple of positional or a mapping of keyword arguments.
+            inputs: A tensor ``(B, ...)``, a tuple of positional arguments, or a mapping of keyword arguments.
             target: True classes ``(B,)``, for scores that need them.
 
         Returns:
-            The map, detached, in the shape the class documents.
+            The detached map, in the shape that the class documents.
         """
         with torch.inference_mode(False), torch.set_grad_enabled(self.uses_gradients):
             with record(model, Options(self.layers, forward_module=model, tap_input=self.uses_gradients)) as recording:

@@ -16,27 +16,27 @@ from salreg.taps import LAST_CONV, Layer, Recording
 
 
 class ClassActivationMap(Attribution):
-    """What all class activation maps share.
+    """The base of all class activation maps.
 
     Args:
         layer: The layer whose output is A, by name or as a module: a convolution's ``(B, C, h, w)``, or a transformer's tokens
-            ``(B, T, D)``, read as a patch grid. Where it runs several times in one forward pass, its last output counts.
-            Several layers give the mean of their maps, on the finest of their grids. By default the last convolution that the
-            model holds.
-        score: What is explained.
-        grid: ``(h, w)`` of a transformer's patches. By itself a square, with a class token in front where that leaves one.
-        channels: Where the channels are in a layer's output of four axes: ``"first"`` ``(B, C, h, w)`` or ``"last"``
-            ``(B, h, w, C)``, as in Swin. By itself the axis that is as long as the layer's parameters say.
-        positive: Apply the methods' last ReLU. Without it the map is signed; a penalty on it cannot be evaded by a map that is
-            zero everywhere.
+            ``(B, T, D)``, read as a patch grid. If it runs several times in one forward pass, its last output counts. Several
+            layers give the mean of their maps, on the finest of their grids. The default is the model's last convolution.
+        score: The score to explain.
+        grid: ``(h, w)`` of a transformer's patches. By default a square, with a class token in front if the remaining tokens
+            form one.
+        channels: Where the channels are in a layer's output with four axes: ``"first"`` ``(B, C, h, w)`` or ``"last"`` ``(B, h,
+            w, C)``, as in Swin. By default the axis whose length matches the layer's parameters.
+        positive: Apply the method's final ReLU. Without it the map is signed, and a penalty on it cannot be evaded by a map
+            that is zero everywhere.
 
     Returns when called:
         ``(B, 1, h, w)``, non-negative unless ``positive=False``, in score units; ``(B, 1, H, W)`` with ``upsample_to=(H,
         W)``, bilinear.
 
     Raises:
-        ValueError: The layer does not exist (the nearest names are suggested), its output is no feature map, or it cannot be
-            told which of its axes are the channels.
+        ValueError: The layer does not exist (the message suggests the nearest names), its output is not a feature map, or its
+            channel axis cannot be identified.
     """
 
     family = "cam"
@@ -107,8 +107,8 @@ class GradCAM(ClassActivationMap):
     .. math:: M = \mathrm{ReLU}\Big(\sum_c \alpha_c A_c\Big), \qquad
               \alpha_c = \tfrac{1}{hw} \sum_{u,v} g_{c,u,v}
 
-    Inside a penalty both A and alpha are differentiated, so that the classifier behind the layer learns too. Arguments and
-    shapes as for ``ClassActivationMap``.
+    Inside a penalty both A and alpha are differentiated, so that the classifier after the layer learns too. Arguments and
+    shapes are as for ``ClassActivationMap``.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
@@ -127,7 +127,7 @@ class GradCAMPlusPlus(ClassActivationMap):
     .. math:: M = \mathrm{ReLU}\Big(\sum_c w_c A_c\Big), \quad w_c = \sum_{u,v} a_{c,u,v} \mathrm{ReLU}(g_{c,u,v}), \quad
               a = \frac{g^2}{2 g^2 + \big(\sum_{u,v} A_c\big) g^3}
 
-    with a = 0 where its denominator is 0. Arguments and shapes as for ``ClassActivationMap``.
+    with a = 0 where its denominator is 0. Arguments and shapes are as for ``ClassActivationMap``.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
@@ -148,7 +148,7 @@ class HiResCAM(ClassActivationMap):
 
     .. math:: M = \mathrm{ReLU}\Big(\sum_c g_c A_c\Big)
 
-    Arguments and shapes as for ``ClassActivationMap``.
+    Arguments and shapes are as for ``ClassActivationMap``.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
@@ -161,11 +161,11 @@ class HiResCAM(ClassActivationMap):
 
 
 class LayerCAM(ClassActivationMap):
-    r"""LayerCAM (Jiang et al. 2021): positive gradients weigh their own place.
+    r"""LayerCAM (Jiang et al. 2021): positive gradients weight their own place.
 
     .. math:: M = \mathrm{ReLU}\Big(\sum_c \mathrm{ReLU}(g_c) A_c\Big)
 
-    Arguments and shapes as for ``ClassActivationMap``.
+    Arguments and shapes are as for ``ClassActivationMap``.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 3))
@@ -183,7 +183,7 @@ class XGradCAM(ClassActivationMap):
     .. math:: M = \mathrm{ReLU}\Big(\sum_c w_c A_c\Big), \qquad
               w_c = \frac{\sum_{u,v} g_{c,u,v} A_{c,u,v}}{\sum_{u,v} A_{c,u,v}}
 
-    with w = 0 where a channel adds up to 0. Arguments and shapes as for ``ClassActivationMap``.
+    with w = 0 where a channel sums to 0. Arguments and shapes are as for ``ClassActivationMap``.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3))

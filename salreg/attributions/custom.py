@@ -1,4 +1,4 @@
-"""Attributions of the user's own, and Captum's."""
+"""Custom attributions, and Captum's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +12,13 @@ MapFunction = Callable[[nn.Module, Any, Tensor | None], Tensor]
 
 
 class CustomAttribution(Attribution):
-    """Any function ``(model, inputs, target) -> map``.
+    """An attribution from any function ``(model, inputs, target) -> map``.
 
-    Wherever an attribution is asked for, the bare function will do. Inside a penalty the map must be differentiable in the
-    model's parameters: call the model once more and differentiate with ``create_graph=True``.
+    The bare function is accepted wherever an attribution is. Inside a penalty the map must be differentiable in the model's
+    parameters: call the model once more and differentiate with ``create_graph=True``.
 
     Args:
-        function: Gets the module, its input as it was given (a tuple or a dict where there are several) and the target.
+        function: Called with the module, its input as given (a tuple or a dict if there are several) and the target.
 
     Raises:
         TypeError: The function does not return a tensor.
@@ -43,7 +43,7 @@ class CustomAttribution(Attribution):
         model, inputs = _as_called(recording)
         saliency = self.function(model, inputs, target)
         if not isinstance(saliency, Tensor):
-            raise TypeError(f"{self.name} returned {type(saliency).__name__}; a map is a tensor.")
+            raise TypeError(f"{self.name} returned {type(saliency).__name__}; a map must be a tensor.")
         if create_graph and not saliency.requires_grad:
             raise RuntimeError(
                 f"The map of {self.name} carries no gradient, so a penalty on it could not change the model. Differentiate "
@@ -53,15 +53,15 @@ class CustomAttribution(Attribution):
 
     @property
     def name(self) -> str:
-        """The function's, or its class's."""
+        """The name of the function or of its class."""
         return str(getattr(self.function, "__name__", type(self.function).__name__))
 
 
 class CaptumAttribution(CustomAttribution):
     """A Captum attribution object, for snapshots and metrics.
 
-    Captum detaches most of its maps, and the gradient of some that seem to carry one is incomplete. Inside a penalty the
-    wrapper refuses them, unless the object's ``gradient_func`` was replaced by one that differentiates with
+    Captum detaches most of its maps, and some maps that seem to carry a gradient have an incomplete one. Inside a penalty the
+    wrapper therefore refuses them, unless the object's ``gradient_func`` was replaced by one that differentiates with
     ``create_graph=True``.
 
     Args:
@@ -91,7 +91,7 @@ class CaptumAttribution(CustomAttribution):
         if create_graph and own.startswith("captum"):
             raise RuntimeError(
                 f"The map of Captum's {self.name} carries no complete gradient (Captum detaches it, or parts of it), so a "
-                "penalty on it would not train the model rightly. Use salreg's attribution of that name inside penalties."
+                "penalty on it would not train the model correctly. Use salreg's attribution of that name inside penalties."
             )
         return super().explain(recording, target, create_graph=create_graph, scale=scale)
 
@@ -116,7 +116,7 @@ class _Step(nn.Module):
 
 
 def _as_called(recording: Recording) -> tuple[nn.Module, Any]:
-    """The module that gave the logits and its input as it was given; the whole step where it does more than call a module."""
+    """The module that returned the logits and its input as given; or the whole step, if it does more than call a module."""
     if recording.module is None:
         return _Step(recording), recording.activation(None)
     if recording.kwargs:

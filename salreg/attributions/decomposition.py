@@ -1,4 +1,4 @@
-"""Contextual decomposition: what a region of the input contributes to every logit, and what all the rest does."""
+"""Contextual decomposition: the contribution of a region of the input to every logit, and that of the rest."""
 
 import operator
 from typing import Any
@@ -17,29 +17,29 @@ from salreg.taps import Recording
 
 
 class ContextualDecomposition(Attribution):
-    r"""The logit's part that comes from a group of features (Murdoch et al. 2018; Singh et al. 2019, as CDEP uses it).
+    r"""The part of the logit that comes from a group of features (Murdoch et al. 2018; Singh et al. 2019, as CDEP uses it).
 
     .. math:: M_i = \beta_c(x_{G(i)}), \qquad f_c(x) = \beta_c(x_G) + \gamma_c(x_G)
 
     The network is traced with ``torch.fx`` and passed through layer by layer in two parts. Rules: Linear, convolutions and
     BatchNorm (with its running statistics) split their bias in proportion to the parts' absolute values; ReLU gives the region
-    ReLU(beta) and the rest what remains (CDEP); Tanh, GELU and SiLU share what they do to the two evenly (both Shapley orders);
-    maximum pooling takes both parts where their sum is largest; averages, reshapes and sums take each part by itself; Dropout
-    is passed over; LSTMs by Murdoch et al.'s rules for their gates. Any other operator is an error that names it.
+    ReLU(beta) and the rest what remains (CDEP); Tanh, GELU and SiLU are shared evenly between the two (both Shapley orders);
+    max pooling takes both parts where their sum is largest; averages, reshapes and sums act on each part separately; Dropout is
+    skipped; LSTMs follow Murdoch et al.'s rules for their gates. Any other operator raises an error that names it.
 
-    Costs one decomposed pass per group. Trainable to first order.
+    It costs one decomposed pass per group, and needs only first-order gradients in training.
 
     Args:
         groups: The group of each feature, integers, laid out like one sample or broadcasting to it. By default each feature
             of a table, or each token, is its own group.
-        score: What is explained, computed from the region's part of the logits.
+        score: The score to explain, computed from the region's part of the logits.
 
     Returns when called:
-        A tensor in the input's own shape, any sign, in score units.
+        A tensor in the input's shape, of any sign, in score units.
 
     Raises:
-        ValueError: Groups that do not fit, or images without groups.
-        NotImplementedError: An operator without a rule, by name; or a network that fx cannot trace.
+        ValueError: The groups do not fit, or images have no groups.
+        NotImplementedError: An operator, named in the message, has no rule; or fx cannot trace the network.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -74,20 +74,20 @@ def decompose(recording: Recording, region: Tensor) -> Pair:
     """The logits of a recorded forward pass in two parts.
 
     Args:
-        recording: Of a pass through a network that fx can trace.
-        region: In [0, 1], laid out like the input ``(B, ...)`` (one channel is enough) or, for token numbers, like those
-            ``(B, T)``.
+        recording: The recording of a pass through a network that fx can trace.
+        region: Values in [0, 1], laid out like the input ``(B, ...)`` (one channel is enough) or, for token numbers, ``(B,
+            T)``.
 
     Returns:
-        Both parts ``(B, C)``; their sum is the logits of the network with its Dropout off and its BatchNorm in eval mode.
+        Both parts ``(B, C)``; their sum is the network's logits with Dropout off and BatchNorm in eval mode.
 
     Raises:
-        NotImplementedError: An operator without a rule, by name; or a network that fx cannot trace.
+        NotImplementedError: An operator, named in the message, has no rule; or fx cannot trace the network.
     """
     module = recording.module
     if module is None:
         raise NotImplementedError(
-            "Contextual decomposition needs one module that receives the batch's input as it is and returns the logits; this "
+            "Contextual decomposition needs one module that receives the batch's input unchanged and returns the logits; this "
             "step does more."
         )
     if len(recording.args) + len(recording.kwargs) != 1:

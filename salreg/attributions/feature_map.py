@@ -18,11 +18,11 @@ def as_feature_map(
     grid: tuple[int, int] | None = None,
     channels: Channels | None = None,
 ) -> Tensor:
-    """A layer's output as ``(B, C, h, w)``: as it is, with its channels brought forward from the end, or a transformer's tokens
-    ``(B, T, D)`` as their patch grid.
+    """A layer's output as ``(B, C, h, w)``: unchanged, with its channels moved from the end to the front, or a transformer's
+    tokens ``(B, T, D)`` arranged as their patch grid.
 
     Raises:
-        ValueError: It is none of these, the tokens do not fit the grid, or the channels cannot be told.
+        ValueError: It is none of these, the tokens do not fit the grid, or the channels cannot be identified.
     """
     if activation.ndim == 4:
         where = channels or channels_of(activation, layer, model)
@@ -39,8 +39,8 @@ def as_feature_map(
     extra = tokens - grid[0] * grid[1]
     if extra not in (0, 1):
         raise ValueError(
-            f"The layer {layer!r} returns {tokens} tokens, which are no {grid[0]} x {grid[1]} grid of patches, with or without "
-            "a class token in front; say grid=(h, w)."
+            f"The layer {layer!r} returns {tokens} tokens, which do not form a {grid[0]} x {grid[1]} grid of patches, with or "
+            "without a class token in front; give grid=(h, w)."
         )
     return activation[:, extra:].transpose(1, 2).unflatten(2, grid)
 
@@ -48,11 +48,11 @@ def as_feature_map(
 def channels_of(activation: Tensor, layer: Layer, model: nn.Module) -> Channels:
     """Whether the channels of an output with four axes come first or last.
 
-    The axis counts that is as long as the parameters of the layer say, or of the nearest one before it. Where both are, the
-    kind of these parameters decides; where neither is, equal sides of a picture.
+    It is the axis whose length matches the parameters of the layer, or of the nearest layer before it. If both match, the type
+    of that layer decides; if neither does, the two other axes decide by having equal lengths.
 
     Raises:
-        ValueError: It cannot be told.
+        ValueError: The channel axis cannot be identified.
 
     Example:
         >>> import torch
@@ -72,14 +72,14 @@ def channels_of(activation: Tensor, layer: Layer, model: nn.Module) -> Channels:
     if (middle == last) != (first == middle):
         return "first" if middle == last else "last"
     raise ValueError(
-        f"The layer {layer!r} returns {tuple(activation.shape)}, of which it cannot be told whether the channels come first or "
-        "last: say channels='first' or channels='last', or name a layer with parameters of its own."
+        f"The layer {layer!r} returns {tuple(activation.shape)}, and it is not clear whether the channels come first or last: "
+        "give channels='first' or channels='last', or name a layer with its own parameters."
     )
 
 
 def _parameters_behind(layer: nn.Module, model: nn.Module) -> tuple[int, Channels] | None:
-    """How many channels the last part of a layer puts out that says so, and where such parts have them; where none of its own
-    does, the part of the model before it."""
+    """The number of output channels of the last submodule that declares one, and where such submodules have them; if the layer
+    contains none, that of the nearest submodule before it."""
     inside = [known for part in layer.modules() if (known := _channels(part)) is not None]
     if inside:
         return inside[-1]
@@ -92,7 +92,7 @@ def _parameters_behind(layer: nn.Module, model: nn.Module) -> tuple[int, Channel
 
 
 def _channels(part: nn.Module) -> tuple[int, Channels] | None:
-    """How many channels a part puts out, and where; None of one that does not say."""
+    """The number of a submodule's output channels and their axis; None if it declares none."""
     if isinstance(part, nn.Linear):
         return part.out_features, "last"
     if isinstance(part, nn.LayerNorm):

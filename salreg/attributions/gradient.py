@@ -1,4 +1,4 @@
-"""Gradients at the input, and their averages over noise."""
+"""Gradients at the input, and their mean and variance over noise."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from salreg.taps import Recording
 
 
 class InputGradient(TapAttribution):
-    r"""The gradient of the score at the input, signed.
+    r"""The signed gradient of the score at the input.
 
     .. math:: M_i = \partial s_i / \partial x_i \qquad\text{or, with times\_input,}\qquad
               M_i = x_i \, \partial s_i / \partial x_i
@@ -22,12 +22,12 @@ class InputGradient(TapAttribution):
     ``score="target_logit"`` and ``times_input=True`` it is Input x Gradient (Shrikumar et al. 2016).
 
     Args:
-        score: What is explained.
+        score: The score to explain.
         times_input: Multiply by the input.
 
     Returns when called:
-        A tensor in the input's own shape, ``(B, C, H, W)`` for images, any sign, in score per unit of input (or in
-        score units with ``times_input``).
+        A tensor in the input's shape, ``(B, C, H, W)`` for images, of any sign, in score per unit of input (in score units with
+        ``times_input``).
 
     Example:
         >>> import torch
@@ -68,16 +68,16 @@ class SmoothGrad(Attribution):
     .. math:: M_i = \tfrac{1}{n} \sum_{k=1}^n \partial s(x_i + \epsilon_k) / \partial x, \qquad
               \epsilon_k \sim N(0, \sigma_i^2), \quad \sigma_i = \text{noise} \cdot (\max x_i - \min x_i)
 
-    Costs ``samples`` forward and backward passes; inside a penalty all of them are differentiated twice.
+    It costs ``samples`` forward and backward passes; inside a penalty all of them are differentiated twice.
 
     Args:
-        score: What is explained.
-        samples: How many noisy copies.
+        score: The score to explain.
+        samples: The number of noisy copies.
         noise: Standard deviation of the noise, as a share of each sample's range.
-        seed: Of the noise; each call goes on drawing from the same sequence.
+        seed: The seed of the noise; each call goes on drawing from the same sequence.
 
     Returns when called:
-        A tensor in the input's own shape, in score per unit of input.
+        A tensor in the input's shape, in score per unit of input.
 
     Example:
         >>> import torch
@@ -131,7 +131,7 @@ class VarGrad(SmoothGrad):
 
     .. math:: M_i = \tfrac{1}{n} \sum_k g_{ik}^2 - \big(\tfrac{1}{n} \sum_k g_{ik}\big)^2
 
-    Arguments and shape as for ``SmoothGrad``; non-negative, in squared score per squared unit of input.
+    Arguments and shape are as for ``SmoothGrad``; the map is non-negative, in squared score per squared unit of input.
 
     Example:
         >>> import torch

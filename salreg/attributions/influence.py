@@ -1,4 +1,4 @@
-"""Saliency weighted by how much each input place matters for what is learned."""
+"""Saliency weighted by the influence of each input place on learning."""
 
 from typing import Any
 
@@ -12,18 +12,18 @@ from salreg.taps import Recording
 
 
 class InfluenceGradient(Attribution):
-    r"""RBR's map (Shao et al. 2021): the input gradient times the influence of the input, with an identity for the Hessian.
+    r"""RBR's map (Shao et al. 2021): the input gradient times the input's influence, with the identity as Hessian.
 
     .. math:: M = \nabla_x s \odot \nabla_x \Big(\sum_\theta \frac{\partial \ell}{\partial \theta}\Big)
 
-    where the inner sum runs over all parameters of the network and l is the batch's mean cross-entropy. A penalty on it is
-    differentiated three times, the most expensive of all.
+    where the inner sum runs over all parameters of the network and l is the batch's mean cross-entropy. A penalty on it needs
+    third derivatives and is the most expensive of all.
 
     Args:
-        score: What is explained.
+        score: The score to explain.
 
     Returns when called:
-        A tensor in the input's own shape, any sign.
+        A tensor in the input's shape, of any sign.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))

@@ -1,4 +1,4 @@
-"""Many versions of a batch through a recorded call, in memory that stays bounded."""
+"""Runs many versions of a batch through a recorded call in bounded memory."""
 
 from collections.abc import Iterator
 
@@ -22,9 +22,9 @@ def gradients_at(
     """The gradient of the score at k versions of the recorded input.
 
     Args:
-        recording: The pass that is repeated.
+        recording: The pass to repeat.
         versions: ``(k, B, ...)``.
-        score: What is explained.
+        score: The score to explain.
         target: True classes ``(B,)``.
         create_graph: Keep the gradients differentiable; then all versions go through one pass.
 
@@ -42,7 +42,7 @@ def scores_at(recording: Recording, versions: Tensor, score: scores.Score, targe
 
 
 def in_passes(versions: Tensor) -> Iterator[Tensor]:
-    """Cut ``(k, B, ...)`` along k so that one piece fits a pass."""
+    """Cut ``(k, B, ...)`` along k so that each piece fits into one pass."""
     budget = _NUMBERS_PER_PASS.get(versions.device.type, _NUMBERS_PER_PASS_ELSEWHERE)
     yield from versions.split(max(1, budget // max(versions[0].numel(), 1)))
 

@@ -21,17 +21,17 @@ class IntegratedGradients(Attribution):
 
     .. math:: M = (x - b) \sum_k w_k \, \nabla s\big(b + \alpha_k (x - b)\big)
 
-    The map adds up to ``s(x) - s(b)`` as ``steps`` grows. Costs ``steps`` forward and backward passes, run in pieces of a size
-    that keeps memory bounded; inside a penalty all of them in one.
+    The sum of the map approaches ``s(x) - s(b)`` as ``steps`` grows. It costs ``steps`` forward and backward passes, run in
+    chunks that keep memory bounded, or inside a penalty all at once.
 
     Args:
-        score: What is explained.
-        steps: Points on the path.
-        baseline: Where the path starts: a number, or a tensor that broadcasts to the input.
+        score: The score to explain.
+        steps: The number of points on the path.
+        baseline: The start of the path: a number, or a tensor that broadcasts to the input.
         rule: How the integral is approximated: ``gauss_legendre``, ``left``, ``right``, ``middle`` or ``trapezoid``.
 
     Returns when called:
-        A tensor in the input's own shape, any sign, in score units.
+        A tensor in the input's shape, of any sign, in score units.
 
     Raises:
         ValueError: An unknown rule, fewer than 1 step, or a baseline that does not broadcast to the input.
@@ -82,19 +82,19 @@ class ExpectedGradients(Attribution):
     .. math:: M = \tfrac{1}{n} \sum_k (x - x'_k) \, \nabla s\big(x'_k + \alpha_k (x - x'_k)\big), \qquad
               x'_k \sim \text{references}, \; \alpha_k \sim U(0, 1)
 
-    Inside a penalty one draw a step is enough: the draws of many steps average out.
+    Inside a penalty, one draw per step is enough, because the draws of many steps average out.
 
     Args:
-        references: Samples to draw from, ``(N, ...)``; None draws from the other samples of the batch.
-        score: What is explained.
-        samples: Rng per sample, each costing a forward and a backward pass.
-        seed: Of the draws; each call goes on drawing from the same sequence.
+        references: Samples to draw from, ``(N, ...)``; None means the other samples of the batch.
+        score: The score to explain.
+        samples: The number of draws per sample, each costing a forward and a backward pass.
+        seed: The seed of the draws; each call goes on drawing from the same sequence.
 
     Returns when called:
-        A tensor in the input's own shape, any sign, in score units.
+        A tensor in the input's shape, of any sign, in score units.
 
     Raises:
-        ValueError: References of another shape than the samples, or, outside a penalty, a batch of one without references.
+        ValueError: The references differ in shape from the samples or, outside a penalty, a batch of one has no references.
 
     Example:
         >>> model = torch.nn.Linear(3, 2, bias=False)
@@ -144,20 +144,20 @@ class ExpectedGradients(Attribution):
         size = len(inputs)
         if self.references is None:
             if size < 2:
-                raise ValueError("ExpectedGradients without references draws from the batch, which has one sample only.")
+                raise ValueError("ExpectedGradients without references draws from the batch, which has only one sample.")
             apart = 1 + self.rng.integers(size - 1, (self.samples, size), inputs.device)
             return inputs[(torch.arange(size, device=inputs.device) + apart) % size]
         if self.references.shape[1:] != inputs.shape[1:]:
             raise ValueError(
                 f"References of shape {tuple(self.references.shape)} do not fit samples of shape {tuple(inputs.shape[1:])}; "
-                "they are (N, ...) with the samples' own shape behind."
+                "they must be (N, ...), where ... is the shape of a sample."
             )
         chosen = self.rng.integers(len(self.references), (self.samples, size), self.references.device)
         return self.references[chosen].to(inputs)
 
 
 def path_points(steps: int, rule: str) -> tuple[Tensor, Tensor]:
-    """Points in [0, 1] and weights that add up to 1, both ``(n,)``, of a quadrature rule.
+    """Points in [0, 1] and weights that sum to 1, both ``(n,)``, of a quadrature rule.
 
     Example:
         >>> path_points(2, "middle")[0].tolist()
@@ -182,7 +182,7 @@ def path_points(steps: int, rule: str) -> tuple[Tensor, Tensor]:
 
 
 def broadcast(baseline: float | Tensor, inputs: Tensor) -> Tensor:
-    """The baseline in the inputs' shape; a ``ValueError`` names both shapes where it does not fit."""
+    """The baseline in the inputs' shape; if it does not fit, a ``ValueError`` names both shapes."""
     try:
         return torch.as_tensor(baseline).to(inputs).broadcast_to(inputs.shape)
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Attributions that change a part of the input and watch the score; no gradient at the input is needed."""
+"""Attributions that change a part of the input and observe the score, without a gradient at the input."""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from salreg.taps import Recording
 
 
 class _Perturbation(Attribution):
-    """The score of the input less its scores with parts replaced by a fill."""
+    """The score of the input minus its scores with parts replaced by a fill."""
 
     family = "perturbation"
     uses_gradients = False
@@ -46,22 +46,22 @@ class _Perturbation(Attribution):
 
 
 class Occlusion(_Perturbation):
-    """How much the score drops when a window slides over the input (Zeiler & Fergus 2014).
+    """How much the score drops when a sliding window hides a part of the input (Zeiler & Fergus 2014).
 
-    Each place gets the mean drop of the windows that cover it. One forward pass per window, several windows at a time; inside a
-    penalty a first-order backward pass is enough.
+    Each place gets the mean drop of the windows that cover it. It costs one forward pass per window, with several windows at a
+    time; inside a penalty, a first-order backward pass is enough.
 
     Args:
-        window: Height and width of the window (one number for both; for tables and text its length).
-        stride: How far it moves; the window's size by default. The last one is moved back to end at the border.
-        fill: What it shows: a number, or a tensor that broadcasts to the input.
-        score: What is explained.
+        window: Height and width of the window (one number for both), or its length for tables and texts.
+        stride: How far the window moves; by default its size. The last window is moved back to end at the border.
+        fill: The content of the window: a number, or a tensor that broadcasts to the input.
+        score: The score to explain.
 
     Returns when called:
-        ``(B, 1, H, W)`` for images ``(B, C, H, W)``, ``(B, F)`` for tables; any sign, in score units.
+        ``(B, 1, H, W)`` for images ``(B, C, H, W)``, ``(B, F)`` for tables; of any sign, in score units.
 
     Raises:
-        ValueError: A window larger than the input, or numbers below 1.
+        ValueError: The window is larger than the input, or a number is below 1.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2, bias=False))
@@ -99,19 +99,19 @@ class Occlusion(_Perturbation):
 
 
 class FeatureAblation(_Perturbation):
-    """How much the score drops when a group of features is replaced; every feature of a group gets the group's drop.
+    """How much the score drops when a group of features is replaced; each feature gets the drop of its group.
 
     Args:
         groups: The group of each feature, integers, laid out like one sample or broadcasting to it: ``(F,)``, ``(H, W)``. By
             default each feature of a table is its own group.
-        fill: What replaces them: a number, or a tensor that broadcasts to the input.
-        score: What is explained.
+        fill: The value that replaces them: a number, or a tensor that broadcasts to the input.
+        score: The score to explain.
 
     Returns when called:
-        A tensor in the input's own shape, any sign, in score units.
+        A tensor in the input's shape, of any sign, in score units.
 
     Raises:
-        ValueError: Groups that do not broadcast to a sample, or inputs that are no table and no groups.
+        ValueError: The groups do not broadcast to a sample, or there are none and the inputs are not a table.
 
     Example:
         >>> model = torch.nn.Linear(3, 2, bias=False)
@@ -134,25 +134,26 @@ class FeatureAblation(_Perturbation):
 
 
 class RISE(Attribution):
-    r"""Randomised input sampling (Petsiuk et al. 2018, eq. 6): the mean of random masks, weighted by the score they leave.
+    r"""Randomised input sampling (Petsiuk et al. 2018, eq. 6): the mean of random masks, weighted by the scores of the masked
+    inputs.
 
     .. math:: M = \frac{1}{n \, p} \sum_k s(x \odot m_k) \, m_k
 
-    The masks are coarse random grids, enlarged bilinearly and shifted at random. Divided by the mean mask of the draws rather
-    than by its expectation p, so that few masks leave no pattern of their own.
+    The masks are coarse random grids, enlarged bilinearly and shifted at random. The map is divided by the mean of the drawn
+    masks rather than by its expectation p, so that a small number of masks leaves no pattern.
 
     Args:
-        masks: How many; one forward pass each, several at a time.
-        cells: Cells of the coarse grid along each side.
+        masks: The number of masks; each costs one forward pass, with several at a time.
+        cells: The number of cells of the coarse grid along each side.
         keep: Probability p that a cell stays visible.
-        score: What is explained.
-        seed: Of the masks; every call uses the same ones.
+        score: The score to explain.
+        seed: The seed of the masks; every call uses the same ones.
 
     Returns when called:
         ``(B, 1, H, W)``, in score units.
 
     Raises:
-        ValueError: The inputs are no images.
+        ValueError: The inputs are not images.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
@@ -224,7 +225,7 @@ def feature_groups(sample: Tensor, groups: Tensor | None) -> Tensor:
     """Boolean masks ``(k, ...)`` over one sample, one per group; by default each feature of a table is its own.
 
     Raises:
-        ValueError: Groups that do not broadcast to the sample, or none for a sample that is no table.
+        ValueError: The groups do not broadcast to the sample, or there are none and the sample is not a table row.
     """
     if groups is None and sample.ndim != 1:
         raise ValueError(f"Samples of shape {tuple(sample.shape)} need groups of features: groups=....")
@@ -239,7 +240,7 @@ def feature_groups(sample: Tensor, groups: Tensor | None) -> Tensor:
 
 
 def _split(parts: Tensor, inputs: Tensor) -> Iterator[Tensor]:
-    """Cut masks ``(k, 1, ...)`` so that each piece times the batch fits a pass."""
+    """Cut masks ``(k, 1, ...)`` so that each piece, applied to the whole batch, fits into one pass."""
     size = len(next(in_passes(inputs.expand(len(parts), *inputs.shape))))
     yield from parts.split(size)
 

@@ -1,4 +1,4 @@
-"""What a trained classifier of texts or table rows relies on, for whom it is wrong, and what is not known."""
+"""Audits: what a trained classifier of texts or table rows relies on, for whom it is wrong, and what is not known."""
 
 from salreg.audit.answers import AnswerModel
 from salreg.audit.card import card_section, model_card

@@ -10,21 +10,21 @@ from salreg.eval_mode import eval_mode
 
 
 class AnswerModel:
-    """How probable a causal language model finds each of a few answers to a prompt.
+    """Scores how probable a causal language model finds each of a few answers to a prompt.
 
-    The score of an answer is the sum of the log-probabilities of its tokens behind the prompt, so that a softmax over the
-    scores is the probability of each answer if it is one of these. ``audit_texts`` takes it as its model, the answers being the
-    classes.
+    The score of an answer is the sum of the log-probabilities of its tokens after the prompt, so that a softmax over the scores
+    gives the probability of each answer, given that it is one of these. It can be the model of ``audit_texts``, with the
+    answers as classes.
 
     Args:
-        module: From ``input_ids`` and ``attention_mask`` to ``.logits`` ``(B, T, V)`` that predict the next token.
-        encode: From a prompt to its tokens.
-        answers: The tokens of each answer, with what ends it.
-        padding: The number of a token that is masked anyway.
-        rows: How many texts go through the module at once.
+        module: Maps ``input_ids`` and ``attention_mask`` to ``.logits`` ``(B, T, V)`` that predict the next token.
+        encode: Maps a prompt to its tokens.
+        answers: The tokens of each answer, including those that end it.
+        padding: Any token number, used where tokens are masked.
+        rows: The number of texts that go through the module at once.
 
     Raises:
-        ValueError: Fewer than two answers, or an empty one.
+        ValueError: There are fewer than two answers, or one is empty.
 
     Example:
         >>> class Net(nn.Module):
@@ -51,13 +51,14 @@ class AnswerModel:
 
     @classmethod
     def from_tokenizer(cls, module: nn.Module, tokenizer: Any, answers: Sequence[str], **options: Any) -> "AnswerModel":
-        """With a Hugging Face tokenizer; what it puts around an answer is left away, and its token for the end added.
+        """Create it with a Hugging Face tokenizer. Special tokens around an answer are left out, and the tokenizer's end token
+        is added.
 
         Args:
             module: As in the class.
-            tokenizer: Of the module.
-            answers: As texts, with the space in front of them that the prompts lack.
-            **options: The others of the class.
+            tokenizer: The tokenizer of the module.
+            answers: The answers as texts, with a leading space if the prompts do not end in one.
+            **options: The other arguments of the class.
         """
         end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
         tokens = [[*tokenizer(one, add_special_tokens=False)["input_ids"], *end] for one in answers]

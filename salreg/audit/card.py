@@ -11,17 +11,17 @@ from salreg.audit.page import check
 
 
 def card_section(audits: Mapping[str, Audit], seeds: Mapping[str, Sequence[Audit]] | None = None) -> str:
-    """The section "What the model relies on": what was marked and found, how it was measured, and what is not known.
+    """The section "What the model relies on": what was marked and found, how it was measured, and what remains unknown.
 
     Args:
-        audits: One audit by the model's name, or two of the same data, before and after; the last one is the model of the card.
-        seeds: By the same names the audits of all trainings with other seeds.
+        audits: One audit by the model's name, or two on the same data, before and after; the card describes the last one.
+        seeds: By the same names, the audits of all trainings with other seeds.
 
     Returns:
         Markdown.
 
     Raises:
-        ValueError: No audit, more than two, or two of different data.
+        ValueError: There is no audit, there are more than two, or two are on different data.
     """
     check(audits)
     last = list(audits.values())[-1]
@@ -44,12 +44,12 @@ def card_section(audits: Mapping[str, Audit], seeds: Mapping[str, Sequence[Audit
 
 
 def model_card(audits: Mapping[str, Audit], name: str, seeds: Mapping[str, Sequence[Audit]] | None = None) -> str:
-    """A model card of this section, with the numbers as metadata for Hugging Face where ``huggingface_hub`` is installed; else
+    """A model card with this section. If ``huggingface_hub`` is installed, the numbers are added as metadata; otherwise it is
     the section below a headline.
 
     Args:
         audits: As in ``card_section``.
-        name: What the model is called.
+        name: The name of the model.
         seeds: As in ``card_section``.
     """
     section = f"# {name}\n\n{card_section(audits, seeds)}"

@@ -1,4 +1,4 @@
-"""Predictions of changed samples beside those of the samples as they are."""
+"""Compares predictions on changed samples with those on the original samples."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -32,19 +32,19 @@ class Changes:
 
     Args:
         predictor: The model.
-        samples: As they are: N texts, or rows ``(N, F)``.
+        samples: The N original texts, or rows ``(N, F)``.
         target: True classes ``(N,)``.
-        positive: The class that is followed.
-        bootstrap: Over the N samples.
-        classes: What the classes are called; their numbers by default.
+        positive: The class whose probability is tracked.
+        bootstrap: The bootstrap over the N samples.
+        classes: The names of the classes; by default their numbers.
 
     Attributes:
-        names: What the classes are called.
-        before: What is predicted for the samples.
-        candidates: The counterfactuals so far.
+        names: The names of the classes.
+        before: The predictions for the original samples.
+        candidates: The counterfactuals collected so far.
 
     Raises:
-        ValueError: The model tells another number of classes apart, or the labels or the positive class are none of them.
+        ValueError: The model has a different number of classes, or a label or the positive class is not one of them.
     """
 
     def __init__(
@@ -64,20 +64,20 @@ class Changes:
         self.candidates: list[Candidate] = []
 
     def predicted(self, samples: Any) -> Seen:
-        """What is predicted for changed samples."""
+        """The predictions for changed samples."""
         if not len(samples):
             return Seen(torch.zeros(0, dtype=torch.long), torch.zeros(0))
         found = self.predictor(samples)
         return Seen(found.classes, found.probability[:, self.positive])
 
     def compared(self, rows: Sequence[int], after: Seen, control: Seen | None, before: Seen | None = None) -> Change:
-        """What a change does.
+        """The effect of a change.
 
         Args:
-            rows: Of which sample each changed one is made, M; a sample may occur several times.
-            after: Of the changed samples.
-            control: Of samples with random changes, likewise.
-            before: Of what they are compared with; the samples as they are by default.
+            rows: The original sample of each of the M changed ones; a sample may occur several times.
+            after: The predictions for the changed samples.
+            control: The predictions for samples with random changes.
+            before: The predictions they are compared with; by default those for the original samples.
         """
         before = before or self.own.some(rows)
         changed, shift = before.classes != after.classes, after.positive - before.positive
@@ -104,13 +104,12 @@ class Changes:
         count = self.before.probability.shape[1]
         names = [str(one) for one in (classes or range(count))]
         if len(names) != count:
-            raise ValueError(f"The model tells {count} classes apart, and {len(names)} have names: {', '.join(names)}.")
+            raise ValueError(f"The model has {count} classes, but {len(names)} have names: {', '.join(names)}.")
         if not 0 <= self.positive < count:
-            raise ValueError(f"positive is a class from 0 to {count - 1}, not {self.positive}.")
+            raise ValueError(f"positive must be a class from 0 to {count - 1}, not {self.positive}.")
         if int(self.target.min()) < 0 or int(self.target.max()) >= count:
             raise ValueError(
-                f"The labels go from {int(self.target.min())} to {int(self.target.max())}, and the model tells {count} classes "
-                "apart."
+                f"The labels go from {int(self.target.min())} to {int(self.target.max())}, but the model has {count} classes."
             )
         return names
 

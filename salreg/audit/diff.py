@@ -5,7 +5,7 @@ from html import escape
 
 
 def marked_changes(before: str, after: str) -> tuple[str, str]:
-    """Both texts as HTML, what differs in ``<del>`` and ``<ins>``.
+    """Both texts as HTML, with the differences in ``<del>`` and ``<ins>``.
 
     Example:
         >>> marked_changes("she ran <b>", "he ran <b>")

@@ -1,4 +1,4 @@
-"""Changing words of a text: terms put in, and the same done to random words for comparison."""
+"""Changes words of a text: inserts terms and, for comparison, does the same to random words."""
 
 import random
 import re
@@ -10,12 +10,13 @@ _WORD = re.compile(r"\S+")
 
 
 def with_term(text: str, term: str, place: float) -> str:
-    """A text with a term put between two of its words.
+    """Insert a term between two words of a text.
 
     Args:
-        text: Where to.
-        term: What.
-        place: In [0, 1): before the first word at 0, towards the last one at 1. The end is left out, as a full stop is there.
+        text: The text.
+        term: The term to insert.
+        place: In [0, 1): 0 is before the first word, and values near 1 before the last. The end is excluded, because a full
+            stop is there.
 
     Example:
         >>> with_term("a  fine film", "gay", 0.5)
@@ -27,13 +28,13 @@ def with_term(text: str, term: str, place: float) -> str:
 
 
 def with_words_exchanged(text: str, mentions: Sequence[Mention], words: Sequence[str], rng: random.Random) -> str:
-    """A text with as many other words exchanged for random ones, or taken out where there are none, as it has mentions.
+    """Replace as many other words by random ones as the text has mentions, or remove them if ``words`` is empty.
 
     Args:
-        text: Where.
-        mentions: The words that stay.
-        words: What comes in their place; empty to take them out.
-        rng: Where the random numbers come from.
+        text: The text.
+        mentions: The words to keep.
+        words: The random words to draw from; empty to remove words instead.
+        rng: The random number generator.
     """
     places = [found.span() for found in _WORD.finditer(text)]
     free = [(start, end) for start, end in places if not any(start < m.span[1] and end > m.span[0] for m in mentions)]
@@ -44,5 +45,5 @@ def with_words_exchanged(text: str, mentions: Sequence[Mention], words: Sequence
 
 
 def vocabulary(texts: Sequence[str]) -> list[str]:
-    """The words of texts, as often as they occur, without those that are signs alone."""
+    """The words of texts, repeated as often as they occur, without those that consist only of punctuation."""
     return [word for text in texts for word in _WORD.findall(text) if any(letter.isalpha() for letter in word)]

@@ -1,4 +1,4 @@
-"""What an audit found, as numbers and texts that can be written down."""
+"""The findings of an audit, as numbers and texts that can be saved."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -16,12 +16,12 @@ DONE: dict[str, str] = {
 
 
 class Change(NamedTuple):
-    """What a model does when something of a sample is changed.
+    """How a model reacts when a part of a sample is changed.
 
     Attributes:
-        share: Of the changed samples, those whose predicted class changes: reliance.
+        share: The share of changed samples whose predicted class changes: reliance.
         shift: How much the probability of the positive class rises on average, in [-1, 1].
-        control: The share when the same is done to random other words; None where nothing is compared.
+        control: The share when the same is done to random other words; None if there is no comparison.
     """
 
     share: Interval
@@ -31,12 +31,12 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class TermUse:
-    """One term, put into texts that name none of its axis.
+    """One term, inserted into texts that name no term of its axis.
 
     Attributes:
-        term: As the lexicon has it.
-        found: How many texts of the data name it.
-        insertion: What the predictions do; None where it was put into none.
+        term: The term as spelled in the lexicon.
+        found: The number of texts in the data that name it.
+        insertion: The change of the predictions; None if it was inserted into no text.
     """
 
     term: str
@@ -49,13 +49,13 @@ class Use:
     """How much predictions depend on a group's terms, or on a feature of a table.
 
     Attributes:
-        axis: Of the lexicon, or ``columns``.
-        name: The group, or the feature.
-        found: How many samples name it, or have the feature.
-        changes: By kind; those that could be made.
-        saliency: By attribution, the share of the map that lies on it.
-        places: The share of words, or of columns, that it is: what a map that knows nothing would give it.
-        terms: One by one; empty for columns.
+        axis: The axis of the lexicon, or ``columns``.
+        name: The group or the feature.
+        found: The number of samples that name the group or have the feature.
+        changes: The changes that could be made, by kind.
+        saliency: The share of the map on it, by attribution.
+        places: Its share of words, or of columns: the share of a uniform map.
+        terms: Each term separately; empty for columns.
     """
 
     axis: str
@@ -68,19 +68,19 @@ class Use:
 
     @property
     def worst(self) -> tuple[str, Change] | None:
-        """The kind of change that surely changes most predictions, by the lower bound; None where there is none."""
+        """The kind of change that changes the most predictions, by the lower bound; None if there is none."""
         known = [one for one in self.changes.items() if not math.isnan(one[1].share.value)]
         return max(known, key=lambda one: (one[1].share.low, one[1].share.value)) if known else None
 
 
 @dataclass(frozen=True)
 class GroupRates:
-    """What is right and wrong for the samples of a group.
+    """Accuracy and error rates for the samples of a group.
 
     Attributes:
-        axis: What the groups divide.
-        name: Of the group.
-        count: How many samples it has.
+        axis: The axis of the groups.
+        name: The name of the group.
+        count: The number of samples in it.
         rates: ``accuracy``, ``false_positive_rate`` and ``false_negative_rate``.
     """
 
@@ -92,14 +92,14 @@ class GroupRates:
 
 @dataclass(frozen=True)
 class Gap:
-    """The difference between the groups in which a rate is highest and lowest.
+    """The difference between the groups with the highest and the lowest rate.
 
     Attributes:
-        axis: What the groups divide.
-        rate: Which one.
-        highest: The group.
-        lowest: The other one.
-        difference: At least 0; its interval may reach below.
+        axis: The axis of the groups.
+        rate: The name of the rate.
+        highest: The group with the highest rate.
+        lowest: The group with the lowest rate.
+        difference: At least 0; its interval may extend below.
     """
 
     axis: str
@@ -114,13 +114,13 @@ class Pair:
     """A sample and its counterfactual.
 
     Attributes:
-        axis: Of what was changed.
-        kind: How.
-        change: From what to what, in words.
-        before: The sample, written out.
-        after: The counterfactual.
-        predicted: The classes, before and after.
-        probability: Of the positive class, before and after.
+        axis: The axis of the change.
+        kind: The kind of change.
+        change: What was changed into what, in words.
+        before: The sample as text.
+        after: The counterfactual as text.
+        predicted: The predicted classes, before and after.
+        probability: The probability of the positive class, before and after.
         label: The true class.
     """
 
@@ -136,20 +136,20 @@ class Pair:
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found of one model.
+    """All findings about one model.
 
     Attributes:
         of: ``texts`` or ``table``.
-        samples: How many were audited.
-        classes: What the classes are called.
-        positive: The one whose probability is followed, and whose false alarms are counted.
-        uses: What predictions depend on.
-        groups: What is right and wrong, group by group.
-        gaps: Between the groups.
-        pairs: The counterfactuals that change the probability most, the worst first.
+        samples: The number of samples audited.
+        classes: The names of the classes.
+        positive: The class whose probability is tracked and whose false positives are counted.
+        uses: The groups or features that predictions may depend on.
+        groups: Accuracy and error rates, group by group.
+        gaps: The gaps between the groups.
+        pairs: The counterfactuals that change the probability most, largest change first.
         marked: What was marked in training, in words.
-        measured: How everything was measured, a sentence each.
-        unknown: What is not known, a sentence each.
+        measured: How everything was measured, one sentence each.
+        unknown: What remains unknown, one sentence each.
     """
 
     of: Literal["texts", "table"]
@@ -165,7 +165,7 @@ class Audit:
     unknown: list[str]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything for ``json.dumps``: NaN, which JSON lacks, is None, and an interval a mapping."""
+        """The audit as a mapping for ``json.dumps``: NaN, which JSON lacks, becomes None, and an interval becomes a mapping."""
         found: dict[str, Any] = _plain(asdict(self, dict_factory=dict))
         return found
 

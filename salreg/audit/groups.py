@@ -1,4 +1,4 @@
-"""Accuracy and both kinds of errors by group, and the gaps between groups."""
+"""Accuracy and both error rates by group, and the gaps between groups."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ RATES = ("accuracy", "false_positive_rate", "false_negative_rate")
 def by_group(
     target: Tensor, predicted: Tensor, divided: Mapping[str, Mapping[str, Tensor]], positive: int, bootstrap: Bootstrap
 ) -> tuple[list[GroupRates], list[Gap]]:
-    """``group_rates`` and ``gaps`` of several divisions of the samples.
+    """``group_rates`` and ``gaps`` for several divisions of the samples.
 
     Args:
-        divided: By axis, which samples belong to each group.
+        divided: For each axis, which samples belong to each group.
     """
     rates: list[GroupRates] = []
     differences: list[Gap] = []
@@ -31,15 +31,15 @@ def by_group(
 def group_rates(
     target: Tensor, predicted: Tensor, groups: Mapping[str, Tensor], axis: str, positive: int, bootstrap: Bootstrap
 ) -> list[GroupRates]:
-    """What is right and wrong in each group.
+    """Accuracy and error rates of each group.
 
     Args:
         target: True classes ``(N,)``.
         predicted: Classes ``(N,)``.
-        groups: By name, which samples belong to it, booleans ``(N,)``. A sample may belong to several, or to none.
-        axis: What the groups divide.
-        positive: The class whose false alarms are the false positives; all others are negative.
-        bootstrap: Draws the intervals.
+        groups: Which samples belong to each group, booleans ``(N,)`` by name. A sample may belong to several groups or to none.
+        axis: The name of the division into these groups.
+        positive: The positive class; all others are negative.
+        bootstrap: Computes the intervals.
 
     Example:
         >>> target, predicted = torch.tensor([0, 0, 1, 1]), torch.tensor([1, 0, 1, 1])
@@ -61,10 +61,10 @@ def group_rates(
 def gaps(
     target: Tensor, predicted: Tensor, groups: Mapping[str, Tensor], axis: str, positive: int, bootstrap: Bootstrap
 ) -> list[Gap]:
-    """For each rate, the group where it is highest less the one where it is lowest; as in ``group_rates``.
+    """For each rate, the highest value of any group minus the lowest; the arguments are as in ``group_rates``.
 
-    The interval is that of the difference between these two groups, so that it reaches below 0 where chance would explain it.
-    Groups in which a rate has no case are left out; without two groups there is no gap.
+    The interval is that of the difference between these two groups, so it extends below 0 if chance could explain the
+    difference. Groups without a case for a rate are left out; with fewer than two groups there is no gap.
     """
     found = []
     for rate in RATES:
@@ -82,10 +82,10 @@ def gaps(
 
 
 def members_of(axis: str, names: Sequence[str], count: int) -> dict[str, Tensor]:
-    """Which samples belong to each group, from the name of each sample's.
+    """Which samples belong to each group, from each sample's group name.
 
     Raises:
-        ValueError: Another number of names than samples.
+        ValueError: There are not as many names as samples.
     """
     if len(names) != count:
         raise ValueError(f"{axis!r} names the groups of {len(names)} samples, but there are {count}.")

@@ -13,13 +13,13 @@ _NUMBERS_AT_ONCE = 2**23
 
 
 class Interval(NamedTuple):
-    """A number, and where it would lie with other samples of the same kind.
+    """A number with its confidence interval.
 
     Attributes:
-        value: NaN where nothing was counted.
+        value: The number; NaN if nothing was counted.
         low: The lower bound.
         high: The upper bound.
-        cases: Of how many.
+        cases: The number of cases it is based on.
     """
 
     value: float
@@ -32,18 +32,18 @@ class Interval(NamedTuple):
 
 
 class Bootstrap:
-    """Percentile intervals from samples drawn anew, the same draws for every number, so that differences can be told, too.
+    """Percentile intervals from resampling. All numbers share the same draws, so that differences have intervals too.
 
     A share that is 0 or 1 in all draws has the exact bound of a binomial share on its other side.
 
     Args:
-        samples: How many there are, N.
-        level: The share of such intervals that hold the true number.
-        times: How often the samples are drawn.
-        seed: Of the draws.
+        samples: The number of samples, N.
+        level: The confidence level: the share of such intervals that contain the true number.
+        times: The number of resamplings.
+        seed: The seed of the draws.
 
     Raises:
-        ValueError: A level outside (0, 1), or numbers below 1.
+        ValueError: The level is outside (0, 1), or a number is below 1.
 
     Example:
         >>> changed = torch.tensor([1.0, 0.0, 1.0, 1.0])
@@ -58,12 +58,12 @@ class Bootstrap:
         self._kept: Tensor | None = None
 
     def ratio(self, parts: Tensor, wholes: Tensor, share: bool = True) -> Interval:
-        """The sum of the parts over that of the wholes.
+        """The sum of the parts divided by that of the wholes.
 
         Args:
-            parts: Of each sample ``(N,)``.
-            wholes: Likewise, at least 0: how many cases it is.
-            share: Whether it is a share of cases, in [0, 1].
+            parts: The part of each sample ``(N,)``.
+            wholes: The number of cases of each sample ``(N,)``, at least 0.
+            share: Whether the ratio is a share of cases, in [0, 1].
         """
         value, drawn = self._ratios(parts, wholes)
         count = int(wholes.sum())
@@ -74,7 +74,8 @@ class Bootstrap:
         return Interval(value, low, high, count)
 
     def difference(self, one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Interval:
-        """One ratio less another, each of parts and wholes ``(N,)``; the cases are those of the smaller whole."""
+        """One ratio minus another, each given by parts and wholes ``(N,)``; the number of cases is that of the smaller
+        whole."""
         (first, of_first), (second, of_second) = self._ratios(*one), self._ratios(*other)
         low, high = self._bounds(of_first - of_second)
         return Interval(first - second, low, high, int(min(one[1].sum(), other[1].sum())))

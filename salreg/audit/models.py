@@ -1,4 +1,4 @@
-"""A module together with what turns texts into its input, so that both its predictions and its maps can be asked for."""
+"""A module together with the encoding of texts into its input, which gives both its predictions and its maps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,11 +13,11 @@ Span = tuple[int, int]
 
 
 class Encoded(NamedTuple):
-    """Texts as a module takes them.
+    """Texts encoded as the input of a module.
 
     Attributes:
         inputs: Token numbers ``(B, T)``, or keyword arguments with them.
-        offsets: ``(start, end)`` of each token in its text, in characters, ``(B, T, 2)``; (0, 0) at what is no word.
+        offsets: ``(start, end)`` of each token in its text, in characters, ``(B, T, 2)``; (0, 0) for tokens that are not words.
     """
 
     inputs: Any
@@ -25,17 +25,17 @@ class Encoded(NamedTuple):
 
 
 def families() -> list[Attribution]:
-    """Attributions of two families, the gradient's and the perturbation's, that go by texts and tables alike."""
+    """Attributions of two families, gradient and perturbation, that work for texts and tables alike."""
     return [InputTimesGradient("target_logit"), Occlusion(window=1)]
 
 
 class TextModel:
-    """A classifier of texts whose maps can be looked at.
+    """A classifier of texts whose maps can be measured.
 
     Args:
-        module: Gives logits ``(B, C)``, or an output that holds them as ``.logits``.
-        encode: From a list of texts to its input.
-        attributions: What the share of saliency is measured by.
+        module: Returns logits ``(B, C)``, or an output that holds them as ``.logits``.
+        encode: Maps a list of texts to the module's input.
+        attributions: The attributions that measure the share of saliency.
 
     Example:
         >>> class Net(nn.Module):
@@ -62,7 +62,7 @@ class TextModel:
 
     @classmethod
     def from_tokenizer(cls, module: nn.Module, tokenizer: Any, **options: Any) -> "TextModel":
-        """With a fast Hugging Face tokenizer; ``options`` are passed to it: ``max_length=128``."""
+        """Create it with a fast Hugging Face tokenizer; ``options`` such as ``max_length=128`` are passed to it."""
 
         def encode(texts: list[str]) -> Encoded:
             made = dict(
@@ -85,7 +85,7 @@ class TextModel:
         return logits.detach().cpu()
 
     def shares(self, texts: Sequence[str], spans: Sequence[Sequence[Span]]) -> dict[str, Tensor]:
-        """Which share of each text's map lies on some of its characters: by attribution ``(B,)``, NaN where the map is 0.
+        """The share of each text's map on given characters: ``(B,)`` by attribution, NaN if the map is 0.
 
         What is explained is the logit of the class that is predicted.
         """

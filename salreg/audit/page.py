@@ -1,4 +1,4 @@
-"""An audit as one page that opens in any browser, without a network."""
+"""An audit as one page that opens in any browser, even offline."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -18,15 +18,16 @@ def page(
     """The page.
 
     Args:
-        audits: One audit by the model's name, or two of the same data, before and after.
+        audits: One audit by the model's name, or two on the same data, before and after.
         title: Its headline.
-        seeds: By the same names the audits of all trainings with other seeds, of which means and standard deviations are shown.
+        seeds: By the same names, the audits of all trainings with other seeds; the page shows their means and standard
+            deviations.
 
     Returns:
-        HTML that needs nothing else.
+        Self-contained HTML.
 
     Raises:
-        ValueError: No audit, more than two, or two of different kinds.
+        ValueError: There is no audit, there are more than two, or two are of different kinds.
     """
     check(audits)
     last = list(audits.values())[-1]
@@ -56,12 +57,12 @@ def page(
 
 
 def check(audits: Mapping[str, Audit]) -> None:
-    """Refuse what cannot stand side by side."""
+    """Refuse audits that cannot be compared side by side."""
     if not 1 <= len(audits) <= 2:
-        raise ValueError(f"A page shows one audit, or two, before and after; not {len(audits)}.")
+        raise ValueError(f"A page shows one audit, or two (before and after), not {len(audits)}.")
     kinds = {(one.of, one.samples, tuple(one.classes)) for one in audits.values()}
     if len(kinds) > 1:
-        raise ValueError("Two audits stand side by side only where they are of the same data and classes.")
+        raise ValueError("Two audits can be compared only if they are on the same data and classes.")
 
 
 def _key(names: Sequence[str]) -> str:
@@ -97,7 +98,7 @@ def _uses(audits: Mapping[str, Audit]) -> str:
     texts = last.of == "texts"
     controls = ["with random words"] if texts else []
     headers = ["what", "is", "share", "predictions that change", *controls, f"shift of P({last.positive})"]
-    note = "; the dashed line is what as many random words do" if texts else ""
+    note = "; the dashed line shows the effect of as many random words" if texts else ""
     return (
         f"<h2>What predictions depend on</h2><p>The share of changed {'texts' if texts else 'rows'} whose predicted class "
         f"changes, with its interval, by the change that matters most{note}. Bars go up to {scale:.0%}.</p>"

@@ -1,4 +1,4 @@
-"""From whatever a model gives to probabilities, batch by batch."""
+"""Turns any model output into probabilities, batch by batch."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -21,17 +21,17 @@ class Predicted(NamedTuple):
 
 
 class Predictor:
-    """A model that is asked in batches.
+    """Calls a model in batches.
 
     Args:
-        model: From a list of texts, or rows ``(B, F)``, to logits or probabilities ``(B, C)``, or of two classes one number a
-            sample ``(B,)`` or ``(B, 1)``: that of the second.
-        outputs: Which of the two it gives.
-        batch_size: Samples at a time.
-        progress: Whether to show a bar.
+        model: Maps a list of texts, or rows ``(B, F)``, to logits or probabilities ``(B, C)``; for two classes also to one
+            number per sample, ``(B,)`` or ``(B, 1)``, that of the second class.
+        outputs: Which of the two it returns.
+        batch_size: The number of samples per batch.
+        progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: Another word for ``outputs``.
+        ValueError: ``outputs`` is unknown.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class Predictor:
         """Predict samples.
 
         Raises:
-            ValueError: The model gives something else than one row a sample, NaN, or probabilities where it was to give logits
-                or the other way round.
+            ValueError: The model does not return one row per sample, or it returns NaN, or probabilities instead of logits, or
+                the reverse.
         """
         found = []
         starts = range(0, len(samples), self.batch_size)
@@ -63,18 +63,18 @@ class Predictor:
         output = output.unsqueeze(1) if output.ndim == 1 else output
         if output.ndim != 2 or len(output) != count:
             raise ValueError(
-                f"The model gives {tuple(output.shape)} for {count} samples; it is to give one row each, ({count}, C)."
+                f"The model returns shape {tuple(output.shape)} for {count} samples; it must return one row each, ({count}, C)."
             )
         if not output.isfinite().all():
-            raise ValueError("The model puts out NaN or infinity, and nothing can be said of what it relies on.")
+            raise ValueError("The model's output is NaN or infinite, so nothing can be said about what it relies on.")
         if output.shape[1] == 1 and self.outputs == "probabilities":
             output = torch.cat([1 - output, output], 1)
         proper = bool(((output >= 0) & (output <= 1)).all()) and torch.allclose(output.sum(1), torch.ones(count), atol=1e-4)
         if self.outputs == "probabilities":
             if not proper:
-                raise ValueError("The model's outputs are no probabilities, in [0, 1] with the sum 1: say outputs='logits'.")
+                raise ValueError("The model's outputs are not probabilities (in [0, 1] with the sum 1): use outputs='logits'.")
             return output
         first, self._is_first = self._is_first, False
         if first and proper and output.shape[1] > 1 and count > 1:
-            raise ValueError("The model's outputs are probabilities, in [0, 1] with the sum 1: say outputs='probabilities'.")
+            raise ValueError("The model's outputs are probabilities (in [0, 1] with the sum 1): use outputs='probabilities'.")
         return probabilities(output)

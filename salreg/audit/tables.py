@@ -42,28 +42,29 @@ def audit_table(
     seed: int = 0,
     progress: bool = True,
 ) -> Audit:
-    """What a classifier of rows relies on, and for whom it is wrong.
+    """Audit what a classifier of rows relies on, and for whom it is wrong.
 
     Args:
-        model: From rows ``(B, F)`` to logits ``(B, C)``; a module has its maps measured, too.
+        model: Maps rows ``(B, F)`` to logits ``(B, C)``; if it is a module, its maps are measured too.
         rows: Data that it was not trained on, ``(N, F)``.
         labels: True classes ``(N,)``.
-        columns: The names of all columns, F.
-        features: Columns that are one feature, such as a one-hot code; every other column is one of its own.
-        groups: What divides the rows, by name: the group of each row, N.
-        classes: What the classes are called; their numbers by default.
-        positive: The class whose probability is followed.
-        outputs: Whether the model gives ``logits`` or ``probabilities``.
+        columns: The names of all F columns.
+        features: Columns by feature, for features that take several, such as a one-hot code; every other column is a separate
+            feature.
+        groups: Divisions of the rows by name, each with the group of each of the N rows.
+        classes: The names of the classes; by default their numbers.
+        positive: The class whose probability is tracked.
+        outputs: Whether the model returns ``logits`` or ``probabilities``.
         marked: What was marked in training, in words, for the report.
-        worst: How many counterfactual pairs to keep.
-        batch_size: Rows at a time.
-        draws: Of the bootstrap.
-        seed: Of everything random.
-        progress: Whether to show bars.
+        worst: The number of counterfactual pairs to keep.
+        batch_size: The number of rows per batch.
+        draws: The number of bootstrap draws.
+        seed: The seed of all random numbers.
+        progress: Whether to show progress bars.
 
     Raises:
-        ValueError: No row, another number of labels, columns or groups, an unknown column in ``features``, a class that is
-            none, or outputs that are not what ``outputs`` says.
+        ValueError: There are no rows, the number of labels, columns or groups does not fit, ``features`` has an unknown column,
+            a class is invalid, or the model's outputs contradict ``outputs``.
 
     Example:
         >>> net = nn.Linear(3, 2)
@@ -75,8 +76,8 @@ def audit_table(
     target = torch.as_tensor(labels).cpu()
     if rows.ndim != 2 or not len(rows) or target.shape != rows.shape[:1] or rows.shape[1] != len(columns):
         raise ValueError(
-            f"Rows {tuple(rows.shape)}, labels {tuple(target.shape)} and {len(columns)} names of columns do not fit: they are "
-            "(N, F), (N,) and F."
+            f"Rows {tuple(rows.shape)}, labels {tuple(target.shape)} and {len(columns)} names of columns do not fit: they must "
+            "be (N, F), (N,) and F."
         )
     predictor = Predictor(_on_its_device(model), outputs, batch_size, progress)
     changes = Changes(predictor, rows, target, positive, Bootstrap(len(rows), times=draws, seed=seed), classes)

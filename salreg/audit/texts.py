@@ -41,26 +41,27 @@ def audit_texts(
     seed: int = 0,
     progress: bool = True,
 ) -> Audit:
-    """What a classifier of texts relies on, and for whom it is wrong.
+    """Audit what a classifier of texts relies on, and for whom it is wrong.
 
     Args:
-        model: From a list of texts to logits ``(B, C)``; a ``TextModel`` has its maps measured, too.
-        texts: Data that it was not trained on, N.
+        model: Maps a list of texts to logits ``(B, C)``; if it is a ``TextModel``, its maps are measured too.
+        texts: N texts that it was not trained on.
         labels: True classes ``(N,)``.
         lexicon: Groups and their terms.
-        groups: What divides the texts beside the lexicon, by name: the group of each text, N.
-        classes: What the classes are called; their numbers by default.
-        positive: The class whose probability is followed.
-        outputs: Whether the model gives ``logits`` or ``probabilities``.
+        groups: Further divisions of the texts by name, each with the group of each of the N texts.
+        classes: The names of the classes; by default their numbers.
+        positive: The class whose probability is tracked.
+        outputs: Whether the model returns ``logits`` or ``probabilities``.
         marked: What was marked in training, in words, for the report.
-        worst: How many counterfactual pairs to keep.
-        batch_size: Texts at a time.
-        draws: Of the bootstrap.
-        seed: Of everything random.
-        progress: Whether to show bars.
+        worst: The number of counterfactual pairs to keep.
+        batch_size: The number of texts per batch.
+        draws: The number of bootstrap draws.
+        seed: The seed of all random numbers.
+        progress: Whether to show progress bars.
 
     Raises:
-        ValueError: No text, another number of labels, a class that is none, or outputs that are not what ``outputs`` says.
+        ValueError: There are no texts, the number of labels does not fit, a class is invalid, or the model's outputs contradict
+            ``outputs``.
 
     Example:
         >>> model = lambda texts: torch.tensor([[0.0, 1.0 if "she" in text else -1.0] for text in texts])
@@ -71,7 +72,7 @@ def audit_texts(
     """
     target = torch.as_tensor(labels).cpu()
     if not len(texts) or target.shape != (len(texts),):
-        raise ValueError(f"{len(texts)} texts and labels of the shape {tuple(target.shape)}: there is one class for each text.")
+        raise ValueError(f"{len(texts)} texts and labels of shape {tuple(target.shape)} do not fit: each text needs one class.")
     predictor = Predictor(model, outputs, batch_size, progress)
     changes = Changes(predictor, list(texts), target, positive, Bootstrap(len(texts), times=draws, seed=seed), classes)
     names = changes.names

@@ -14,12 +14,12 @@ _MOST = 5
 
 
 class Spread(NamedTuple):
-    """A number over trainings.
+    """The mean and spread of a number over trainings.
 
     Attributes:
-        mean: NaN where it is not known of any.
-        deviation: The standard deviation of the sample; NaN of fewer than two.
-        trainings: Of how many it is known.
+        mean: The mean; NaN if the number is known for no training.
+        deviation: The sample standard deviation; NaN for fewer than two trainings.
+        trainings: The number of trainings for which it is known.
     """
 
     mean: float
@@ -33,13 +33,14 @@ class Spread(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What was measured.
+    """Identifies a measured number.
 
     Attributes:
-        of: ``change``: the share of predictions that change; ``rate``: of a group; ``gap``: the widest one between groups.
-        axis: Of the lexicon, ``columns``, or what divides the groups.
-        name: The group, or the feature; of a gap nothing.
-        how: What was done to it, or which rate it is.
+        of: ``change``: the share of predictions that change; ``rate``: a rate of a group; ``gap``: the widest gap between
+            groups.
+        axis: The axis of the lexicon, ``columns``, or the division into groups.
+        name: The group or the feature; empty for a gap.
+        how: The kind of change, or the rate.
     """
 
     of: str
@@ -52,13 +53,13 @@ def spreads(audits: Sequence[Audit]) -> dict[Measured, Spread]:
     """Mean and standard deviation of all numbers over trainings that were audited on the same data.
 
     Args:
-        audits: One of each training.
+        audits: One audit per training.
 
     Raises:
-        ValueError: No audit, or those of different data.
+        ValueError: There is no audit, or they are on different data.
     """
     if len({(one.of, one.samples, tuple(one.classes)) for one in audits}) != 1:
-        raise ValueError("A mean over trainings is of at least one audit, and of the same data and classes all.")
+        raise ValueError("A mean over trainings needs at least one audit, and all audits must be on the same data and classes.")
     found: dict[Measured, list[float]] = {}
     for audit in audits:
         for key, value in _numbers(audit).items():
@@ -67,10 +68,10 @@ def spreads(audits: Sequence[Audit]) -> dict[Measured, Spread]:
 
 
 def sentences(trainings: Mapping[str, Sequence[Audit]]) -> list[str]:
-    """What predictions depend on most over trainings, and the widest gaps, a sentence each.
+    """What predictions depend on most over trainings, and the widest gaps, one sentence each.
 
     Args:
-        trainings: The audits of each kind of training by its name: one kind, or two, before and after.
+        trainings: The audits of each kind of training, by name: one kind, or two, before and after.
     """
     every = [spreads(audits) for audits in trainings.values()]
     said = []
@@ -84,7 +85,7 @@ def sentences(trainings: Mapping[str, Sequence[Audit]]) -> list[str]:
 
 
 def section(trainings: Mapping[str, Sequence[Audit]]) -> str:
-    """The part of a page that shows all numbers over trainings; nothing where each kind was trained once.
+    """The part of a page that shows all numbers over trainings; empty if each kind was trained once.
 
     Args:
         trainings: As in ``sentences``.
@@ -105,7 +106,7 @@ def section(trainings: Mapping[str, Sequence[Audit]]) -> str:
     return (
         f"{pieces.listed('Over trainings', sentences(trainings))}"
         f'<p class="soft">Mean and standard deviation over trainings with different seeds: {escape(counts)}. What follows '
-        f"below is of the first one of each.</p>{''.join(tables)}"
+        f"below is from the first training of each kind.</p>{''.join(tables)}"
     )
 
 

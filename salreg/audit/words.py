@@ -11,7 +11,7 @@ FEW = 30
 
 
 def percent(share: float) -> str:
-    """A share as people read it.
+    """A share as a percentage.
 
     Example:
         >>> percent(0.034), percent(0.004), percent(float("nan"))
@@ -30,11 +30,11 @@ def with_bounds(interval: Interval) -> str:
 
 
 def findings(audit: Audit, most: int = 5) -> list[str]:
-    """What matters most, a sentence each: what is relied on most, and the widest gaps, by their lower bounds.
+    """The most important findings, one sentence each: what is relied on most, and the widest gaps, by lower bound.
 
     Args:
-        audit: What was found.
-        most: How many sentences of each kind.
+        audit: The audit.
+        most: The largest number of sentences of each kind.
     """
     uses = sorted((one for one in audit.uses if one.worst), key=_strength, reverse=True)
     gaps = sorted(audit.gaps, key=lambda one: (one.difference.low, one.difference.value), reverse=True)
@@ -42,11 +42,11 @@ def findings(audit: Audit, most: int = 5) -> list[str]:
 
 
 def compared(audits: Sequence[Audit], most: int = 6) -> list[str]:
-    """What changed most from one model to another, a sentence each, by the kind of change that mattered most before.
+    """What changed most between two models, one sentence each, by the kind of change that mattered most before.
 
     Args:
-        audits: Of two models, before and after, on the same data.
-        most: How many sentences.
+        audits: The audits of two models, before and after, on the same data.
+        most: The largest number of sentences.
     """
     before, after = audits
     own = {(use.axis, use.name): use for use in after.uses}
@@ -55,7 +55,9 @@ def compared(audits: Sequence[Audit], most: int = 6) -> list[str]:
         now = own.get((use.axis, use.name))
         if use.worst and now and use.worst[0] in now.changes:
             kind, old, new = use.worst[0], use.worst[1].share, now.changes[use.worst[0]].share
-            said = f"{use.name!r} {DONE[kind]}: {with_bounds(old)} of the predictions changed, now {with_bounds(new)} do."
+            said = (
+                f"{use.name!r} {DONE[kind]}: {with_bounds(old)} of the predictions changed before, {with_bounds(new)} do now."
+            )
             found.append((abs(old.value - new.value), said))
     return [said for _, said in sorted(found, key=lambda one: -one[0])[:most]]
 
@@ -90,14 +92,16 @@ def _gap(gap: Gap) -> str:
 
 
 def measured_of_texts(count: int, bootstrap: Bootstrap, explained: bool) -> list[str]:
-    """How an audit of texts measures."""
+    """How an audit of texts measures its numbers."""
     return [
         f"{count} texts that the model was not trained on were predicted as they are and with changes.",
-        "Substitution: in texts that name a group, its terms and another group's change places, with their forms and case.",
-        "Removal: the terms of a group are taken out of texts that name it.",
-        "Insertion: a term is put at a random place into texts that name no group of the axis; the place is the same for all.",
-        "Placed: of two such texts with terms of different groups at the same place, how many get different classes?",
-        "With random words: the same number of other words of the text is exchanged, taken out, or a random word put in.",
+        "Substitution: in texts that name a group, its terms are exchanged with those of another group, keeping form and case.",
+        "Removal: the terms of a group are removed from texts that name it.",
+        "Insertion: a term is inserted at a random place into texts that name no group of the axis; all terms get the same "
+        "place.",
+        "Placed: the share of pairs of such texts, with terms of different groups at the same place, that get different "
+        "classes.",
+        "With random words: the same number of other words of the text is exchanged or removed, or a random word is inserted.",
         "Reliance is the share of changed texts whose predicted class changes.",
         *_common(bootstrap),
         *(_maps("words") if explained else []),
@@ -105,11 +109,12 @@ def measured_of_texts(count: int, bootstrap: Bootstrap, explained: bool) -> list
 
 
 def measured_of_tables(count: int, bootstrap: Bootstrap, explained: bool) -> list[str]:
-    """How an audit of a table measures."""
+    """How an audit of a table measures its numbers."""
     return [
         f"{count} rows that the model was not trained on were predicted as they are and with changes.",
-        "Substitution: each row gets the other values of a feature, all of them up to 12, else 12 drawn ones.",
-        "Removal: a feature's columns have their mean. A column is there in every row, so that nothing can be put in.",
+        "Substitution: each row gets the other values of a feature, all of them if there are at most 12, otherwise 12 drawn at "
+        "random.",
+        "Removal: a feature's columns are set to their mean. Every row has every column, so nothing can be inserted.",
         "Reliance is the share of changed rows whose predicted class changes.",
         *_common(bootstrap),
         *(_maps("columns") if explained else []),
@@ -118,40 +123,40 @@ def measured_of_tables(count: int, bootstrap: Bootstrap, explained: bool) -> lis
 
 def _common(bootstrap: Bootstrap) -> list[str]:
     return [
-        f"Intervals hold {bootstrap.level:.0%}: percentiles of {bootstrap.times} bootstrap draws of the samples, seed "
-        f"{bootstrap.seed}; shares of 0 and 1 have the exact binomial bound. A gap is that of the two groups that are furthest "
-        "apart, which makes it look larger the more groups there are.",
-        "False positives are samples of other classes that are taken for the positive one, false negatives the reverse.",
+        f"Intervals have level {bootstrap.level:.0%}: percentiles of {bootstrap.times} bootstrap draws of the samples, seed "
+        f"{bootstrap.seed}; shares of 0 and 1 have the exact binomial bound. A gap is that between the two groups that are "
+        "furthest apart, so it looks larger the more groups there are.",
+        "False positives are samples of other classes that are predicted as the positive one; false negatives are the reverse.",
     ]
 
 
 def _maps(of: str) -> list[str]:
     return [
         "The share of saliency is that of absolute maps of the predicted class's logit: gradient times input, and occlusion of "
-        f"one place after the other. Beside it stands the share of {of} that it is."
+        f"one place after the other. It is shown with the share of {of}."
     ]
 
 
 def unknown_of_texts(uses: Sequence[Use], groups: Sequence[GroupRates], explained: bool) -> list[str]:
-    """What an audit of texts does not tell."""
+    """What an audit of texts cannot tell."""
     absent = [one.name for one in uses if not one.found]
     few = [one.name for one in uses if 0 < one.found < FEW]
     return [
-        *([f"No text names {_listed(absent)}: only what was put in is known of them."] if absent else []),
-        *([f"Fewer than {FEW} texts name {_listed(few)}, so that the numbers of these say little."] if few else []),
-        "A model can tell a group by words that the lexicon lacks: names, topics, dialect.",
-        "Changed texts may be unnatural, and articles, pronouns and facts may no longer fit; the random words tell how much "
+        *([f"No text names {_listed(absent)}: only the effect of inserting them is known."] if absent else []),
+        *([f"Fewer than {FEW} texts name {_listed(few)}, so their numbers say little."] if few else []),
+        "A model can recognise a group by words that the lexicon lacks: names, topics, dialect.",
+        "Changed texts may be unnatural, and articles, pronouns and facts may no longer fit; the random words show how much "
         "any change of a word matters.",
         *_unknown(groups, explained),
     ]
 
 
 def unknown_of_tables(uses: Sequence[Use], groups: Sequence[GroupRates], explained: bool) -> list[str]:
-    """What an audit of a table does not tell."""
+    """What an audit of a table cannot tell."""
     return [
-        "A model can tell a group by other columns that go along with it; exchanging one column leaves these as they are.",
-        "Changed rows may be of nobody who exists.",
-        *([] if groups else ["No groups of rows were given, so that gaps between them are not known."]),
+        "A model can recognise a group by other columns that correlate with it; exchanging one column leaves these unchanged.",
+        "Changed rows may describe people who do not exist.",
+        *([] if groups else ["No groups of rows were given, so gaps between them are not known."]),
         *_unknown(groups, explained),
     ]
 
@@ -160,9 +165,9 @@ def _unknown(groups: Sequence[GroupRates], explained: bool) -> list[str]:
     small = [f"{one.axis}: {one.name}" for one in groups if one.count < FEW]
     return [
         *([f"Fewer than {FEW} samples belong to {_listed(small)}."] if small else []),
-        "The intervals tell of other samples of the same kind, and not of other data, other labels or another training.",
+        "The intervals account for other samples of the same kind, but not for other data, other labels or another training.",
         "Whether the labels themselves are fair is not known.",
-        *([] if explained else ["No maps were made, as the model was given as a function."]),
+        *([] if explained else ["No maps were computed, because the model was given as a function."]),
     ]
 
 

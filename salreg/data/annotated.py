@@ -1,7 +1,6 @@
-"""A sample, and a batch of them, beside their annotations.
+"""A sample with its annotation, and a batch of them.
 
-They are objects with fields, not tuples: a module that unpacks ``x, y = batch`` can never mistake an annotation for something
-else.
+They are objects with fields, not tuples, so a module that unpacks ``x, y = batch`` can never get an annotation by mistake.
 """
 
 from collections.abc import Callable
@@ -25,21 +24,21 @@ else:
     _Beside = InitVar
 
 MIXED = (
-    "A batch mixes annotated samples with plain ones. Wrap the other data, too: ConcatDataset([annotated, "
-    "AnnotatedDataset(others, {})]), or give the DataLoader collate_fn=salreg.data.Collate(); nobody looked at its samples "
-    "then."
+    "A batch mixes annotated samples with plain ones. Wrap the other data too: ConcatDataset([annotated, "
+    "AnnotatedDataset(others, {})]), or give the DataLoader collate_fn=salreg.data.Collate(); its samples then count as not "
+    "looked at."
 )
 
 
 @dataclass
 class AnnotatedSample:
-    """What the base dataset gave, and its annotation (see ``salreg.annotations``), by input where several are annotated.
+    """A sample of the base dataset, and its annotation (see ``salreg.annotations``), by input name if several are annotated.
 
     Attributes:
-        sample: What the base dataset gave.
+        sample: What the base dataset returned.
         annotation: Laid out like the input.
-        looked_at: Whether somebody looked at the sample, so that no mark means that nothing spurious is there. By default it is
-            what carries a mark.
+        looked_at: Whether somebody looked at the sample; if so, no mark means that nothing spurious is there. By default True
+            if the annotation carries a mark.
     """
 
     sample: Any
@@ -53,13 +52,13 @@ class AnnotatedSample:
 
     @property
     def only_annotation(self) -> Tensor:
-        """The annotation, of the only input that has one.
+        """The annotation of the only annotated input.
 
         Raises:
             TypeError: Several inputs are annotated.
         """
         if not isinstance(self.annotation, Tensor):
-            raise TypeError(f"This works on one annotated input; here are {', '.join(self.annotation)}.")
+            raise TypeError(f"This works with a single annotated input, but there are several: {', '.join(self.annotation)}.")
         return self.annotation
 
     def __len__(self) -> NoReturn:  # what default_collate asks for among plain tuples
@@ -74,17 +73,17 @@ class AnnotatedSample:
 
 @dataclass
 class AnnotatedBatch:
-    """A collated batch and its annotations ``(B, ...)``, by input where several are annotated.
+    """A collated batch and its annotations ``(B, ...)``, by input name if several are annotated.
 
     Attributes:
         sample: The collated batch.
-        annotation: Of each sample.
+        annotation: The annotation of each sample.
         looked_at: Booleans ``(B,)``: the samples that somebody looked at; by default those that carry a mark.
-        prepare: What the user's ``on_after_batch_transfer`` does to the batch, which is done when the step runs, so that marks
-            and pixels belong together until then; None if there is no such hook.
-        part: In a batch that brings those of several loaders together, the key or position of the annotated one's.
-        untouched: A copy of the sample from before the user's step, which may change it in place or take things out of it;
-            None without one.
+        prepare: What the user's ``on_after_batch_transfer`` does to the batch. It is applied only when the step runs, so that
+            marks and pixels stay aligned until then; None if there is no such hook.
+        part: In a batch that combines those of several loaders, the key or position of the annotated one.
+        untouched: A copy of the sample made before the user's step, which may change it in place or remove items from it; None
+            if there is no copy.
     """
 
     sample: Any
@@ -102,7 +101,7 @@ class AnnotatedBatch:
 
     @classmethod
     def unannotated(cls, batch: Any) -> "AnnotatedBatch":
-        """A plain batch, none of whose samples anybody looked at."""
+        """Wrap a plain batch in which nobody looked at any sample."""
         refuse_graph(batch)
         tensors = [t for t in tensors_in(batch) if t.ndim]
         like = next((t for t in tensors if t.is_floating_point()), None)
@@ -119,28 +118,28 @@ class AnnotatedBatch:
 
     @property
     def annotated_part(self) -> Any:
-        """What the annotated loader gave."""
+        """The part of the batch that the annotated loader returned."""
         return self.sample if self.part is None else self.sample[self.part]
 
     @property
     def annotated_inputs(self) -> dict[str, Tensor]:
-        """The annotated inputs by their names; none where there is just one that is not named."""
+        """The annotated inputs by name; empty if there is a single, unnamed input."""
         return {} if isinstance(self.annotation, Tensor) else {one: input_named(self.sample, one) for one in self.annotation}
 
     def __getitem__(self, index: object) -> NoReturn:
         raise TypeError(
             "This batch comes from an AnnotatedDataset. Your steps get the plain sample when a salreg callback "
-            "(SaliencyRegularizer, SaliencyMetrics or SaliencySnapshots) is among the Trainer's callbacks; in a loop of "
-            "your own take batch.sample and batch.annotation, in Hugging Face's Trainer in compute_loss and, for its "
-            "evaluation, in prediction_step."
+            "(SaliencyRegularizer, SaliencyMetrics or SaliencySnapshots) is among the Trainer's callbacks; in your own loop, "
+            "use batch.sample and batch.annotation; with Hugging Face's Trainer, do so in compute_loss and, for evaluation, in "
+            "prediction_step."
         )
 
     def keys(self) -> Any:
-        """What ``model(**batch)`` asks for."""
+        """The keys of the sample, for ``model(**batch)``."""
         return self["keys"]
 
     def get(self, key: object, default: object = None) -> Any:
-        """What Hugging Face's Trainer asks for in its evaluation."""
+        """An entry of the sample, as Hugging Face's Trainer reads it in evaluation."""
         return self[key]
 
 

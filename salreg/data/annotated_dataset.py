@@ -1,4 +1,4 @@
-"""A dataset beside its annotations."""
+"""A dataset with annotations."""
 
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
@@ -21,22 +21,22 @@ Annotations = OfOneInput | Mapping[str, OfOneInput]
 class AnnotatedDataset(Dataset[AnnotatedSample]):
     """A map-style dataset whose samples carry annotations.
 
-    Collates through a plain ``DataLoader`` with any number of workers. With a ``collate_fn`` of your own, pass
+    A plain ``DataLoader`` collates it, with any number of workers. If you have your own ``collate_fn``, pass
     ``collate_fn=Collate(yours)``.
 
     Args:
         base: Any map-style dataset.
-        annotations: One annotation per sample (a sequence or a tensor), a mapping from index to annotation, or a function
-            of ``(index, sample)``. A missing one (absent from the mapping, or None) is all zeros: nobody looked. Where several
-            inputs of a sample are annotated, one of these for each by its name: ``{"image": masks, "row": row_annotations}``;
-            each is penalised for itself.
-        empty: What an annotation that is there and marks nothing says: somebody ``"looked at"`` the sample and found nothing
-            spurious, or it is ``"unknown"``, as if it were missing.
+        annotations: One annotation per sample (a sequence or a tensor), a mapping from index to annotation, or a function of
+            ``(index, sample)``. A missing one (absent from the mapping, or None) counts as all zeros: nobody looked. If several
+            inputs of a sample are annotated, give one of these for each by name: ``{"image": masks, "row": row_annotations}``;
+            each is penalised separately.
+        empty: What an annotation without any mark means: somebody ``"looked at"`` the sample and found nothing spurious, or the
+            sample is ``"unknown"``, as if the annotation were missing.
 
     Raises:
-        TypeError: ``base`` is iterable only.
-        ValueError: Another word for ``empty``, lengths that differ or, when a sample is read, values outside [-1, 1] or NaN;
-            the sample is named.
+        TypeError: ``base`` can only be iterated.
+        ValueError: ``empty`` is unknown, lengths differ or, when a sample is read, values are outside [-1, 1] or NaN; the
+            message names the sample.
 
     Example:
         >>> from torch.utils.data import DataLoader, TensorDataset
@@ -55,11 +55,11 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
     ) -> None:
         checks.choice(("looked at", "unknown"), empty=empty)
         if not (hasattr(base, "__getitem__") or isinstance(base, IterableDataset)):
-            raise TypeError(f"The base is a map-style dataset, not {checks.said(base)}.")
+            raise TypeError(f"The base must be a map-style dataset, not {checks.said(base)}.")
         if isinstance(base, IterableDataset):
             raise TypeError(
-                "Annotations belong to indices, so the base must be a map-style dataset. A stream's are given by a function of "
-                "a sample: salreg.data.AnnotatedStream(base, annotations)."
+                "Annotations belong to indices, so the base must be a map-style dataset. For a stream, give a function of a "
+                "sample: salreg.data.AnnotatedStream(base, annotations)."
             )
         size = len(base)  # type: ignore[arg-type]
         self.base = base
@@ -91,13 +91,13 @@ def _check_length(annotations: OfOneInput, size: int) -> None:
     if isinstance(annotations, Mapping):
         for index in annotations:  # 0.5, or a tensor, would never be found
             if not isinstance(index, Integral):
-                raise TypeError(f"Annotations are given by a sample's index, a whole number, not by {checks.said(index)}.")
+                raise TypeError(f"Annotations must be keyed by a sample's index, a whole number, not by {checks.said(index)}.")
         beyond = [index for index in annotations if not 0 <= index < size]
         if beyond:
             raise ValueError(f"The dataset has {size} samples, but sample {beyond[0]} is annotated too.")
     elif not callable(annotations) and (isinstance(annotations, str) or not hasattr(annotations, "__len__")):
         raise TypeError(
-            "Annotations are one per sample (a sequence or a tensor), a mapping from index to annotation, or a function of "
+            "Annotations must be one per sample (a sequence or a tensor), a mapping from index to annotation, or a function of "
             f"(index, sample), not {checks.said(annotations)}."
         )
     elif not callable(annotations) and len(annotations) != size:
@@ -105,7 +105,7 @@ def _check_length(annotations: OfOneInput, size: int) -> None:
 
 
 def _annotation(annotations: OfOneInput, index: int, sample: Any, name: str | None) -> Tensor | None:
-    """One sample's annotation of one input; None where nobody looked."""
+    """One sample's annotation of one input; None if nobody looked."""
     if isinstance(annotations, Mapping):
         found = annotations.get(index)
     else:

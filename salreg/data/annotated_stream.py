@@ -1,4 +1,4 @@
-"""Streams beside their annotations: data that has no indices, only an order."""
+"""Streams with annotations: data that has an order but no indices."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, cast
@@ -17,18 +17,19 @@ OfSample = Callable[[Any], Tensor | None]
 
 
 class Annotate:
-    """From a sample to the same sample with its annotation: what streams map over.
+    """Maps a sample to the same sample with its annotation, for streams.
 
-    ``webdataset``'s ``.map(Annotate(...))`` and litdata's ``StreamingDataset(..., transform=Annotate(...))`` take it. Their
-    samples collate with ``salreg.data.Collate()``, and with a plain ``DataLoader`` by themselves.
+    Use it with ``webdataset``'s ``.map(Annotate(...))`` or litdata's ``StreamingDataset(..., transform=Annotate(...))``.
+    ``salreg.data.Collate()`` collates their samples; a plain ``DataLoader`` does so automatically.
 
     Args:
-        annotations: From a sample to its annotation, or None where nobody looked; several by the name of the input.
-        empty: What an annotation says that marks nothing, as in ``AnnotatedDataset``.
+        annotations: A function that maps a sample to its annotation, to None if nobody looked, or to several annotations by
+            input name.
+        empty: What an annotation without any mark means, as in ``AnnotatedDataset``.
 
     Raises:
-        TypeError: ``annotations`` is no function.
-        ValueError: Another word for ``empty`` or, when a sample comes, values outside [-1, 1] or NaN.
+        TypeError: ``annotations`` is not a function.
+        ValueError: ``empty`` is unknown or, when a sample is read, values are outside [-1, 1] or NaN.
 
     Example:
         >>> annotate = Annotate(lambda sample: sample["mask"])
@@ -45,7 +46,7 @@ class Annotate:
         for one in self.annotations.values():
             if not callable(one):
                 raise TypeError(
-                    "Samples of a stream have no index, so that their annotations are given by a function of a sample, not by "
+                    "Samples of a stream have no index, so their annotations must be given by a function of a sample, not by "
                     f"{checks.said(one)}."
                 )
         self.empty = empty
@@ -67,15 +68,15 @@ class Annotate:
 class AnnotatedStream(IterableDataset[AnnotatedSample]):
     """An iterable dataset whose samples carry annotations.
 
-    Workers, lengths, and where a stream goes on after an interruption (``state_dict``) are the base's. Snapshots draw the
+    The base determines workers, length, and where the stream resumes after an interruption (``state_dict``). Snapshots draw the
     first batch with marks.
 
     Args:
-        base: Any iterable dataset; each worker takes its share of it by itself, as ever.
+        base: Any iterable dataset; as usual, it has to give each worker its own share.
         annotations: As in ``Annotate``; so is ``empty``.
 
     Raises:
-        TypeError: ``base`` cannot be iterated, or ``annotations`` is no function.
+        TypeError: ``base`` cannot be iterated, or ``annotations`` is not a function.
         ValueError: As in ``Annotate``.
 
     Example:
@@ -96,7 +97,7 @@ class AnnotatedStream(IterableDataset[AnnotatedSample]):
         empty: Literal["looked at", "unknown"] = "looked at",
     ) -> None:
         if not hasattr(base, "__iter__"):
-            raise TypeError(f"The base of a stream is an iterable dataset, not {checks.said(base)}; see AnnotatedDataset.")
+            raise TypeError(f"The base of a stream must be an iterable dataset, not {checks.said(base)}; see AnnotatedDataset.")
         self.base = base
         self.annotate = Annotate(annotations, empty=empty)
 

@@ -1,4 +1,4 @@
-"""Images and their annotations, moved together."""
+"""Augmentation that moves images and their annotations together."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,21 +20,22 @@ class Augmented(Dataset[AnnotatedSample]):
     """An annotated dataset of images whose marks move with the image.
 
     Random flips and crops are drawn anew each time a sample is read, from torch's global random state, which a ``DataLoader``
-    makes another one in every worker and epoch.
+    seeds differently for every worker and epoch.
 
     Args:
-        base: The annotated dataset; the first tensor of its samples is the image ``(C, H, W)``, floating point, or a
-            volume ``(C, D, H, W)``, of which each slice is moved alike.
-        size: ``(H, W)`` to bring image (bilinear, antialiased) and annotation (nearest neighbour) to; None keeps the size.
-        flip: Mirror every other image, left to right.
-        crop: Shift images by up to so many pixels in each direction; what comes in is black and unknown.
-        transform: Of ``torchvision.transforms.v2`` or ``kornia.augmentation``, or a function of an image and its annotation
-            (``salreg.data.joint_transform``), applied last.
+        base: The annotated dataset; the first tensor of its samples is the image ``(C, H, W)``, floating point, or a volume
+            ``(C, D, H, W)``, whose slices are all moved alike.
+        size: ``(H, W)`` to resize the image (bilinear, antialiased) and the annotation (nearest neighbour) to; None keeps the
+            size.
+        flip: Mirror half of the images at random, left to right.
+        crop: The largest shift in pixels, in each direction; the pixels that move in are black and marked unknown.
+        transform: A transform of ``torchvision.transforms.v2`` or ``kornia.augmentation``, or a function of an image and its
+            annotation (``salreg.data.joint_transform``), applied last.
 
     Raises:
-        TypeError: ``base`` is no ``AnnotatedDataset``.
-        ValueError: A negative crop or, when a sample is read, an annotation of another size than its image, before or after
-            the transform.
+        TypeError: ``base`` is not an ``AnnotatedDataset``.
+        ValueError: ``crop`` is negative or, when a sample is read, the annotation's size differs from its image's, before or
+            after the transform.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -82,7 +83,7 @@ class Augmented(Dataset[AnnotatedSample]):
 
     def _moved(self, image: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
         if self.size is not None and image.ndim == 4:
-            raise ValueError("size is of images; bring volumes to one size before.")
+            raise ValueError("size is for images; resize volumes beforehand.")
         if self.size is not None and tuple(image.shape[-2:]) != self.size:
             image = interpolate(image.unsqueeze(0), self.size, mode="bilinear", antialias=True).squeeze(0)
             annotation = resized(annotation, self.size)
@@ -100,4 +101,4 @@ class Augmented(Dataset[AnnotatedSample]):
 def _check_sizes(index: int, image: Tensor, annotation: Tensor, when: str = "") -> None:
     sizes = tuple(annotation.shape[1:]), tuple(image.shape[1:])
     if sizes[0] != sizes[1]:
-        raise ValueError(f"The annotation of sample {index} is of size (H, W) = {sizes[0]}, its image of {sizes[1]}{when}.")
+        raise ValueError(f"The annotation of sample {index} has size (H, W) = {sizes[0]}, but its image has {sizes[1]}{when}.")

@@ -1,4 +1,4 @@
-"""From annotated samples to an annotated batch."""
+"""Collates annotated samples to an annotated batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,13 +18,13 @@ from salreg.data.several_inputs import annotations_by_input, by_name, input_name
 
 
 class Collate:
-    """Apply a collate function to the samples of annotated samples, and stack their annotations.
+    """Applies a collate function to the plain samples, and stacks their annotations.
 
-    Those of texts ``(T,)`` of different lengths are padded by ``NO_PLACE`` on the side on which the collate function pads the
-    texts (``salreg.data.padded``).
+    Annotations of texts ``(T,)`` of different lengths are padded with ``NO_PLACE`` on the side where the collate function pads
+    the texts (``salreg.data.padded``).
 
     Args:
-        collate_fn: What turns a list of the base dataset's samples into a batch.
+        collate_fn: The function that turns a list of the base dataset's samples into a batch.
     """
 
     def __init__(self, collate_fn: Callable[[list[Any]], Any] = default_collate) -> None:

@@ -16,19 +16,19 @@ from salreg.taps import replace_tensor, tensors_in
 
 
 class Counterexamples(Dataset[AnnotatedSample]):
-    """An annotated dataset with counterexamples behind its samples (CE: Teso & Kersting 2019; Friedrich et al. 2023).
+    """An annotated dataset followed by counterexamples of its samples (CE: Teso & Kersting 2019; Friedrich et al. 2023).
 
-    Each copy shows other random content in the spurious marks, anew in every epoch; label and annotation stay. Samples without
-    spurious marks get no copy. Every annotation is read once at the start.
+    Each copy shows random content in its spurious region, drawn anew in every epoch; label and annotation stay the same.
+    Samples without spurious marks get no copy. Every annotation is read once at the start.
 
     Args:
         base: The annotated dataset; the first floating point tensor of its samples is changed.
-        copies: Counterexamples per annotated sample.
+        copies: The number of counterexamples per annotated sample.
         replacement: ``uniform`` noise in the range of the sample's channel, or ``shuffle`` of the region's places.
 
     Raises:
-        TypeError: ``base`` is no ``AnnotatedDataset``.
-        ValueError: Less than one copy, an unknown replacement, or no sample with a spurious mark.
+        TypeError: ``base`` is not an ``AnnotatedDataset``.
+        ValueError: ``copies`` is below 1, the replacement is unknown, or no sample has a spurious mark.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -41,7 +41,7 @@ class Counterexamples(Dataset[AnnotatedSample]):
 
     def __init__(self, base: AnnotatedDataset, copies: int = 1, replacement: Literal["uniform", "shuffle"] = "uniform") -> None:
         if not isinstance(base, AnnotatedDataset):
-            raise TypeError(f"Counterexamples are made of an AnnotatedDataset, not of {type(base).__name__}.")
+            raise TypeError(f"Counterexamples need an AnnotatedDataset, not {type(base).__name__}.")
         checks.whole(1, copies=copies)
         checks.choice(("uniform", "shuffle"), replacement=replacement)
         self.base = base
@@ -49,7 +49,7 @@ class Counterexamples(Dataset[AnnotatedSample]):
         self.replacement = replacement
         self.annotated = [index for index in range(len(base)) if bool((base[index].only_annotation < 0).any())]
         if not self.annotated:
-            raise ValueError("No sample carries a spurious mark, so there is nothing to make counterexamples of.")
+            raise ValueError("No sample carries a spurious mark, so there is nothing to make counterexamples from.")
 
     def __len__(self) -> int:
         return len(self.base) + self.copies * len(self.annotated)

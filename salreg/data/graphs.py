@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 GRAPH = (
-    "This is a graph (it has an edge_index): graphs differ in size and are batched into one large graph, in which no sample is "
-    "a row that could be marked and explained. Give dense samples of equal size: node features (N, F) and an adjacency matrix "
-    "(N, N), as torch_geometric.utils.to_dense_batch and to_dense_adj make them, padded with zeros, and an annotation (N, F) "
-    "for each."
+    "This is a graph (it has an edge_index): graphs differ in size and are batched into one large graph, where no sample is a "
+    "row that could be marked and explained. Use dense samples of equal size: node features (N, F) and an adjacency matrix (N, "
+    "N), as returned by torch_geometric.utils.to_dense_batch and to_dense_adj, padded with zeros, and an annotation (N, F) for "
+    "each."
 )
 
 
 def refuse_graph(sample: Any) -> None:
-    """Raise a ``TypeError`` with the remedy for torch_geometric's ``Data`` and the like, alone or beside a label.
+    """Raise a ``TypeError`` that says the remedy if a sample is or holds a graph, such as torch_geometric's ``Data``.
 
     Example:
         >>> refuse_graph({"x": 1})
@@ -23,7 +23,7 @@ def refuse_graph(sample: Any) -> None:
 
 
 def has_edges(samples: Iterable[Any]) -> bool:
-    """Whether there are mappings of graphs among the samples, which may or may not make a batch."""
+    """Whether any sample is a mapping that describes a graph, which may or may not collate to a batch."""
     return any(isinstance(part, Mapping) and "edge_index" in part for sample in samples for part in _parts(sample))
 
 

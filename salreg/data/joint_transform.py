@@ -13,16 +13,16 @@ JointTransform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 def joint_transform(transform: Any) -> JointTransform:
-    """A transform of a library as one of an image and its annotation.
+    """Turn a library's transform into a function of an image and its annotation.
 
     Args:
-        transform: Of ``torchvision.transforms.v2``, which is given a ``tv_tensors.Image`` and a ``tv_tensors.Mask``; of
-            ``kornia.augmentation``; or any function of an image and an annotation, which is taken as it is. The libraries move
-            masks by nearest neighbour, and what comes in from outside is 0, unknown.
+        transform: A transform of ``torchvision.transforms.v2``, which is given a ``tv_tensors.Image`` and a
+            ``tv_tensors.Mask``; one of ``kornia.augmentation``; or any function of an image and an annotation, which is used
+            unchanged. The libraries move masks by nearest neighbour and fill what moves in with 0, unknown.
 
     Raises:
-        TypeError: Of the older ``torchvision.transforms``, which know no masks; or, when a sample is read, a subclass of one's
-            own that leaves masks where they are.
+        TypeError: The transform is one of the older ``torchvision.transforms``, which do not support masks; or, when a sample
+            is read, it is a custom subclass that does not move masks.
 
     Example:
         >>> import torch
@@ -40,14 +40,14 @@ def joint_transform(transform: Any) -> JointTransform:
         return partial(_by_torchvision, transform) if kinds[0][0] == "torchvision" else _OfOnesOwn(transform)
     if any(kind[0] == "torchvision" for kind in kinds):
         raise TypeError(
-            f"{type(transform).__name__} is of torchvision.transforms, which moves images alone. Take the one of that name in "
-            "torchvision.transforms.v2, which moves marks, too."
+            f"{type(transform).__name__} is from torchvision.transforms, which moves only images. Use the one of that name in "
+            "torchvision.transforms.v2, which also moves marks."
         )
     return transform
 
 
 class _OfOnesOwn:
-    """A user's subclass of a torchvision transform, once it is seen that it moves masks with their images."""
+    """A user's subclass of a torchvision transform, used only once it is known to move masks with their images."""
 
     def __init__(self, transform: Callable[..., Any]) -> None:
         self.transform = transform
@@ -74,14 +74,14 @@ class _OfOnesOwn:
             white, moved = _by_torchvision(self.transform, mask.to(image).expand_as(image).contiguous(), mask)
             if white.shape[-2:] != moved.shape[-2:] or not (_same(white[:1], moved) or _same(-white[:1], moved)):
                 raise TypeError(
-                    f"{type(self.transform).__name__} moves images and not masks, so that marks would lie elsewhere. In a "
-                    "subclass of a transform of torchvision.transforms.v2, transform() gets a tv_tensors.Image and a "
+                    f"{type(self.transform).__name__} moves images but not masks, so marks would end up in the wrong place. In "
+                    "a subclass of a transform of torchvision.transforms.v2, transform() gets a tv_tensors.Image and a "
                     "tv_tensors.Mask one after the other: move both by the same parameters, from make_params()."
                 )
 
 
 def _same(white: Tensor, mask: Tensor) -> bool:
-    """Whether what is brighter than the middle is what the mask holds, but for edges."""
+    """Whether the pixels brighter than the middle are those of the mask, except at edges."""
     low, high = white.min(), white.max()
     bright, held = white > (low + high) / 2, mask > 0
     union = int((bright | held).sum())

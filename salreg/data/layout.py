@@ -1,4 +1,4 @@
-"""How an annotation lies beside its sample, where nobody gave one."""
+"""The layout of the annotation of a sample that has none."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,17 +15,17 @@ def unknown(sample: Any) -> Tensor:
     refuse_graph(sample)
     arrays = [t for t in tensors_in(as_tensors(sample)) if t.ndim]
     if not arrays:
-        raise ValueError("An unannotated sample holds no tensor from which the shape of its annotation could be taken.")
+        raise ValueError("An unannotated sample holds no tensor that gives its annotation's shape.")
     return torch.zeros(layout(arrays[0].shape), dtype=torch.int8)
 
 
 def layout(shape: Sequence[int]) -> tuple[int, ...]:
-    """An annotation's shape for a sample's."""
+    """The shape of an annotation, from the shape of its sample."""
     return (1, *shape[1:]) if len(shape) == 3 else tuple(shape)
 
 
 def as_tensors(sample: Any) -> Any:
-    """A sample whose arrays and lists of numbers are tensors."""
+    """The sample with its arrays and lists of numbers turned into tensors."""
     if isinstance(sample, Mapping):
         return [as_tensors(value) for value in sample.values()]
     if isinstance(sample, list) and sample and all(isinstance(one, int) for one in sample):

@@ -1,4 +1,4 @@
-"""Annotations of texts, laid out as a collate function has padded or cut the texts themselves."""
+"""Pads or truncates the annotations of texts as a collate function did the texts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,18 +13,18 @@ _IDS, _MASK = "input_ids", "attention_mask"
 
 
 def padded_like_texts(annotations: Sequence[Tensor], samples: Sequence[Any], batch: Any) -> Tensor:
-    """Annotations ``(T_i,)`` as one tensor ``(B, T)``, ``NO_PLACE`` where a text is padded.
+    """Annotations ``(T_i,)`` as one tensor ``(B, T)``, with ``NO_PLACE`` where a text is padded.
 
-    A text's annotation goes where its own tokens are found again in the batch, in front, behind or cut; where the samples hold
-    no tokens, to where the batch's attention mask is 1; where there is no mask either, to the front.
+    A text's annotation goes where the text's tokens are found in the batch, be they at the start, at the end or truncated. If
+    the samples hold no tokens, it goes where the batch's attention mask is 1; if there is no mask either, to the start.
 
     Args:
-        annotations: Of each sample, of one dtype.
-        samples: As the dataset gave them, arrays as tensors.
-        batch: What the collate function made of them.
+        annotations: The annotation of each sample, all of one dtype.
+        samples: The samples from the dataset, with arrays as tensors.
+        batch: The result of the collate function.
 
     Raises:
-        ValueError: A text of which the mask shows another number of tokens than are annotated.
+        ValueError: The mask of a text shows a different number of tokens than are annotated.
 
     Example:
         >>> marks = [torch.tensor([-1, 0]), torch.tensor([0, 0, 1])]
@@ -45,8 +45,8 @@ def padded_like_texts(annotations: Sequence[Tensor], samples: Sequence[Any], bat
 
 
 def _starts(annotations: Sequence[Tensor], samples: Sequence[Any], batch: Any) -> tuple[int, list[int]] | None:
-    """How long the batch's texts are, and where each sample's own tokens begin there, less than 0 where their first ones are
-    cut; None where they are not found."""
+    """The length of the batch's texts, and where each sample's own tokens begin in them: negative if the first tokens are cut
+    off, None if they are not found."""
     named = batch.get(_IDS) if isinstance(batch, Mapping) else None
     integers = [one for one in tensors_in(batch) if one.ndim == 2 and len(one) == len(annotations) and _is_integer(one)]
     for texts in integers if named is None else [named]:
@@ -57,7 +57,7 @@ def _starts(annotations: Sequence[Tensor], samples: Sequence[Any], batch: Any) -
 
 
 def _start(row: Tensor, annotation: Tensor, sample: Any) -> int | None:
-    """Where in a row of the batch a sample's annotated tokens begin."""
+    """The place in a row of the batch where a sample's annotated tokens begin."""
     length, room = len(annotation), row.shape[0] if row.ndim == 1 else 0
     own = [one for one in tensors_in(sample) if one.ndim == 1 and len(one) == length and _is_integer(one)]
     common = min(length, room)
@@ -78,9 +78,9 @@ def _where_shown(annotations: Sequence[Tensor], mask: Tensor) -> Tensor:
             row[shown] = annotation
         else:
             raise ValueError(
-                f"{len(annotation)} places of sample {number} of the batch are annotated, but the collate function made "
-                f"{int(shown.sum())} tokens of it, so that a token would have no place. Annotate the tokens that it makes, "
-                "special ones included, or tokenise in the dataset."
+                f"{len(annotation)} places of sample {number} of the batch are annotated, but the collate function turned it "
+                f"into {int(shown.sum())} tokens, so some tokens or marks would have no counterpart. Annotate the tokens that "
+                "it produces, including special ones, or tokenise in the dataset."
             )
     return padded
 

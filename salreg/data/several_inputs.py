@@ -1,4 +1,4 @@
-"""Batches of which several inputs are annotated, each by its name."""
+"""Batches with several annotated inputs, each known by its name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,10 +9,10 @@ from salreg.names import nearest
 
 
 def input_named(sample: Any, name: str) -> Any:
-    """What a sample or batch holds under a name, at any depth of its mappings.
+    """The entry of that name in a sample or batch, at any depth of its mappings.
 
     Raises:
-        KeyError: There is nothing of that name; the nearest one is suggested.
+        KeyError: There is no such name; the message suggests the nearest one.
 
     Example:
         >>> input_named(({"image": 1, "row": 2}, 0), "row")
@@ -20,19 +20,19 @@ def input_named(sample: Any, name: str) -> Any:
     """
     found = _fields(sample)
     if name not in found:
-        raise KeyError(f"{name!r} is annotated, but no mapping of the sample has it{nearest(name, found)}.")
+        raise KeyError(f"{name!r} is annotated, but no mapping in the sample has that key{nearest(name, found)}.")
     return found[name]
 
 
 def annotations_by_input(annotation: Tensor | Mapping[str, Tensor], only: str | None = None) -> dict[str | None, Tensor]:
-    """The annotations by the inputs' names; by None where there is just one that is not named.
+    """The annotations by input name; the key is None if there is a single, unnamed input.
 
     Args:
-        annotation: Of a sample or a batch.
-        only: The one that is wanted.
+        annotation: The annotation of a sample or a batch.
+        only: The name of the input to return alone.
 
     Raises:
-        KeyError: There is none of that name.
+        KeyError: There is no annotated input of that name.
     """
     if isinstance(annotation, Tensor):
         if only is not None:
@@ -48,7 +48,7 @@ def annotations_by_input(annotation: Tensor | Mapping[str, Tensor], only: str | 
 
 
 def by_name(by_input: Mapping[str | None, Any]) -> Any:
-    """What belongs to each input, by its name; the thing itself where there is just one input that is not named."""
+    """What belongs to each input, by name; the bare value if there is a single, unnamed input."""
     return by_input[None] if None in by_input else {str(name): one for name, one in by_input.items()}
 
 

@@ -1,4 +1,4 @@
-"""How the gradient of a map, which is a gradient itself, is taken: exactly, or by finite differences."""
+"""Differentiates maps, which are gradients themselves: exactly, or by finite differences."""
 
 from salreg.differentiation.exact import (
     couples_samples,

@@ -1,4 +1,4 @@
-"""The gradient of a score at a tap, exact, with the remedy where PyTorch has no second derivative."""
+"""The exact gradient of a score at a tap, with a remedy if PyTorch has no second derivative."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -45,8 +45,8 @@ _OPERATORS = {
 def gradient_of(score: Tensor, activation: Tensor, *, create_graph: bool = False) -> Tensor:
     """``d score_i / d activation_i`` for every sample i of a batch, in the activation's shape.
 
-    The scores are summed before they are differentiated, so that one backward pass serves the batch. Where samples
-    influence each other (BatchNorm in train mode), the result contains that influence.
+    The scores are summed before they are differentiated, so that one backward pass serves the batch. If samples influence each
+    other (BatchNorm in train mode), the result includes that influence.
 
     Args:
         score: ``(B,)``, computed from ``activation``.

@@ -27,17 +27,18 @@ _STEPS = {torch.float64: (1e-7, 1e-5), torch.float32: (3e-4, 1e-3), torch.bfloat
 
 @dataclass(frozen=True)
 class FiniteDifference:
-    """How differences are taken.
+    """Settings for finite differences.
 
     Args:
-        sides: 1: against the training's own pass, which costs one more pass. 2: against a second one, which costs two and is
-            more accurate. By default 1, and 2 in half precision, where rounding leaves no choice.
-        step: Length of the step as a share of the activation's length at the tap; by default by the precision.
-        allow_kinks: Take differences also across ReLUs, max-pooling and the like, where they are wrong by 30% and more.
-        check_every: How often, in penalised steps, the gradient is compared with the exact one where that can be had; 0: never.
+        sides: 1 compares with the training's own pass and costs one more pass; 2 compares with a second one, costs two, and is
+            more accurate. By default 1, but 2 in half precision, where rounding requires it.
+        step: Length of the step as a share of the activation's length at the tap; the default depends on the precision.
+        allow_kinks: Also take differences across ReLUs, max-pooling and the like, where they are wrong by 30% or more.
+        check_every: The number of penalised steps between comparisons of the gradient with the exact one, if that is available;
+            0 means never.
 
     Raises:
-        ValueError: Other numbers.
+        ValueError: A number is out of range.
 
     Example:
         >>> FiniteDifference(sides=2).sides
@@ -52,7 +53,7 @@ class FiniteDifference:
     def __post_init__(self) -> None:
         checks.whole(1, or_none=True, sides=self.sides)
         if self.sides not in (None, 1, 2):
-            raise ValueError(f"sides is 1, 2 or None, not {self.sides}.")
+            raise ValueError(f"sides must be 1, 2 or None, not {self.sides}.")
         checks.number("(0, inf)", or_none=True, step=self.step)
         checks.flag(allow_kinks=self.allow_kinks)
         checks.whole(0, check_every=self.check_every)

@@ -1,4 +1,4 @@
-"""Changing what is marked: a batch in which it tells nothing of the label, and other replacements."""
+"""Interventions: batches in which what is marked tells nothing about the label, and other replacements."""
 
 from salreg.interventions.content import transplanted
 from salreg.interventions.counterparts import CounterpartIntervention, Exchanged

@@ -1,4 +1,4 @@
-"""What lies beside the token numbers of a batch, and how it follows when these move."""
+"""The tensors that belong to the token numbers of a batch, and how they follow when tokens move."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
@@ -23,8 +23,8 @@ class Beside(NamedTuple):
     """The other tensors of a batch of texts that go with the tokens.
 
     Attributes:
-        masks: ``(B, T)``, masks and token types: what is put in takes the value of the place to which it comes.
-        labels: ``(B, T)``: what is put in brings its own along.
+        masks: ``(B, T)``, masks and token types: an inserted token takes the value of the place it goes to.
+        labels: ``(B, T)``: an inserted token brings its own label along.
         spans: Places of tokens ``(B,)``: where an answer starts and ends.
         positions: ``(B, T)``, numbers of the places that the mask counts; those that count from 0 in every text stay.
     """
@@ -36,15 +36,15 @@ class Beside(NamedTuple):
 
 
 def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> Beside:
-    """What of a batch of texts goes with its tokens ``(B, T)`` or ``(B, choices, T)``.
+    """The tensors of a batch of texts that move with its tokens ``(B, T)`` or ``(B, choices, T)``.
 
     Args:
         sample: The batch.
         tokens: The token numbers in it.
-        fixed: Keys of what stays, though it is laid out like the tokens.
+        fixed: Keys of tensors that stay unchanged although they are laid out like the tokens.
 
     Raises:
-        ValueError: A tensor of which it is not known how it would move.
+        ValueError: It is not known how a tensor would move.
     """
     named: Mapping[str, Any] = sample if isinstance(sample, Mapping) else {}
     of_decoder = _OF_DECODERS if _OF_DECODERS[1] in named else ()
@@ -57,9 +57,9 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
     for one in masks:
         if not is_small(one):
             raise ValueError(
-                f"Beside the token numbers the batch has another tensor of shape {tuple(one.shape)} with values up to "
-                f"{one.max().item():g}, and it is not known how it goes with them. If it holds a label for every token, have "
-                "it in a dict under the key 'labels'; if it belongs to a decoder, say Intervention(fixed=['its key']). "
+                f"Besides the token numbers, the batch has another tensor of shape {tuple(one.shape)} with values up to "
+                f"{one.max().item():g}, and it is not known whether it moves with them. If it holds a label for every token, "
+                "put it into a dict under the key 'labels'; if it belongs to a decoder, use Intervention(fixed=['its key']). "
                 f"{REMEDY}"
             )
     for one in positions:
@@ -70,19 +70,18 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
             )
         if not _counts(one) and not torch.equal(_counted(named.get("attention_mask"), one), one):
             raise ValueError(
-                "The batch's position_ids count neither the places nor the attention mask, so that it is not known how they go "
-                f"with the tokens. Let the model count them, or say Intervention(fixed=['{_POSITIONS}']). "
-                f"{REMEDY}"
+                "The batch's position_ids count neither the places nor the attention mask, so it is not known how they move "
+                f"with the tokens. Let the model count them, or use Intervention(fixed=['{_POSITIONS}']). {REMEDY}"
             )
     spans = [named[key] for key in _SPANS if key in named and key not in fixed and isinstance(named[key], Tensor)]
     return Beside(masks, labels, spans, [one for one in positions if not _counts(one)])
 
 
 def said_to_move(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> str:
-    """What is worth saying of a batch whose tokens move: the keys of labels and places that go with them; empty without any."""
+    """A note about a batch whose tokens move: the keys of labels and places that move with them; empty if there are none."""
     beside = beside_tokens(sample, tokens, fixed)
     keys = [f"batch{place_of(sample, one)}" for one in (*beside.labels, *beside.spans)]
-    return f"{' and '.join(keys)} {'goes' if len(keys) == 1 else 'go'} with the tokens" if keys else ""
+    return f"{' and '.join(keys)} {'moves' if len(keys) == 1 else 'move'} with the tokens" if keys else ""
 
 
 def asks_for_places(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> bool:

@@ -1,4 +1,4 @@
-"""Another sample's region in one's own place."""
+"""Transplants another sample's region."""
 
 import torch
 from torch import Tensor
@@ -10,15 +10,15 @@ from salreg.interventions.fills import diffused, mixed_in
 def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: Tensor, donor: Tensor) -> Tensor:
     """Samples whose region shows what a donor's region shows.
 
-    The box around the donor's region is stretched over the box around one's own, by the nearest neighbour; between boxes of
-    one size that only moves it. Where the donor's box holds what is not its region, the region is continued smoothly, so that
-    nothing else of the donor comes along.
+    The box around the donor's region is stretched over the box around the sample's region, by nearest neighbour; if both have
+    the same size, this only moves it. Where the donor's box is not part of its region, the region is continued smoothly, so
+    that nothing else of the donor is copied.
 
     Args:
-        inputs: ``(B, C, ...)`` of one to three dimensions of space.
+        inputs: ``(B, C, ...)`` with one to three spatial dimensions.
         region: ``(B, 1, ...)``, in [0, 1]; soft values mix old and new.
         donors: ``(D, C, ...)``.
-        donor_region: ``(D, 1, ...)``, of each donor somewhere more than 0.
+        donor_region: ``(D, 1, ...)``, with a value above 0 for each donor.
         donor: The number of each sample's donor ``(B,)``.
 
     Returns:
@@ -42,7 +42,7 @@ def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: T
 
 
 def _completed(donors: Tensor, region: Tensor, places: Places, boxes: Boxes) -> Tensor:
-    """Donors of which the whole box around the region shows the region."""
+    """Donors whose whole box around the region shows the region."""
     count = places.row.bincount(minlength=len(donors))
     holed = (count < boxes.sides.clamp(min=0).prod(0)).nonzero().flatten()
     if not len(holed):

@@ -1,4 +1,4 @@
-"""Token numbers of texts whose terms are exchanged for their counterparts, through the tokenizer that made them."""
+"""Exchanges terms for their counterparts in token numbers, through the tokenizer that made them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
@@ -11,7 +11,7 @@ from salreg.annotations.counterparts import Counterparts
 
 
 class Tokenizer(Protocol):
-    """What is asked of a tokenizer; Hugging Face's have it, too."""
+    """The methods a tokenizer needs; Hugging Face's have them."""
 
     def encode(self, text: str) -> Sequence[int]: ...
 
@@ -22,9 +22,9 @@ class Exchanged(NamedTuple):
     """Texts with their terms exchanged.
 
     Attributes:
-        tokens: ``(B, T')``, padded on the side on which they were.
+        tokens: ``(B, T')``, padded on the same side as before.
         mask: 1 where a token is, 0 at padding ``(B, T')``.
-        changed: The texts that had a term, booleans ``(B,)``; the others have the numbers that they had.
+        changed: Which texts had a term, booleans ``(B,)``; the others keep their numbers.
     """
 
     tokens: Tensor
@@ -35,17 +35,17 @@ class Exchanged(NamedTuple):
 class CounterpartIntervention:
     """Exchanges the terms of two groups in token numbers: they are decoded, exchanged as texts, and encoded again.
 
-    Special tokens stay where they are; what stands between two of them is a text of its own. Reliance under substitution is
+    Special tokens stay in place, and the tokens between two of them are a separate text. Reliance under substitution is
     ``salreg.metrics.functional.reliance(before, after, exchanged.changed)``.
 
     Args:
         counterparts: The terms.
         tokenizer: A Hugging Face tokenizer, or anything with ``encode`` and ``decode``.
-        special: Numbers that are no words; by default the tokenizer's ``all_special_ids``.
+        special: Token numbers that are not words; by default the tokenizer's ``all_special_ids``.
         padding: The number of padding; by default the tokenizer's ``pad_token_id``, or 0.
 
     Raises:
-        ValueError: ``special`` is missing for a tokenizer that does not say.
+        ValueError: ``special`` is missing, and the tokenizer does not have it.
 
     Example:
         >>> class Words:
@@ -70,7 +70,7 @@ class CounterpartIntervention:
     ) -> None:
         found = getattr(tokenizer, "all_special_ids", None) if special is None else special
         if found is None:
-            raise ValueError("The tokenizer has no all_special_ids: say which numbers are no words: special=[0].")
+            raise ValueError("The tokenizer has no all_special_ids: give the numbers that are not words: special=[0].")
         own = getattr(tokenizer, "pad_token_id", None)
         self.counterparts = counterparts
         self.padding = int(padding if padding is not None else own if own is not None else 0)
@@ -87,21 +87,21 @@ class CounterpartIntervention:
             other: Another one.
 
         Raises:
-            ValueError: An unknown axis or group; or a text that does not come back from decoding and encoding as it was, so
-                that a changed prediction would not be the term's doing.
+            ValueError: An unknown axis or group; or a text that decoding and encoding alone would change, so that a changed
+                prediction could not be attributed to the term.
         """
         return self._rebuilt(tokens, lambda text: self.counterparts.exchanged(text, axis, one, other))
 
     def without(self, tokens: Tensor, axis: str, group: str) -> Exchanged:
-        """Take the terms of a group out.
+        """Remove the terms of a group.
 
         Args:
             tokens: ``(B, T)``.
             axis: Of the lexicon.
-            group: Whose terms go.
+            group: The group whose terms are removed.
 
         Raises:
-            ValueError: As in a call.
+            ValueError: As in ``__call__``.
         """
         return self._rebuilt(tokens, lambda text: self.counterparts.removed(text, axis, group))
 
@@ -135,8 +135,8 @@ class CounterpartIntervention:
                 continue
             if list(self._encode(text)) != run:
                 raise ValueError(
-                    f"The tokens of {text[:60]!r} do not come back as they were when their text is encoded, so that exchanging "
-                    "a term would change others, too. Exchange the texts before they are tokenised: Counterparts.exchanged."
+                    f"The tokens of {text[:60]!r} change when they are decoded and encoded again, so exchanging a term would "
+                    "also change others. Exchange the texts before they are tokenised: Counterparts.exchanged."
                 )
             made += self._encode(new)
             touched = True

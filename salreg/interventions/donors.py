@@ -1,4 +1,4 @@
-"""Where the content of a marked region is taken from: other marked samples, of the batch or seen lately."""
+"""Donors, whose content replaces that of a marked region: other marked samples, from the batch or seen recently."""
 
 import math
 from collections import deque
@@ -18,13 +18,13 @@ Donor = tuple[Tensor, ...]
 
 
 class DonorBank:
-    """A bounded store of donors, each other than all the others; the oldest makes room for a new one.
+    """A bounded store of distinct donors; a new one replaces the oldest.
 
-    A donor is whatever tensors describe it: an image and its region, or a span of token numbers. Two are the same where the
-    sums of their content and of its squares are.
+    A donor is whatever tensors describe it: an image and its region, or a span of token numbers. Two are the same if the sums
+    of their content and of its squares are.
 
     Args:
-        size: How many it holds.
+        size: The number of donors it can hold.
     """
 
     def __init__(self, size: int) -> None:
@@ -58,12 +58,12 @@ class DonorBank:
 
 
 def other_donors(own: Tensor, count: int, rng: Rng) -> Tensor:
-    """For each of some receivers the number of a donor, never its own where there is another.
+    """The number of a donor for each receiver, never the receiver itself if there is another.
 
     Args:
-        own: The number that a receiver has as a donor; -1 where it is none.
-        count: How many donors there are.
-        rng: Where the random numbers come from.
+        own: The receiver's own number as a donor; -1 if it is not one.
+        count: The number of donors.
+        rng: The random number generator.
     """
     is_donor = own >= 0
     drawn = (rng.uniform(tuple(own.shape), like=own.float()) * (count - is_donor.long())).long()

@@ -1,4 +1,4 @@
-"""What a region is filled with when the thing in it is taken away: evidence of nothing else."""
+"""Fills a region when its feature is removed, without adding evidence of anything else."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -17,20 +17,20 @@ _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 def filled(inputs: Tensor, region: Tensor, how: Fill = "mirror") -> Tensor:
-    """Fill a region of each sample from what surrounds it.
+    """Fill a region of each sample from its surroundings.
 
     Args:
-        inputs: ``(B, C, ...)`` of one to three dimensions of space, or rows of a table ``(B, F)``, which take the column's
-            mean over the batch whatever ``how`` says.
+        inputs: ``(B, C, ...)`` with one to three spatial dimensions, or rows of a table ``(B, F)``, which always get the
+            column's mean over the batch.
         region: In [0, 1], ``(B, 1, ...)``; ``(B, F)`` for rows. Soft values mix old and new.
-        how: ``mirror`` reflects the surroundings at the edge of the region's box where there is most room, ``diffusion``
-            continues them smoothly into the region, ``mean`` is their mean, and ``blur`` the blurred sample itself.
+        how: ``mirror`` reflects the surroundings at the edge of the region's box with the most room, ``diffusion`` continues
+            them smoothly into the region, ``mean`` uses their mean, and ``blur`` the blurred sample itself.
 
     Returns:
         A tensor like the inputs. A region that covers everything has no surroundings; it is filled with the sample's mean.
 
     Raises:
-        ValueError: Another word.
+        ValueError: ``how`` is unknown.
 
     Example:
         >>> x, region = torch.arange(5.0).view(1, 1, 5), torch.tensor([[[0.0, 0, 1, 0, 0]]])

@@ -1,4 +1,4 @@
-"""Images, series and volumes of which the marked region shows something else."""
+"""Images, series and volumes whose marked region shows something else."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ from salreg.rng import Rng
 
 
 class Fate(NamedTuple):
-    """What is so, and what becomes of the samples of a batch: booleans ``(B,)``.
+    """The state of the samples of a batch and what becomes of them: booleans ``(B,)``.
 
     Attributes:
-        marked: Samples that have the thing.
-        looked_at: Samples of which it is known whether they have it; only these are changed.
+        marked: Samples that have the spurious feature.
+        looked_at: Samples for which it is known whether they have it; only these are changed.
         present: Samples that have it afterwards.
     """
 
@@ -30,12 +30,12 @@ class Fate(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """Inputs that were changed.
+    """The changed inputs.
 
     Attributes:
-        inputs: As they are now.
-        spurious: The marks on them in [0, 1].
-        done: Whether what was decided came true, ``(B,)``: the only donor there is has nobody to exchange with.
+        inputs: The changed inputs.
+        spurious: Their spurious marks in [0, 1].
+        done: For which samples the decision was carried out, ``(B,)``: a single donor has no other to exchange with.
     """
 
     inputs: Tensor
@@ -54,19 +54,19 @@ class _Pool(NamedTuple):
 def change_grids(
     inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng
 ) -> Changed:
-    """Exchange the content of regions, take it away, and put it in.
+    """Exchange the content of regions, remove it, and insert it.
 
-    Where a sample has no region and gets none either, the donor's place is filled from its surroundings all the same: else the
-    trace of a fill would tell which samples had something to lose.
+    If a sample has no region and gets none, the donor's place is still filled from its surroundings; otherwise the traces of
+    filling would reveal which samples had a region.
 
     Args:
         inputs: ``(B, C, ...)`` of one to three dimensions of space.
         spurious: Marks in [0, 1], ``(B, 1, ...)``.
         relevant: Likewise; nothing is put there.
         fate: What becomes of each sample.
-        fill: What stands where the thing is taken away.
-        bank: Donors beside those of the batch, where these are few; it takes in some of them.
-        rng: Where the random numbers come from.
+        fill: How a region is filled when its feature is removed.
+        bank: Donors in addition to those of the batch, if these are few; it stores some of them.
+        rng: The random number generator.
     """
     pool = _pool(inputs, spurious, fate.marked, bank)
     if not len(pool.donors):

@@ -1,4 +1,4 @@
-"""Which tensor of a batch its annotation lies on, and of what kind it is."""
+"""Finds the annotated tensor of a batch, and its kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class AnnotatedInput:
     """The annotated tensor of a batch.
 
     Attributes:
-        tensor: As it lies in the batch.
+        tensor: The tensor in the batch.
         kind: ``grid``: images, series and volumes ``(B, C, ...)``; ``row``: of a table ``(B, F)``; ``tokens``: numbers ``(B,
             T)``, or ``(B, choices, T)``; ``embedded``: tokens ``(B, T, E)``.
-        others: How many other tensors of the batch the annotation would fit, too.
+        others: The number of other tensors in the batch that the annotation would also fit.
     """
 
     tensor: Tensor
@@ -37,10 +37,10 @@ class AnnotatedInput:
 
 
 def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None) -> AnnotatedInput:
-    """The tensor of a batch that an annotation lies on: that named, or the first that it fits.
+    """The annotated tensor of a batch: the one named, or the first that the annotation fits.
 
     Raises:
-        ValueError: There is none, or it holds integers that are no token numbers; the message says what there is.
+        ValueError: There is none, or it holds integers that are not token numbers; the message says what the batch holds.
     """
     given = tensors_in(sample) if named is None else [named]
     found = [AnnotatedInput(tensor, kind) for tensor in given if (kind := _kind(tensor, annotation, sample)) is not None]
@@ -52,15 +52,15 @@ def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None
     choices = embedded_choices(sample, annotation)
     if choices is not None and named is None:
         raise ValueError(
-            f"The annotations lie on embedded tokens of several texts a sample, inputs_embeds of shape {tuple(choices.shape)}, "
-            "in which no words can be exchanged. Give the model token numbers (input_ids of shape (B, choices, T)) rather than "
-            "embedded tokens, or have a penalty alone: intervene=False, weight=1.0."
+            "The annotations lie on embedded tokens of several texts a sample, inputs_embeds of shape "
+            f"{tuple(choices.shape)}, in which words cannot be exchanged. Give the model token numbers (input_ids of shape "
+            "(B, choices, T)) instead of embedded tokens, or use a penalty alone: intervene=False, weight=1.0."
         )
     integers = [one for one in given if not one.is_floating_point() and one.ndim > 2 and fits(annotation, one)]
     if integers:
         raise ValueError(
-            f"The annotated input holds integers ({integers[0].dtype}, shape {tuple(integers[0].shape)}), in which no content "
-            f"can be mixed. Convert it to float in the dataset (image / 255) or in a transform before the step. {REMEDY}"
+            f"The annotated input holds integers ({integers[0].dtype}, shape {tuple(integers[0].shape)}), in which content "
+            f"cannot be mixed. Convert it to float in the dataset (image / 255) or in a transform before the step. {REMEDY}"
         )
     there = ", ".join(f"{tuple(one.shape)} {str(one.dtype).removeprefix('torch.')}" for one in given) or "no tensor"
     raise ValueError(
@@ -88,7 +88,7 @@ def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:
         if not any(new is one for one in tensors_in(sample)):
             raise ValueError(
                 f"The batch holds its input in a {type(sample).__name__}, which cannot be copied with another tensor in it. "
-                "Return tuples, lists, dicts or dataclasses from the dataset, or say intervene=False."
+                "Return tuples, lists, dicts or dataclasses from the dataset, or use intervene=False."
             )
     return sample
 

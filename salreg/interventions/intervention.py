@@ -1,4 +1,4 @@
-"""A batch as it would be if what is marked had nothing to do with the label."""
+"""Changes a batch so that what is marked as spurious is independent of the label."""
 
 import warnings
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from salreg.rng import Rng
 
 
 class Intervened(NamedTuple):
-    """A changed batch.
+    """A batch that an intervention changed.
 
     Attributes:
-        sample: The batch, with the changed input in place of the annotated one.
-        annotation: What is marked on it now.
-        changed: The samples that are not as they were: booleans ``(B,)``.
+        sample: The batch with the annotated input changed.
+        annotation: The annotations of the changed batch.
+        changed: Which samples were changed: booleans ``(B,)``.
     """
 
     sample: Any
@@ -33,14 +33,14 @@ class Intervened(NamedTuple):
 
 
 class WithPresence(NamedTuple):
-    """A batch in which all samples that somebody looked at have the thing, or none of them has.
+    """A batch in which all samples that somebody looked at have the spurious feature, or none of them does.
 
     Attributes:
-        sample: The batch, with the changed input in place of the annotated one.
-        looked_at: The samples that are meant: booleans ``(B,)``. In tables, the marked ones.
-        done: Those of which it came true. The only donor there is has nobody to exchange with; where all is relevant, nothing
-            is put in; and a column of a table cannot be taken away.
-        annotation: What is marked on it now.
+        sample: The batch with the annotated input changed.
+        looked_at: Which samples this applies to: booleans ``(B,)``. In tables, the marked ones.
+        done: For which of them it succeeded: booleans ``(B,)``. A single donor has no other to exchange with; nothing is
+            inserted into a sample that is relevant everywhere; and a table's column cannot be removed.
+        annotation: The annotations of the changed batch.
     """
 
     sample: Any
@@ -50,46 +50,46 @@ class WithPresence(NamedTuple):
 
 
 class Intervention:
-    """Makes what is marked as spurious independent of the label: what it shows, and whether it is there.
+    """Makes the content and the presence of what is marked as spurious independent of the label.
 
-    Content: each sample's marked region shows another marked sample's. Presence: where some of the samples that somebody
-    looked at have the thing and others do not, it is drawn anew for each whether it has it. Who has it and loses it is filled
-    from its surroundings; who has none and gets one gets another sample's, at the place where that one has it, but never over
-    a relevant mark. Samples that nobody looked at stay as they are.
+    Content: each sample's marked region shows the content of another marked sample's region. Presence: if some of the samples
+    that somebody looked at have the spurious feature and others do not, its presence is drawn anew for each sample. A sample
+    that loses it is filled from the surroundings; a sample that gains it gets another sample's, at the place where that one has
+    it, but never over a relevant mark. Samples that nobody looked at stay unchanged.
 
-    The loss on such samples is what a model would be trained by if the shortcut told nothing. By completeness, the
-    attribution of the region along any path between the two samples is the difference of their scores: training on the
-    changed sample in place of the given one is the exact form of penalising the region's saliency, where a gradient sees none
-    because the shortcut is saturated.
+    The loss on such samples is the loss that would train the model if the shortcut told nothing about the label. By
+    completeness, the attribution of the region along any path between the two samples is the difference of their scores.
+    Training on the changed sample is therefore the exact form of penalising the region's saliency, and it works even if the
+    shortcut is saturated, so that its gradient vanishes.
 
-    Texts are padded where a mask in the batch says so, or ``NO_PLACE`` in the annotations, as ``Collate`` sets it.
+    A mask in the batch says where texts are padded, or else ``NO_PLACE`` in the annotations, as set by ``Collate``.
 
-    Labels of tokens and the places of answers (``start_positions``, ``end_positions``) move with the tokens, position numbers
-    with the mask. A text whose answer starts or ends on what is marked stays as it is. Of multiple choice ``(B, choices, T)``
-    each choice is a text.
+    Labels of tokens and the places of answers (``start_positions``, ``end_positions``) move with the tokens; position numbers
+    follow the mask. A text whose answer starts or ends on a mark stays unchanged. In multiple choice ``(B, choices, T)``, each
+    choice is a text.
 
-    Where the places of answers are in the batch, the place of what is marked tells as much as its content, beside an answer for
-    one: what is exchanged then stands at a random place of its text.
+    If the batch holds the places of answers, the place of a mark can tell as much as its content, for example next to an
+    answer. What is exchanged is then moved to a random place in its text.
 
-    Images, series and volumes (floating point), token numbers with their masks, embedded tokens, and the columns of tables, of
-    which one is always there. Donors come from the batch; where it has few, also from a bank of recent ones. Random numbers
-    are the intervention's own.
+    It changes images, series and volumes (floating point), token numbers with their masks, embedded tokens, and columns of
+    tables, which are always present. Donors come from the batch and, if it has few, also from a bank of recent ones. The
+    intervention has its own random number generators.
 
     Args:
-        presence: The probability that the thing is there. By default it is the share of those that have it among the samples
-            that somebody looked at so far: 1 where all have it, so that only the content changes.
-        fill: What stands where the thing was taken away: ``diffusion``, ``mean``, ``mirror`` or ``blur`` of its surroundings
-            (``salreg.interventions.filled``).
-        place: Where the thing stands in a text after it was exchanged: in its ``own`` place, or in a ``random`` one. By default
-            random where the places of answers are asked for, own elsewhere.
-        bank: How many recent donors are kept.
-        padding_token: What stands behind a text that became shorter; found by itself where batches are padded.
-        fixed: Keys of a batch of texts whose tensors stay though they are laid out like the tokens: of what a decoder reads and
-            writes. The callbacks know those of Hugging Face's encoder-decoders.
-        seed: Of the random numbers.
+        presence: The probability that the spurious feature is present. By default it is the share of samples with it among
+            those that somebody looked at so far: if all have it, the probability is 1 and only the content changes.
+        fill: How a region is filled when its feature is removed: by ``diffusion``, ``mean``, ``mirror`` or ``blur`` of its
+            surroundings (``salreg.interventions.filled``).
+        place: Where exchanged words stand in a text: in their ``own`` place or in a ``random`` one. By default random if the
+            batch asks for the places of answers, and otherwise own.
+        bank: The number of recent donors to keep.
+        padding_token: The token that pads a text that became shorter; inferred automatically from padded batches.
+        fixed: Keys of a batch of texts whose tensors stay unchanged although they are laid out like the tokens: what a decoder
+            reads and writes. The callbacks know those of Hugging Face's encoder-decoders.
+        seed: The seed of the random numbers.
 
     Raises:
-        ValueError: A presence that is no probability, another fill or place, or no room for a donor.
+        ValueError: ``presence`` is not a probability, ``fill`` or ``place`` is unknown, or ``bank`` has no room for a donor.
 
     Example:
         >>> torch.manual_seed(0) and None
@@ -100,8 +100,8 @@ class Intervention:
         (True, False)
 
     Source: Teso & Kersting 2019 (CAIPI) add such counterexamples to the data; Chang et al. 2021 (Towards robust classification
-    through counterfactual data augmentation) fill and exchange regions; here they stand in place of the samples, and
-    presence is drawn, too.
+    through counterfactual data augmentation) fill and exchange regions. Here the changed samples replace the original ones, and
+    presence is drawn too.
     """
 
     def __init__(
@@ -136,14 +136,14 @@ class Intervention:
 
     @property
     def presence(self) -> float:
-        """The probability that the thing is there: that given, or the share so far of those that have it."""
+        """The probability that the spurious feature is present: the given one, or the share of samples so far that have it."""
         if self.given_presence is not None:
             return self.given_presence
         return self._marked / self._looked_at if self._looked_at else 1.0
 
     @property
     def has_one_donor(self) -> bool:
-        """Whether only one sample with the thing was ever seen, so that its content could not be exchanged."""
+        """Whether only one sample with the spurious feature was ever seen, so that its content could not be exchanged."""
         return self._most_marked == 1 and len(self._bank) == 1
 
     def __call__(
@@ -155,13 +155,13 @@ class Intervention:
             sample: A tensor, or a batch that holds it.
             annotation: ``(B, 1, ...)`` for images, series and volumes, ``(B, T)`` for texts, ``(B, F)`` for rows.
             looked_at: Booleans ``(B,)``; by default the samples with a mark.
-            given: The annotated tensor, where it cannot be told by its shape.
+            given: The annotated tensor, if its shape alone does not identify it.
 
         Returns:
-            The batch itself where nothing is to be changed.
+            The changed batch, or the batch itself if there is nothing to change.
 
         Raises:
-            ValueError: The annotation fits no tensor, or one that cannot be changed; the message names the remedy.
+            ValueError: The annotation fits no tensor, or it fits one that cannot be changed; the message names the remedy.
         """
         marked, looked_at = _known(*by_choice(sample, annotation, looked_at, given))
         self._marked += (having := int(marked.sum()))
@@ -182,17 +182,18 @@ class Intervention:
     def with_presence(
         self, present: bool, sample: Any, annotation: Tensor, looked_at: Tensor | None = None, given: Tensor | None = None
     ) -> WithPresence:
-        """Change a batch so that all samples that somebody looked at have the thing, or none of them has.
+        """Change a batch so that all samples that somebody looked at have the spurious feature, or none of them does.
 
-        How a model answers tells what it relies on: with the thing everywhere, on the content in those that had it, and on
-        the presence in those that had none; with the thing nowhere, on the presence in those that had it.
+        The model's predictions show what it relies on. With the feature everywhere, they show reliance on the content in
+        samples that had it, and on the presence in samples that did not; with the feature nowhere, on the presence in samples
+        that had it.
 
         Args:
-            present: Whether they have it.
-            sample: As in a call; so are the others.
+            present: Whether the samples have it.
+            sample: As in ``__call__``; so are the other arguments.
 
         Raises:
-            ValueError: As in a call.
+            ValueError: As in ``__call__``.
 
         Example:
             >>> images, mark = torch.rand(2, 3, 6, 6), torch.zeros(2, 1, 6, 6)
@@ -216,11 +217,11 @@ class Intervention:
         return WithPresence(made.sample, made.changed, done & (has_it == present), made.annotation)
 
     def change(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> Intervened:
-        """Do to a batch what is decided: with ``fate`` given, see ``salreg.interventions.Fate``."""
+        """Change a batch as decided by ``fate``, if given; see ``salreg.interventions.Fate``."""
         return self._carried_out(sample, annotation, found, fate)[0]
 
     def _carried_out(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> tuple[Intervened, Tensor]:
-        """The changed batch, and for which samples it came true what was decided."""
+        """The changed batch, and for which samples the decision could be carried out."""
         given = found.tensor
         if found.kind == "tokens":
             batch = TextBatch(sample, annotation, given, self.fixed)
@@ -271,6 +272,6 @@ class Intervention:
 
 
 def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Which samples are marked, and which somebody looked at."""
+    """Which samples are marked, and which ones somebody looked at."""
     marked = annotation.flatten(1).amin(1) < 0
     return marked, marked if looked_at is None else looked_at.to(marked.device) | marked

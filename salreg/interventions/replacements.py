@@ -1,4 +1,4 @@
-"""Changing a part of an input: what models must not use is replaced, and they are trained or watched on the result."""
+"""Replaces the part of an input that models must not use, for training or for measuring on the result."""
 
 from typing import Literal
 
@@ -20,13 +20,13 @@ def replace(inputs: Tensor, region: Tensor, how: Replacement, rng: Rng, deviatio
         how: ``noise`` adds normal noise of the given deviation. ``uniform`` draws between the channel's least and largest value
             in the batch. ``shuffle`` exchanges the places of the region within the sample, all channels together. ``swap``
             takes the same places of another sample of the batch, ``transplant`` the places of another sample's own region,
-            wherever they lie: its first one for the first one here, and so on, from the start again where it has fewer.
-            Without another sample to take from, nothing changes.
-        rng: Where the random numbers come from.
-        deviation: Of the noise; broadcasts to the inputs.
+            wherever they are: its first place replaces the first place here, and so on, starting over if it has fewer. If there
+            is no other sample, nothing changes.
+        rng: The random number generator.
+        deviation: The standard deviation of the noise; broadcasts to the inputs.
 
     Raises:
-        ValueError: Another word.
+        ValueError: ``how`` is unknown.
 
     Example:
         >>> x, region = torch.rand(2, 1, 4, 4), torch.zeros(2, 1, 4, 4)

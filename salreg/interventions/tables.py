@@ -12,13 +12,13 @@ from salreg.rng import Rng
 def change_rows(inputs: Tensor, spurious: Tensor, fate: Fate, rng: Rng) -> Changed:
     """Give each marked row the marked columns of another marked row, all of them from the same one.
 
-    A column is there in every row, so that there is no presence to draw.
+    Every row has every column, so there is no presence to draw.
 
     Args:
         inputs: ``(B, F)``.
         spurious: Marks in [0, 1], ``(B, F)``.
         fate: Which rows are marked.
-        rng: Where the random numbers come from.
+        rng: The random number generator.
     """
     owners = fate.marked.nonzero().flatten()
     if len(owners) < 2:  # one alone has the columns' mean instead

@@ -1,4 +1,4 @@
-"""Batches of texts in which marked words change, and what lies beside the words with them."""
+"""Batches of texts in which marked words change, together with the tensors that belong to the words."""
 
 from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
@@ -24,7 +24,7 @@ class TextBatch(NamedTuple):
         sample: The batch.
         annotation: ``(B, T)``, or ``(B, choices, T)``.
         tokens: The token numbers in it, laid out alike.
-        fixed: Keys of what stays, though it is laid out like the tokens.
+        fixed: Keys of tensors that stay unchanged although they are laid out like the tokens.
     """
 
     sample: Any
@@ -34,13 +34,13 @@ class TextBatch(NamedTuple):
 
 
 class ChangedTexts(NamedTuple):
-    """What became of a batch of texts.
+    """The changes to a batch of texts.
 
     Attributes:
-        pairs: Tensors of the batch, and what stands in their place.
-        annotation: What is marked now.
+        pairs: Tensors of the batch and their replacements.
+        annotation: The changed annotations.
         done: The samples that were changed ``(B,)``.
-        padding_token: What stands behind a text that became shorter, as far as that is known by now.
+        padding_token: The token that pads a text that became shorter, if it is already known.
     """
 
     pairs: list[tuple[Tensor, Tensor]]
@@ -52,15 +52,15 @@ class ChangedTexts(NamedTuple):
 def change_text_batch(
     batch: TextBatch, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng, place: Place | None = None
 ) -> ChangedTexts:
-    """Exchange marked words, take them away, and put them in; see ``change_texts``.
+    """Exchange, remove and insert marked words; see ``change_texts``.
 
     Args:
         batch: The texts.
         fate: What becomes of each text, choices one by one.
-        padding_token: What stands behind a text that became shorter; found where a text is padded.
-        bank: Donors beside those of the batch.
-        rng: Where the random numbers come from.
-        place: Where what is exchanged stands; by default at a random place where the places of answers are asked for.
+        padding_token: The token that pads a text that became shorter; inferred from padded texts.
+        bank: Donors in addition to those of the batch.
+        rng: The random number generator.
+        place: Where exchanged words go; by default to a random place if the batch asks for the places of answers.
     """
     sample, annotation, tokens, fixed = batch
     beside = beside_tokens(sample, tokens, fixed)
@@ -82,7 +82,7 @@ def change_text_batch(
 
 
 def by_choice(sample: Any, annotation: Tensor, looked_at: Tensor | None, given: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Annotations and who looked at them, choice by choice where a sample holds several texts ``(choices, T)``."""
+    """Annotations and ``looked_at``, one row per choice if a sample holds several texts ``(choices, T)``."""
     if annotation.ndim != 3 or annotation.shape[1] == 1:
         return annotation, looked_at
     if annotated_input(sample, annotation, given).kind != "tokens":

@@ -1,4 +1,4 @@
-"""Texts of which marked spans are exchanged, taken out and put in; everything that lies beside the tokens follows."""
+"""Exchanges, removes and inserts marked spans of texts; all tensors that belong to the tokens follow."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,9 +24,9 @@ class Texts(NamedTuple):
         annotation: ``(B, T)``, ``NO_PLACE`` at padding and special tokens.
         padding: Booleans ``(B, T)``.
         beside: Other tensors ``(B, T)`` that move with the tokens: masks, token types.
-        labels: Those that hold a label for every token, which comes along where a token is put in.
+        labels: Tensors with a label for every token, which inserted tokens bring along.
         spans: Places of tokens ``(B,)``: where an answer starts and ends.
-        kept: The texts that were left as they are, booleans ``(B,)``, because their answer would have been lost.
+        kept: Which texts were left unchanged, booleans ``(B,)``, because their answer would have been lost.
     """
 
     tokens: Tensor
@@ -73,21 +73,21 @@ class _Insertions(NamedTuple):
 def change_texts(
     texts: Texts, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng, *, moves: bool = False
 ) -> Texts:
-    """Exchange spans between texts, take them out, and put them in at a random place, which is never inside an answer.
+    """Exchange spans between texts, remove them, and insert them at a random place, which is never inside an answer.
 
-    The batch stays as long as it is. Where a text grows beyond it, the last of its unmarked words give way, those without a
-    label first, and none of an answer whose place is asked for. Places of answers follow their tokens.
+    The batch keeps its length. If a text would become longer, its last unmarked words are dropped, those without a label first,
+    but never words of an answer whose place is asked for. Places of answers follow their tokens.
 
     Args:
-        texts: What is changed.
+        texts: The texts to change.
         fate: What becomes of each text.
-        padding_token: What stands behind (or before) a text that became shorter.
-        bank: Spans beside those of the batch, where these are few; it takes in some of them.
-        rng: Where the random numbers come from.
-        moves: Whether what takes a span's place stands at a random place, too, and not where the span was.
+        padding_token: The token that pads a text that became shorter.
+        bank: Spans in addition to those of the batch, if these are few; it stores some of them.
+        rng: The random number generator.
+        moves: Whether the replacement of a span goes to a random place instead of the span's own.
 
     Raises:
-        ValueError: A text became shorter, and what pads it is not known.
+        ValueError: A text became shorter, and its padding token is not known.
     """
     spans = _spans(texts)
     donors = spans.tokens
@@ -184,8 +184,8 @@ def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int
     shorter = (padding & ~texts.padding & changes.unsqueeze(1)).any()
     if padding_token is None and bool(shorter):
         raise ValueError(
-            "A marked span was taken out of a text, or exchanged for a shorter one, in batches that were never padded: what "
-            "stands in its place? Say Intervention(padding_token=...), or intervene=False."
+            "A marked span was removed from a text, or exchanged for a shorter one, in batches that were never padded, so "
+            "the padding token is not known. Use Intervention(padding_token=...), or intervene=False."
         )
 
     def moved(own: Tensor, new: Tensor, filler: int | float) -> Tensor:

@@ -62,11 +62,11 @@ NAMED: dict[str, type[AttributionLoss]] = {
 
 
 def resolve(loss: str | Mapping[str, Any] | AttributionLoss) -> AttributionLoss:
-    """The loss of that name, or of ``{"name": ..., option: ...}``, or the object itself.
+    """The loss given by a name, by ``{"name": ..., option: ...}``, or as the object itself.
 
     Raises:
-        TypeError: Something else, such as a class, or an option of another type.
-        ValueError: An unknown name or option; the nearest are suggested.
+        TypeError: Another type, such as a class, or an option of a wrong type.
+        ValueError: An unknown name or option; the message suggests the nearest.
 
     Example:
         >>> resolve({"name": "rrr", "normalize": "max"}).normalize

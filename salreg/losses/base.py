@@ -1,4 +1,4 @@
-"""What every attribution loss shares: a value per sample, and the mean over the samples it applies to."""
+"""The base of all attribution losses: a value per sample, and the mean over the samples it applies to."""
 
 from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple
@@ -13,12 +13,12 @@ Needs = Literal["spurious", "relevant", "either", "nothing"]
 
 
 class PerSample(NamedTuple):
-    """An attribution loss before the mean.
+    """The attribution loss of each sample, before taking the mean.
 
     Attributes:
         value: ``(B,)``, finite wherever ``scored``.
         scored: ``(B,)`` booleans: samples that the loss applies to.
-        undefined: ``(B,)`` booleans: samples that it would apply to, but whose map gives no value.
+        undefined: ``(B,)`` booleans: samples that it would apply to, but whose map has no defined value.
     """
 
     value: Tensor
@@ -37,10 +37,10 @@ class AttributionLoss(ABC):
         """The loss of each sample; ``saliency`` is ``(B, ...)`` and ``annotation`` broadcasts to it."""
 
     def __call__(self, saliency: Tensor, annotation: Tensor) -> Tensor:
-        """Mean over the scored samples, of all processes under distributed training; 0 where there is none.
+        """Mean over the scored samples, over all processes in distributed training; 0 if there are none.
 
         Raises:
-            ValueError: The annotation is not laid out like the maps, but for the channels, where one is enough.
+            ValueError: The annotation is not laid out like the maps; it may have a single channel, though.
         """
         return mean_over_scored(self.per_sample(saliency, align(annotation, saliency)))
 
@@ -53,7 +53,7 @@ def mean_over_scored(losses: PerSample) -> Tensor:
 
 
 def per_place(saliency: Tensor) -> Tensor:
-    """One number per place, ``(B, P)``: the channels of ``(B, C, ...)`` are added up, as the score adds them up."""
+    """One number per place, ``(B, P)``: the channels of ``(B, C, ...)`` are summed, as the score sums them."""
     return (saliency.sum(1) if saliency.ndim > 2 else saliency).flatten(1)
 
 
@@ -66,5 +66,5 @@ def misplaced(annotation: Tensor) -> Tensor:
 
 
 def split(value: Tensor, applies: Tensor, defined: Tensor) -> PerSample:
-    """The losses of the samples that a loss applies to, of which those without a defined value are counted apart."""
+    """Losses per sample, with those that apply but are undefined counted separately."""
     return PerSample(value, applies & defined, applies & ~defined)

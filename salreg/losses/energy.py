@@ -1,4 +1,4 @@
-"""Losses that count where the positive saliency lies."""
+"""Losses on where the positive saliency lies."""
 
 from torch import Tensor
 
@@ -12,9 +12,8 @@ class EnergyLoss(AttributionLoss):
     .. math:: L_i = \frac{\sum_d b_{id} M^+_{id}}{\sum_d M^+_{id}}, \qquad
               b = \begin{cases} 1 - R & \text{where the sample has relevant marks } R \\ A & \text{otherwise}\end{cases}
 
-    M+ is the positive part of the map, summed over its channels first; A are the spurious marks. In ``[0, 1]``. A map
-    without positive saliency has no such share: it is undefined, counted, and left out of the mean over the annotated
-    samples.
+    M+ is the positive part of the map after summing its channels; A are the spurious marks. The loss is in ``[0, 1]``. A map
+    without positive saliency has no such share: it counts as undefined and is left out of the mean over the annotated samples.
 
     Example:
         >>> import torch

@@ -18,8 +18,8 @@ class RightForRightReasons(AttributionLoss):
     with A the spurious marks in ``[0, 1]``. The mean runs over the samples that carry a spurious mark.
 
     Args:
-        normalize: ``none``, or how the map is brought to [0, 1] first (``salreg.losses.normalization``): ``min_max`` is RRR-G's
-            (Schramowski et al. 2020). A normalised penalty does not see the map's overall scale, and a map without one is
+        normalize: ``none``, or how the map is first scaled to [0, 1] (``salreg.losses.normalization``): ``min_max`` as in RRR-G
+            (Schramowski et al. 2020). A normalised penalty ignores the map's overall scale, and a map without a scale is
             undefined.
 
     Example:
@@ -48,8 +48,8 @@ class MaskedL1(AttributionLoss):
     .. math:: L_i = \sum_d b_{id} |M_{id}|, \qquad
               b = \begin{cases} 1 - R & \text{where the sample has relevant marks } R \\ A & \text{otherwise}\end{cases}
 
-    With relevant marks it is GradMask's (Simpson et al. 2019) and GALS's "outside" loss (Petryk et al. 2022); with spurious
-    marks A the L1 form of "right for the right reasons". Soft marks weigh.
+    With relevant marks it is the loss of GradMask (Simpson et al. 2019) and the "outside" loss of GALS (Petryk et al. 2022);
+    with spurious marks A it is the L1 form of "right for the right reasons". Soft marks act as weights.
 
     Example:
         >>> MaskedL1()(torch.tensor([[3.0, -5.0]]), torch.tensor([[1.0, 0.0]])).item()
@@ -68,7 +68,7 @@ class CosineLoss(AttributionLoss):
 
     .. math:: L_i = \frac{\sum_d A_{id} |\sum_c M_{icd}|}{\lVert A_i \rVert \, \lVert \sum_c M_{ic} \rVert}
 
-    In ``[0, 1]`` and blind to the map's scale; a map of zeros is undefined.
+    It is in ``[0, 1]`` and ignores the map's scale; a map of zeros is undefined.
 
     Example:
         >>> CosineLoss()(torch.tensor([[3.0, 4.0]]), torch.tensor([[-1.0, 0.0]])).item()

@@ -1,4 +1,4 @@
-"""How a map is brought to [0, 1] before it is compared with marks."""
+"""How a map is scaled to [0, 1] before it is compared with marks."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -12,7 +12,7 @@ NORMALIZATIONS: tuple[str, ...] = get_args(Normalization)
 
 
 class Normalized(NamedTuple):
-    """Maps ``(B, P)``, and which of them have a scale to normalise by ``(B,)``; those without are 0."""
+    """Maps ``(B, P)``, and which of them ``(B,)`` have a scale to normalise by; maps without one are 0."""
 
     maps: Tensor
     defined: Tensor
@@ -23,11 +23,11 @@ def normalize(maps: Tensor, how: Normalization) -> Normalized:
 
     Args:
         maps: One number per place.
-        how: ``max``: the positive part over the largest absolute value (Rao et al. 2023). ``min_max``: from the smallest
-            value at 0 to the largest at 1 (HINT as in XIL). ``sigmoid``: keeps the scale (ER-Test). ``none``: as they are.
+        how: ``max``: the positive part over the largest absolute value (Rao et al. 2023). ``min_max``: from the smallest value
+            at 0 to the largest at 1 (HINT as in XIL). ``sigmoid``: keeps the scale (ER-Test). ``none``: unchanged.
 
     Raises:
-        ValueError: Another word.
+        ValueError: ``how`` is unknown.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Losses on the map alone: what any map should look like. They apply to every sample, annotated or not."""
+"""Losses on the map alone, whatever the annotation. They apply to every sample, annotated or not."""
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ class TotalVariation(AttributionLoss):
 
     .. math:: L_i = \tfrac{1}{n} \sum_{c,u,v} |M_{u+1,v} - M_{u,v}| + |M_{u,v+1} - M_{u,v}|
 
-    Along all axes but the batch and, where there is one, the channel. The mean over the n pairs of neighbours, where the paper
-    has the sum, keeps images of all sizes comparable.
+    Neighbours are taken along all axes except the batch and the channel, if there is one. The mean over the n pairs of
+    neighbours, instead of the paper's sum, keeps images of all sizes comparable.
 
     Example:
         >>> TotalVariation()(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]]), torch.zeros(1, 1, 2, 2)).item()
@@ -31,8 +31,8 @@ class GiniPrior(AttributionLoss):
 
     .. math:: L_i = -\frac{\sum_{j,k} |\,|M_j| - |M_k|\,|}{2 P \sum_j |M_j|}
 
-    In ``(-1, 0]``; a map of zeros is undefined. The paper takes the coefficient of the batch's mean |M|; this is that of
-    each sample.
+    It is in ``(-1, 0]``; a map of zeros is undefined. The paper takes the coefficient of the batch's mean |M|; here each sample
+    has its own.
 
     Example:
         >>> GiniPrior()(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2)).item()

@@ -9,13 +9,14 @@ from salreg.losses.supervised import relevant_places, there
 
 
 class RankingLoss(AttributionLoss):
-    r"""HINT's ranking (Selvaraju et al. 2019): what a person marked higher should carry more saliency.
+    r"""HINT's ranking (Selvaraju et al. 2019): places that a person marked higher should carry more saliency.
 
     .. math:: L_i = \frac{1}{|\mathcal P_i|} \sum_{(j, k) \in \mathcal P_i} \max(0, M_{ik} - M_{ij})
 
-    over the pairs of places of which the person marked j above k: relevant above unknown above spurious (the sign counts, not
-    the size of a soft mark). The mean over the pairs, where the paper has the sum, keeps images of all sizes comparable. A
-    sample that is marked all over in one way has no pairs: undefined. Costs a sort of the map, not all pairs.
+    over the pairs of places where the person marked j higher than k: relevant above unknown above spurious (only the sign
+    counts, not the size of a soft mark). The mean over the pairs, instead of the paper's sum, keeps images of all sizes
+    comparable. A sample with the same mark everywhere has no pairs and is undefined. It costs a sort of the map, not a pass
+    over all pairs.
 
     Example:
         >>> RankingLoss()(torch.tensor([[1.0, 3.0, 0.0]]), torch.tensor([[1.0, 0.0, 0.0]])).item()
@@ -40,7 +41,7 @@ class OrderLoss(AttributionLoss):
 
     .. math:: L_i = \sum_{j: R_{ij} > 0} \min\Big(\frac{\sigma(M_{ij})}{\max_{k: R_{ik} = 0} \sigma(M_{ik})} - 1, \, 0\Big)^2
 
-    with the sigmoid, as in ER-Test, so that the ratio has a sign. A sample marked all over is undefined.
+    with the sigmoid, as in ER-Test, which keeps the ratio positive. A sample that is relevant everywhere is undefined.
 
     Example:
         >>> OrderLoss()(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).item()

@@ -1,4 +1,4 @@
-"""Robust explanation supervision: marks that are inexact at their borders."""
+"""Robust explanation supervision: for marks that are inexact at their borders."""
 
 import torch
 from torch import Tensor
@@ -18,16 +18,15 @@ class RobustSupervision(AttributionLoss):
               \tfrac{1}{n_i} \sum_{d: Y_{id} \ne 0} |\tanh(5 (\hat M_{id} - a_i)) - Y_{id}| - \eta\Big)
 
     with Y the annotation in {-1, 0, +1}, R its relevant side, n its marked places, g a 3 x 3 Gaussian whose result is scaled to
-    a maximum of 1, the map scaled from 0 to 1 (min-max), and a the threshold that separates relevant from spurious places
-    best: the one
-    under which the largest share of the spurious and over which the largest share of the relevant places lies.
+    a maximum of 1, the map scaled to [0, 1] (min-max), and a the threshold that best separates relevant from spurious places:
+    the one with the largest shares of the spurious places below it and of the relevant places above it.
 
-    Departs from the published code in that a is found for each sample rather than for the batch, in all candidate values at
-    once rather than in a loop; in that its gradient is complete (there a is a constant); and in that the code's learned
-    boundary transforms are left out.
+    It departs from the published code in three ways: a is found per sample instead of per batch, over all candidate values at
+    once instead of in a loop; the gradient is complete (there a is a constant); and the code's learned boundary transforms are
+    left out.
 
     Args:
-        slack: eta, how much disagreement with the marks costs nothing.
+        slack: eta, the amount of disagreement with the marks that costs nothing.
 
     Example:
         >>> exact = RobustSupervision()(torch.eye(6).view(1, 1, 6, 6), torch.eye(6).view(1, 1, 6, 6) * 2 - 1)
@@ -56,7 +55,7 @@ class RobustSupervision(AttributionLoss):
 
 
 def soft_borders(relevant: Tensor) -> Tensor:
-    """Images of marks ``(B, 1, H, W)`` blurred by a 3 x 3 Gaussian, to a maximum of 1; marks of other shapes as they are."""
+    """Images of marks ``(B, 1, H, W)`` blurred by a 3 x 3 Gaussian, to a maximum of 1; marks of other shapes stay unchanged."""
     if relevant.ndim != 4:
         return relevant
     row = relevant.new_tensor([0.25, 0.5, 0.25])
@@ -65,7 +64,7 @@ def soft_borders(relevant: Tensor) -> Tensor:
 
 
 def best_threshold(maps: Tensor, labels: Tensor, inside: Tensor | None = None) -> Tensor:
-    """The value in each map that separates places labelled +1 from places labelled -1 best: ``(B, 1)``.
+    """The value in each map that best separates places labelled +1 from places labelled -1: ``(B, 1)``.
 
     Example:
         >>> best_threshold(torch.tensor([[0.1, 0.4, 0.9]]), torch.tensor([[-1.0, -1.0, 1.0]])).item()

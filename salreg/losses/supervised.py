@@ -14,10 +14,10 @@ from salreg.losses.normalization import NORMALIZATIONS, Normalization, normalize
 
 
 class Supervised(AttributionLoss):
-    """What the losses towards the relevant marks share.
+    """The base of the losses that pull a map towards the relevant marks.
 
     Args:
-        normalize: How the map is brought to the marks' range [0, 1] (``salreg.losses.normalization``). Channels are added up
+        normalize: How the map is scaled to the marks' range [0, 1] (``salreg.losses.normalization``). Channels are summed
             first. A map without a scale to normalise by is undefined.
     """
 
@@ -29,7 +29,8 @@ class Supervised(AttributionLoss):
 
     @abstractmethod
     def compare(self, maps: Tensor, relevant: Tensor, inside: Tensor) -> Tensor:
-        """The loss of each sample ``(B,)``, from normalised maps, marks in [0, 1] and whether there is a place: ``(B, P)``."""
+        """The loss of each sample ``(B,)``, from normalised maps, marks in [0, 1] and booleans that are False for padding, all
+        ``(B, P)``."""
 
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
         relevant = relevant_places(saliency, annotation)
@@ -42,7 +43,7 @@ class MeanSquaredError(Supervised):
 
     .. math:: L_i = \tfrac{1}{P} \sum_d (\hat M_{id} - R_{id})^2
 
-    With ``normalize="min_max"`` and Grad-CAM it is HINT's simplified form (XIL); with ``"sigmoid"`` ER-Test's MSE.
+    With ``normalize="min_max"`` and Grad-CAM it is HINT's simplified form (XIL); with ``"sigmoid"`` it is ER-Test's MSE.
 
     Example:
         >>> MeanSquaredError()(torch.tensor([[2.0, 1.0]]), torch.tensor([[1.0, 0.0]])).item()
@@ -54,7 +55,7 @@ class MeanSquaredError(Supervised):
 
 
 class MeanAbsoluteError(Supervised):
-    r"""Mean absolute difference between the normalised map and the relevant marks: GRADIA's (Gao et al. 2022).
+    r"""Mean absolute difference between the normalised map and the relevant marks (GRADIA, Gao et al. 2022).
 
     .. math:: L_i = \tfrac{1}{P} \sum_d |\hat M_{id} - R_{id}|
 
@@ -87,7 +88,8 @@ class PointwiseCrossEntropy(Supervised):
 
     .. math:: L_i = - \frac{\sum_d R_{id} \log \hat M_{id}}{\sum_d R_{id}}
 
-    Says nothing of the places outside. Logarithms are cut off at -100, as in ``torch.nn.BCELoss``, where their gradient ends.
+    It ignores the places outside the marks. Logarithms are clamped at -100, as in ``torch.nn.BCELoss``, and have no gradient
+    below.
 
     Example:
         >>> PointwiseCrossEntropy()(torch.tensor([[2.0, 1.0]]), torch.tensor([[0.0, 1.0]])).item()
@@ -104,8 +106,8 @@ class BinaryCrossEntropy(AttributionLoss):
 
     .. math:: L_i = -\tfrac{1}{P} \sum_d \big[ w R_{id} \log \sigma(M_{id}) + (1 - R_{id}) \log (1 - \sigma(M_{id})) \big]
 
-    Relevant places weigh w = (places that are not) / (places that are), of the batch's annotated samples, so that both sides
-    count alike.
+    The weight of relevant places is w = (places that are not relevant) / (places that are), over the batch's annotated samples,
+    so that both sides count alike.
 
     Example:
         >>> BinaryCrossEntropy()(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).item()
@@ -125,7 +127,7 @@ class BinaryCrossEntropy(AttributionLoss):
 
 
 class KullbackLeibler(AttributionLoss):
-    r"""Divergence of the map from the relevant marks, both as distributions over the places (ER-Test, Joshi et al. 2022).
+    r"""KL divergence of the map from the relevant marks, both as distributions over the places (ER-Test, Joshi et al. 2022).
 
     .. math:: L_i = \sum_d r_d \log \frac{r_d}{q_d}, \qquad r = R_i / \sum_d R_{id}, \quad q = \mathrm{softmax}(M_i)
 
@@ -152,11 +154,11 @@ def relevant_places(saliency: Tensor, annotation: Tensor) -> Tensor:
 
 
 def there(annotation: Tensor) -> Tensor:
-    """Whether there is something to look at: ``(B, P)`` booleans, one per place."""
+    """Which places are not padding: ``(B, P)`` booleans, one per place."""
     one_channel = annotation[:, :1] if annotation.ndim > 2 else annotation
     return places(one_channel).flatten(1)
 
 
 def mean_of(values: Tensor, inside: Tensor) -> Tensor:
-    """The mean of ``(B, P)`` over the places where there is something: ``(B,)``."""
+    """The mean of ``(B, P)`` over the places that are not padding: ``(B,)``."""
     return (values * inside).sum(1) / inside.sum(1).clamp(min=1)

@@ -1,4 +1,4 @@
-"""Metrics of saliency and of behaviour, as torchmetrics; ``salreg.metrics.functional`` has them as functions."""
+"""Metrics of saliency and of behaviour, as torchmetrics; ``salreg.metrics.functional`` offers them as functions."""
 
 from salreg.metrics.constant import ConstantPredictions
 from salreg.metrics.drift import MapCosine, MapEntropy, MapGini, MapRankCorrelation, MapShift, MapSSIM

@@ -1,4 +1,4 @@
-"""Whether a model says the same of all samples, as a metric."""
+"""A metric for whether a model predicts the same class for all samples."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ _CLASSES = 4096  # those beyond count as one
 
 
 class ConstantPredictions(Plottable):
-    """1 where a model predicts one class for at least 98% of the samples, while less than 98% are labelled as one; else 0.
+    """1 if a model predicts one class for at least 98% of the samples, while no class has 98% of the labels; else 0.
 
-    Such predictions change with nothing, so that reliance says nothing of them. Without labels, these are taken to differ.
+    Such predictions never change, so reliance says nothing about them. Without labels, the labels are assumed to differ.
 
     Example:
         >>> metric = ConstantPredictions()
@@ -34,7 +34,7 @@ class ConstantPredictions(Plottable):
             self.add_state(name, torch.zeros(_CLASSES, dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, predictions: Tensor, target: Tensor | None = None) -> None:
-        """Take in classes ``(B,)`` or logits ``(B, C)``, of which NaN does not count, and true classes ``(B,)``."""
+        """Add classes ``(B,)`` or logits ``(B, C)``, ignoring NaN, and true classes ``(B,)``."""
         self.predicted = self.predicted + _counts(predicted_classes(predictions))
         if target is not None:
             self.labelled = self.labelled + _counts(target)

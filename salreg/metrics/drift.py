@@ -1,4 +1,4 @@
-"""How maps compare with earlier ones, and what shape they have, averaged over samples."""
+"""How similar maps are to earlier ones, and how concentrated they are, averaged over samples."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from salreg.metrics.plottable import Plottable
 
 
 class _MeanOfMaps(Plottable):
-    """The mean over all maps for which a number is defined; the others are counted apart."""
+    """The mean over all maps with a defined value; the others are counted separately."""
 
     total: Tensor
     count: Tensor
@@ -30,19 +30,19 @@ class _MeanOfMaps(Plottable):
         self.undefined = self.undefined + (~defined).sum()
 
     def compute(self) -> Tensor:
-        """The mean; NaN where no map counted. ``.undefined`` holds the number of samples that were left out."""
+        """The mean; NaN if no map counted. ``.undefined`` holds the number of samples that were left out."""
         return self.total / self.count
 
 
 class _MeanOfPairs(_MeanOfMaps):
     def update(self, saliency: Tensor, other: Tensor) -> None:
-        """Take in two maps ``(B, ...)`` of each sample, for example of two epochs."""
+        """Add two maps ``(B, ...)`` of each sample, for example from two epochs."""
         self._add(self._measure(saliency, other))
 
 
 class _MeanOfShapes(_MeanOfMaps):
     def update(self, saliency: Tensor) -> None:
-        """Take in maps ``(B, ...)``."""
+        """Add maps ``(B, ...)``."""
         self._add(self._measure(saliency))
 
 

@@ -11,10 +11,10 @@ from salreg.metrics.plottable import Plottable
 
 
 class WorstGroupAccuracy(Plottable):
-    """The accuracy of the group on which a model is worst.
+    """The accuracy of the group that a model is worst on.
 
     Args:
-        groups: How many groups there are.
+        groups: The number of groups.
 
     Example:
         >>> metric = WorstGroupAccuracy(groups=2)
@@ -35,7 +35,7 @@ class WorstGroupAccuracy(Plottable):
             self.add_state(name, torch.zeros(groups), dist_reduce_fx="sum")
 
     def update(self, predictions: Tensor, target: Tensor, group: Tensor) -> None:
-        """Take in classes ``(B,)`` or logits ``(B, C)``, true classes ``(B,)`` and groups ``(B,)``."""
+        """Add classes ``(B,)`` or logits ``(B, C)``, true classes ``(B,)`` and groups ``(B,)``."""
         correct, total = group_counts(predictions, target, group, self.groups)
         self.correct = self.correct + correct
         self.total = self.total + total

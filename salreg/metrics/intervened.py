@@ -1,4 +1,4 @@
-"""Accuracy where the spurious thing tells nothing of the label, as a metric."""
+"""A metric of accuracy when the spurious feature tells nothing about the label."""
 
 from typing import Any
 
@@ -10,10 +10,11 @@ from salreg.metrics.plottable import Plottable
 
 
 class AccuracyUnderIntervention(Plottable):
-    """The accuracy that a model has where content and presence of the spurious thing are drawn without regard to the label.
+    """The accuracy of a model if content and presence of the spurious feature are drawn independently of the label.
 
-    Nothing is drawn: samples are seen with the thing and without it (``salreg.interventions.Intervention.with_presence``), and
-    count by the probability of either, the share of samples that had it. That is the mean over all draws.
+    Nothing is actually drawn: each sample is seen with the feature and without it
+    (``salreg.interventions.Intervention.with_presence``), weighted by the probability of either, which comes from the share of
+    samples that had it. The result is the mean over all draws.
 
     Example:
         >>> metric, everybody = AccuracyUnderIntervention(), torch.ones(4, dtype=torch.bool)
@@ -37,15 +38,15 @@ class AccuracyUnderIntervention(Plottable):
     def update(
         self, predictions: Tensor, target: Tensor, present: bool, marked: Tensor, looked_at: Tensor, done: Tensor
     ) -> None:
-        """Take in samples that all have the thing, or have it not.
+        """Add samples that all have the feature, or all lack it.
 
         Args:
             predictions: Classes ``(B,)`` or logits ``(B, C)`` of the changed samples.
             target: True classes ``(B,)``.
-            present: Whether they have it.
-            marked: Those that had it, booleans ``(B,)``.
-            looked_at: Those of which that is known.
-            done: Those that really were changed.
+            present: Whether the samples have it.
+            marked: Which samples had it originally, booleans ``(B,)``.
+            looked_at: For which samples that is known.
+            done: For which samples the change succeeded.
         """
         predictions = predicted_classes(predictions)
         right = (predictions == target).float().masked_fill(predictions == NO_CLASS, torch.nan)
@@ -57,18 +58,18 @@ class AccuracyUnderIntervention(Plottable):
             self.asked = self.asked + cell * which.sum()
 
     def compute(self) -> Tensor:
-        """Scalar in ``[0, 1]``; NaN where logits are NaN, or where it was not measured (see ``is_measured``)."""
+        """Scalar in ``[0, 1]``; NaN if logits are NaN, or if it was not measured (see ``is_measured``)."""
         weights = _weights(self.asked)
         accuracy = torch.where(weights > 0, weights * self.correct / self.counted, 0).sum()
         return accuracy.where(self.asked.sum() > 0, torch.nan)
 
     @staticmethod
     def is_measured(asked: Tensor, counted: Tensor) -> Tensor:
-        """Whether some samples had the thing, and there are some of every kind that counts."""
+        """Whether some samples had the feature, and every combination that counts has samples."""
         return asked[1].sum().gt(0) & ((_weights(asked) > 0) <= (counted > 0)).all()
 
 
 def _weights(asked: Tensor) -> Tensor:
-    """How probable it is that a sample had it, and has it now: the two have nothing to do with each other."""
+    """The joint probability that a sample had the feature and has it now; the two are independent."""
     share = asked.sum(1) / asked.sum()
     return torch.outer(share, share)

@@ -1,4 +1,4 @@
-"""How much saliency lies on the marks, averaged over samples."""
+"""The share of saliency on the marks, averaged over samples."""
 
 from abc import abstractmethod
 from typing import Any
@@ -12,7 +12,7 @@ from salreg.metrics.plottable import Plottable
 
 
 class MeanShare(Plottable):
-    """Mean of a share over the samples that carry the marks; maps without a share are counted apart."""
+    """Mean of a share over the samples that carry the marks; maps without a defined share are counted separately."""
 
     total: Tensor
     count: Tensor
@@ -24,7 +24,7 @@ class MeanShare(Plottable):
             self.add_state(name, torch.tensor(0.0), dist_reduce_fx="sum")
 
     def update(self, saliency: Tensor, annotation: Tensor) -> None:
-        """Take in maps ``(B, ...)`` and the annotations on their grid."""
+        """Add maps ``(B, ...)`` and the annotations on their grid."""
         share, marked = self.share_and_marked(saliency, annotation)
         marked = marked.to(share.device)
         defined = marked & share.isfinite()
@@ -33,12 +33,12 @@ class MeanShare(Plottable):
         self.undefined = self.undefined + (marked & ~defined).sum()
 
     def compute(self) -> Tensor:
-        """The mean in ``[0, 1]``; NaN where no map counted. ``.undefined`` holds the number of maps without a share."""
+        """The mean in ``[0, 1]``; NaN if no map counted. ``.undefined`` holds the number of maps without a defined share."""
         return self.total / self.count
 
     @abstractmethod
     def share_and_marked(self, saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
-        """The share of each map ``(B,)``, and which samples carry the marks it is about."""
+        """The share of each map ``(B,)``, and which samples carry the marks that it refers to."""
 
 
 class SpuriousSaliency(MeanShare):

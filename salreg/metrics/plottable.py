@@ -1,4 +1,4 @@
-"""The plot that every metric offers."""
+"""The plot method that all metrics share."""
 
 from typing import Any
 
@@ -15,5 +15,5 @@ class Plottable(Metric):
     plot_upper_bound = 1.0
 
     def plot(self, val: Tensor | list[Tensor] | None = None, ax: Any = None) -> Any:
-        """Plot one value, or a list of values over time; the computed value by default. Needs matplotlib."""
+        """Plot one value, or a list of values over time; the computed value by default. It needs matplotlib."""
         return self._plot(val, ax)

@@ -1,4 +1,4 @@
-"""Agreement with a person's rationale, and the model's dependence on what is salient, as metrics."""
+"""Metrics of agreement with a person's rationale, and of the model's dependence on the most salient places."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ class RationaleF1(MeanShare):
     See ``salreg.metrics.functional.rationale_f1``.
 
     Args:
-        share: Of the places that are predicted; by default as many as are marked.
+        share: The share of places that count as predicted; by default as many as are marked.
 
     Example:
         >>> metric = RationaleF1()
@@ -40,12 +40,12 @@ class RationaleF1(MeanShare):
 
 
 class Comprehensiveness(Plottable):
-    """Mean loss of the predicted class's probability without the most salient places.
+    """Mean drop of the predicted class's probability without the most salient places.
 
     See ``salreg.metrics.functional.comprehensiveness``.
 
     Args:
-        shares: Of the places that are taken away.
+        shares: The shares of places that are removed.
 
     Example:
         >>> metric, x = Comprehensiveness(shares=[0.5]), torch.tensor([[4.0, 0.0], [0.0, 4.0]])
@@ -68,7 +68,8 @@ class Comprehensiveness(Plottable):
             self.add_state(name, torch.tensor(0.0), dist_reduce_fx="sum")
 
     def update(self, predict: Predict, inputs: Tensor, saliency: Tensor, annotation: Tensor | None = None) -> None:
-        """Take in inputs ``(B, ...)`` with their maps, what predicts logits from such inputs, and a text's annotations."""
+        """Add inputs ``(B, ...)`` with their maps, a function that predicts logits from such inputs, and a text's
+        annotations."""
         values = self._measure(predict, inputs, saliency, annotation, self.shares)
         self.total = self.total + values.sum()
         self.count = self.count + len(values)
@@ -79,7 +80,7 @@ class Comprehensiveness(Plottable):
 
 
 class Sufficiency(Comprehensiveness):
-    """Mean loss of the predicted class's probability when nothing but the most salient places is left.
+    """Mean drop of the predicted class's probability when only the most salient places are left.
 
     See ``salreg.metrics.functional.sufficiency``.
 

@@ -1,4 +1,4 @@
-"""Reliance of a regression, as a metric."""
+"""A metric of a regression's reliance."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _OUTPUTS = 1024  # those beyond do not count
 
 
 class RegressionReliance(Plottable):
-    """How far a regression's output moves when the spurious thing changes, in units of the output's spread.
+    """How far a regression's output moves when the spurious feature changes, in units of the output's spread.
 
     See ``salreg.metrics.functional.regression_reliance``.
 
@@ -39,7 +39,7 @@ class RegressionReliance(Plottable):
             self.add_state(name, torch.tensor(0.0), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, changed_outputs: Tensor, counted: Tensor) -> None:
-        """Take in outputs ``(B,)`` or ``(B, K)``, those of the changed samples, and which ones count ``(B,)``."""
+        """Add outputs ``(B,)`` or ``(B, K)``, those of the changed samples, and which samples count ``(B,)``."""
         before, after = (output_rows(one)[:, :_OUTPUTS] for one in (outputs, changed_outputs))
         counted = counted.to(before.device)
         self.moved = self.moved + self._padded((after - before).abs().where(counted.unsqueeze(1), 0).sum(0))
@@ -50,7 +50,7 @@ class RegressionReliance(Plottable):
         return torch.nn.functional.pad(values.to(self.moved), (0, _OUTPUTS - len(values)))
 
     def compute(self) -> Tensor:
-        """At least 0; NaN where no sample counts, or where an output is NaN."""
+        """At least 0; NaN if no sample counts or an output is NaN."""
         return in_spreads(self.moved / self.counted, spread_of(self.seen, self.total, self.squares))
 
 

@@ -1,4 +1,4 @@
-"""Reliance on the spurious thing, as a metric."""
+"""A metric of reliance on the spurious feature."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from salreg.metrics.plottable import Plottable
 
 
 class Reliance(Plottable):
-    """The share of predictions that change when the spurious thing is exchanged, taken away, or put in.
+    """The share of predictions that change when the spurious feature is exchanged, removed or inserted.
 
-    ``salreg.interventions.Intervention.with_presence`` makes such samples, and says which ones count.
+    ``salreg.interventions.Intervention.with_presence`` creates such samples and says which ones count.
 
     Example:
         >>> metric = Reliance()
@@ -31,11 +31,11 @@ class Reliance(Plottable):
             self.add_state(name, torch.tensor(0.0), dist_reduce_fx="sum")
 
     def update(self, predictions: Tensor, changed_predictions: Tensor, counted: Tensor) -> None:
-        """Take in classes ``(B,)`` or logits ``(B, C)``, those of the changed samples, and which ones count ``(B,)``."""
+        """Add classes ``(B,)`` or logits ``(B, C)``, those of the changed samples, and which samples count ``(B,)``."""
         changed, counted = reliance_counts(predictions, changed_predictions, counted)
         self.changed = self.changed + changed
         self.counted = self.counted + counted
 
     def compute(self) -> Tensor:
-        """The share in ``[0, 1]``; NaN where no sample counts, or where the logits of one that counts are NaN."""
+        """The share in ``[0, 1]``; NaN if no sample counts, or if the logits of one that counts are NaN."""
         return self.changed / self.counted

@@ -1,4 +1,4 @@
-"""Penalties: what is added to the training loss, made from its own forward pass and the batch's annotations."""
+"""Penalties: terms added to the training loss, computed from its forward pass and the batch's annotations."""
 
 from salreg.penalties.base import DeadPenaltyError, Evaluated, Measured, Penalty, Watch, gradient_norms
 from salreg.penalties.consistency import ConsistencyPenalty, SaliencyGuided

@@ -1,4 +1,4 @@
-"""What every penalty shares: it is measured on one recorded forward pass, and it must be able to change the model."""
+"""The base of all penalties: each is measured on one recorded forward pass and must be able to change the model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,14 +28,14 @@ class DeadPenaltyError(RuntimeError):
 
 
 class Evaluated(NamedTuple):
-    """A penalty before the mean.
+    """The penalty of each sample, before taking the mean.
 
     Attributes:
         losses: The value of each sample.
-        saliency: The maps ``(B, ...)`` it was made from; None where a penalty needs none.
+        saliency: The maps ``(B, ...)`` it was computed from; None if the penalty needs none.
         annotation: The annotations on the maps' grid.
-        differences: What its gradient is taken by, where that is not the graph.
-        exactly: Makes the same losses from another recording of the pass, with a graph, where there are differences.
+        differences: Computes its gradient by differences; None if the graph does.
+        exactly: If there are differences: computes the same losses with a graph, from another recording of the pass.
     """
 
     losses: PerSample
@@ -47,15 +47,15 @@ class Evaluated(NamedTuple):
 
 @dataclass
 class Measured:
-    """The penalty of one batch, and what it was made from.
+    """The penalty of one batch, and what it was computed from.
 
     Attributes:
         value: Scalar; differentiable if any sample was scored, otherwise 0.
-        saliency: The maps ``(B, ...)``, detached; None where there are none.
+        saliency: The maps ``(B, ...)``, detached; None if there are none.
         annotation: The annotations on the maps' grid ``(B, ...)``.
-        scored: Number of samples the loss applied to, over all processes.
-        undefined: Number of samples of this process to which it would apply, but whose map gave no value.
-        error: How far its gradient by differences is from the exact one, relatively; None where that was not looked at.
+        scored: Number of samples that the loss applied to, over all processes.
+        undefined: Number of samples of this process that it would apply to, but whose map has no defined value.
+        error: The relative error of its gradient by differences; None if that was not checked.
     """
 
     value: Tensor
@@ -67,7 +67,7 @@ class Measured:
 
 
 class Penalty(ABC):
-    """A number to add to the training loss, made from the forward pass that trains the model and the batch's annotations.
+    """A term to add to the training loss, computed from the forward pass that trains the model and the batch's annotations.
 
     Example of a subclass: ``salreg.SaliencyPenalty``.
     """
@@ -92,17 +92,17 @@ class Penalty(ABC):
 
     @abstractmethod
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
-        """The penalty of each sample of a recorded forward pass; called only if a sample of some process is annotated, or if
-        the penalty needs no annotation."""
+        """The penalty of each sample of a recorded forward pass. It is called only if some process has an annotated sample, or
+        if the penalty needs no annotation."""
 
     @contextmanager
     def watch(self, model: nn.Module, annotation: Tensor | None = None, target: Tensor | None = None) -> Iterator["Watch"]:
         """Observe the first call of ``model`` inside the ``with`` block.
 
         Args:
-            model: What is called.
-            annotation: The batch's, if it is known already: where few samples are annotated, only these are differentiated.
-            target: True classes ``(B,)``, which a compiled step needs now if its score does.
+            model: The module that is called.
+            annotation: The batch's annotations, if already known: if few samples are annotated, only these are differentiated.
+            target: True classes ``(B,)``, which a compiled step needs at this point if its score does.
         """
         method = self.method
         taps = annotation is None or not method.has_separate_pass(annotation, model)
@@ -125,12 +125,12 @@ class Penalty(ABC):
 
         Args:
             recording: From ``salreg.taps.record``.
-            target: True classes ``(B,)``, where they are needed.
+            target: True classes ``(B,)``, if they are needed.
             annotation: ``(B, 1, H, W)`` for images, ``(B, T)`` for texts, ``(B, F)`` for tables.
 
         Raises:
-            DeadPenaltyError: The penalty has no gradient.
-            ValueError: The annotation does not fit the map, or annotated samples never carry the marks that are needed.
+            DeadPenaltyError: The penalty has no gradient in any parameter.
+            ValueError: The annotation does not fit the map, or no annotated sample carries the marks that the penalty needs.
             RuntimeError: The tap was not reached, or an operator has no second derivative.
         """
         logits = recording.require_logits()
@@ -158,7 +158,7 @@ class Penalty(ABC):
         return Measured(value if scored else value.detach(), saliency, annotation, scored, undefined, error)
 
     def check_marks(self) -> None:
-        """Raise a ``ValueError`` if there were annotated samples, but none with the marks that the penalty works on."""
+        """Raise a ``ValueError`` if there were annotated samples, but none with the marks that the penalty needs."""
         if self._annotated_seen and not self._needed_seen and self.needed_marks in ("spurious", "relevant"):
             other = {"spurious": "relevant", "relevant": "spurious"}[self.needed_marks]
             raise ValueError(
@@ -167,7 +167,7 @@ class Penalty(ABC):
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs beside the arguments."""
+        """What a checkpoint needs besides the arguments."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  # nothing to restore by default
@@ -177,7 +177,7 @@ class Penalty(ABC):
         return type(self).__name__
 
     def notice_marks(self, annotation: Tensor) -> None:
-        """Take in which marks a batch carries, and ``check_marks`` once there were enough."""
+        """Record which marks a batch carries, and call ``check_marks`` once there were enough samples."""
         if self._needed_seen:
             return
         self._needed_seen = self.needed_marks == "either" or bool(
@@ -198,7 +198,7 @@ _REMEDIES = {
 
 @dataclass
 class Watch:
-    """One observed forward pass, waiting for its target and annotation."""
+    """One observed forward pass, whose target and annotation are given later."""
 
     of: Penalty
     recording: Recording
@@ -216,10 +216,10 @@ class Watch:
 
 
 def gradient_norms(penalty: Tensor, parameters: Mapping[str, Sequence[Tensor]]) -> dict[str, float]:
-    """Norm of the penalty's gradient in each group of trainable parameters; 0 where it does not reach.
+    """Norm of the penalty's gradient in each group of trainable parameters; 0 for groups that it does not reach.
 
     Raises:
-        DeadPenaltyError: It reaches none of them.
+        DeadPenaltyError: The gradient reaches none of them.
         RuntimeError: An operator has no second derivative; the message names the remedy.
     """
     every = [parameter for group in parameters.values() for parameter in group]

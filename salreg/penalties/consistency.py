@@ -18,26 +18,26 @@ from salreg.taps import Recording
 
 
 class ConsistencyPenalty(Penalty):
-    r"""The task loss on samples whose region that should not matter was changed.
+    r"""The task loss on samples in which the region that should not matter was changed.
 
     .. math:: L_i = \mathrm{CE}\big(f(\tilde x_i), y_i\big)
 
     The region is everything outside the relevant marks of a sample that has any, otherwise its spurious marks. It is changed by
-    normal ``noise`` (CoRM), projected gradient ascent on the loss (``pgd``, PGD-Ex), both of Heo et al. 2023's family; by
-    ``uniform`` noise in place of what is there (CE, Teso & Kersting 2019), by ``shuffle``-ing its places, a ``swap`` with the
-    same places of another sample, or a ``transplant`` of the other sample's own region.
-    IBP-Ex's bound propagation is left out: it needs a propagator for every kind of layer.
+    normal ``noise`` (CoRM) or projected gradient ascent on the loss (``pgd``, PGD-Ex), both from the family of Heo et al. 2023;
+    by replacing it with ``uniform`` noise (CE, Teso & Kersting 2019); by ``shuffle``, which permutes its places; by a ``swap``
+    with the same places of another sample; or by a ``transplant`` of the other sample's own region. IBP-Ex's bound propagation
+    is left out: it needs a propagator for every kind of layer.
 
-    Costs one more forward pass and its first-order backward pass; ``pgd`` as many more as it takes steps.
+    It costs one more forward pass and its first-order backward pass; ``pgd`` adds one of each per step.
 
     Args:
         perturbation: ``noise``, ``uniform``, ``shuffle``, ``swap``, ``transplant`` or ``pgd``.
         strength: Standard deviation of the noise, or the largest change by ``pgd``, in standard deviations of the input.
         steps: Gradient steps of ``pgd``.
-        seed: Of the random numbers; each step goes on drawing from the same sequence.
+        seed: The seed of the random numbers; each step goes on drawing from the same sequence.
 
     Raises:
-        ValueError: An unknown perturbation, or numbers that are not positive.
+        ValueError: The perturbation is unknown, or a number is not positive.
 
     Example:
         >>> model = torch.nn.Linear(3, 2)
@@ -59,9 +59,9 @@ class ConsistencyPenalty(Penalty):
         checks.whole(1, steps=steps)
         super().__init__()
         if perturbation not in (*REPLACEMENTS, "pgd"):
-            raise ValueError(f"perturbation is {', '.join(REPLACEMENTS)} or pgd, not {perturbation!r}.")
+            raise ValueError(f"perturbation must be {', '.join(REPLACEMENTS)} or pgd, not {perturbation!r}.")
         if strength <= 0 or steps < 1:
-            raise ValueError(f"strength ({strength}) is more than 0 and steps ({steps}) at least 1.")
+            raise ValueError(f"strength ({strength}) must be above 0 and steps ({steps}) at least 1.")
         self.perturbation = perturbation
         self.strength = strength
         self.steps = steps
@@ -106,19 +106,19 @@ class SaliencyGuided(Penalty):
 
     .. math:: L_i = \mathrm{KL}\big(f(x_i) \,\Vert\, f(\tilde x_i)\big)
 
-    where the share of places with the least absolute saliency is replaced in x-tilde by uniform noise in the channel's range.
-    Needs no annotation and no second derivative; costs one more forward pass, its backward pass, and the map.
+    where the given share of places with the least absolute saliency is replaced in x-tilde by uniform noise in the channel's
+    range. It needs no annotation and no second derivative, and costs one more forward pass, its backward pass, and the map.
 
-    Departs from the published code in taking the least *absolute* saliency (its default is the least signed one), and in making
-    the map from the training's own forward pass rather than from another one in eval mode.
+    It departs from the published code in taking the least *absolute* saliency (the default there is the least signed one), and
+    in computing the map from the training's own forward pass rather than from another one in eval mode.
 
     Args:
-        share: Of the places that are replaced, in (0, 1).
-        attribution: What ranks the places; at the input.
-        seed: Of the noise; each step goes on drawing from the same sequence.
+        share: The share of places that are replaced, in (0, 1).
+        attribution: The attribution that ranks the places; it must be at the input.
+        seed: The seed of the noise; each step goes on drawing from the same sequence.
 
     Raises:
-        ValueError: A share that is not inside (0, 1), or an attribution at a layer.
+        ValueError: ``share`` is not inside (0, 1), or the attribution is at a layer.
 
     Example:
         >>> model = torch.nn.Linear(4, 2)
@@ -134,7 +134,7 @@ class SaliencyGuided(Penalty):
         checks.number("(0, 1)", share=share)
         super().__init__()
         if not 0 < share < 1:
-            raise ValueError(f"share is more than 0 and less than 1, not {share}.")
+            raise ValueError(f"share must be more than 0 and less than 1, not {share}.")
         self.attribution = attributions.resolve(attribution or attributions.InputGradient("target_logit"))
         if self.attribution.layer is not None:
             raise ValueError("Saliency-guided training replaces places of the input: the attribution must be at the input.")

@@ -1,4 +1,4 @@
-"""CDEP: the part of the logits that comes from the spurious region should be small beside the rest."""
+"""CDEP: the part of the logits that comes from the spurious region should be small compared with the rest."""
 
 from typing import Literal
 
@@ -20,18 +20,18 @@ class DecompositionPenalty(Penalty):
               L_i = -\log \mathrm{softmax}(\beta_{iy}, \gamma_{iy})_2 \quad\text{(log\_softmax)}
 
     beta is the part of the logits that comes from the sample's spurious marks, gamma the rest
-    (``salreg.attributions.decompose``). The paper uses the first form for images, over all classes, and the second for text, of
-    the true class. No second derivative is needed; costs a decomposed forward pass (about two plain ones) and its first-order
-    backward pass.
+    (``salreg.attributions.decompose``). The paper uses the first form, over all classes, for images, and the second, for the
+    true class, for texts. It needs no second derivative, and costs a decomposed forward pass (about two plain ones) and its
+    first-order backward pass.
 
-    Departs from the published code in that the network keeps its mode (there it stays in eval mode ever after), and that all
-    architectures are served whose operators have a rule.
+    It departs from the published code in that the network keeps its mode (there it stays in eval mode afterwards), and in that
+    it supports all architectures whose operators have a rule.
 
     Args:
         form: ``softmax`` or ``log_softmax``.
 
     Raises:
-        ValueError: Another form.
+        ValueError: The form is unknown.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
@@ -45,7 +45,7 @@ class DecompositionPenalty(Penalty):
     def __init__(self, form: Literal["softmax", "log_softmax"] = "softmax") -> None:
         super().__init__()
         if form not in ("softmax", "log_softmax"):
-            raise ValueError(f"form is softmax or log_softmax, not {form!r}.")
+            raise ValueError(f"form must be softmax or log_softmax, not {form!r}.")
         self.form = form
 
     def evaluate(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:

@@ -23,14 +23,15 @@ class ActivationDifference(Penalty):
     .. math:: L_i = \sum_l \lVert a_l(x_i) - a_l(\tilde x_i) \rVert_2 / \sqrt{n_l}
 
     In x-tilde the places of the region that should not matter are shuffled within the sample: everything outside the relevant
-    marks of a sample that has any, otherwise the spurious marks. Costs one more forward pass and its first-order backward pass.
+    marks of a sample that has any, otherwise the spurious marks. It costs one more forward pass and its first-order backward
+    pass.
 
-    Departs from the published code in dividing by the root of the layer's size n, so that layers of all sizes count alike, and
-    in that the weight is multiplied in (there it only switches the loss on).
+    It departs from the published code in dividing by the square root of the layer's size n, so that layers of all sizes count
+    alike, and in multiplying by the weight (there it only switches the loss on).
 
     Args:
         layers: Layers by name or as modules; by default the last convolution.
-        seed: Of the shuffling; each step goes on drawing from the same sequence.
+        seed: The seed of the shuffling; each step goes on drawing from the same sequence.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
@@ -70,22 +71,22 @@ class ConceptPenalty(Penalty):
 
     .. math:: L_i = \tfrac{1}{hw} \sum_{u,v} \big(\nabla_{a_{uv}} s_i \cdot v\big)^2
 
-    v is the concept's direction among the layer's channels. A given one is brought to length 1. Where none is given it is
-    estimated while training: the running mean, over the annotated samples, of a(x) - a(x-tilde) added up over the places, where
+    v is the concept's direction among the layer's channels. A given direction is scaled to length 1. If none is given, it is
+    estimated during training: the running mean, over the annotated samples, of a(x) - a(x-tilde) summed over the places, where
     x-tilde has another sample's content in its spurious region (one more forward pass). The penalty then is the mean squared
     change of the score that the concept causes at a place of the layer, whatever the network's scale. This departs from the
     paper, which fits a direction of length 1 before training, to samples with and without the artifact; no such second set is
-    asked for here.
+    needed here.
 
     Args:
         layer: Where the concept is read, by name or as a module: ``(B, C, h, w)``, or ``(B, C)``; by default the last
             convolution.
         direction: v ``(C,)``, any length; by default estimated.
         score: What is explained.
-        seed: Of the partners in the estimate.
+        seed: The seed for choosing the partners in the estimate.
 
     Raises:
-        ValueError: A direction with another number of channels than the layer.
+        ValueError: The direction has a different number of channels from the layer.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))
@@ -123,7 +124,7 @@ class ConceptPenalty(Penalty):
         gradient = gradient_at(recording, self.layer, self.score, target, create_graph=True)
         step = self._step(recording, spurious, annotated).to(gradient)
         if len(step) != gradient.shape[1]:
-            raise ValueError(f"The direction has {len(step)} channels, the layer {self.layer!r} {gradient.shape[1]}.")
+            raise ValueError(f"The direction has {len(step)} channels, but the layer {self.layer!r} has {gradient.shape[1]}.")
         value = torch.einsum("bc...,c->b...", gradient, step).view(len(gradient), -1).square().mean(1)
         return Evaluated(PerSample(value, annotated, torch.zeros_like(annotated)), None, annotation)
 
@@ -135,7 +136,7 @@ class ConceptPenalty(Penalty):
         self._sum, self._count = state["sum"], state["count"]
 
     def _step(self, recording: Recording, spurious: Tensor, annotated: Tensor) -> Tensor:
-        """The change of the layer's channels that the concept causes, ``(C,)``."""
+        """The change that the concept causes in the layer's channels, ``(C,)``."""
         if self.direction is not None:
             return self.direction / self.direction.norm()
         inputs = recording.activation(None).detach()
@@ -155,5 +156,5 @@ def _distance(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _per_channel(change: Tensor) -> Tensor:
-    """Added up over samples and places: ``(C,)``."""
+    """The sum over samples and places: ``(C,)``."""
     return (change.flatten(2).sum(2) if change.ndim > 2 else change).sum(0)

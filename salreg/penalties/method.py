@@ -1,4 +1,4 @@
-"""How a penalty's gradient is taken: on which samples, on which kernels, by which derivative."""
+"""How a penalty's gradient is computed: on which samples, with which kernels, by which derivative."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,11 @@ from salreg.taps import Recording, WithGradient
 
 
 class Method:
-    """The way of most penalties: by the graph of the forward pass that trains the model, of all its samples.
+    """The method of most penalties: differentiates the graph of the forward pass that trains the model, for all samples.
 
     Attributes:
-        decided: How the gradient is taken and why, in words, once that was decided.
-        compiled: What compiles the forward pass together with its gradient, where that is wanted.
+        decided: How the gradient is computed and why, in words, once that was decided.
+        compiled: Compiles the forward pass together with its gradient, if asked for.
     """
 
     decided: str = ""
@@ -23,33 +23,33 @@ class Method:
 
     @property
     def exact(self) -> bool:
-        """Whether the forward pass has to run on kernels that have a second derivative."""
+        """Whether the forward pass must use kernels that have a second derivative."""
         return True
 
     @property
     def late_terms(self) -> bool:
-        """Whether the penalty may run the call again when the training's graph is gone."""
+        """Whether the penalty may run the call again after the training's graph was freed."""
         return False
 
     def has_separate_pass(self, annotation: Tensor, model: nn.Module) -> bool:
-        """Whether the samples that are differentiated get a forward pass of their own, so that the training's needs no taps."""
+        """Whether the differentiated samples get a separate forward pass, so that the training's own pass needs no taps."""
         return False
 
     def with_gradient(self, target: Tensor | None) -> WithGradient | None:
-        """What makes the forward pass and takes its gradient in one go, where that is wanted and possible."""
+        """A compiled function that runs the forward pass and returns the input gradient, or None."""
         return None
 
     def on_rows(
         self, recording: Recording, target: Tensor | None, annotation: Tensor
     ) -> tuple[Recording, Tensor | None, Tensor]:
-        """The samples that the penalty is made from."""
+        """The samples that the penalty is computed from."""
         return recording, target, annotation
 
     def look_at(self, recording: Recording) -> None:
-        """Find out whether the network can be penalised from a pass in which no sample is annotated."""
+        """Find out, from a pass in which no sample is annotated, whether the network can be penalised."""
 
     def error_of(self, value: Tensor, recording: Recording, exactly: Callable[[Recording], PerSample]) -> float | None:
-        """How far the gradient of a value by differences is from the exact one, if that is to be looked at now."""
+        """The relative error of the gradient by differences, or None if it is not checked at this step."""
         return None
 
     def state_dict(self) -> dict[str, Any]:

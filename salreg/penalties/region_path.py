@@ -14,26 +14,26 @@ from salreg.taps import Recording
 
 
 class RegionPath(Penalty):
-    r"""The path attribution of the marked region, from the sample to one whose region holds something else.
+    r"""The path attribution of the marked region, from the sample to one with other content in that region.
 
     .. math:: L_i = \frac{1}{C} \sum_c \Big(\log p_c(x_i) - \log p_c(\tilde x_i)\Big)^2
        = \frac{1}{C} \sum_c \Big(\sum_{j \in R_i} (x_i - \tilde x_i)_j \int_0^1
        \frac{\partial \log p_c}{\partial x_j}\big(\tilde x_i + \alpha (x_i - \tilde x_i)\big) \, d\alpha\Big)^2
 
-    The two samples differ in the region alone, so that by completeness the region's attribution along any path between them is
-    the difference of their scores (Sundararajan et al. 2017, Proposition 1). It sees a shortcut that is saturated, where the
-    gradient at the sample sees none. The other sample is drawn by an ``Intervention``: the region holds another marked
-    sample's content, or is filled from its surroundings.
+    The two samples differ only in the region, so that by completeness the region's attribution along any path between them is
+    the difference of their scores (Sundararajan et al. 2017, Proposition 1). It detects a saturated shortcut, whose gradient at
+    the sample vanishes. The other sample is drawn by an ``Intervention``: the region holds another marked sample's content, or
+    is filled from its surroundings.
 
-    Costs one more forward pass and its first-order backward pass.
+    It costs one more forward pass and its first-order backward pass.
 
     Args:
         presence: The probability that the region holds another sample's content rather than its surroundings.
-        fill: How it is filled, see ``salreg.interventions.filled``.
-        seed: Of the random numbers; each step goes on drawing from the same sequence.
+        fill: How the region is filled; see ``salreg.interventions.filled``.
+        seed: The seed of the random numbers; each step goes on drawing from the same sequence.
 
     Raises:
-        ValueError: A presence that is no probability, or another fill.
+        ValueError: ``presence`` is not a probability, or the fill is unknown.
 
     Example:
         >>> model = torch.nn.Linear(3, 2)
@@ -66,8 +66,8 @@ class RegionPath(Penalty):
 
 
 def _log_probabilities(logits: Tensor, target: Tensor | None, link: str | None) -> Tensor:
-    """Of all classes ``(B, C)``, or ``(B, C, P)`` of places; of each label and its absence ``(B, 2 C)`` where a sample may have
-    several."""
+    """Log-probabilities of all classes ``(B, C)``, or ``(B, C, P)`` for places; of each label and its absence ``(B, 2 C)`` if a
+    sample may have several labels."""
     rows = scores.classes_in_front(logits, link)
     if scores.labels(rows, target) is None:
         return log_softmax(rows, dim=1)

@@ -1,4 +1,4 @@
-"""The main penalty: an attribution and a loss, composed."""
+"""The main penalty: a loss on an attribution."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,28 +18,29 @@ from salreg.taps import Layer, Recording
 
 
 class SaliencyPenalty(Penalty):
-    r"""An attribution and a loss, composed: ``loss(attribution(activation, gradient), annotation)``.
+    r"""Applies a loss to an attribution: ``loss(attribution(activation, gradient), annotation)``.
 
-    The forward pass that trains the model also serves the penalty; no second one is run, but where half of the samples or
-    fewer are annotated: these get a pass of their own, so that the rest costs nothing (not with BatchNorm in train mode,
-    where all samples belong together; with Dropout that pass draws other masks). Gradients at the input are multiplied by
-    the input's spread (``salreg.input_spread``), so that rescaled data gives the same penalty.
+    The penalty uses the forward pass that trains the model. A second pass is run only if at most half of the samples are
+    annotated: these then get a separate pass, so that the other samples cost nothing. With BatchNorm in train mode, where the
+    samples depend on each other, there is no separate pass; with Dropout, it draws other masks. Gradients at the input are
+    multiplied by the input's spread (``salreg.input_spread``), so that rescaled data gives the same penalty.
 
     Args:
         attribution: An ``Attribution`` or its name.
         loss: An ``AttributionLoss`` or its name: ``"rrr"``, ``"energy"``.
-        differentiation: ``exact``: by a second derivative. ``finite_difference``: by a difference of first derivatives
-            (``FiniteDifference`` says how), which compiled modules and fused attention have, too; only for maps made of one
-            gradient, and for networks without kinks behind the tap. ``auto``: exact, and by differences where an operator has
-            no second derivative.
-        max_samples: Make the penalty from at most so many annotated samples of a batch, chosen at random; not with BatchNorm in
-            train mode.
+        differentiation: ``exact``: by a second derivative. ``finite_difference``: by a difference of first derivatives (see
+            ``FiniteDifference``), which also works with compiled modules and fused attention, but only for maps that use one
+            gradient and for networks without kinks after the tap. ``auto``: exact, or by differences if an operator has no
+            second derivative.
+        max_samples: The largest number of annotated samples per batch, chosen at random, that the penalty is computed from; not
+            with BatchNorm in train mode.
         compile: Compile the forward pass and the gradient at its floating point input as one graph, from the second penalised
             pass on; see ``salreg.compiled_gradient``.
 
     Raises:
-        ValueError: Another word, fewer than one row, differences of a map that is not made of one gradient, or ``compile``
-            beside differences, ``max_samples``, or a map that is not made of one gradient at the input.
+        ValueError: An unknown ``differentiation``, ``max_samples`` below 1, differences for a map that does not use exactly one
+            gradient, or ``compile`` combined with differences, with ``max_samples``, or with a map that does not use exactly
+            one gradient at the input.
 
     Example:
         >>> import torch
@@ -75,7 +76,7 @@ class SaliencyPenalty(Penalty):
         self.differentiate(differentiation, max_samples, compile)
 
     def differentiate(self, differentiation: Differentiation, max_samples: int | None = None, compile: bool = False) -> None:
-        """Choose how the gradient is taken; see the class."""
+        """Choose how the gradient is computed; see the class."""
         self.method = SaliencyMethod(self.attribution, self.needed_marks != "nothing", differentiation, max_samples, compile)
 
     @property
@@ -90,7 +91,7 @@ class SaliencyPenalty(Penalty):
         return self._exactly(recording, target, annotation) if how is None else self._nearly(how, recording, target, annotation)
 
     def observe(self, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
-        """The same maps and losses, in the same units, without a graph: to be looked at, not trained by."""
+        """The same maps and losses, in the same units, without a graph: for monitoring, not for training."""
         if not self.attribution.in_score_units:
             self._measure_spread(recording.activation(None), annotation, annotations.is_annotated(annotation))
         return self._compared(self.attribution.explain(recording, target, scale=self._scale), annotation)
@@ -110,7 +111,7 @@ class SaliencyPenalty(Penalty):
 
     @property
     def usual_weight(self) -> float:  # type: ignore[override]
-        """The weight where nobody chose one: what measured best, see "A weight that travels" in docs/results.md."""
+        """The default weight: the one that measured best, see "A weight that travels" in docs/results.md."""
         squares_of_gradients = isinstance(self.attribution, InputGradient) and isinstance(self.loss, RightForRightReasons)
         return 100.0 if squares_of_gradients else 1.0
 
@@ -130,7 +131,7 @@ class SaliencyPenalty(Penalty):
         return self._compared(saliency, annotation)
 
     def _nearly(self, how: FiniteDifference, recording: Recording, target: Tensor | None, annotation: Tensor) -> Evaluated:
-        """The same numbers, from a gradient without a graph, whose own gradient is taken by differences."""
+        """The same values, from a gradient without a graph, whose own gradient is computed by differences."""
         attribution = self.attribution
         assert isinstance(attribution, TapAttribution)
         assert recording.late is not None

@@ -1,4 +1,4 @@
-"""The way of a saliency map: exactly or by differences, of all samples or few, eagerly or compiled with its gradient."""
+"""How a saliency map is differentiated: exactly or by differences, for all samples or few, eagerly or compiled."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -35,10 +35,10 @@ _FEW = 0.5
 
 
 class SaliencyMethod(Method):
-    """How the gradient of a map is taken; decided on the first forward pass that is seen.
+    """How the gradient of a map is computed; decided on the first observed forward pass.
 
     Args:
-        attribution: That makes the map.
+        attribution: The attribution that computes the map.
         needs_marks: Whether only annotated samples are penalised.
         differentiation: As in ``SaliencyPenalty``; so are ``max_samples``, ``compile`` and the errors.
     """
@@ -52,13 +52,13 @@ class SaliencyMethod(Method):
         compile: bool,
     ) -> None:
         if isinstance(differentiation, str) and differentiation not in ("auto", "exact", "finite_difference"):
-            raise ValueError(f"differentiation is auto, exact or finite_difference, not {differentiation!r}.")
+            raise ValueError(f"differentiation must be auto, exact or finite_difference, not {differentiation!r}.")
         checks.whole(1, or_none=True, max_samples=max_samples)
         by_differences = FiniteDifference() if differentiation == "finite_difference" else differentiation
         if isinstance(by_differences, FiniteDifference) and not isinstance(attribution, TapAttribution):
             raise ValueError(
-                f"Differences are for maps made of one gradient at one tap, which {type(attribution).__name__} is not. "
-                "Take differentiation='exact'."
+                f"Differences need a map that uses one gradient at one tap, which {type(attribution).__name__} does not. Use "
+                "differentiation='exact'."
             )
         if compile and (
             by_differences not in ("auto", "exact")
@@ -67,8 +67,8 @@ class SaliencyMethod(Method):
             or attribution.layer is not None
         ):
             raise ValueError(
-                "compile=True is for exact gradients at the input, of all samples: not with differentiation="
-                f"{differentiation!r}, max_samples={max_samples} or {type(attribution).__name__}."
+                "compile=True needs exact gradients at the input for all samples: it does not work with "
+                f"differentiation={differentiation!r}, max_samples={max_samples} or {type(attribution).__name__}."
             )
         self.compiled = CompiledGradient(attribution.score) if compile else None
         self.differentiation = by_differences
@@ -124,11 +124,11 @@ class SaliencyMethod(Method):
         self.differences(recording)
 
     def differences(self, recording: Recording) -> FiniteDifference | None:
-        """By which differences, or None for exactly; decided on the first forward pass that is seen.
+        """The finite differences to use, or None for exact gradients; decided on the first observed forward pass.
 
         Raises:
-            RuntimeError: ``auto`` finds no way.
-            ValueError: Differences across kinks.
+            RuntimeError: ``auto`` finds no method that works.
+            ValueError: Differences were asked for, but the network has kinks.
         """
         if self.decided or not isinstance(self._attribution, TapAttribution):
             return self._settled
@@ -141,8 +141,8 @@ class SaliencyMethod(Method):
         if isinstance(self.differentiation, FiniteDifference):
             if bent and not self.differentiation.allow_kinks:
                 raise ValueError(
-                    f"Differences are wrong across kinks, and between the tap and the logits there are: {', '.join(bent)}. "
-                    "Take differentiation='exact', smooth activations (GELU, SiLU) and average pooling, or "
+                    "Differences are wrong across kinks, and there are some between the tap and the logits: "
+                    f"{', '.join(bent)}. Use differentiation='exact', smooth activations (GELU, SiLU) and average pooling, or "
                     "FiniteDifference(allow_kinks=True)."
                 )
             self._settled, self.decided = self.differentiation, "finite differences, as asked for"
@@ -150,7 +150,7 @@ class SaliencyMethod(Method):
             operators = ", ".join(missing)
             if self.differentiation == "exact":
                 raise RuntimeError(
-                    f"PyTorch has no second derivative of {operators}. {remedy(missing)} Or take differentiation='auto'."
+                    f"PyTorch has no second derivative of {operators}. {remedy(missing)} Or use differentiation='auto'."
                 )
             if bent:
                 raise RuntimeError(
@@ -190,10 +190,10 @@ class SaliencyMethod(Method):
     def _see_whether_it_compiles(self, recording: Recording) -> None:
         assert self.compiled is not None
         if self._settled is not None:
-            self.compiled.give_up(f"the gradient is taken by {self.decided}")
+            self.compiled.give_up(f"the gradient is computed by {self.decided}")
         elif not recording.is_one_call:
             self.compiled.give_up(
-                "no named module of the model receives the batch's floating point input as it is and returns the logits"
+                "no named module of the model receives the batch's floating point input unchanged and returns the logits"
             )
         else:
             self.decided += (

@@ -23,12 +23,12 @@ def draw_bars(
     """Draw a bar per column: sky blue for spurious ones, green for relevant ones, grey for all others.
 
     Args:
-        names: Of the columns.
+        names: The names of the columns.
         values: The row ``(F,)``.
-        saliency: ``(F,)``, at least 0; None writes the values instead.
+        saliency: ``(F,)``, at least 0; if None, the values are written instead.
         annotation: ``(F,)``.
         limit: The saliency of a full bar.
-        width: In pixels.
+        width: The width in pixels.
 
     Returns:
         ``uint8`` array ``(height, width, 3)``.
@@ -72,7 +72,7 @@ def shown_columns(saliency: Tensor | None, annotation: Tensor) -> list[int]:
 
 
 def column_colour(annotation: Tensor, column: int) -> tuple[float, float, float]:
-    """Of a column's bar."""
+    """The colour of a column's bar."""
     sign = float(annotation[column])
     return SPURIOUS_COLOUR if sign < 0 else RELEVANT_COLOUR if sign > 0 else _UNMARKED
 

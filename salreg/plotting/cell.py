@@ -1,4 +1,4 @@
-"""One sample and its map in a small picture, whatever kind it is of: an image, a text, or a row of a table."""
+"""One sample and its map in a small picture: an image, a signal, a text, or a row of a table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,15 +21,15 @@ def draw_cell(
     names: Sequence[str] = (),
     shown: Sequence[int] | None = None,
 ) -> Any:
-    """Draw a sample under its map, or alone.
+    """Draw a sample, with its map over it if there is one.
 
     Args:
         sample: ``(C, H, W)``; a signal ``(C, T)``; token numbers ``(T,)``; or the numbers of a table's row ``(F,)``.
         saliency: ``(h, w)``, ``(T,)`` or ``(F,)``, at least 0; None draws the sample alone.
         annotation: ``(1, H, W)``, ``(T,)`` or ``(F,)``.
         limit: The saliency that gets the strongest colour, or a full bar.
-        side: Least height or width of an image in pixels; texts and tables are as wide, or twice as wide.
-        names: Of the tokens or columns; numbers by default.
+        side: Smallest height or width of an image in pixels; texts and tables are as wide, or twice as wide.
+        names: The names of the tokens or columns; by default numbers.
         shown: The tokens of a text to draw; by default those of its marked and most salient sentences.
 
     Returns:
@@ -54,10 +54,10 @@ def draw_cell(
 def overlay(
     sample: Tensor, saliency: Tensor, annotation: Tensor, limit: float, side: int = 160, names: Sequence[str] = ()
 ) -> Any:
-    """Draw a sample twice, side by side: as it is, and under its map. Marked regions are outlined in both, spurious ones in sky
+    """Draw a sample twice, side by side: plain, and under its map. Marked regions are outlined in both, spurious ones in sky
     blue, relevant ones in green. Signals, texts and rows of a table are drawn once.
 
-    Args and returns as for ``draw_cell``.
+    Arguments and result are as for ``draw_cell``.
 
     Example:
         >>> import torch

@@ -41,7 +41,7 @@ def _figure(chart: Chart) -> str:
         kinds.setdefault(line.kind, line)
     key = _key((kind, "ink" if line.run else line.colour, line.dash) for kind, line in kinds.items())
     drawn = escape(json.dumps(chart.figure(), allow_nan=False))
-    said = escape(f"A chart of {chart.heading} over {chart.right}; its numbers stand in the table below")
+    said = escape(f"A chart of {chart.heading} over {chart.right}; its numbers are in the table below")
     return (
         f'<figure><figcaption><h3>{escape(chart.heading)}</h3></figcaption><div class="plot" role="img" aria-label="{said}" '
         f'data-figure="{drawn}"></div>{key}</figure>'

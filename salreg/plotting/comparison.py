@@ -20,11 +20,11 @@ def comparison(runs: Mapping[str, History], attribution: str) -> Any:
     """Draw the first trained epoch, a middle one and the last of each run, on one colour scale where the samples are the same.
 
     Args:
-        runs: By name; each has frames of the attribution.
-        attribution: What is shown.
+        runs: The histories by name; each needs frames of the attribution.
+        attribution: The attribution to show.
 
     Returns:
-        ``uint8`` array ``(height, width, 3)``; of more than 8 samples, the first are drawn.
+        ``uint8`` array ``(height, width, 3)``; if there are more than 8 samples, the first 8 are drawn.
     """
     first = next(iter(runs.values()))
     frames = {name: _trained(run.frames[attribution]) for name, run in runs.items()}

@@ -1,4 +1,4 @@
-"""Attention over a training: one row a sample, one column an epoch."""
+"""Saliency over a training: one row per sample, one column per epoch."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -44,18 +44,18 @@ def film_strip(
     columns: int = MAX_COLUMNS,
     scales: Sequence[Scale] = (),
 ) -> Any:
-    """Draw samples against epochs, on the colour scale of ``salreg.plotting.scale``. Below each map: its total beside the row's
-    largest as a bar, the prediction, and the share on the marks.
+    """Draw samples against epochs, on the colour scale of ``salreg.plotting.scale``. Below each map are its total, as a bar
+    relative to the row's largest, the prediction, and the share on the marks.
 
     Args:
         images: ``(C, H, W)`` each; or texts ``(T,)`` (integers), or rows of a table ``(F,)``.
         annotations: ``(1, H, W)``, ``(T,)`` or ``(F,)`` each.
         labels: What to write before each row; long ones are wrapped.
-        frames: The columns; of more than ``columns``, the first, the last and evenly spaced ones between are drawn.
-        title: Written above.
-        names: Of each sample's tokens or columns.
-        columns: How many epochs are drawn at most.
-        scales: Of each sample; by default made from these frames.
+        frames: The columns; if there are more than ``columns``, the first, the last and evenly spaced ones between are drawn.
+        title: The title above the picture.
+        names: The names of each sample's tokens or columns.
+        columns: The largest number of epochs to draw.
+        scales: The colour scale of each sample; by default computed from these frames.
 
     Returns:
         ``uint8`` array ``(height, width, 3)``.

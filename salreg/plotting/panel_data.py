@@ -30,8 +30,8 @@ def panel_data(runs: Mapping[str, History], attribution: str) -> dict[str, Any]:
     """The panel of one attribution.
 
     Args:
-        runs: By name; their panels hold the same samples.
-        attribution: What is shown; each run has frames of it.
+        runs: The histories by name; their panels must hold the same samples.
+        attribution: The attribution to show; each run needs frames of it.
 
     Returns:
         ``kind``; the ``arms``; the ``epochs``; the ``samples``, each with its label, marks and what it is drawn from; and of

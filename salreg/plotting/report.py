@@ -1,4 +1,4 @@
-"""A page that shows where a model looked, epoch by epoch, in a browser, without a network."""
+"""A page that shows where a model looked, epoch by epoch, in any browser, even offline."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ from salreg.plotting.summary import validation_summary
 from salreg.verdict import Verdict
 
 _PANEL_NOTE = (
-    "Below each map: the prediction, the share of the map that lies on the spurious marks, and as a thin bar the map's total. "
-    "The arrow keys ← and → walk through the epochs."
+    "Below each map: the prediction, the share of the map on the spurious marks, and the map's total as a thin bar. The "
+    "arrow keys ← and → move through the epochs."
 )
 _SANITY_NOTE = (
-    "First: how much the maps still resemble themselves after the layers' parameters are shuffled, from the output on; they "
-    "should not. Then the probability of the prediction as places are replaced by the mean, or put back, the most salient "
-    "first; a faithful map falls, or rises, before the dotted line of random places."
+    "First: how similar the maps stay after the layers' parameters are shuffled, starting from the output; they should not "
+    "stay similar. Then: the probability of the prediction as places are replaced by the mean, or put back, most salient "
+    "first; with a faithful map it falls, or rises, before the dotted line of random places."
 )
 
 
@@ -35,18 +35,18 @@ def report(
     verdict: Verdict | None = None,
     results: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """Write the page.
+    """Create the page.
 
     Args:
-        runs: One run, or several to be shown side by side; those whose panel holds other samples than the first one's
-            are shown in the charts only. Names, labels and configurations are shown as they are, tags included.
-        title: Of the page.
-        verdict: In place of the runs' own.
-        results: The columns of the table on top by name, the first of which names its rows; by default the numbers of the last
+        runs: One run, or several to be shown side by side; those whose panel differs from the first one's are shown only in the
+            charts. Names, labels and configurations are shown literally, including tags.
+        title: The title of the page.
+        verdict: Replaces the verdict of the runs.
+        results: The columns of the table at the top by name; the first names its rows. By default, the numbers of the last
             epoch on the validation data.
 
     Returns:
-        HTML that needs no other file.
+        Self-contained HTML.
 
     Example:
         >>> "<title>mine</title>" in report({"mine": History()}, "mine")
@@ -120,7 +120,7 @@ def _panels(runs: Mapping[str, History], others: Sequence[str]) -> list[str]:
     parts = []
     note = f"{_PANEL_NOTE} {RULE}"
     if others:
-        note += f" {escape(', '.join(others))}: in the charts only, as the samples are others."
+        note += f" {escape(', '.join(others))}: only in the charts, because the samples differ."
     for attribution in dict.fromkeys(name for run in runs.values() for name in run.frames):
         showing = {name: run for name, run in runs.items() if run.frames.get(attribution)}
         data = json.dumps(panel_data(showing, attribution), allow_nan=False).replace("<", "\\u003c")
@@ -142,7 +142,7 @@ def _sanity(name: str, run: History) -> list[str]:
     )
     heading = f"<h3>{escape(name)}</h3>" if name else ""
     parts = [f'<div class="objection">{heading}{said}</div>' if said else heading]
-    charts = charts_html(sanity(run), f"What the checks found{f' of {name}' if name else ''}")
+    charts = charts_html(sanity(run), f"Results of the checks{f' for {name}' if name else ''}")
     return [*parts, f"<details><summary>The checks of {escape(name)}</summary>{charts}</details>" if name else charts]
 
 

@@ -10,8 +10,8 @@ from salreg.history import Frame
 
 #: What is written beside the maps.
 RULE = (
-    "A map's strongest colour stands for its own 99th percentile, or for a fiftieth of the highest that a trained epoch of "
-    "the sample has, if that is more: so a loud untrained epoch darkens no other, and a nearly silent map stays dark."
+    "A map's strongest colour is its own 99th percentile, or a fiftieth of the sample's highest one in any trained epoch, if "
+    "that is larger: so a strong untrained epoch does not darken the others, and a nearly empty map stays dark."
 )
 _PERCENTILE = 0.99
 _FAINTEST = 1 / 50

@@ -1,4 +1,4 @@
-"""Which sentences of a long text are shown: those that are marked, and the most salient ones."""
+"""Selects the sentences of a long text to show: the marked and the most salient ones."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,14 +15,14 @@ _ENDS = (".", "!", "?", "。", "！", "？")
 
 
 def foremost(words: Sequence[str], annotation: Tensor, maps: Iterable[Tensor]) -> list[int]:
-    """The tokens of a text that are shown, in their order.
+    """The tokens of a text to show, in order.
 
-    All of them, where these are few. Of a longer text whole sentences of about 100 tokens: first those that are marked, then
-    those with the most salient tokens; of a text without maps and marks, the beginning.
+    All tokens of a short text are shown. Of a longer text, whole sentences with about 100 tokens in total are shown: first the
+    marked ones, then those with the most salient tokens; without maps and marks, the beginning.
 
     Args:
-        words: One for each token.
-        annotation: ``(T,)``; nothing is shown where there is no place.
+        words: One word per token.
+        annotation: ``(T,)``; places with ``NO_PLACE`` are not shown.
         maps: ``(T,)`` each, at least 0, such as those of several epochs, which count alike.
 
     Example:

@@ -12,16 +12,16 @@ _CURVE = (0.2, 0.2, 0.2)
 
 
 def draw_signal(signal: Tensor, saliency: Tensor | None, annotation: Tensor, limit: float, width: int, height: int) -> Any:
-    """Draw the curve of a signal, the mean of its channels. Where several of its numbers share a column of pixels, the column
-    reaches from the lowest to the highest. Bars above and below say what is marked: sky blue spurious, green relevant.
+    """Draw the curve of a signal, the mean of its channels. If several of its values share a column of pixels, the column
+    reaches from the lowest to the highest. Bars above and below show the marks: sky blue for spurious, green for relevant.
 
     Args:
         signal: ``(C, T)``.
         saliency: ``(t,)``, at least 0, coloured behind the curve; None draws the curve alone.
         annotation: ``(1, T)`` or ``(T,)``.
         limit: The saliency that gets the strongest colour.
-        width: In pixels.
-        height: In pixels.
+        width: The width in pixels.
+        height: The height in pixels.
 
     Returns:
         ``uint8`` array ``(height, width, 3)``.

@@ -26,15 +26,15 @@ def draw_tokens(
     width: int,
     shown: Sequence[int] | None = None,
 ) -> Any:
-    """Draw a text, word by word on a ground that is the darker the more salient. Marked words are underlined, spurious ones in
-    sky blue, relevant ones in green. Of a long text, the marked and the most salient sentences are drawn.
+    """Draw a text, word by word, on a background that is darker for more salient words. Marked words are underlined, spurious
+    ones in sky blue, relevant ones in green. If the text is long, only the marked and the most salient sentences are drawn.
 
     Args:
-        words: One for each token.
+        words: One word per token.
         saliency: ``(T,)``, at least 0; None draws the text alone.
-        annotation: ``(T,)``; nothing is drawn where there is no place.
-        limit: The saliency that gets the darkest ground.
-        width: In pixels; the text is wrapped.
+        annotation: ``(T,)``; places with ``NO_PLACE`` are not drawn.
+        limit: The saliency that gets the darkest background.
+        width: The width in pixels; the text is wrapped.
         shown: The tokens to draw; by default ``salreg.plotting.sentences.foremost``.
 
     Returns:
@@ -70,7 +70,7 @@ def draw_tokens(
 
 
 def tokens_html(words: Sequence[str], saliency: Tensor, annotation: Tensor, limit: float) -> str:
-    """The same as HTML; words are shown as they are, tags included.
+    """The same as HTML; words are shown literally, including tags.
 
     Example:
         >>> import torch

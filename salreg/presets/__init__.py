@@ -1,8 +1,8 @@
-"""Papers as presets: an attribution, a loss and a score, composed as published.
+"""Presets: an attribution, a loss and a score, combined as published in a paper.
 
-Each function returns a penalty. What all of them depart from: gradients at the input are measured per standard deviation of the
-input, and means run over the annotated samples, so that published weights, which span 20 decades, do not carry over; 1 is the
-weight to start with.
+Each function returns a penalty. All of them depart from the papers in that gradients at the input are measured per standard
+deviation of the input, and that means are taken over the annotated samples. Published weights, which span 20 decades, therefore
+do not carry over; start with a weight of 1.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,11 +47,11 @@ NAMED: dict[str, Callable[..., Penalty]] = {
 
 
 def resolve(preset: str | Mapping[str, Any] | Penalty) -> Penalty:
-    """The penalty of a preset's name, of ``{"name": ..., option: ...}``, or the object itself.
+    """The penalty given by a preset's name, by ``{"name": ..., option: ...}``, or as the object itself.
 
     Raises:
-        TypeError: Something else, or an option of another type.
-        ValueError: An unknown preset or option; the nearest names are suggested.
+        TypeError: Another type, or an option of a wrong type.
+        ValueError: An unknown preset or option; the message suggests the nearest names.
 
     Example:
         >>> print(resolve({"name": "hint", "form": "ranking"}))

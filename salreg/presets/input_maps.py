@@ -11,7 +11,7 @@ from salreg.taps import Layer
 def rrr() -> SaliencyPenalty:
     """Right for the right reasons: Ross, Hughes & Doshi-Velez 2017, eq. 1.
 
-    The squared gradient of the summed log-probabilities on the spurious marks. As published, but for the units.
+    The squared gradient of the summed log-probabilities on the spurious marks. It is as published, except for the units.
 
     Example:
         >>> print(rrr())
@@ -24,7 +24,7 @@ def gradmask() -> SaliencyPenalty:
     """GradMask: Simpson et al. 2019.
 
     The absolute gradient of the contrast |z0 - z1| outside the relevant marks (or on the spurious ones). For more than two
-    classes the contrast is that of the predicted class and the runner-up.
+    classes, the contrast is between the predicted class and the runner-up.
 
     Example:
         >>> print(gradmask())
@@ -34,10 +34,10 @@ def gradmask() -> SaliencyPenalty:
 
 
 def rbr() -> SaliencyPenalty:
-    """Right for better reasons: Shao et al. 2021, with an identity for the Hessian, as in Friedrich et al. 2023 (XIL).
+    """Right for better reasons: Shao et al. 2021, with the identity in place of the Hessian, as in Friedrich et al. 2023 (XIL).
 
-    The squared product of the input gradient and the input's influence on the parameters' gradient, on the spurious marks.
-    Differentiates three times.
+    The squared product of the input gradient and the input's influence on the parameters' gradient, on the spurious marks. It
+    needs third derivatives.
 
     Example:
         >>> print(rbr())
@@ -49,11 +49,11 @@ def rbr() -> SaliencyPenalty:
 def energy(layer: Layer | None = None) -> SaliencyPenalty:
     """Energy: Rao et al. 2023 (Model Guidance).
 
-    The share of positive saliency outside the relevant marks (or on the spurious ones). Departs in that a map without positive
-    saliency is left out and counted, where the code scores it with a constant.
+    The share of positive saliency outside the relevant marks (or on the spurious ones). It departs from the code in that a map
+    without positive saliency is left out and counted; the code scores it with a constant.
 
     Args:
-        layer: Read Grad-CAM there ("Final" in the paper); by default input x gradient ("Input").
+        layer: The layer for Grad-CAM ("Final" in the paper); by default input x gradient is used ("Input").
 
     Example:
         >>> print(energy())
@@ -65,11 +65,11 @@ def energy(layer: Layer | None = None) -> SaliencyPenalty:
 def expected_gradients_prior(references: Tensor | None = None) -> SaliencyPenalty:
     """Attribution prior on expected gradients: Erion et al. 2021, the image prior.
 
-    The total variation of expected gradients, one draw a step. Needs no annotation. References come from the batch itself by
-    default, where the code draws them from the training set.
+    The total variation of expected gradients, with one draw per step. It needs no annotation. By default references come from
+    the batch itself; the code draws them from the training set.
 
     Args:
-        references: ``(N, ...)``.
+        references: The reference samples ``(N, ...)``.
 
     Example:
         >>> print(expected_gradients_prior())
@@ -94,8 +94,8 @@ def gals_outside() -> SaliencyPenalty:
 def rationale_supervision() -> SaliencyPenalty:
     """Rationale supervision: Joshi et al. 2022 (ER-Test), the binary cross-entropy on input x gradient.
 
-    The relevant marks are the rationale. Departs in explaining the true class only, where the code attributes all classes and
-    picks one.
+    The relevant marks are the rationale. It departs from the code in explaining only the true class; the code attributes all
+    classes and picks one.
 
     Example:
         >>> print(rationale_supervision())

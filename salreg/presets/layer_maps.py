@@ -19,7 +19,7 @@ from salreg.taps import LAST_CONV, Layer
 def rrr_gradcam(layer: Layer = LAST_CONV) -> SaliencyPenalty:
     """RRR-G: Schramowski et al. 2020, with the normalisation of Friedrich et al. 2023 (XIL).
 
-    The squared Grad-CAM of the predicted class, without its ReLU and scaled from 0 to 1, on the spurious marks. Departs from
+    The squared Grad-CAM of the predicted class, without its ReLU and scaled to [0, 1], on the spurious marks. It departs from
     the code in that its gradient is complete (there the map's weights are constants), and in leaving the model in train mode.
 
     Args:
@@ -35,9 +35,9 @@ def rrr_gradcam(layer: Layer = LAST_CONV) -> SaliencyPenalty:
 def hint(layer: Layer = LAST_CONV, form: Literal["simplified", "ranking"] = "simplified") -> SaliencyPenalty:
     """HINT: Selvaraju et al. 2019; its simplified form is that of Friedrich et al. 2023 (XIL).
 
-    Grad-CAM of the true class, without its ReLU and scaled from 0 to 1, is pulled towards the relevant marks by a squared
-    error; or, as in the original, places marked higher must carry more saliency. Departs from both in that the gradient is
-    complete, and from the original in ranking the places of a grid rather than object proposals.
+    A squared error pulls Grad-CAM of the true class, without its ReLU and scaled to [0, 1], towards the relevant marks; or, as
+    in the original, places marked higher must carry more saliency. It departs from both in that the gradient is complete, and
+    from the original in ranking the places of a grid rather than object proposals.
 
     Args:
         layer: Where Grad-CAM is read; by default the last convolution.
@@ -56,7 +56,7 @@ def hint(layer: Layer = LAST_CONV, form: Literal["simplified", "ranking"] = "sim
 def gradia(layer: Layer = LAST_CONV) -> SaliencyPenalty:
     """GRADIA: Gao et al. 2022.
 
-    The mean absolute difference of Grad-CAM, without its ReLU and scaled from 0 to 1, and the relevant marks.
+    The mean absolute difference between Grad-CAM, without its ReLU and scaled to [0, 1], and the relevant marks.
 
     Args:
         layer: Where Grad-CAM is read; by default the last convolution.
@@ -71,7 +71,7 @@ def gradia(layer: Layer = LAST_CONV) -> SaliencyPenalty:
 def ppce(layer: Layer = LAST_CONV) -> SaliencyPenalty:
     """PPCE: Shen et al. 2021 (HAICS), as Rao et al. 2023 use it.
 
-    The cross-entropy of Grad-CAM over its maximum with 1, on the relevant marks.
+    The cross-entropy of Grad-CAM, divided by its maximum, with 1 on the relevant marks.
 
     Args:
         layer: Where Grad-CAM is read; by default the last convolution.
@@ -90,7 +90,7 @@ def res(layer: Layer = LAST_CONV, slack: float = 0.1) -> SaliencyPenalty:
 
     Args:
         layer: Where Grad-CAM is read; by default the last convolution.
-        slack: Disagreement with the marks that costs nothing.
+        slack: The amount of disagreement with the marks that costs nothing.
 
     Example:
         >>> print(res())

@@ -1,4 +1,4 @@
-"""Papers that penalise something else than a map: activations, decompositions, or the predictions on changed samples."""
+"""Papers that penalise something other than a map: activations, decompositions, or the predictions on changed samples."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -20,8 +20,8 @@ from salreg.taps import LAST_CONV, Layer
 def cdep(form: Literal["softmax", "log_softmax"] = "softmax") -> DecompositionPenalty:
     """CDEP: Rieger et al. 2020.
 
-    The contextual decomposition of the spurious region against that of the rest. Needs a network of feed-forward layers or
-    LSTMs.
+    The contextual decomposition of the spurious region compared with that of the rest. It needs a network of feed-forward
+    layers or LSTMs.
 
     Args:
         form: ``softmax`` over all classes (the paper's images) or ``log_softmax`` of the true class (its text).
@@ -39,7 +39,7 @@ def saliency_guided(share: float = 0.5) -> SaliencyGuided:
     The divergence between the predictions on a sample and on the same sample with its least salient places replaced by noise.
 
     Args:
-        share: Of the places that are replaced.
+        share: The share of places that are replaced.
 
     Example:
         >>> print(saliency_guided())
@@ -51,10 +51,10 @@ def saliency_guided(share: float = 0.5) -> SaliencyGuided:
 def actdiff(layer: Layer | Sequence[Layer] = LAST_CONV) -> ActivationDifference:
     """ActDiff: Viviano et al. 2021 ("Saliency is a possible red herring").
 
-    The distance of a layer's activations between a sample and the same with its background shuffled.
+    The distance between a layer's activations on a sample and on the same sample with its background shuffled.
 
     Args:
-        layer: One or several; by default the last convolution.
+        layer: One or several layers; by default the last convolution.
 
     Example:
         >>> print(actdiff())
@@ -70,7 +70,7 @@ def rr_clarc(layer: Layer = LAST_CONV, direction: Tensor | Sequence[float] | Non
 
     Args:
         layer: Where the concept is read; by default the last convolution.
-        direction: Among its channels; by default estimated while training.
+        direction: The concept's direction among the layer's channels; by default estimated during training.
 
     Example:
         >>> print(rr_clarc())
@@ -82,8 +82,8 @@ def rr_clarc(layer: Layer = LAST_CONV, direction: Tensor | Sequence[float] | Non
 def counterexamples(replacement: Replacement = "uniform") -> ConsistencyPenalty:
     """Counterexamples: Teso & Kersting 2019 (CAIPI), as a loss.
 
-    The task loss on the same samples with the spurious region replaced, the label kept. ``salreg.data.Counterexamples`` adds
-    them to the data set instead, as published.
+    The task loss on the same samples with the spurious region replaced and the label kept. As published,
+    ``salreg.data.Counterexamples`` adds such samples to the data set instead.
 
     Args:
         replacement: ``uniform`` noise, ``shuffle``, ``swap`` with the same places of another sample, ``transplant`` of the
@@ -97,13 +97,13 @@ def counterexamples(replacement: Replacement = "uniform") -> ConsistencyPenalty:
 
 
 def region_path(presence: float = 0.5) -> RegionPath:
-    """Path attribution of the region: completeness as in Sundararajan, Taly & Yan 2017, Proposition 1; salreg's own.
+    """Path attribution of the region: a method of salreg, based on completeness (Sundararajan, Taly & Yan 2017, Proposition 1).
 
     The squared change of the log-probabilities when the region shows another sample's content, or is filled from its
     surroundings.
 
     Args:
-        presence: The probability that it shows another sample's.
+        presence: The probability that the region shows another sample's content.
 
     Example:
         >>> print(region_path())

@@ -1,4 +1,4 @@
-"""Carrying marks over: from some marked and looked-at samples to the rest of a dataset."""
+"""Propagation: carries marks over from the samples that somebody looked at to the rest of a dataset."""
 
 from salreg.propagation.carried_over import CarriedOver
 from salreg.propagation.lexicon import Entry, lexicon_of, marked_by, propagate_words

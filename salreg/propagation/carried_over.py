@@ -1,4 +1,4 @@
-"""Annotations that a network made, drawn when they are asked for."""
+"""Annotations that a network predicted, drawn on demand."""
 
 from collections.abc import Mapping, Sequence
 from typing import overload
@@ -11,14 +11,14 @@ from torch.nn.functional import interpolate
 class CarriedOver(Sequence[Tensor]):
     """One annotation ``(1, H, W)`` per sample, for ``AnnotatedDataset``.
 
-    Where somebody looked it is that person's own; elsewhere ``int8``, -1 where the network finds something spurious and zeros
-    where it finds nothing. In memory are the network's probabilities on the reduced grid, a byte each.
+    If somebody looked at a sample, it is that person's annotation. Otherwise it is ``int8``: -1 where the network finds
+    something spurious, 0 elsewhere. Only the network's probabilities on the reduced grid are kept in memory, one byte each.
 
     Args:
         probabilities: ``(N, h, w)``, uint8, 255 for 1.
         sizes: ``(H, W)`` of each image.
         own: The annotations of the samples that somebody looked at, by index.
-        threshold: The probability from which on a pixel is spurious.
+        threshold: The probability from which a pixel counts as spurious.
     """
 
     def __init__(
@@ -46,6 +46,6 @@ class CarriedOver(Sequence[Tensor]):
 
 
 def enlarged(probability: Tensor, size: tuple[int, int]) -> Tensor:
-    """A grid ``(h, w)`` brought to an image's size: ``(1, H, W)``."""
+    """A grid ``(h, w)`` enlarged to an image's size: ``(1, H, W)``."""
     grid = probability[None, None]
     return (grid if grid.shape[-2:] == size else interpolate(grid, size, mode="bilinear"))[0]

@@ -1,4 +1,4 @@
-"""Networks that are each fitted to a part of what somebody looked at, and judged by the other part."""
+"""Networks that are each fitted to a part of the samples that somebody looked at, and evaluated on the other part."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,16 +20,16 @@ class CrossValidation:
 
     Args:
         reduced: The dataset.
-        steps: Batches that each network is fitted to.
-        device: Where the networks work.
-        progress: Whether to show bars.
+        steps: The number of batches that each network is fitted to.
+        device: The device of the networks.
+        progress: Whether to show progress bars.
 
     Attributes:
         marked: The samples that have a spurious mark.
-        clean: Those that somebody looked at and that have none.
-        unseen: Those that nobody looked at.
+        clean: The samples that somebody looked at and that have none.
+        unseen: The samples that nobody looked at.
         networks: One for each fold.
-        quality: Of the networks on the folds that they did not see.
+        quality: The quality of the networks on the folds that they did not see.
     """
 
     def __init__(self, reduced: Reduced, steps: int, device: torch.device, progress: bool) -> None:
@@ -47,7 +47,7 @@ class CrossValidation:
         return self._predicted(self.networks, self.unseen, self.progress)
 
     def advice(self, least: float) -> str:
-        """How many more marks would reach an IoU, from what half of the marks reach."""
+        """An estimate of how many more marks would reach an IoU, based on what half of the marks reach."""
         fold = self._folds[0]
         rest = [[index for index in group if index not in fold] for group in (self.marked, self.clean)]
         network = self._fitted([*rest[0][::2], *rest[1]])
@@ -55,12 +55,12 @@ class CrossValidation:
         needed = marks_needed(len(self.marked), self.quality.iou, half, least)
         if needed is None:
             return (
-                f"Half as many marks reach an IoU of {half:.2f}, from which cannot be told how many more are needed. Are the "
-                "marks alike, and is what they mark visible in a small picture?"
+                f"Half as many marks reach an IoU of {half:.2f}, so the number of marks needed cannot be estimated. Are the "
+                "marks consistent, and is the marked feature visible in a small picture?"
             )
         return (
-            f"About {needed - len(self.marked)} more marked samples should do, if more go on helping as they do so far: half "
-            f"as many reach an IoU of {half:.2f}."
+            f"About {needed - len(self.marked)} more marked samples should be enough if each continues to help as much as so "
+            f"far: half as many reach an IoU of {half:.2f}."
         )
 
     def _validated(self) -> Quality:

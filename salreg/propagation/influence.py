@@ -1,4 +1,4 @@
-"""Which samples to look at next: where the network is unsure, and where the trained model uses what was found."""
+"""Which samples to look at next: those where the network is uncertain, or where the trained model uses what was found."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -16,12 +16,12 @@ Model = Callable[[Tensor], Tensor]
 
 
 def uncertainty(probability: Tensor, threshold: float, region: float) -> Tensor:
-    """The expected number of wrong pixels, over that of the region's pixels.
+    """The expected number of wrong pixels divided by the number of pixels in the region.
 
     Args:
-        probability: Of each pixel of images ``(n, h, w)``.
-        threshold: The probability that is as good as even.
-        region: The usual number of a region's pixels; divides where less is found.
+        probability: The probability of each pixel, ``(n, h, w)``.
+        threshold: The probability at which a pixel is equally likely to be either.
+        region: The usual number of pixels in a region; the divisor if fewer were found.
 
     Returns:
         ``(n,)``, from 0.
@@ -35,17 +35,17 @@ def uncertainty(probability: Tensor, threshold: float, region: float) -> Tensor:
 def influence(
     dataset: AnnotatedDataset, annotations: Sequence[Tensor], chosen: Sequence[int], model: Model, progress: bool = True
 ) -> list[float]:
-    """How much a model's predictions change where the spurious region is filled with the mean of what surrounds it.
+    """How much a model's predictions change when the spurious region is filled with the mean of its surroundings.
 
     Args:
-        dataset: Of images.
+        dataset: A dataset of images.
         annotations: One ``(1, H, W)`` per sample.
-        chosen: The samples asked about.
-        model: From a batch of images ``(1, C, H, W)`` to logits ``(1, K)``; a module is in evaluation mode meanwhile.
-        progress: Whether to show a bar.
+        chosen: The indices of the samples to measure.
+        model: A function from a batch of images ``(1, C, H, W)`` to logits ``(1, K)``; a module is put in eval mode meanwhile.
+        progress: Whether to show a progress bar.
 
     Returns:
-        The Kullback-Leibler divergence in nats for each of ``chosen``; 0 where nothing is marked.
+        The Kullback-Leibler divergence in nats for each of ``chosen``; 0 if nothing is marked.
     """
     device = next((one.device for one in model.parameters()), None) if isinstance(model, nn.Module) else None
     found = []

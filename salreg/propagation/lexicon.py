@@ -1,4 +1,4 @@
-"""Carrying the marks of words over: a lexicon with counts, to be confirmed, and the texts that it marks."""
+"""Carries marks of words over: builds a lexicon with counts for you to confirm, and marks texts with it."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
@@ -18,10 +18,10 @@ class Entry(NamedTuple):
     """A word that somebody marked as spurious.
 
     Attributes:
-        word: A word, or the number of a token.
-        marked: How often it is marked.
-        unmarked: How often it stands unmarked in a text that somebody looked at.
-        unseen: How often it stands in texts that nobody looked at.
+        word: A word or a token number.
+        marked: How often it is marked as spurious.
+        unmarked: How often it occurs unmarked in texts that somebody looked at.
+        unseen: How often it occurs in texts that nobody looked at.
     """
 
     word: Hashable
@@ -31,19 +31,19 @@ class Entry(NamedTuple):
 
     @property
     def precision(self) -> float:
-        """The share of the places that somebody looked at where it is marked."""
+        """The share of its occurrences in texts that somebody looked at where it is marked."""
         return self.marked / (self.marked + self.unmarked)
 
 
 def lexicon_of(texts: Sequence[Sequence[Hashable]], annotations: Sequence[Tensor | None]) -> list[Entry]:
-    """The words that are marked as spurious somewhere, from the one that is marked most often.
+    """The words that are marked as spurious anywhere, most frequently marked first.
 
     Args:
-        texts: Of words, or of token numbers.
-        annotations: One ``(T,)`` per text, with values in [-1, 1] and ``NO_PLACE``; None where nobody looked.
+        texts: Texts of words or of token numbers.
+        annotations: One ``(T,)`` per text, with values in [-1, 1] and ``NO_PLACE``; None if nobody looked.
 
     Raises:
-        ValueError: Another number of annotations than of texts, or of places than of words.
+        ValueError: There are not as many annotations as texts, or an annotation is not as long as its text.
 
     Example:
         >>> texts = [["a", "video", "of", "a", "cat"], ["video"], ["good", "video"]]
@@ -73,15 +73,15 @@ def marked_by(
     """Mark confirmed words as spurious in the texts that nobody looked at.
 
     Args:
-        texts: Of words, or of token numbers.
-        annotations: One ``(T,)`` per text; None where nobody looked.
-        words: The confirmed ones.
+        texts: Texts of words or of token numbers.
+        annotations: One ``(T,)`` per text; None if nobody looked.
+        words: The confirmed words.
 
     Returns:
-        One ``(T,)`` per text: the person's own where somebody looked, otherwise ``int8``.
+        One ``(T,)`` per text: the person's annotation if somebody looked, otherwise ``int8``.
 
     Raises:
-        ValueError: Another number of annotations than of texts, or of places than of words.
+        ValueError: There are not as many annotations as texts, or an annotation is not as long as its text.
 
     Example:
         >>> marked_by([[7, 3], [3, 7, 9]], [torch.tensor([-1, 0]), None], {7})[1].tolist()
@@ -102,20 +102,20 @@ def propagate_words(
 ) -> tuple[list[Tensor], list[Entry]]:
     """Carry spurious marks of words over to the texts that nobody looked at.
 
-    Words are compared as they are: lower their case first if that should not count. Leave out the entries that are wrong and
+    Words are compared exactly: convert them to lower case first if case should not matter. To leave out entries that are wrong,
     mark the texts with the others through ``marked_by``.
 
     Args:
-        texts: Of words, or of token numbers (a sequence or a tensor).
-        annotations: One ``(T,)`` per text; None where nobody looked.
-        precision: The share of the places that somebody looked at where a word has to be marked, in [0, 1].
+        texts: Texts of words, or of token numbers (a sequence or a tensor).
+        annotations: One ``(T,)`` per text; None if nobody looked.
+        precision: The share, in [0, 1], of a word's occurrences in texts that somebody looked at that have to be marked.
 
     Returns:
         The annotations of all texts, and the whole lexicon.
 
     Raises:
-        PropagationError: No word is marked, or none as consistently as that.
-        ValueError: Another number of annotations than of texts, or of places than of words.
+        PropagationError: No word is marked, or none is marked that consistently.
+        ValueError: There are not as many annotations as texts, or an annotation is not as long as its text.
 
     Example:
         >>> texts = [["a", "video"], ["the", "video"], ["video", "a"]]

@@ -12,8 +12,8 @@ class RegionNet(nn.Module):
     grids, with dilated convolutions on the coarsest and the coordinates as two more channels (Liu et al. 2018).
 
     Args:
-        channels: Of the images.
-        width: Channels on the finest grid; each coarser one has twice as many.
+        channels: The number of channels of the images.
+        width: The number of channels on the finest grid; each coarser grid has twice as many.
     """
 
     def __init__(self, channels: int, width: int = 16) -> None:

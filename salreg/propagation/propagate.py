@@ -1,4 +1,4 @@
-"""From some marked and looked-at samples to the rest of a dataset."""
+"""Carries marks over from the samples that somebody looked at to the rest of a dataset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,12 +24,12 @@ class Propagated:
     """Marks that were carried over.
 
     Attributes:
-        annotations: One ``(1, H, W)`` per sample: the person's own where somebody looked, otherwise -1 where the network finds
-            something spurious, and zeros where it finds nothing.
-        quality: On held-out samples; None where somebody had looked at every sample.
-        look_at_next: The samples that nobody looked at, from the one where another look helps most.
-        uncertainty: Of each of these: the expected number of wrong pixels over that of the region's.
-        influence: Of each of these, where a model was given: how much its prediction changes without the region, in nats.
+        annotations: One ``(1, H, W)`` per sample: the person's annotation if somebody looked; otherwise -1 where the network
+            finds something spurious, and 0 elsewhere.
+        quality: The quality on held-out samples; None if somebody had looked at every sample.
+        look_at_next: The samples that nobody looked at, the most useful to look at first.
+        uncertainty: For each of these, the expected number of wrong pixels divided by the number of pixels in the region.
+        influence: For each of these, if a model was given: how much its prediction changes without the region, in nats.
     """
 
     annotations: Sequence[Tensor]
@@ -40,7 +40,7 @@ class Propagated:
 
     @property
     def looked_at(self) -> list[int]:
-        """The samples that somebody looked at, whose annotations are that person's own."""
+        """The samples that somebody looked at; their annotations are that person's."""
         unseen = set(self.look_at_next)
         return [index for index in range(len(self.annotations)) if index not in unseen]
 
@@ -59,25 +59,27 @@ def propagate(
     """Carry spurious marks over to the samples of a dataset of images that nobody looked at.
 
     Small networks learn where the marked regions are, each from two thirds of the samples that somebody looked at. The other
-    third tells how good they are and from which probability on a pixel is marked. Their mean marks the rest. They see marked
-    regions pasted onto other images, those that nobody looked at included. Relevant marks stay with their samples.
+    third shows how good they are and from which probability a pixel is to be marked. The mean of their predictions marks the
+    rest. In training they see marked regions pasted onto other images, including images that nobody looked at. Relevant marks
+    are not carried over.
 
     Args:
-        dataset: The first floating point tensor of three axes in its samples is the image ``(C, H, W)``. Samples that were
-            looked at and have no spurious mark teach what to leave alone.
+        dataset: The first floating point tensor of three axes in its samples is the image ``(C, H, W)``. Samples that somebody
+            looked at and that have no spurious mark teach the networks what not to mark.
         least_quality: The IoU in [0, 1] on held-out samples below which nothing is carried over.
-        model: The trained one, from a batch of images to logits ``(B, K)``: samples on whose found region it relies come
-            earlier in ``look_at_next``.
-        side: The longer side in pixels at which the networks work; smaller images keep their size.
-        steps: Batches that each network is fitted to.
-        seed: Of everything random; the random state outside stays as it is.
-        device: Where the networks work; a GPU where there is one.
-        progress: Whether to show bars.
+        model: The trained model, a function from a batch of images to logits ``(B, K)``: samples in which it relies on the
+            found region come earlier in ``look_at_next``.
+        side: The longer side, in pixels, that images are reduced to for the networks; smaller images keep their size.
+        steps: The number of batches that each network is fitted to.
+        seed: The seed of all random numbers; the global random state does not change.
+        device: The device of the networks; by default a GPU if there is one.
+        progress: Whether to show progress bars.
 
     Raises:
-        TypeError: ``dataset`` is no ``AnnotatedDataset``, or several inputs are annotated.
-        PropagationError: Fewer than four marked samples, or a lower quality; says how many marks to make.
-        ValueError: A sample that has no image, or an annotation of another size.
+        TypeError: ``dataset`` is not an ``AnnotatedDataset``, or several inputs are annotated.
+        PropagationError: There are fewer than four marked samples, or the quality is too low; the message says how many marks
+            to make.
+        ValueError: A sample has no image, or its annotation has a different size.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -93,7 +95,7 @@ def propagate(
         True
     """
     if not isinstance(dataset, AnnotatedDataset):
-        raise TypeError(f"Marks are carried over within an AnnotatedDataset, not a {type(dataset).__name__}.")
+        raise TypeError(f"Marks can be carried over only within an AnnotatedDataset, not a {type(dataset).__name__}.")
     checks.number("[0, 1]", least_quality=least_quality)
     checks.whole(1, side=side, steps=steps)
     checks.whole(0, seed=seed)

@@ -1,4 +1,4 @@
-"""How good carried-over marks are, told by marked samples that the network did not see."""
+"""The quality of carried-over marks, measured on marked samples that the network did not see."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ LEVELS = 100
 
 
 class PropagationError(ValueError):
-    """Marks that cannot be carried over, or not well enough."""
+    """Marks cannot be carried over, or not well enough."""
 
 
 class Counts:
@@ -21,13 +21,13 @@ class Counts:
         self.inside, self.outside = (torch.zeros(LEVELS, dtype=torch.float64) for _ in range(2))
 
     def add(self, probability: Tensor, mask: Tensor) -> None:
-        """Take in one sample: a probability in [0, 1] and a boolean of each pixel."""
+        """Add one sample: a probability in [0, 1] and a boolean for each pixel."""
         level = (probability * LEVELS).long().clamp(0, LEVELS - 1)
         self.inside += torch.bincount(level[mask], minlength=LEVELS)
         self.outside += torch.bincount(level[~mask], minlength=LEVELS)
 
     def best(self) -> "Best":
-        """The threshold of the highest IoU; the middle one of all that are as good."""
+        """The threshold with the highest IoU; the middle one if several are equally good."""
         found, wrong = (counts.flip(0).cumsum(0).flip(0) for counts in (self.inside, self.outside))
         marked = self.inside.sum()
         iou = found / (marked + wrong).clamp(min=1)
@@ -37,7 +37,7 @@ class Counts:
 
 
 class Best(NamedTuple):
-    """The threshold of the highest IoU, and what is reached there."""
+    """The threshold with the highest IoU, and the quality it reaches."""
 
     precision: float
     recall: float
@@ -47,17 +47,17 @@ class Best(NamedTuple):
 
 @dataclass(frozen=True)
 class Quality:
-    """Of carried-over marks, counted on samples that somebody looked at and the network was not fitted to.
+    """The quality of carried-over marks, on samples that somebody looked at and that the network was not fitted to.
 
     Attributes:
         precision: The share of the pixels found that are marked.
         recall: The share of the marked pixels that are found.
-        iou: The pixels that are both, over those that are either.
-        threshold: The probability from which on a pixel is marked; chosen on the same samples, for the highest IoU.
-        marked: How many of them carry marks.
-        clean: How many have nothing spurious.
-        missed: Marked ones on which nothing was found.
-        invented: Clean ones on which something was found.
+        iou: The number of pixels that are both, divided by the number that are either.
+        threshold: The probability from which a pixel is marked; chosen on the same samples, for the highest IoU.
+        marked: The number of these samples with marks.
+        clean: The number with nothing spurious.
+        missed: The number of marked samples in which nothing was found.
+        invented: The number of clean samples in which something was found.
     """
 
     precision: float
@@ -79,23 +79,23 @@ class Quality:
             lines.append(f"Something was found on {self.invented} of {self.clean} samples that have nothing spurious.")
         else:
             lines.append(
-                "Nobody looked at a sample without anything spurious, so whether the network leaves such samples alone is not "
-                "known."
+                "Nobody looked at a sample without anything spurious, so it is not known whether the network leaves such "
+                "samples unmarked."
             )
         return " ".join(lines)
 
 
 def marks_needed(marks: int, iou: float, iou_of_half: float, wanted: float) -> int | None:
-    """How many marks would reach an IoU if errors fall as a power of their number, as they do from half of them to all.
+    """How many marks would reach an IoU, if errors fall as the power of their number observed from half of them to all.
 
     Args:
-        marks: How many there are.
-        iou: With these.
-        iou_of_half: With half of them.
+        marks: The number of marks.
+        iou: The IoU with all of them.
+        iou_of_half: The IoU with half of them.
         wanted: The IoU to reach, in (0, 1).
 
     Returns:
-        None where more marks did not help, or where it would take more than a hundred times as many.
+        The number of marks; None if more marks did not help, or if it would take more than a hundred times as many.
 
     Example:
         >>> marks_needed(40, iou=0.5, iou_of_half=0.25, wanted=0.7)

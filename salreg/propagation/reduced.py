@@ -1,4 +1,4 @@
-"""A dataset's images on a grid that is small enough to keep all of them."""
+"""A dataset's images, reduced to a size small enough to keep all of them in memory."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ _SOME = 16
 
 @dataclass
 class Reduced:
-    """What is kept of a dataset of images.
+    """The reduced images of a dataset.
 
     Attributes:
-        images: ``(N, C, h, w)``, half precision, of mean 0 and deviation 1 in each channel.
-        sizes: ``(H, W)`` of each image itself.
+        images: ``(N, C, h, w)``, half precision, with mean 0 and standard deviation 1 in each channel.
+        sizes: ``(H, W)`` of each original image.
         own: The annotations ``(1, H, W)`` of the samples that somebody looked at, by index.
     """
 
@@ -35,7 +35,7 @@ class Reduced:
         return [index for index, annotation in self.own.items() if bool((annotation < 0).any())]
 
     def masks(self, chosen: list[int]) -> Tensor:
-        """The share of each cell that is spurious ``(n, 1, h, w)``, of samples that somebody looked at."""
+        """The spurious share of each cell, ``(n, 1, h, w)``, for samples that somebody looked at."""
         grid = self.images.shape[-2:]
         sides = [spurious(self.own[index]).unsqueeze(0) for index in chosen]
         return torch.cat([one if one.shape[-2:] == grid else interpolate(one, grid, mode="area") for one in sides])
@@ -56,7 +56,7 @@ def image_of(sample: Any, index: int) -> Tensor:
     if image is None:
         raise ValueError(
             f"Sample {index} holds no image: no floating point tensor (C, H, W). Marks are carried over between images; for "
-            "texts there is propagate_words, and a mark on a table's column is good for every row."
+            "texts there is propagate_words, and a mark on a table's column applies to every row."
         )
     return image
 
@@ -65,12 +65,12 @@ def read(dataset: AnnotatedDataset, side: int, progress: bool) -> Reduced:
     """Read every sample once.
 
     Args:
-        dataset: Of images.
+        dataset: A dataset of images.
         side: The longer side of the grid, in cells; smaller images keep their own size.
-        progress: Whether to show a bar.
+        progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: A sample without an image, with another number of channels, or an annotation of another size than its image.
+        ValueError: A sample has no image or a different number of channels, or its annotation differs in size from the image.
     """
     height, width = _grid(dataset, side)
     first = image_of(dataset[0].sample, 0)
@@ -98,7 +98,7 @@ def _samples(dataset: AnnotatedDataset) -> Iterator[tuple[int, Tensor, Tensor | 
             continue
         if annotation.ndim != 3 or annotation.shape[-2:] != image.shape[-2:]:
             raise ValueError(
-                f"The annotation of sample {index} is of shape {tuple(annotation.shape)}, its image of {tuple(image.shape)}."
+                f"The annotation of sample {index} has shape {tuple(annotation.shape)}, but its image has {tuple(image.shape)}."
             )
         yield index, image, annotation
 

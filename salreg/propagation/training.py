@@ -1,4 +1,4 @@
-"""Fitting the network to few marked images and many that nobody looked at."""
+"""Fits the network to few marked images and many that nobody looked at."""
 
 import copy
 from collections.abc import Callable
@@ -21,14 +21,14 @@ def fit(
     steps: int = STEPS,
     on_step: Callable[[], object] = lambda: None,
 ) -> nn.Module:
-    """A network that finds the marked regions.
+    """Fit a network that finds the marked regions.
 
     Args:
-        images: That somebody looked at ``(N, C, H, W)``, normalised.
-        masks: Of what is spurious there ``(N, 1, H, W)`` in [0, 1].
-        backgrounds: Rng so many images ``(n, C, H, W)`` that nobody looked at.
-        steps: How many batches.
-        on_step: Called after each.
+        images: Normalised images that somebody looked at, ``(N, C, H, W)``.
+        masks: Their spurious regions ``(N, 1, H, W)`` in [0, 1].
+        backgrounds: Draws a given number of images ``(n, C, H, W)`` that nobody looked at.
+        steps: The number of batches.
+        on_step: Called after each batch.
     """
     marked = (masks > 0).flatten(1).any(1)
     paste = CopyPaste(images[marked], masks[marked])
@@ -54,7 +54,7 @@ def fit(
 
 
 def _known(images: Tensor, masks: Tensor, marked: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """A draw of images that somebody looked at, every other one with a mark as far as there are such without."""
+    """Draw images that somebody looked at; half of them are marked, if there are any without a mark."""
     weights = torch.where(marked, 1 / marked.sum(), 1 / (~marked).sum().clamp(min=1))
     chosen = torch.multinomial(weights, count, replacement=True)
     return images[chosen], masks[chosen]
@@ -62,7 +62,7 @@ def _known(images: Tensor, masks: Tensor, marked: Tensor, count: int) -> tuple[T
 
 @torch.no_grad()
 def _guessed(teacher: nn.Module, images: Tensor) -> Tensor:
-    """What a teacher is sure of (Sohn et al. 2020); the rest is unknown."""
+    """The masks that a teacher is certain of (Sohn et al. 2020); the rest is unknown."""
     probability = teacher(images).sigmoid()
     sure = (probability < _SURE) | (probability > 1 - _SURE)
     return torch.where(sure, probability.round(), UNKNOWN)
@@ -78,7 +78,7 @@ def _augmented(images: Tensor, targets: Tensor, paste: CopyPaste) -> tuple[Tenso
 
 
 def _recoloured(images: Tensor) -> Tensor:
-    """Contrast, brightness and noise, a little."""
+    """Change contrast and brightness a little, and add some noise."""
     contrast = 1 + 0.2 * (2 * torch.rand_like(images[:, :1, :1, :1]) - 1)
     brightness = 0.2 * torch.randn_like(images[:, :, :1, :1])
     noise = 0.1 * torch.rand_like(images[:, :1, :1, :1])

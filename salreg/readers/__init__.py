@@ -1,8 +1,8 @@
 """Annotations from the files of annotation tools, of masks and of tables.
 
-Each reader gives the regions of every image that somebody looked at by its name, empty where nothing is marked;
-``FileAnnotations`` brings them to the samples of a dataset. ``read_annotations`` finds the reader by the file's content. What
-is wrong with a single annotation is named, skipped and counted.
+Each reader returns, by image name, the regions of every image that somebody looked at; they are empty if nothing is marked.
+``FileAnnotations`` matches them with the samples of a dataset. ``read_annotations`` chooses the reader by the file's content. A
+single faulty annotation is named, skipped and counted.
 """
 
 from salreg.readers.boxes import read_boxes

@@ -24,7 +24,7 @@ def png(text: Any, corner: tuple[Any, Any], frame: AnySize | None) -> Runs:
     """
     top, left = numbers(corner)
     if top % 1 or left % 1:
-        raise BadShape("no number", "its bitmap begins at no whole pixel")
+        raise BadShape("no number", "its bitmap does not begin at a whole pixel")
     try:
         raw = base64.b64decode(str(text), validate=True)
         if not raw.startswith(b"\x89PNG"):
@@ -37,7 +37,7 @@ def png(text: Any, corner: tuple[Any, Any], frame: AnySize | None) -> Runs:
     except BadShape:
         raise
     except (binascii.Error, zlib.error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadShape("malformed", f"its bitmap is no picture: {type(error).__name__}") from error
+        raise BadShape("malformed", f"its bitmap is not a picture: {type(error).__name__}") from error
     return pixels(inside, (int(top), int(left)))
 
 

@@ -1,4 +1,4 @@
-"""Tables of boxes, with columns of any names."""
+"""Tables of boxes, with any column names."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,28 +45,27 @@ def read_boxes(
     columns: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> Readings:
-    """Boxes by the names of their images, from a CSV with the columns ``image, x1, y1, x2, y2`` and perhaps ``mark``, or those
-    of the tables of NIH ChestX-ray, RSNA, VinDr-CXR, Open Images and TensorFlow, or of any other names.
+    """Read boxes by image name from a CSV. Its columns are ``image, x1, y1, x2, y2`` and optionally ``mark``, or those of the
+    tables of NIH ChestX-ray, RSNA, VinDr-CXR, Open Images and TensorFlow, or have any names given by ``columns``.
 
     Args:
-        path: The file, separated by commas, semicolons or tabs. ``image`` is a path below the images' folder; the edges are in
-            pixels of the image as it is annotated, the right and lower ones excluded; ``mark`` is ``spurious`` or ``relevant``.
-            A row whose edges are all empty (``003.jpg,,,,``) says that somebody looked at the image and that there is nothing
-            to mark.
-        inside: What boxes are where there is neither ``mark`` nor ``categories``.
-        categories: Which labels are ``spurious`` and which ``relevant``, for tables with a column of labels; rows of others
-            count as looked at.
-        columns: What its columns are called: ``image``, the edges (``x1 y1 x2 y2``, or ``x y width height``, or ``box`` for one
-            column of the latter four), and perhaps ``label`` and ``mark``; ``fractions: "1"`` says that edges are fractions of
-            the image, ``image_width`` and ``image_height`` where its size stands.
-        strict: Whether a row that means nothing certain is an error, rather than skipped, named and counted.
+        path: The file, separated by commas, semicolons or tabs. ``image`` is a path relative to the images' folder; the edges
+            are in pixels of the annotated image, the right and lower ones excluded; ``mark`` is ``spurious`` or ``relevant``. A
+            row with all edges empty (``003.jpg,,,,``) says that somebody looked at the image and found nothing to mark.
+        inside: The mark of boxes if there is neither ``mark`` nor ``categories``.
+        categories: Which labels are ``spurious`` and which ``relevant``, for tables with a column of labels; images with other
+            labels count as looked at.
+        columns: The names of its columns for ``image``, the edges (``x1 y1 x2 y2``, or ``x y width height``, or ``box`` for one
+            column with the latter four), and optionally ``label`` and ``mark``, and ``image_width`` and ``image_height`` for
+            the image's size; ``fractions: "1"`` says that edges are fractions of the image.
+        strict: Whether a row without a clear meaning raises an error instead of being skipped, named and counted.
 
     Returns:
-        The regions of each image in the table by name.
+        The regions of each image in the table, by name.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A column is missing; with ``strict``, a wrong row, which is named by its line.
+        ValueError: A column is missing or, with ``strict``, a row is wrong; the message names its line.
 
     Example:
         >>> import os, tempfile
@@ -77,14 +76,14 @@ def read_boxes(
         ([[[-1, -1, 0], [0, 0, 0]]], [[[0, 0, 0], [0, 0, 0]]])
     """
     if inside not in SIDES:
-        raise ValueError(f"inside is spurious or relevant, not {inside!r}.")
+        raise ValueError(f"inside must be spurious or relevant, not {inside!r}.")
     given, rows = read_table(path)
     layout, names = _layout(path, given, columns)
     twice = [name for key, name in names.items() if key != "fractions" and given.count(name) > 1]
     if twice:
         raise ValueError(f"{path} has two columns called {twice[0]!r}.")
     if categories and "label" not in names:
-        raise ValueError(f"{path} has no column of labels; name it by columns={{label: ...}}. It has: {', '.join(given)}.")
+        raise ValueError(f"{path} has no column of labels; name one with columns={{label: ...}}. It has: {', '.join(given)}.")
     reading = Reading(path, categories or None, strict, inside)
     places = [[row.get(name) for name in _place_columns(names)] for _, row in rows]
     fractions = "fractions" in names
@@ -100,7 +99,7 @@ def read_boxes(
             reading.seen[label] += 1
             continue
         if mark and mark not in SIDES:
-            reading.skip(image, where, "no side", f"mark is spurious or relevant, not {mark!r}")
+            reading.skip(image, where, "no side", f"mark must be spurious or relevant, not {mark!r}")
             continue
         side: Side = inside if mark == "" else "relevant" if mark == "relevant" else "spurious"
         make = box if "x1" in names else corner_box
@@ -111,7 +110,7 @@ def read_boxes(
             reading.mark(image, label or side, where, _shape, make, place, fractions)
     several = {label for label in reading.seen if label} - set(SIDES)
     if not categories and len(several) > 1:
-        reading.note(f"{path}: boxes of all {len(several)} labels count as {inside}; categories choose among them.")
+        reading.note(f"{path}: boxes of all {len(several)} labels count as {inside}; use categories to choose among them.")
     if layout not in ("salreg", ""):
         reading.note(f"{path} has the columns of {layout}.")
     return reading.finish()
@@ -174,7 +173,7 @@ def _all_fractions(places: list[list[str | None]]) -> bool:
 def _shape(make: Any, place: list[str | None], fractions: bool) -> Shape:
     edges = [edge or "" for edge in place] if len(place) == 4 else (place[0] or "").strip("[]() ").split(",")
     if len(edges) != 4 or any(not edge.strip() for edge in edges):
-        raise BadShape("no number", "the edges of a box must be four numbers, or all be empty where nothing is marked")
+        raise BadShape("no number", "the edges of a box must be four numbers, or all empty if nothing is marked")
     values = numbers(edges)
     if not fractions and all(0 <= value <= 1 for value in values) and any(value % 1 for value in values):
         raise BadShape(

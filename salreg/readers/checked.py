@@ -1,7 +1,7 @@
-"""What files say of shapes, checked and brought to one form.
+"""Checks shapes from files and converts them to one form.
 
-The makers (``box``, ``polygon``, ...) raise ``BadShape`` for what has no certain meaning. Coordinates are pixels of the image
-as it is annotated, or fractions of its width and height.
+The makers (``box``, ``polygon``, ...) raise ``BadShape`` for shapes without a clear meaning. Coordinates are pixels of the
+annotated image, or fractions of its width and height.
 """
 
 import math
@@ -19,7 +19,7 @@ _MOST_POINTS = 1_500  # of a line
 
 
 def box(left: Any, top: Any, right: Any, bottom: Any, *, rotation: Any = 0, fractions: bool = False) -> Outline:
-    """A box by its edges, turned clockwise about its centre by degrees."""
+    """A box given by its edges, rotated clockwise about its centre by degrees."""
     x1, y1, x2, y2 = numbers((left, top, right, bottom))
     if x1 >= x2 or y1 >= y2:
         raise BadShape("no area", f"the box from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}) covers nothing")
@@ -30,13 +30,13 @@ def box(left: Any, top: Any, right: Any, bottom: Any, *, rotation: Any = 0, frac
 
 
 def corner_box(x: Any, y: Any, width: Any, height: Any, **more: Any) -> Outline:
-    """A box by its upper left corner and its size."""
+    """A box given by its upper left corner and its size."""
     x, y, width, height = numbers((x, y, width, height))
     return box(x, y, x + width, y + height, **more)
 
 
 def polygon(*rings: Any, fractions: bool = False) -> Outline:
-    """An outline and perhaps its holes, each a list of pairs or of numbers x, y, x, y, ..."""
+    """An outline, optionally with holes, each a list of pairs or of numbers x, y, x, y, ..."""
     found = [ring_of(ring) for ring in rings]
     if not fractions:
         _check_pixels(*found)
@@ -44,7 +44,7 @@ def polygon(*rings: Any, fractions: bool = False) -> Outline:
 
 
 def ellipse(x: Any, y: Any, radius_x: Any, radius_y: Any, *, rotation: Any = 0, fractions: bool = False) -> Outline:
-    """An ellipse by its centre, turned clockwise about it by degrees."""
+    """An ellipse given by its centre, rotated clockwise about it by degrees."""
     x, y, radius_x, radius_y = numbers((x, y, radius_x, radius_y))
     if radius_x <= 0 or radius_y <= 0:
         raise BadShape("no area", f"the ellipse of the radii {radius_x:g} and {radius_y:g} covers nothing")
@@ -52,7 +52,7 @@ def ellipse(x: Any, y: Any, radius_x: Any, radius_y: Any, *, rotation: Any = 0, 
 
 
 def line(points: Any, width: Any = LINE_WIDTH, *, fractions: bool = False) -> Line:
-    """A line through two points or more."""
+    """A line through at least two points."""
     (width,) = numbers((width,))
     found = _pairs(points)
     if len(found) < 2 or width <= 0:
@@ -63,11 +63,11 @@ def line(points: Any, width: Any = LINE_WIDTH, *, fractions: bool = False) -> Li
 
 
 def runs(lengths: Any, size: Size | None, *, order: str = "F", corner: tuple[int, int] | None = None) -> Runs:
-    """A mask by the lengths of its runs, which begin outside and fill it; of which, a mask of known size."""
+    """A mask given by the lengths of its runs, which begin outside and must fill it if its size is known."""
     try:
         found = np.asarray(lengths, float)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadShape("wrong run lengths", "its run lengths are no list of numbers") from error
+        raise BadShape("wrong run lengths", "its run lengths are not a list of numbers") from error
     if found.ndim != 1 or not found.size:
         raise BadShape("wrong run lengths", "it has no run lengths")
     if not np.isfinite(found).all() or (found < 0).any() or (found != np.floor(found)).any():
@@ -78,14 +78,14 @@ def runs(lengths: Any, size: Size | None, *, order: str = "F", corner: tuple[int
 
 
 def pixels(mask: Any, corner: tuple[int, int] | None = None) -> Runs:
-    """A mask of booleans ``(H, W)``, of the whole image or from a row and column on."""
+    """A mask of booleans ``(H, W)``, for the whole image or starting at a row and column."""
     flat = np.asarray(mask).reshape(-1)
     edges = np.flatnonzero(np.diff(flat.astype(np.int8), prepend=0, append=0))
     return Runs(edges, mask.shape, "C", corner)
 
 
 def turned(ring: Any, pivot: Any, degrees: Any) -> Any:
-    """A ring turned clockwise, as one sees it, about a point. None is no turn."""
+    """A ring rotated clockwise, as seen on screen, about a point. None means no rotation."""
     (angle,) = numbers((0 if degrees is None else degrees,))
     if not angle:
         return ring
@@ -121,9 +121,9 @@ def numbers(values: Any) -> list[float]:
     try:
         found = [math.nan if isinstance(value, bool) or "_" in str(value) else float(value) for value in values]
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadShape("no number", f"{_short(values)} are no numbers") from error
+        raise BadShape("no number", f"{_short(values)} are not numbers") from error
     if not all(map(math.isfinite, found)):
-        raise BadShape("no number", f"{_short(values)} are no finite numbers")
+        raise BadShape("no number", f"{_short(values)} are not finite numbers")
     if any(abs(value) > _FAR for value in found):
         raise BadShape("far outside the image", f"{_short(values)} lies far outside of any image")
     return found
@@ -132,7 +132,7 @@ def numbers(values: Any) -> list[float]:
 def _pairs(points: Any) -> Any:
     """Points ``(N, 2)`` from pairs, mappings with x and y, or numbers in a row."""
     if not isinstance(points, (list, tuple, np.ndarray)):
-        raise BadShape("malformed", f"{_short(points)} is no list of points")
+        raise BadShape("malformed", f"{_short(points)} is not a list of points")
     if len(points) > 2 * _MOST_CORNERS:
         raise BadShape("too large to draw", f"it has {len(points)} coordinates")
     if len(points) and all(isinstance(point, dict) for point in points):
@@ -140,16 +140,16 @@ def _pairs(points: Any) -> Any:
     try:
         found = np.asarray(points, float)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadShape("no number", f"{_short(points)} are no points") from error
+        raise BadShape("no number", f"{_short(points)} are not points") from error
     if found.ndim == 1 and found.size % 2 == 0:
         found = found.reshape(-1, 2)
     if found.ndim != 2 or found.shape[1] != 2:
-        raise BadShape("malformed", f"{_short(points)} are no points (x, y)")
+        raise BadShape("malformed", f"{_short(points)} are not points (x, y)")
     farthest = max(found.max(), -found.min()) if found.size else 0.0  # nan and infinity remain
     if not farthest <= _FAR:
         if not np.isfinite(found).all():
-            raise BadShape("no number", "a coordinate is no finite number")
-        raise BadShape("far outside the image", f"a corner at {farthest:g} lies far outside of any image")
+            raise BadShape("no number", "a coordinate is not a finite number")
+        raise BadShape("far outside the image", f"a corner at {farthest:g} is far outside any image")
     return found
 
 

@@ -13,19 +13,19 @@ from salreg.readers.shapes import Shape
 
 
 def read_chexlocalize(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from CheXlocalize's JSON: pathology by pathology, COCO's run lengths.
+    """Read regions by image name from CheXlocalize's JSON, which has COCO run lengths for each pathology.
 
-    Every image that the file lists was looked at. In names, ``patient1_study1_view1_frontal`` stands for the path
-    ``patient1/study1/view1_frontal`` of CheXpert, too.
+    Every image that the file lists was looked at. A name such as ``patient1_study1_view1_frontal`` also matches CheXpert's path
+    ``patient1/study1/view1_frontal``.
 
     Args:
         path: The JSON file.
-        labels: Which pathologies are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a mask that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which pathologies are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a mask without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such JSON, or a pathology that it does not have.
+        ValueError: The file is not such JSON, or a wanted pathology does not occur in it.
 
     Example:
         >>> import json, os, tempfile
@@ -36,7 +36,7 @@ def read_chexlocalize(path: str | Path, labels: Mapping[str, Side], *, strict: b
     """
     reading, content = Reading(path, labels, strict), read_json(path)
     if not isinstance(content, dict) or not all(isinstance(one, dict) for one in content.values()):
-        raise ValueError(f"{path} is no JSON of CheXlocalize's: an object of images, each an object of pathologies.")
+        raise ValueError(f"{path} is not a CheXlocalize JSON file: an object of images, each an object of pathologies.")
     for name, pathologies in content.items():
         image = reading.image(_path(name))
         for label, one in pathologies.items():
@@ -52,5 +52,5 @@ def _path(name: str) -> str:
 
 def _shape(one: Any) -> Shape:
     if not isinstance(one, dict):
-        raise BadShape("wrong run lengths", "its mask is no object of size and counts")
+        raise BadShape("wrong run lengths", "its mask is not an object of size and counts")
     return run_length_encoded(one, None)

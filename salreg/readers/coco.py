@@ -16,23 +16,23 @@ from salreg.readers.shapes import Outline, Shape, Size
 
 
 def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a COCO file of instances.
+    """Read regions by image name from a COCO file of instances.
 
-    Every image that the file lists was looked at: without annotation, nothing is marked in it.
+    Every image that the file lists was looked at; if it has no annotation, nothing is marked in it.
 
     Args:
         path: The JSON file.
-        categories: Which of its categories are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether an annotation that means nothing certain is an error, rather than skipped, named and counted.
+        categories: Which of its categories are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether an annotation without a clear meaning raises an error instead of being skipped, named and counted.
 
     Returns:
-        The regions of each listed image by name, in the size that the file states. The segmentation counts where there is
-        one, otherwise the box, turned as CVAT's attribute ``rotation`` says.
+        The regions of each listed image by name, in the size that the file states. The segmentation is used if there is one,
+        otherwise the box, rotated by CVAT's attribute ``rotation``.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No COCO file, or a category that it does not have. With ``strict``, an annotation that is malformed, or of
-            an image or category that the file does not list.
+        ValueError: The file is not a COCO file, or a wanted category does not occur in it. With ``strict``, an annotation is
+            malformed, or belongs to an image or category that the file does not list.
 
     Example:
         >>> import json, os, tempfile
@@ -56,7 +56,7 @@ def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool 
     images: dict[str, ImageMarks | None] = {}
     for number, one in enumerate(images_of):
         if not isinstance(one, dict) or not _id(one.get("id")):
-            reading.skip("", "", "malformed", f"entry {number} of its images is none")
+            reading.skip("", "", "malformed", f"entry {number} of its images is invalid")
             continue
         listed = reading.image(one.get("file_name") or one.get("coco_url"), (one.get("height"), one.get("width")))
         first = images.setdefault(_id(one["id"]), listed)
@@ -66,7 +66,7 @@ def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool 
                 reading.skip(twice, "", "one id twice", f"{first.name!r} and {listed.name!r} have the same id, {one['id']!r}")
     for number, one in enumerate(annotations):
         if not isinstance(one, dict):
-            reading.skip("", number, "malformed", "it is no object")
+            reading.skip("", number, "malformed", "it is not an object")
             continue
         image, category, id = _id(one.get("image_id")), _id(one.get("category_id")), one.get("id", number)
         if image not in images:
@@ -82,7 +82,7 @@ def read_coco(path: str | Path, categories: Mapping[str, Side], *, strict: bool 
 
 def _listed(content: Any, key: str, path: str | Path) -> list[Any]:
     if not isinstance(content, dict) or not isinstance(content.get(key), list):
-        raise ValueError(f"{path} is no COCO file of instances: it has no list {key!r}.")
+        raise ValueError(f"{path} is not a COCO file of instances: it has no list {key!r}.")
     return list(content[key])
 
 
@@ -93,7 +93,7 @@ def _names(categories: list[Any], path: str | Path) -> dict[str, str]:
         if isinstance(one, dict):
             id, name = _id(one.get("id")), str(one.get("name"))
             if names.setdefault(id, name) != name:
-                raise ValueError(f"{path} has two categories of the id {one.get('id')!r}: {names[id]!r} and {name!r}.")
+                raise ValueError(f"{path} has two categories with the id {one.get('id')!r}: {names[id]!r} and {name!r}.")
     return names
 
 
@@ -118,7 +118,7 @@ def _shape(one: dict[str, Any], image: ImageMarks, id: Any, reading: Reading) ->
     if edges is None or edges == []:
         raise BadShape("no place", "it has neither a segmentation nor a bbox [x, y, width, height]")
     if not isinstance(edges, list) or len(edges) != 4:
-        raise BadShape("malformed", "its bbox is no list [x, y, width, height]")
+        raise BadShape("malformed", "its bbox is not a list [x, y, width, height]")
     attributes = one.get("attributes")
     rotation = attributes.get("rotation") if isinstance(attributes, dict) else one.get("rotation")
     return corner_box(*edges, rotation=rotation)
@@ -158,7 +158,7 @@ def run_length_encoded(found: Mapping[str, Any], stated: Size | None) -> Shape:
         raise BadShape("wrong run lengths", f"its mask's size {size!r} is none")
     height, width = size
     if stated is not None and (height, width) != stated:
-        raise BadShape("another size", f"its mask is of size (H, W) = {(height, width)}, its image of {stated}")
+        raise BadShape("another size", f"its mask has size (H, W) = {(height, width)}, but its image has {stated}")
     counts = found.get("counts")
     if isinstance(counts, str):
         counts = _decompressed(counts)
@@ -175,7 +175,7 @@ def _decompressed(text: str) -> Any:
     except UnicodeEncodeError as error:
         raise BadShape("wrong run lengths", "its run lengths hold characters that COCO does not write") from error
     if not codes.size or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
-        raise BadShape("wrong run lengths", "its run lengths hold characters that COCO does not write, or are cut off")
+        raise BadShape("wrong run lengths", "its run lengths hold characters that COCO does not write, or are truncated")
     last = np.flatnonzero((codes & 32) == 0)
     starts = np.concatenate([[0], last[:-1] + 1])
     if (last - starts).max() > 6:

@@ -1,4 +1,4 @@
-"""The content of files that people and tools wrote, in whatever encoding."""
+"""The content of files written by people and tools, in any encoding."""
 
 import codecs
 import csv
@@ -18,11 +18,11 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 
 
 def read_text(path: str | Path) -> str:
-    """A file's text: UTF-8 or, where its first bytes say so, UTF-16; otherwise Windows' western encoding.
+    """Read a text file: as UTF-8, as UTF-16 if its first bytes say so, or else in the western encoding of Windows.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no text; names the file.
+        ValueError: It is not text; the message names the file.
 
     Example:
         >>> import os, tempfile
@@ -39,9 +39,9 @@ def read_text(path: str | Path) -> str:
         except UnicodeDecodeError:
             continue
         if "\0" in text:
-            raise ValueError(f"{path} is no text file, or damaged: it holds a NUL character.")
+            raise ValueError(f"{path} is not a text file, or damaged: it holds a NUL character.")
         return text
-    raise ValueError(f"{path} is no text file: it is neither UTF-8, UTF-16 nor Windows-1252.")
+    raise ValueError(f"{path} is not a text file: it is neither UTF-8, UTF-16 nor Windows-1252.")
 
 
 def read_json(path: str | Path) -> Any:
@@ -49,7 +49,7 @@ def read_json(path: str | Path) -> Any:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is empty, no JSON, or nested too deeply; names the file.
+        ValueError: It is empty, not JSON, or nested too deeply; the message names the file.
     """
     known = _known.get()
     if known is not None and str(path) in known:
@@ -60,7 +60,7 @@ def read_json(path: str | Path) -> Any:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON, or is cut off: {error}.") from error
+        raise ValueError(f"{path} is not JSON, or is cut off: {error}.") from error
     except (RecursionError, ValueError) as error:  # depth; whole numbers of thousands of digits
         raise ValueError(f"{path} cannot be read as JSON: {type(error).__name__}.") from error
     if known is not None:
@@ -96,13 +96,13 @@ def read_xml(path: str | Path) -> Any:
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: defusedxml is not installed.
-        ValueError: It is no XML, or has an entity in it; names the file.
+        ValueError: It is no XML, or has an entity in it; the message names the file.
     """
     defusedxml, tree = optional("defusedxml", "cvat"), optional("defusedxml.ElementTree", "cvat")
     try:
         return tree.parse(str(path)).getroot()
     except (tree.ParseError, defusedxml.DefusedXmlException, ValueError, LookupError) as error:
-        raise ValueError(f"{path} is no XML that can be read: {type(error).__name__} {error}.") from error
+        raise ValueError(f"{path} is not readable XML: {type(error).__name__} {error}.") from error
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ def read_table(path: str | Path, verbatim: bool = False) -> tuple[list[str], lis
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It has no header, or a field of more than 128 KiB; names the file.
+        ValueError: It has no header, or a field of more than 128 KiB; the message names the file.
     """
     text = read_text(path).lstrip("\r\n")
     said = re.match(r"sep=(.)\r?\n", text)  # Excel's
@@ -131,7 +131,7 @@ def read_table(path: str | Path, verbatim: bool = False) -> tuple[list[str], lis
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=not verbatim)
         lines = [(reader.line_num, line) for line in reader if any(field.strip() for field in line)]
     except csv.Error as error:
-        raise ValueError(f"{path} is no table: {error}.") from error
+        raise ValueError(f"{path} is not a table: {error}.") from error
     if not lines:
         raise ValueError(f"{path} is empty.")
     columns = [name.strip() for name in lines[0][1]]

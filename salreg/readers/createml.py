@@ -13,19 +13,19 @@ from salreg.readers.shapes import Outline
 
 
 def read_createml(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a JSON of CreateML's: boxes by their centre, in pixels.
+    """Read regions by image name from CreateML's JSON: boxes by their centre, in pixels.
 
     Every image that the file lists was looked at.
 
     Args:
         path: The JSON file.
-        labels: Which labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a box that means nothing certain is an error, rather than skipped, named and counted. CreateML is told
-            the unit and the anchor beside the file; boxes of which all numbers are fractions are not taken for pixels.
+        labels: Which labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a box without a clear meaning raises an error instead of being skipped, named and counted. The file does
+            not state its unit and anchor; boxes whose numbers are all fractions are not read as pixels.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such JSON, or a label that no box has.
+        ValueError: The file is not such JSON, or a wanted label does not occur in it.
 
     Example:
         >>> import json, os, tempfile
@@ -39,17 +39,17 @@ def read_createml(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
     reading, content = Reading(path, labels, strict), read_json(path)
     entries = objects(content)
     if not entries or not any(is_entry(one) for one in entries):
-        raise ValueError(f"{path} is no JSON of CreateML's: it lists no images with annotations.")
+        raise ValueError(f"{path} is not a CreateML JSON file: it lists no images with annotations.")
     for number, one in enumerate(content):
         if not isinstance(one, dict) or not is_entry(one):
-            reading.skip("", number, "malformed", "it is no image with annotations")
+            reading.skip("", number, "malformed", "it is not an image with annotations")
             continue
         image = reading.image(one.get("image", one.get("imagefilename")))
         for place, box in enumerate(one.get("annotations", one.get("annotation")) or ()):
             if isinstance(box, dict):
                 reading.mark(image, box.get("label"), place, _shape, box.get("coordinates"))
             else:
-                reading.skip(image or "", place, "malformed", "it is no object")
+                reading.skip(image or "", place, "malformed", "it is not an object")
     return reading.finish()
 
 

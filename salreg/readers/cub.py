@@ -9,18 +9,18 @@ from salreg.readers.regions import Side
 
 
 def read_cub(path: str | Path, inside: Side = "relevant", *, strict: bool = False) -> Readings:
-    """The boxes of the birds by the names of their images, from CUB-200-2011's ``bounding_boxes.txt``.
+    """Read the boxes of the birds by image name from CUB-200-2011's ``bounding_boxes.txt``.
 
     Its segmentations are masks: ``read_masks(relevant="segmentations", categories=...)``.
 
     Args:
-        path: The file; ``images.txt`` beside it has the paths of the images by number.
-        inside: What the boxes are.
-        strict: Whether a line that means nothing certain is an error, rather than skipped, named and counted.
+        path: The file; ``images.txt`` in the same folder has the paths of the images by number.
+        inside: The mark of the boxes.
+        strict: Whether a line without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no ``images.txt`` beside it.
-        ValueError: A line of ``images.txt`` is none.
+        ValueError: A line of ``images.txt`` is invalid.
 
     Example:
         >>> import os, tempfile
@@ -32,7 +32,7 @@ def read_cub(path: str | Path, inside: Side = "relevant", *, strict: bool = Fals
     """
     listed = Path(path).with_name("images.txt")
     if not listed.is_file():
-        raise FileNotFoundError(f"{path} has the images' numbers only; {listed} with their paths is not there.")
+        raise FileNotFoundError(f"{path} has only the numbers of images; {listed} with their paths is missing.")
     images = dict(line.split(maxsplit=1) for line in read_text(listed).splitlines() if len(line.split(maxsplit=1)) == 2)
     reading = Reading(path, None, strict, inside)
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -40,7 +40,12 @@ def read_cub(path: str | Path, inside: Side = "relevant", *, strict: bool = Fals
         if not first:
             continue
         if first not in images or len(edges) != 4:
-            reading.skip("", f"in line {number}", "not listed", f"{line[:40]!r} is no number of images.txt and four edges")
+            reading.skip(
+                "",
+                f"in line {number}",
+                "not listed",
+                f"{line[:40]!r} does not consist of a number from images.txt and four edges",
+            )
         else:
             reading.mark(reading.image(images[first]), "bird", f"in line {number}", corner_box, *edges)
     return reading.finish()

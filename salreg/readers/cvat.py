@@ -13,27 +13,28 @@ from salreg.readers.shapes import Shape
 
 
 def read_cvat(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from "CVAT for images 1.1" XML. Needs ``defusedxml``: entities and references to
-    other files are refused.
+    """Read regions by image name from "CVAT for images 1.1" XML. It needs ``defusedxml``: entities and references to other
+    files are refused.
 
-    Every image that the file lists was looked at: without shape, nothing is marked in it. CVAT also lists the images of a job
-    that nobody has opened yet; ``AnnotatedDataset(..., empty="unknown")`` is for a file of unfinished jobs. Images of the same
-    name are told apart by their subset, which is put before their name.
+    Every image that the file lists was looked at: if it has no shape, nothing is marked in it. CVAT also lists the images of a
+    job that nobody has opened yet; for a file of unfinished jobs, use ``AnnotatedDataset(..., empty="unknown")``. Images of the
+    same name are distinguished by their subset, which is put before their name.
 
     Args:
         path: The XML file.
-        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a shape that means nothing certain, or that cannot be drawn, is an error, rather than skipped, named and
-            counted.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a shape without a clear meaning, or one that cannot be drawn, raises an error instead of being skipped,
+            named and counted.
 
     Returns:
-        The regions of each listed image by name, in the size that the file states: boxes, ellipses, polygons and masks, and
-        polylines three pixels wide. Points, skeletons, cuboids and tags say no area.
+        The regions of each listed image by name, in the size that the file states: boxes, ellipses, polygons, masks, and
+        polylines three pixels wide. Points, skeletons, cuboids and tags have no area and are skipped.
 
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: defusedxml is not installed.
-        ValueError: No such XML, an entity in it, or a label that no shape has; with ``strict``, see there.
+        ValueError: The file is not such XML, contains an entity, or a wanted label does not occur in it; with ``strict``, also
+            what that argument says.
 
     Example:
         >>> import os, tempfile
@@ -49,13 +50,13 @@ def read_cvat(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fa
     reading, root = Reading(path, labels, strict), read_xml(path)
     images = list(root.iter("image"))
     if root.tag != "annotations" or (not images and root.find("track") is not None):
-        video = ": its tracks are of a video, which read_cvat_video reads" if root.find("track") is not None else ""
-        raise ValueError(f"{path} is no XML of CVAT for images{video}.")
+        video = ": its tracks belong to a video, which read_cvat_video reads" if root.find("track") is not None else ""
+        raise ValueError(f"{path} is not a CVAT XML file for images{video}.")
     tasks: dict[tuple[str | None, str], str | None] = {}
     for image in images:
         called = image.get("name"), image.get("subset", "")
         if tasks.setdefault(called, image.get("task_id")) != image.get("task_id"):
-            reading.note(f"{path}: several tasks have an image {called[0]!r}; the marks of all of them count as of one image.")
+            reading.note(f"{path}: several tasks have an image {called[0]!r}; their marks are combined.")
         size = image.get("height"), image.get("width")
         marks = reading.image(image.get("name"), size, image.get("subset", ""))
         for number, one in enumerate(image):
@@ -81,7 +82,7 @@ def cvat_shape(kind: str, one: Mapping[str, str]) -> Shape:
         return line(_points(one))
     if kind == "mask":
         return _mask(one)
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
 
 
 def _points(one: Mapping[str, str]) -> list[Any]:

@@ -16,20 +16,21 @@ _MOST_FRAMES, _MOST_MARKS = 100_000, 2_000_000
 
 
 def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of the frames, from "CVAT for video 1.1" XML. Needs ``defusedxml``.
+    """Regions by the names of the frames, from "CVAT for video 1.1" XML. It needs ``defusedxml``.
 
-    A frame is called ``frame_000012``, as CVAT calls those that it exports. Every frame of the task was looked at. A track
-    lasts until it is ``outside``; between two of its shapes of as many points, their numbers are interpolated.
+    A frame is called ``frame_000012``, as in CVAT's exports of frames. Every frame of the task was looked at. A track lasts
+    until it is ``outside``; between two of its shapes with the same number of points, coordinates are interpolated.
 
     Args:
         path: The XML file.
-        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a shape that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a shape without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: defusedxml is not installed.
-        ValueError: No such XML, more than 100,000 frames or 2 million shapes, or a label that no track has.
+        ValueError: The file is not such XML, has more than 100,000 frames or 2 million shapes, or a wanted label does not occur
+            in it.
 
     Example:
         >>> import os, tempfile
@@ -44,7 +45,7 @@ def read_cvat_video(path: str | Path, labels: Mapping[str, Side], *, strict: boo
     reading, root = Reading(path, labels, strict), read_xml(path)
     tracks = root.findall("track")
     if root.tag != "annotations" or not tracks:
-        raise ValueError(f"{path} is no XML of CVAT for video: it has no track.")
+        raise ValueError(f"{path} is not a CVAT XML file for video: it has no track.")
     size = root.findtext(".//original_size/height"), root.findtext(".//original_size/width")
     last = max((frame for one in root.iter() if (frame := _frame(one)) is not None), default=0)
     stop = root.findtext(".//meta/task/stop_frame") or root.findtext(".//meta/job/stop_frame")
@@ -100,11 +101,11 @@ def _between(one: Any, following: Any, share: float) -> Shape:
 def _mixed(first: str, second: str, share: float) -> str:
     pairs = [[part.split(",") for part in text.split(";")] for text in (first, second)]
     if [len(pair) for pair in pairs[0]] != [len(pair) for pair in pairs[1]]:
-        raise BadShape("malformed", "two shapes of its track have different numbers of points: nobody knows what lies between")
+        raise BadShape("malformed", "two shapes of its track have different numbers of points, so what lies between is unknown")
     try:
         mixed = [
             [float(a) + share * (float(b) - float(a)) for a, b in zip(*two, strict=True)] for two in zip(*pairs, strict=True)
         ]
     except ValueError as error:
-        raise BadShape("no number", "a coordinate is no number") from error
+        raise BadShape("no number", "a coordinate is not a number") from error
     return ";".join(",".join(map(repr, pair)) for pair in mixed)

@@ -1,4 +1,4 @@
-"""Datumaro's JSON, a file for each subset."""
+"""Datumaro's JSON, with one file per subset."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,18 +15,18 @@ from salreg.readers.shapes import Shape
 
 
 def read_datumaro(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a JSON of Datumaro's, or the ``annotations`` of its subsets.
+    """Read regions by image name from a Datumaro JSON file, or from the folder ``annotations`` with those of its subsets.
 
     Every item that a file lists was looked at. Boxes, polygons, ellipses, lines and masks are drawn.
 
     Args:
         path: The JSON file, or a folder of them.
-        labels: Which labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether an annotation that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether an annotation without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no JSON in the folder.
-        ValueError: No such JSON, or a label that it does not have.
+        ValueError: The file is not such JSON, or a wanted label does not occur in it.
 
     Example:
         >>> import json, os, tempfile
@@ -62,7 +62,7 @@ def read_datumaro(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
 def _content(file: Path) -> Any:
     content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("items"), list):
-        raise ValueError(f"{file} is no JSON of Datumaro's: it has no list 'items'.")
+        raise ValueError(f"{file} is not a Datumaro JSON file: it has no list 'items'.")
     return content
 
 
@@ -87,10 +87,10 @@ def _shape(one: Mapping[str, Any], image: ImageMarks) -> Shape:
         return ellipse((x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2, rotation=turn)
     if kind == "mask" and isinstance(one.get("rle"), dict):
         return run_length_encoded(one["rle"], image.size)
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
 
 
 def _four(values: Any) -> list[Any]:
     if not isinstance(values, list) or len(values) != 4:
-        raise BadShape("malformed", "its place is no list of four numbers")
+        raise BadShape("malformed", "its place is not a list of four numbers")
     return values

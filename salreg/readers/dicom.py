@@ -25,7 +25,7 @@ def reads(path: str | Path) -> bool:
     return Path(path).suffix.lower() in (".dcm", ".dicom") or (_is_bare(path) and is_dicom(path))
 
 
-@as_os_error("it is no DICOM")
+@as_os_error("it is not DICOM")
 def size(path: str | Path) -> Size:
     """``(H, W)`` of a DICOM image, from its head.
 
@@ -52,7 +52,7 @@ def picture(path: str | Path) -> Image.Image:
     processing = _library("pydicom.pixels")
     found = head(path)
     if int(found.get("NumberOfFrames") or 1) != 1:
-        raise OSError(f"it is DICOM of {found.NumberOfFrames} frames; split it into single ones")
+        raise OSError(f"it is DICOM with {found.NumberOfFrames} frames; split it into single frames")
     if int(found.Rows) * int(found.Columns) > MOST_PIXELS:
         raise OSError(f"its {found.Rows} x {found.Columns} pixels are too many")
     pixels = found.pixel_array
@@ -76,7 +76,7 @@ def values(path: str | Path) -> Any:
     found = head(path)
     pixels = found.pixel_array
     if pixels.ndim != 2:
-        raise OSError("it is no grey image of one frame")
+        raise OSError("it is not a grey image of one frame")
     return np.asarray(processing.apply_modality_lut(pixels, found), np.float32)
 
 
@@ -124,7 +124,7 @@ def _first(value: Any) -> float | None:
     return float(value[0] if hasattr(value, "__len__") and not isinstance(value, str) else value)
 
 
-@as_os_error("it is no DICOM")
+@as_os_error("it is not DICOM")
 def head(path: str | Path, **options: Any) -> Any:
     """A file's data set; ``options`` are those of ``pydicom.dcmread``.
 

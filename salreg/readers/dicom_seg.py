@@ -1,4 +1,4 @@
-"""DICOM's segmentations."""
+"""DICOM segmentations."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,21 +19,22 @@ _UID = "SOPInstanceUID"
 def read_dicom_seg(
     path: str | Path, labels: Mapping[str, Side], *, images: str | Path | None = None, strict: bool = False
 ) -> Readings:
-    """Regions by the names of their images, from a DICOM-SEG of binary segments, or a folder of them. Needs ``pydicom`` and
+    """Read regions by image name from a DICOM-SEG of binary segments, or a folder of them. It needs ``pydicom`` and
     ``highdicom``.
 
     A segmentation knows its images by their SOP instance UID. Every image that it refers to was looked at.
 
     Args:
         path: The file, or the folder.
-        labels: Which of its segments' labels are ``spurious`` and which ``relevant``; others are passed over.
-        images: The folder of the DICOM images, whose heads say which file has which UID; by default files are called by it.
-        strict: Whether a frame that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which of its segments' labels are ``spurious`` and which ``relevant``; others are ignored.
+        images: The folder of the DICOM images, whose headers say which file has which UID; by default the UID is taken to be
+            the file's name.
+        strict: Whether a frame without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: highdicom is not installed.
-        ValueError: It is no DICOM-SEG, or a label that no segment has.
+        ValueError: It is not a DICOM-SEG, or a wanted label does not occur in it.
     """
     highdicom = optional("highdicom", "dicom")
     path, reading = Path(path), Reading(path, labels, strict)
@@ -46,7 +47,7 @@ def read_dicom_seg(
         try:
             found = highdicom.seg.segread(file)
         except Exception as error:  # whatever a malformed file makes the library raise
-            raise ValueError(f"{file} is no DICOM-SEG that can be read: {error}.") from error
+            raise ValueError(f"{file} is not a DICOM-SEG that can be read: {error}.") from error
         known |= {str(found.get_segment_description(number).segment_label) for number in found.segment_numbers}
         _read(reading, found, names)
     return reading.finish(sorted(known))
@@ -76,7 +77,7 @@ def _names(folder: Path) -> Iterator[tuple[str, str]]:
     for path in files_below(folder):
         if is_dicom(folder / path):
             try:
-                with as_os_error("it is no DICOM"):
+                with as_os_error("it is not DICOM"):
                     uid = str(head(folder / path, stop_before_pixels=True, specific_tags=[_UID]).get(_UID))
             except OSError:  # which reading the image says
                 continue

@@ -42,7 +42,7 @@ class Series(NamedTuple):
         return stored[self.axes[0]], stored[self.axes[1]], stored[self.axes[2]]
 
 
-@as_os_error("it is no DICOM")
+@as_os_error("it is not DICOM")
 def is_series(folder: Path) -> bool:
     """Whether the first two DICOM files in a folder are of one series.
 
@@ -70,7 +70,7 @@ def series(folder: Path) -> Series:
         positions = np.array([one.ImagePositionPatient for _, one in heads], float)
         planes = np.array([one.ImageOrientationPatient for _, one in heads], float)
     except (AttributeError, TypeError, ValueError) as error:
-        raise OSError(f"a slice does not say where it lies: {error}") from error
+        raise OSError(f"a slice does not state its position: {error}") from error
     if np.abs(planes - planes[0]).max() > 1e-3:
         raise OSError("its slices lie in several planes")
     along, down = planes[0, :3], planes[0, 3:]
@@ -78,7 +78,7 @@ def series(folder: Path) -> Series:
     order = np.argsort(heights)
     gaps = np.diff(heights[order])
     if (gaps <= 1e-3).any():
-        raise OSError("two of its slices lie in one place")
+        raise OSError("two of its slices are at the same position")
     if gaps.max() > _UNEVEN * np.median(gaps):
         raise OSError("a slice is missing: their distances are not even")
     # Of slices, rows and columns, in terms of left to right, front to back, foot to head; DICOM counts the first the other way.

@@ -1,4 +1,4 @@
-"""Regions from a file, brought to the samples of a dataset."""
+"""Matches the regions of a file with the samples of a dataset."""
 
 import math
 import warnings
@@ -21,35 +21,35 @@ _KEPT_BYTES = 256 << 20
 
 
 class FileAnnotations:
-    """Annotations for ``AnnotatedDataset``, drawn when their sample is read, at the sample's size.
+    """Annotations for ``AnnotatedDataset``, drawn when a sample is read, at the sample's size.
 
-    In memory is what the file says of each image, and up to 256 MiB of drawn maps, which later epochs take from there. An
-    image that the file has without marks was looked at: its annotation is all zeros, unless
-    ``AnnotatedDataset(..., empty="unknown")`` says otherwise. Where a mark had to be left out and no other is there, nobody
-    knows what is in the image: it counts as not looked at.
+    The regions of each image stay in memory, as do up to 256 MiB of drawn maps, which later epochs reuse. An image in the file
+    without marks was looked at: its annotation is all zeros, unless ``AnnotatedDataset(..., empty="unknown")`` says otherwise.
+    If a mark had to be left out and the image has no other, its content is unknown, so the image counts as not looked at.
 
     Args:
-        images: The path below the images' folder of each sample, in the dataset's order.
-        regions: From a reader. They are matched with the images by the same path, or else by the weakest difference that is
-            unique: the suffix; the folders before the end of a path, or all folders of a path from another root; percent signs
-            and ways of writing accents; upper and lower case; what tools add to names, as ``_mask`` or the eight characters of
+        images: The path of each sample relative to the images' folder, in the dataset's order.
+        regions: The result of a reader. Each is matched with the image of the same path, or else of the path with the smallest
+            difference that is unique: the suffix; leading folders, or all folders of a path from another root; percent encoding
+            and the encoding of accents; upper and lower case; additions by tools, such as ``_mask`` or the eight characters of
             an upload.
-        resize: Bring annotations of another size than the image to it, by the nearest neighbour.
-        size_of: ``(H, W)`` of an image, ``(D, H, W)`` of a volume, by its index, where samples have another size than
-            the images that were annotated.
-        ambiguous: What happens to names that fit several others: ``fatal``, or ``unmatched``.
+        resize: Whether to resize annotations to the image's size if they differ, by nearest neighbour.
+        size_of: ``(H, W)`` of an image, ``(D, H, W)`` of a volume, by its index, if samples differ in size from the images that
+            were annotated.
+        ambiguous: What to do with names that match several others: ``fatal`` raises an error, ``unmatched`` leaves them without
+            a match.
 
     Attributes:
-        without: The images that are not in the file; nobody looked at them.
+        without: The images that are not in the file, which nobody looked at.
         unused: The names of regions without an image.
-        differences: How many names differ from their image's, by what; ``said()`` puts it in words.
-        ambiguous: The names that fit several others, in words.
-        problems: What could not be drawn so far, in this process.
-        resized: How many annotations were resized so far, in this process.
+        differences: The number of names that differ from their image's, by kind of difference; ``said()`` puts it in words.
+        ambiguous: The names that match several others, in words.
+        problems: The marks that could not be drawn so far, in this process.
+        resized: The number of annotations resized so far, in this process.
 
     Raises:
-        ValueError: Nothing matches, or a name fits several others; when a sample is read, an annotation of another size, or,
-            with ``resize``, too, of the image on its side.
+        ValueError: Nothing matches, or a name matches several others. When a sample is read: its annotation differs in size or,
+            even with ``resize``, belongs to the image rotated by a quarter turn.
 
     Example:
         >>> import os, tempfile
@@ -84,7 +84,7 @@ class FileAnnotations:
         self.differences, self.ambiguous, self._examples = found.differences, found.ambiguous, found.examples
         if self.ambiguous and ambiguous == "fatal":
             raise ValueError(
-                f"{len(self.ambiguous)} names fit several others: {'; '.join(self.ambiguous[:3])}. Name images by their path."
+                f"{len(self.ambiguous)} names match several others: {'; '.join(self.ambiguous[:3])}. Name images by their path."
             )
         if not regions:
             problems = by_kind(regions.problems) if isinstance(regions, Readings) else []
@@ -106,9 +106,8 @@ class FileAnnotations:
         return len(self._paths)
 
     def __call__(self, index: int, sample: Any) -> Tensor | None:
-        """The annotation ``(1, H, W)`` of a sample whose first tensor is the image ``(C, H, W)``; None where nobody looked.
-
-        Of a volume ``(C, D, H, W)`` it is ``(1, D, H, W)``.
+        """The annotation ``(1, H, W)`` of a sample whose first tensor is the image ``(C, H, W)``; None if nobody looked. For a
+        volume ``(C, D, H, W)`` it is ``(1, D, H, W)``.
         """
         regions = self._regions[index]
         if regions is None or index in self._skipped:
@@ -125,11 +124,11 @@ class FileAnnotations:
         return None if kept is None else kept.clone()
 
     def skip(self, index: int) -> None:
-        """Count an image as one that nobody looked at."""
+        """Treat an image as one that nobody looked at."""
         self._skipped.add(index)
 
     def said(self) -> list[str]:
-        """How names were matched that differ, a sentence for each difference."""
+        """How differing names were matched, with one sentence per kind of difference."""
         return [
             f"{count} names were matched although they differ in {what}: {self._examples[what][1]!r} is for "
             f"{self._examples[what][0]!r}."
@@ -137,7 +136,7 @@ class FileAnnotations:
         ]
 
     def marks(self, index: int) -> Regions | None:
-        """What the file says of an image; None where it says nothing."""
+        """The marks of an image in the file; None if the file does not have it."""
         return self._regions[index]
 
     def _marks(self, index: int, regions: ImageMarks, size: AnySize) -> Tensor | None:
@@ -165,12 +164,12 @@ class FileAnnotations:
         if _is_turned(drawn, size):
             raise ValueError(
                 f"The annotation of {self._paths[index]!r} is of size (H, W) = {drawn}, its upright image of {size}: it was "
-                "made on the image turned by a quarter, as it is stored. Turn the file, and annotate it upright."
+                "made on the image as stored, rotated by a quarter turn. Rotate the file and annotate it upright."
             )
         if not self.resize:
             raise ValueError(
                 f"The annotation of {self._paths[index]!r} is of size {written(drawn)}, its image of {size}. Resize both in "
-                "the same way, or say resize=True."
+                "the same way, or use resize=True."
             )
         self.resized += 1
 
@@ -195,5 +194,5 @@ def _first(names: Any) -> str:
 def _image(sample: Any, path: str) -> Tensor:
     image = next((tensor for tensor in tensors_in(sample) if tensor.ndim >= 2), None)
     if image is None:
-        raise ValueError(f"The sample of {path!r} holds no image tensor (C, H, W), whose size its annotation could take.")
+        raise ValueError(f"The sample of {path!r} holds no image tensor (C, H, W) to give its annotation a size.")
     return torch.as_tensor(image)

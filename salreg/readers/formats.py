@@ -1,4 +1,4 @@
-"""The formats that files of annotations come in, and the reader of any of them."""
+"""The formats of annotation files, and a reader for all of them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,12 +35,12 @@ from salreg.readers.yolo import read_yolo
 
 
 class Format(NamedTuple):
-    """A format that files come in.
+    """A format of annotation files.
 
     Attributes:
-        name: What it is called.
-        read: The reader of files with categories, or None.
-        advice: What to do where salreg does not read it, or reads it otherwise.
+        name: The name of the format.
+        read: The reader for files with categories, or None.
+        advice: What to do if salreg does not read it, or reads it in another way.
     """
 
     name: str
@@ -79,17 +79,16 @@ _OTHERS = {
     "Label Studio's CSV": "export the project as JSON",
     "VIA 3": "export the project as COCO, or with VIA 2",
     "Labelbox's older export": "export the data rows anew, as NDJSON",
-    "COCO's results": "it holds detections by the images' numbers; put them into the annotations of the COCO file that lists "
-    "the images",
+    "COCO's results": "it has only images' numbers; put its detections into the COCO file that lists the images",
 }
 
 
 def sniff(path: str | Path) -> Format:
-    """What a file or folder looks like.
+    """Recognise the format of a file or folder.
 
     Raises:
-        FileNotFoundError: There is nothing.
-        ValueError: It cannot be read at all, or is of no known format; names those that are read.
+        FileNotFoundError: There is no such file or folder.
+        ValueError: It cannot be read, or its format is unknown; the message names the supported formats.
 
     Example:
         >>> import os, tempfile
@@ -110,9 +109,7 @@ def sniff(path: str | Path) -> Format:
         return Format(name, None, _OTHERS[name])
     if path.is_dir() and (inside := one_of_all(path)) is not None:
         raise ValueError(f"{path} is a folder with {inside[0]} in it, which looks like {inside[1]}: name that file.")
-    raise ValueError(
-        f"{path} is of no format that is known. These are read: {', '.join(one.name for one in FORMATS.values())}."
-    )
+    raise ValueError(f"{path} has no known format. Supported formats: {', '.join(one.name for one in FORMATS.values())}.")
 
 
 def read_annotations(
@@ -125,20 +122,22 @@ def read_annotations(
     line_width: float = LINE_WIDTH,
     strict: bool = False,
 ) -> Readings:
-    """The regions in a file or folder of any format that salreg reads.
+    """Read the regions in a file or folder of any supported format.
 
     Args:
-        path: The file or folder. One that holds none but the folders ``spurious`` and ``relevant`` has the masks of both sides.
-        categories: Which labels are ``spurious`` and which ``relevant``; needed where the format has labels.
-        inside: What masks and boxes without a label are.
-        columns: Of a CSV, see ``read_boxes``; of Label Studio's tasks with several images, its ``fields``.
-        images: The folder of the images: DICOM-SEG names them by a number in their heads.
-        line_width: Of lines, in pixels of the image as it is annotated.
-        strict: Whether an annotation that means nothing certain is an error, rather than skipped, named and counted.
+        path: The file or folder. A folder that holds only the folders ``spurious`` and ``relevant`` has the masks of both
+            sides.
+        categories: Which labels are ``spurious`` and which ``relevant``; needed if the format has labels.
+        inside: The mark of masks and boxes without a label.
+        columns: For a CSV, see ``read_boxes``; for Label Studio's tasks with several images, the argument ``fields`` of its
+            reader.
+        images: The folder of the images, for DICOM-SEG, which identifies them by a number in their headers.
+        line_width: The width of lines, in pixels of the annotated image.
+        strict: Whether an annotation without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
-        FileNotFoundError: There is nothing.
-        ValueError: It is of no format that is read, and then says what it looks like; or its reader's error.
+        FileNotFoundError: There is no such file or folder.
+        ValueError: The format is not supported (the message says what it looks like), or the reader raised an error.
 
     Example:
         >>> import os, tempfile
@@ -181,7 +180,7 @@ def _read(
     if found.name == FORMATS["CUB"].name:
         return read_cub(path, inside, strict=strict)
     if found.read is None:
-        raise ValueError(f"{path} looks like {found.name}, which is not read as regions: {found.advice}.")
+        raise ValueError(f"{path} looks like {found.name}, which cannot be read as regions: {found.advice}.")
     if not categories:
         raise ValueError(
             f"{path} looks like {found.name}. Say which categories of {path} are spurious or relevant: "

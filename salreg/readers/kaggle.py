@@ -18,20 +18,20 @@ _NOTHING = ("", "-1", "nan")
 def read_kaggle(
     path: str | Path, inside: Side = "spurious", *, categories: Mapping[str, Side] | None = None, strict: bool = False
 ) -> Readings:
-    """Regions by the names of their images, from a CSV with the columns ``ImageId`` and ``EncodedPixels``.
+    """Read regions by image name from a CSV with the columns ``ImageId`` and ``EncodedPixels``.
 
-    A row's pixels are pairs of a start, counted from 1 down the columns, and a length. A row with none of them, or -1, says
-    that somebody looked and marked nothing. The file states no sizes: runs that fit another size cannot be told.
+    A row's pixels are pairs of a start, counted from 1 down the columns, and a length. A row without any, or with -1, says that
+    somebody looked and marked nothing. The file states no sizes, so runs meant for another size are not detected.
 
     Args:
         path: The file.
-        inside: What the masks are where there are no ``categories``.
+        inside: The mark of the masks if there are no ``categories``.
         categories: Which classes are ``spurious`` and which ``relevant``, for tables with a column ``ClassId``.
-        strict: Whether a row that means nothing certain is an error, rather than skipped, named and counted.
+        strict: Whether a row without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It has no such columns.
+        ValueError: The columns are missing.
 
     Example:
         >>> import os, tempfile
@@ -44,7 +44,7 @@ def read_kaggle(
     columns, rows = read_table(path)
     own = {column.lower().replace("_", ""): column for column in columns}
     if not {"imageid", "encodedpixels"} <= {*own}:
-        raise ValueError(f"{path} has not the columns ImageId and EncodedPixels. It has: {', '.join(columns)}.")
+        raise ValueError(f"{path} does not have the columns ImageId and EncodedPixels. It has: {', '.join(columns)}.")
     label = next((own[name] for name in _CLASSES if name in own), None)
     if categories and label is None:
         raise ValueError(f"{path} has no column ClassId. It has: {', '.join(columns)}.")
@@ -54,7 +54,9 @@ def read_kaggle(
         if pixels.lower() not in _NOTHING:
             reading.mark(image, row.get(label or "", inside).strip(), f"in line {number}", _shape, pixels)
     if label and not categories and len(reading.seen) > 1:
-        reading.note(f"{path}: masks of all {len(reading.seen)} classes count as {inside}; categories choose among them.")
+        reading.note(
+            f"{path}: masks of all {len(reading.seen)} classes count as {inside}; use categories to choose among them."
+        )
     return reading.finish()
 
 
@@ -62,7 +64,7 @@ def _shape(written: str) -> Runs:
     try:
         pairs = np.array(written.split(), float)
     except ValueError as error:
-        raise BadShape("wrong run lengths", "its pixels are no numbers") from error
+        raise BadShape("wrong run lengths", "its pixels are not numbers") from error
     if (
         not np.isfinite(pairs).all()
         or pairs.max() > 1e12
@@ -70,7 +72,7 @@ def _shape(written: str) -> Runs:
         or (pairs != np.floor(pairs)).any()
         or (pairs < 0).any()
     ):
-        raise BadShape("wrong run lengths", "its pixels are no pairs of a start and a length")
+        raise BadShape("wrong run lengths", "its pixels are not pairs of a start and a length")
     starts, lengths = pairs.reshape(-1, 2).astype(np.int64).T
     edges = np.stack([starts - 1, starts - 1 + lengths], 1).reshape(-1)
     if edges[0] < 0 or (np.diff(edges) < 0).any():

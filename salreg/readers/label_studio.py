@@ -32,28 +32,29 @@ _LABELLED = (
 def read_label_studio(
     path: str | Path, labels: Mapping[str, Side], *, fields: Mapping[str, str] | None = None, strict: bool = False
 ) -> Readings:
-    """Regions by the names of their images, from Label Studio's "JSON" export (not "JSON-MIN").
+    """Read regions by image name from Label Studio's "JSON" export (not "JSON-MIN").
 
     All annotations of a task that were not cancelled count; predictions do not. A task with such an annotation was looked at:
-    where its result is empty, or has other labels only, nothing is marked. An image's name is what its address says: the path
-    behind ``?d=`` of local storage, the path of an ``s3://`` or ``https://`` address, and for uploads the file's own name,
-    without the eight characters and the dash that Label Studio puts before it.
+    if its result is empty or has only other labels, nothing is marked. An image's name comes from its address: the path after
+    ``?d=`` for local storage, the path of an ``s3://`` or ``https://`` address, and for uploads the file's name without the
+    eight characters and the dash that Label Studio puts before it.
 
     Args:
         path: The JSON file.
-        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
-        fields: Which field of a task's data each control shows, ``{"img": "left"}``, for tasks of several images: the export
-            does not say. A control that is called like a field needs none.
-        strict: Whether a shape that means nothing certain, or that cannot be drawn, is an error, rather than skipped, named and
-            counted.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are ignored.
+        fields: Which field of a task's data each control shows, ``{"img": "left"}``, for tasks with several images, because the
+            export does not say. A control with the same name as its field needs no entry.
+        strict: Whether a shape without a clear meaning, or one that cannot be drawn, raises an error instead of being skipped,
+            named and counted.
 
     Returns:
-        The regions of each image that was looked at by name, in the size that the file states; it states none where nothing
-        is marked.
+        The regions of each image that was looked at, by name, in the size that the file states; it states none if nothing is
+        marked.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such export, or a label that no shape has; with ``strict``, see there.
+        ValueError: The file is not such an export, or a wanted label does not occur in it; with ``strict``, also what that
+            argument says.
 
     Example:
         >>> import json, os, tempfile
@@ -71,10 +72,10 @@ def read_label_studio(
     reading, content = Reading(path, labels, strict), read_json(path)
     tasks = content if isinstance(content, list) else [content]
     if tasks and not any(_is_task(task) for task in tasks):
-        raise ValueError(f"{path} is no JSON export of Label Studio (JSON-MIN is another one).")
+        raise ValueError(f"{path} is not a JSON export of Label Studio (JSON-MIN is a different one).")
     for number, task in enumerate(tasks):
         if not _is_task(task):
-            reading.skip("", f"of task {number}", "malformed", "it is no task with data and annotations")
+            reading.skip("", f"of task {number}", "malformed", "it is not a task with data and annotations")
             continue
         _read_task(reading, task, str(task.get("id", number)), fields or {})
     return reading.finish()
@@ -91,7 +92,7 @@ def _read_task(reading: Reading, task: dict[str, Any], id: str, fields: Mapping[
     made = task.get("annotations", task.get("completions"))
     finished = [one for one in objects(made) if not one.get("was_cancelled")]
     if not finished:
-        reading.note(f"{reading.file}: tasks without a finished annotation were not looked at; predictions are no marks.")
+        reading.note(f"{reading.file}: tasks without a finished annotation were not looked at; predictions are not marks.")
         return
     images = addresses(task["data"] if isinstance(task["data"], dict) else {})
     if not images:
@@ -120,7 +121,9 @@ def _skip_of_several(reading: Reading, one: Mapping[str, Any], id: Any, marks: M
         if image is not None:
             image.skipped += 1
     known = sorted({field for field, _ in marks})
-    reason = f"fields={{'{one.get('to_name')}': ...}} must say which of {known} its control {one.get('to_name')!r} shows"
+    reason = (
+        f"fields={{'{one.get('to_name')}': ...}} must say which of {known} is shown by its control {one.get('to_name')!r} shows"
+    )
     reading.skip("", id, "one of several images", reason)
 
 
@@ -186,7 +189,7 @@ def result_shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: 
             raise BadShape("no area", f"the rectangle of {w:g} x {h:g} pixels covers nothing")
         corners = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
         return Outline([[turned(corners, corners[0], value.get("rotation"))]])
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
 
 
 def _vector(value: Mapping[str, Any], to_pixels: Any) -> Shape:

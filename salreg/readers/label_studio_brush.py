@@ -49,7 +49,7 @@ def brush(values: Any, size: Size) -> Brush:
     try:
         raw = bytes(list(values))  # bytes(n) would be n zeros
     except (TypeError, ValueError) as error:
-        raise BadShape(_KIND, "a brush stroke is no list of bytes") from error
+        raise BadShape(_KIND, "a brush stroke is not a list of bytes") from error
     if 8 * len(raw) <= _HEAD:
         raise BadShape(_KIND, "a brush stroke is cut off")
     total, word = int.from_bytes(raw[:4], "big"), (raw[4] >> 3) + 1
@@ -69,9 +69,9 @@ def bitmask(address: Any, size: Size) -> Bitmask:
         with Image.open(io.BytesIO(raw)) as picture:
             found = picture.height, picture.width
     except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadShape("malformed", f"its bitmask is no picture: {type(error).__name__}") from error
+        raise BadShape("malformed", f"its bitmask is not a picture: {type(error).__name__}") from error
     if found != size:
-        raise BadShape("another size", f"its bitmask is of size (H, W) = {found}, its image of {size}")
+        raise BadShape("another size", f"its bitmask has size (H, W) = {found}, but its image has {size}")
     return Bitmask(raw, size)
 
 

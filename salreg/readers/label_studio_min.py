@@ -15,19 +15,19 @@ _KINDS = {"rle": "brush", "imageDataURL": "bitmask", "vertices": "vector", "poin
 
 
 def read_label_studio_min(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from Label Studio's "JSON-MIN" export.
+    """Read regions by image name from Label Studio's "JSON-MIN" export.
 
-    It has no word of tasks' controls: shapes of a task with several images are skipped, and whether somebody turned an image in
-    the tool cannot be told. The "JSON" export says both. A task with an annotation was looked at.
+    It does not describe the tasks' controls, so shapes of a task with several images are skipped; nor does it say whether
+    somebody rotated an image in the tool. The "JSON" export says both. A task with an annotation was looked at.
 
     Args:
         path: The JSON file.
-        labels: Which labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a shape that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a shape without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such export, or a label that no shape has.
+        ValueError: The file is not such an export, or a wanted label does not occur in it.
 
     Example:
         >>> import json, os, tempfile
@@ -40,11 +40,11 @@ def read_label_studio_min(path: str | Path, labels: Mapping[str, Side], *, stric
     """
     reading, content = Reading(path, labels, strict), read_json(path)
     if not isinstance(content, list) or not any(is_record(one) for one in objects(content)):
-        raise ValueError(f"{path} is no JSON-MIN export of Label Studio.")
-    reading.note(f"{path}: JSON-MIN does not say whether images were turned in the tool; the JSON export does.")
+        raise ValueError(f"{path} is not a JSON-MIN export of Label Studio.")
+    reading.note(f"{path}: JSON-MIN does not say whether images were rotated in the tool; the JSON export does.")
     for number, record in enumerate(content):
         if not isinstance(record, dict) or not is_record(record):
-            reading.skip("", f"of task {number}", "malformed", "it is no task with annotations")
+            reading.skip("", f"of task {number}", "malformed", "it is not a task with annotations")
         elif not _regions(record) and record.get("annotation_id") is None:
             reading.note(f"{path}: tasks without a finished annotation were not looked at.")
         else:

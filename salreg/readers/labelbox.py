@@ -14,19 +14,19 @@ from salreg.readers.shapes import Shape
 
 
 def read_labelbox(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from Labelbox's export: a data row in each line, or a list of them.
+    """Read regions by image name from Labelbox's export: one data row per line, or a list of them.
 
-    A data row with a label in one of its projects was looked at. An image is called by its external id, or else by the path of
-    its address. Boxes, polygons and lines are drawn; masks lie at addresses, which are not fetched.
+    A data row with a label in one of its projects was looked at. An image is named by its external id, or else by the path of
+    its address. Boxes, polygons and lines are drawn; masks are stored at addresses, which are not fetched.
 
     Args:
         path: The file.
-        labels: Which names of objects are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether an object that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which names of objects are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether an object without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such export, or a name that no object has.
+        ValueError: The file is not such an export, or a wanted name does not occur in it.
 
     Example:
         >>> import json, os, tempfile
@@ -39,10 +39,10 @@ def read_labelbox(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
     """
     reading, rows = Reading(path, labels, strict), list(_rows(path))
     if not any(isinstance(row, dict) and isinstance(row.get("data_row"), dict) for _, row in rows):
-        raise ValueError(f"{path} is no export of Labelbox's data rows: none of its lines has a 'data_row'.")
+        raise ValueError(f"{path} is not an export of Labelbox's data rows: none of its lines has a 'data_row'.")
     for number, row in rows:
         if not isinstance(row, dict) or not isinstance(row.get("data_row"), dict):
-            reading.skip("", f"in line {number}", "malformed", "it is no data row")
+            reading.skip("", f"in line {number}", "malformed", "it is not a data row")
             continue
         projects = row.get("projects")
         projects = objects(list(projects.values())) if isinstance(projects, dict) else []
@@ -56,7 +56,7 @@ def read_labelbox(path: str | Path, labels: Mapping[str, Side], *, strict: bool 
         for label in made:
             annotations = label.get("annotations")
             if isinstance(annotations, dict) and "frames" in annotations:
-                reading.skip(image or "", "", "a video", "it holds the frames of a video, which are not read")
+                reading.skip(image or "", "", "a video", "it holds the frames of a video, which are not supported")
             for place, one in enumerate(objects(annotations.get("objects") if isinstance(annotations, dict) else None)):
                 reading.mark(image, one.get("name"), one.get("feature_id", place), _shape, one)
     return reading.finish()
@@ -87,7 +87,7 @@ def _shape(one: Mapping[str, Any]) -> Shape:
         return line(one["line"])
     if "mask" in one or "composite_mask" in one:
         raise BadShape(
-            "elsewhere", "its mask lies at an address, which is not fetched: download the masks, and read their folder"
+            "elsewhere", "its mask is stored at an address, which is not fetched: download the masks, and read their folder"
         )
     kind = one.get("annotation_kind", "unknown")
-    raise BadShape("no area", f"an object of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"an object of the kind {kind!r} has no area that could be drawn")

@@ -1,4 +1,4 @@
-"""LabelMe's JSON, a file for each image."""
+"""LabelMe's JSON, with one file per image."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,19 +16,19 @@ from salreg.readers.shapes import Shape, Size
 
 
 def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a file of LabelMe's or a folder of them.
+    """Read regions by image name from a LabelMe file or a folder of them.
 
-    Every image with a file was looked at. Rectangles, also turned ones, polygons, circles, lines and masks are drawn; points
-    say no area.
+    Every image with a file was looked at. Rectangles (also rotated ones), polygons, circles, lines and masks are drawn; points
+    have no area and are skipped.
 
     Args:
         path: The JSON file, or the folder.
-        labels: Which of its labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a shape that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which of its labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a shape without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no JSON in the folder.
-        ValueError: No such JSON, or a label that no shape has.
+        ValueError: The file is not such JSON, or a wanted label does not occur in it.
 
     Example:
         >>> import json, os, tempfile
@@ -44,7 +44,7 @@ def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool =
         image = reading.image(f"{folder}/{name}", (content.get("imageHeight"), content.get("imageWidth")))
         for number, one in enumerate(content["shapes"]):
             if not isinstance(one, dict):
-                reading.skip(image or "", number, "malformed", "it is no object")
+                reading.skip(image or "", number, "malformed", "it is not an object")
             else:
                 reading.mark(image, one.get("label"), number, _shape, one, image and image.size)
     return reading.finish()
@@ -53,7 +53,7 @@ def read_labelme(path: str | Path, labels: Mapping[str, Side], *, strict: bool =
 def _content(file: Path) -> Any:
     content = read_json(file)
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
-        raise ValueError(f"{file} is no JSON of LabelMe's: it has no list 'shapes'.")
+        raise ValueError(f"{file} is not a LabelMe JSON file: it has no list 'shapes'.")
     return content
 
 
@@ -67,7 +67,7 @@ def _shape(one: Mapping[str, Any], size: Size | None) -> Shape:
         found = png(one.get("mask"), (y1, x1), size)
         if found.size != (y2 - y1 + 1, x2 - x1 + 1):
             raise BadShape(
-                "another size", f"its mask is of size (H, W) = {found.size}, its box of {(y2 - y1 + 1, x2 - x1 + 1)}"
+                "another size", f"its mask has size (H, W) = {found.size}, but its box has {(y2 - y1 + 1, x2 - x1 + 1)}"
             )
         return found
     if kind in ("line", "linestrip"):
@@ -78,4 +78,4 @@ def _shape(one: Mapping[str, Any], size: Size | None) -> Shape:
             radius = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
             return ellipse(x1, y1, radius, radius)
         return box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")

@@ -53,8 +53,8 @@ def marked(pixels: Pixels, wanted: Iterable[str] | None) -> Any:
         names = [pixels.names.get(one, str(one)) for one in classes]
         raise BadShape(
             _KIND,
-            f"it has the value {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}; masks are 0, and 1 or "
-            f"255: say by categories={{'{names[-1]}': 'spurious'}} which are marks",
+            f"it has the value {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}; masks must be 0, and 1 or "
+            f"255: use categories={{'{names[-1]}': 'spurious'}} to choose the marks",
         )
     return pixels.classes == classes[0] if classes else np.zeros(pixels.classes.shape, bool)
 
@@ -107,7 +107,7 @@ def _is_soft(values: Any) -> bool:
 def _thresholded(values: Any) -> Pixels:
     """Black and white, of a picture that was compressed with losses."""
     if 0 < values.max() < 128:
-        raise BadShape(_KIND, f"its lightest value is {values.max()}, and it was compressed with losses: are these classes?")
+        raise BadShape(_KIND, f"its lightest value is {values.max()}, and its compression was lossy: are these classes?")
     clear = ((values < 64) | (values >= 192)).mean()
     if clear < _CLEAR:
         raise BadShape(_KIND, f"{100 * (1 - clear):.0f}% of its pixels are neither nearly black nor nearly white")
@@ -156,7 +156,7 @@ def _of_colours(values: Any) -> Pixels:
     codes = (values[..., 0].astype(np.int32) << 16) + (values[..., 1].astype(np.int32) << 8) + values[..., 2]
     found = _distinct(codes)
     if len(found) > 256:
-        raise BadShape(_KIND, f"it has {len(found)} colours; that is a photo, or a mask that was compressed with losses")
+        raise BadShape(_KIND, f"it has {len(found)} colours; it is a photo, or a mask with lossy compression")
     return Pixels(codes, {one: f"#{one:06x}" for one in found if one})
 
 

@@ -27,7 +27,7 @@ class MaskVolume(NamedTuple):
 
     def cover(self, canvas: Canvas, frame: AnySize) -> bool:
         if canvas.ndim != 3:
-            raise BadShape("no slice", f"the mask {self.path} is of a volume, and its image is flat")
+            raise BadShape("no slice", f"the mask {self.path} is a volume, but its image is flat")
         try:
             values = nifti.upright_volume(self.path)
             if not np.isfinite(values).all() or (values < 0).any() or (values != np.floor(values)).any():

@@ -47,7 +47,7 @@ class MaskImage(NamedTuple):
         except BadShape as error:
             raise BadShape(error.kind, f"the mask {self.path} is unclear: {error}") from error
         if pixels.thresholded:
-            warnings.warn(f"Masks in {self.path.parent} have shades: they are split at the middle grey.", stacklevel=2)
+            warnings.warn(f"Masks in {self.path.parent} have shades: they are split at middle grey.", stacklevel=2)
         sample(canvas, found)
         return True
 
@@ -60,28 +60,28 @@ def read_masks(
     suffix: str = "",
     strict: bool = False,
 ) -> Readings:
-    """Masks by the names of their images: PNG, TIFF, BMP, GIF, PGM, WebP, JPEG or NIfTI files, 0 where nothing is marked; of
-    volumes, NIfTI files of three axes.
+    """Read masks by image name: PNG, TIFF, BMP, GIF, PGM, WebP, JPEG or NIfTI files that are 0 where nothing is marked; for
+    volumes, NIfTI files with three axes.
 
-    The folders are listed now; a mask is opened when it is drawn. Links are not followed out of a folder. An image whose mask
-    is all 0 was looked at and nothing is marked in it; one without mask was not looked at. What is not black in a picture of
-    two colours is marked, however the file stores it; 255 beside classes, as at the borders of Pascal VOC's, is unknown; JPEGs
-    and soft edges are split at the middle grey.
+    The folders are listed at once; a mask is opened when it is drawn. Links that leave a folder are not followed. An image
+    whose mask is all 0 was looked at, and nothing is marked in it; an image without a mask was not looked at. In a picture with
+    two colours, everything that is not black is marked, however the file stores it. Next to classes, 255 means unknown, as at
+    the borders in Pascal VOC. JPEGs and soft edges are split at middle grey.
 
     Args:
-        spurious: Folder of what the model must not use; ``folder/moles/003.png`` belongs to the image ``moles/003``.
-        relevant: Folder of what it should use; the same one where ``categories`` tells the sides apart.
+        spurious: Folder of masks of what the model must not use; ``folder/moles/003.png`` belongs to the image ``moles/003``.
+        relevant: Folder of masks of what it should use; the same folder if ``categories`` distinguishes the sides.
         categories: Which values (``"15"``), ranges of them (``"128-255"``) or colours (``"#ff0000"``) of masks with several
             classes are marks, and which side.
-        suffix: That all masks' names end in, before the dot, as in ``003_mask.png``; files without it are passed over.
-        strict: Whether a mask that means nothing certain is an error, rather than skipped, named and counted.
+        suffix: The end of all masks' names before the dot, as in ``003_mask.png``; files without it are ignored.
+        strict: Whether a mask without a clear meaning raises an error instead of being skipped, named and counted.
 
     Returns:
-        The regions of each image by name; drawing them finds masks whose pixels mean nothing certain.
+        The regions of each image by name; masks whose pixels have no clear meaning are found only when they are drawn.
 
     Raises:
-        FileNotFoundError: A folder that does not exist, or holds no mask.
-        ValueError: No folder.
+        FileNotFoundError: A folder does not exist or holds no mask.
+        ValueError: No folder is given.
 
     Example:
         >>> read_masks(spurious="nowhere")
@@ -129,10 +129,10 @@ def _bare(name: str) -> str:
 
 
 def read_mask(path: Path) -> Tensor:
-    """Where a mask image marks something: booleans ``(H, W)``.
+    """Read which pixels a mask image marks: booleans ``(H, W)``.
 
     Raises:
-        ValueError: It cannot be read, or means nothing certain; names the file.
+        ValueError: It cannot be read, or has no clear meaning; the message names the file.
     """
     with opened(path) as image:
         try:
@@ -154,11 +154,11 @@ def _masks_in(folder: Path, suffix: str) -> Iterator[Path]:
 
 def _add(reading: Reading, folder: Path, path: Path, name: str, mask: Shape, side: Side) -> None:
     if _EXPORT.match(path.stem):
-        reason = "it is called by the numbers of Label Studio's task and annotation, not by its image: export JSON instead"
+        reason = "it is named after the numbers of Label Studio's task and annotation, not after its image: export JSON instead"
         reading.skip(path.as_posix(), "", "no name", reason)
         return
     if path.suffix.lower() in (".jpg", ".jpeg"):
-        reading.note(f"{folder}: masks like {path.name} are compressed with losses; they are split at the middle grey.")
+        reading.note(f"{folder}: masks like {path.name} have lossy compression; they are split at middle grey.")
     image = reading.image(name)
     if image is not None:
         image.marks.append(Mark(side, side, "", mask))

@@ -15,19 +15,19 @@ from salreg.readers.shapes import Shape
 def read_megadetector(
     path: str | Path, labels: Mapping[str, Side], *, confidence: float = 0.2, strict: bool = False
 ) -> Readings:
-    """Regions by the names of their images, from MegaDetector's JSON: boxes that a network found, not a person.
+    """Read regions by image name from MegaDetector's JSON, whose boxes come from a network, not a person.
 
-    Every image that the file lists without failure was looked at.
+    Every image that the file lists without a failure counts as looked at.
 
     Args:
         path: The JSON file.
         labels: Which of its categories, ``animal``, ``person`` or ``vehicle``, are ``spurious`` and which ``relevant``.
-        confidence: Detections below it are passed over.
-        strict: Whether a detection that means nothing certain is an error, rather than skipped, named and counted.
+        confidence: Detections below this confidence are ignored.
+        strict: Whether a detection without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: No such JSON, or a category that it does not have.
+        ValueError: The file is not such JSON, or a wanted category does not occur in it.
 
     Example:
         >>> import json, os, tempfile
@@ -40,7 +40,7 @@ def read_megadetector(
     reading, content = Reading(path, labels, strict), read_json(path)
     names = content.get("detection_categories") if isinstance(content, dict) else None
     if not isinstance(names, dict) or not isinstance(content.get("images"), list):
-        raise ValueError(f"{path} is no JSON of MegaDetector's: it has no images and detection_categories.")
+        raise ValueError(f"{path} is not a MegaDetector JSON file: it has no images and detection_categories.")
     for one in objects(content["images"]):
         if one.get("failure") or one.get("detections") is None:
             continue
@@ -58,5 +58,5 @@ def _conf(found: Mapping[str, Any]) -> float:
 
 def _shape(edges: Any) -> Shape:
     if not isinstance(edges, list) or len(edges) != 4:
-        raise BadShape("malformed", "its bbox is no list [x, y, width, height]")
+        raise BadShape("malformed", "its bbox is not a list [x, y, width, height]")
     return corner_box(*edges, fractions=True)

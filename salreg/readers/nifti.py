@@ -30,8 +30,8 @@ def size(path: str | Path) -> Size:
 
 
 def picture(path: str | Path) -> Image.Image:
-    """A slice, front or head above and the body's left at the left: whole numbers from 0 to 255 as they are, as in masks; other
-    values as floats, the lowest black 0 and the highest white 1.
+    """A slice with front or head at the top and the body's left on the left: integers from 0 to 255 unchanged, as in masks;
+    other values as floats, from 0 (the lowest, black) to 1 (the highest, white).
 
     Raises:
         OSError: It is no NIfTI of one slice, is cut off, or nibabel is not installed.
@@ -47,7 +47,7 @@ def picture(path: str | Path) -> Image.Image:
 
 
 def volume_size(path: str | Path) -> tuple[int, int, int] | None:
-    """``(D, H, W)`` of a volume, from the head of its file; None where it is a slice.
+    """``(D, H, W)`` of a volume, from the head of its file; None if it is a slice.
 
     Raises:
         OSError: It is no NIfTI, or nibabel is not installed.
@@ -81,12 +81,13 @@ def picture_volume(path: str | Path) -> Tensor:
 
 
 def read_volume(path: str | Path) -> Tensor:
-    """A volume's values ``(1, D, H, W)``, float32: D from the feet up, H from back to front, W from left to right.
+    """Read a volume's values ``(1, D, H, W)``, float32: D from the feet up, H from back to front, W from left to right.
 
-    Masks are read alike: ``from_mask(spurious=read_volume("mask.nii.gz") > 0)`` is the volume's annotation ``(1, D, H, W)``.
+    Masks are read in the same way: ``from_mask(spurious=read_volume("mask.nii.gz") > 0)`` is the volume's annotation ``(1, D,
+    H, W)``.
 
     Raises:
-        OSError: It is no NIfTI of three axes, is cut off, or nibabel is not installed.
+        OSError: It is not a NIfTI with three axes, is truncated, or nibabel is not installed.
     """
     loaded = _loaded(path)
     shape = _volume_shape(path, loaded.shape)
@@ -116,7 +117,7 @@ def _greys(values: Any) -> Any:
     return np.where(finite, (values - low) / max(high - low, 1e-9), 0).astype(np.float32)
 
 
-@as_os_error("it is no NIfTI")
+@as_os_error("it is not a NIfTI")
 def _loaded(path: str | Path) -> Any:
     """The file, its axes from left to right, back to front and foot to head; nothing is decoded yet."""
     try:
@@ -125,7 +126,9 @@ def _loaded(path: str | Path) -> Any:
         raise OSError(str(error)) from error
     loaded = nibabel.as_closest_canonical(nibabel.load(path))
     if 0 in loaded.shape or np.dtype(loaded.get_data_dtype()).kind not in "iuf":
-        raise OSError(f"it has the shape {loaded.shape} and values of the kind {loaded.get_data_dtype()}; grey ones are read")
+        raise OSError(
+            f"it has the shape {loaded.shape} and values of the kind {loaded.get_data_dtype()}; only grey values are supported"
+        )
     return loaded
 
 
@@ -139,7 +142,5 @@ def _values(loaded: Any) -> Any:
 def _slice_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     edges = [edge for edge in shape if edge != 1]
     if len(edges) != 2:
-        raise OSError(
-            f"it has the shape {shape}; a picture is one slice, and volumes are read by salreg.readers.nifti.read_volume"
-        )
+        raise OSError(f"it has the shape {shape}; a picture is one slice, use salreg.readers.nifti.read_volume for volumes")
     return edges[0], edges[1]

@@ -68,7 +68,7 @@ def _stored_size(image: Image.Image) -> tuple[int, int]:
 def _upright(image: Image.Image) -> Image.Image:
     """The picture as its orientation says."""
     if image.format == "TIFF" and _is_stack(image):
-        raise OSError("it holds several pictures of one size: split it")
+        raise OSError("it holds several pictures of the same size: split it")
     orientation = image.getexif().pop(_ORIENTATION, 1)
     if image.format == "TIFF":
         image._size = _stored_size(image)

@@ -1,4 +1,4 @@
-"""What is wrong with single annotations of a file: named, skipped and counted, rather than the end of everything."""
+"""Faults of single annotations in a file: they are named, skipped and counted, and do not stop the reading."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,10 +7,10 @@ _EXAMPLES = 3  # of each kind
 
 
 class BadShape(ValueError):
-    """A shape that means nothing certain.
+    """A shape has no clear meaning.
 
     Args:
-        kind: What such shapes have in common, in a few words.
+        kind: A few words that describe all shapes with this fault.
         reason: What is wrong with this one.
     """
 
@@ -20,18 +20,18 @@ class BadShape(ValueError):
 
 
 class SkippedAnnotations(UserWarning):
-    """Some annotations of a file were left out; the others count."""
+    """Some annotations of a file were skipped; the others count."""
 
 
 class Problem(NamedTuple):
-    """One annotation, image or mask that was left out.
+    """One annotation, image or mask that was skipped.
 
     Attributes:
-        file: That it stands in.
-        image: The image's name as the file has it; empty where it has none.
-        id: What the file calls the annotation, or its number from 0; empty where the whole image is meant.
-        kind: What it has in common with others.
-        reason: What is wrong with it.
+        file: The file that contains it.
+        image: The image's name in the file; empty if it has none.
+        id: The annotation's id in the file, or its number from 0; empty if the whole image is meant.
+        kind: The kind of fault.
+        reason: The fault of this one.
     """
 
     file: str
@@ -46,7 +46,7 @@ class Problem(NamedTuple):
 
 
 def by_kind(problems: Iterable[Problem]) -> list[str]:
-    """A line for each kind, the most frequent first, with three examples.
+    """One line per kind of fault, the most frequent first, with three examples.
 
     Example:
         >>> by_kind([Problem("a.json", "003.jpg", "7", "no number", "x is nan")])

@@ -1,4 +1,4 @@
-"""QuPath's GeoJSON, a file for each slide."""
+"""QuPath's GeoJSON, with one file per slide."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,19 +14,19 @@ from salreg.readers.shapes import Outline, Shape
 
 
 def read_qupath(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a GeoJSON of QuPath's or a folder of them.
+    """Read regions by image name from a QuPath GeoJSON file or a folder of them.
 
-    The file has the name of its image, which it does not hold; its coordinates are pixels of the whole slide. Every image with
-    a file was looked at. Polygons, with their holes, and lines are drawn; points say no area.
+    The file does not name its image, so its own name has to be the image's; its coordinates are pixels of the whole slide.
+    Every image with a file was looked at. Polygons, with their holes, and lines are drawn; points have no area and are skipped.
 
     Args:
         path: The GeoJSON file, or the folder.
-        labels: Which classifications are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether an object that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which classifications are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether an object without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no GeoJSON in the folder.
-        ValueError: No such JSON, or a classification that no object has.
+        ValueError: The file is not such JSON, or a wanted classification does not occur in it.
 
     Example:
         >>> import json, os, tempfile
@@ -49,7 +49,7 @@ def _features(file: Path) -> list[dict[str, Any]]:
     content = read_json(file)
     features = content.get("features", [content]) if isinstance(content, dict) else content
     if not isinstance(features, list) or any(not isinstance(one, dict) or one.get("type") != "Feature" for one in features):
-        raise ValueError(f"{file} is no GeoJSON of QuPath's: it holds something else than features.")
+        raise ValueError(f"{file} is not a QuPath GeoJSON file: it holds something other than features.")
     return features
 
 
@@ -74,4 +74,4 @@ def _shape(geometry: Any) -> Shape:
         if not parts or any(not isinstance(part, list) or not part for part in parts):
             raise BadShape("too few corners", "a polygon has no corners")
         return Outline([[ring_of(ring) for ring in part] for part in parts])
-    raise BadShape("no area", f"a geometry of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a geometry of the kind {kind!r} has no area that could be drawn")

@@ -1,4 +1,4 @@
-"""What every reader of a file does alike: collect the marks of each image, and what had to be left out."""
+"""What all readers share: they collect the marks of each image and what had to be skipped."""
 
 import warnings
 from collections import Counter
@@ -14,12 +14,12 @@ from salreg.readers.shapes import Shape, Size
 
 
 class Readings(dict[str, ImageMarks]):
-    """The marks of each image that somebody looked at, by its name without suffix; with it, where two differ in it only.
+    """The marks of each image that somebody looked at, by name; the suffix is dropped unless two names differ only in it.
 
     Attributes:
-        problems: What was left out.
-        notes: What was understood that is not plain, in sentences.
-        labels: How many marks there are of each label that was asked for.
+        problems: The annotations that were skipped.
+        notes: Sentences about anything that was read in a non-obvious way.
+        labels: The number of marks for each wanted label.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Reading:
     Args:
         path: The file, for errors.
         sides: The wanted labels; None takes every mark as of the side ``inside``.
-        strict: Whether what is wrong with one annotation is an error.
+        strict: Whether a faulty annotation raises an error.
         inside: See ``sides``.
     """
 
@@ -50,16 +50,16 @@ class Reading:
         self._images: dict[tuple[str, str], ImageMarks] = {}
 
     def image(self, name: Any, size: tuple[Any, Any] | None = None, group: str = "") -> ImageMarks | None:
-        """The image of that name, which somebody looked at; None, and a problem, where the name is none.
+        """The image of that name, which somebody looked at; None, with a problem noted, if the name is invalid.
 
         Args:
-            name: As the file has it.
-            size: ``(H, W)`` as the file has it; what is no size counts as not stated.
-            group: What tells images of the same name apart.
+            name: The name in the file.
+            size: ``(H, W)`` in the file; an invalid size counts as not stated.
+            group: Distinguishes images of the same name.
         """
         written = str(name) if isinstance(name, (str, int)) and not isinstance(name, bool) else ""
         if not normal(written):
-            self.skip(str(name), "", "no name", f"{name!r} names no image")
+            self.skip(str(name), "", "no name", f"{name!r} is not the name of an image")
             return None
         stated = None if size is None else self._size(written, size)
         known = self._images.get((normal(written), group))
@@ -67,9 +67,7 @@ class Reading:
             known = ImageMarks(self.file, written, stated, strict=self.strict)
             self._images[normal(written), group] = known
         elif stated is not None and known.size not in (None, stated):
-            self.skip(
-                written, "", "two sizes", f"it is listed with the sizes {known.size} and {stated}; the second is left out"
-            )
+            self.skip(written, "", "two sizes", f"it is listed with the sizes {known.size} and {stated}; the second is ignored")
             known.skipped += 1
             return None
         elif known.size is None:
@@ -79,12 +77,12 @@ class Reading:
     def mark(
         self, image: ImageMarks | None, labels: Any, id: Any, make: Callable[..., Shape], *arguments: Any, **options: Any
     ) -> None:
-        """Take one annotation: the shape that ``make`` makes of the arguments, unless none of its labels is wanted.
+        """Add one annotation, with the shape that ``make`` creates from the arguments, unless none of its labels is wanted.
 
         Args:
-            image: Whose it is; None where that was a problem already.
+            image: The image it belongs to; None if that was already a problem.
             labels: One label or several.
-            id: What the file calls the annotation.
+            id: The annotation's id in the file.
             make: A maker of ``salreg.readers.checked``.
         """
         try:
@@ -103,7 +101,7 @@ class Reading:
             image.marks.append(Mark(side, label, str(id), shape))
 
     def wanted(self, labels: Any) -> dict[str, Side]:
-        """Those of an annotation's labels that were asked for, by their sides; the first of each side."""
+        """The wanted labels of an annotation by side; only the first of each side."""
         given = [str(label) for label in labels] if isinstance(labels, (list, tuple, set)) else [str(labels)]
         for label in given:
             self.seen[label] += 1
@@ -118,9 +116,8 @@ class Reading:
         return found
 
     def skip(self, image: ImageMarks | str, id: Any, kind: str, reason: str) -> None:
-        """Leave an annotation out, or raise a ``ValueError`` where reading is strict.
-
-        A mark that is left out of a known image says that something is there: the image has not nothing.
+        """Skip an annotation, or raise a ``ValueError`` if reading is strict. A skipped mark shows that something is on the
+        image, so the image does not count as empty.
         """
         if isinstance(image, ImageMarks):
             image.skipped += 1
@@ -130,18 +127,18 @@ class Reading:
         self._read.problems.append(problem)
 
     def note(self, sentence: str) -> None:
-        """Say something once."""
+        """Warn about something once."""
         if sentence not in self._read.notes:
             self._read.notes.append(sentence)
 
     def finish(self, known: Iterable[str] | None = None) -> Readings:
-        """What was read; warns of what was left out.
+        """The result of reading; warns about skipped annotations.
 
         Args:
             known: All labels of the file; those of its annotations by default.
 
         Raises:
-            ValueError: A wanted label that the file does not have.
+            ValueError: A wanted label does not occur in the file.
         """
         self._check_labels(sorted(self.seen) if known is None else list(known))
         read = self._read
@@ -154,7 +151,7 @@ class Reading:
             short = stem(normal(one.name))
             read[short if stems[short] == 1 else normal(one.name)] = one
         if read.problems:
-            head = f"{self.file}: {len(read.problems)} annotations were left out, the others count (strict=True refuses them)"
+            head = f"{self.file}: {len(read.problems)} annotations were skipped, the others count (strict=True refuses them)"
             warnings.warn("\n".join([head, *by_kind(read.problems)]), SkippedAnnotations, stacklevel=3)
         return read
 

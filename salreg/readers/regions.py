@@ -1,4 +1,4 @@
-"""What a file says of one image, kept small until it is drawn."""
+"""The marks of one image in a file, kept compact until they are drawn."""
 
 import math
 from collections.abc import Mapping
@@ -22,15 +22,15 @@ class Regions(Protocol):
     """The marked regions of one image."""
 
     def draw(self, size: Any) -> Tensor:
-        """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) where it states none. Of
-        volumes, ``(1, D, H, W)``.
+        """The annotation ``(1, H, W)``, int8, in the size that the file states; in ``size`` (H, W) if it states none. For
+        volumes it is ``(1, D, H, W)``.
 
-        It is all zeros where somebody looked at the image and marked nothing.
+        It is all zeros if somebody looked at the image and marked nothing.
         """
 
 
 class Mark(NamedTuple):
-    """One annotation: its side, what the file calls it, and where it is."""
+    """One annotation: its side, its id in the file, and its shape."""
 
     side: Side
     label: str
@@ -39,7 +39,7 @@ class Mark(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """An annotation ``(1, H, W)`` or ``(1, D, H, W)``, int8, and what could not be drawn of it."""
+    """An annotation ``(1, H, W)`` or ``(1, D, H, W)``, int8, and the marks that could not be drawn."""
 
     annotation: Tensor
     problems: list[Problem]
@@ -50,12 +50,13 @@ class ImageMarks:
     """The marks of one image.
 
     Attributes:
-        file: That says so.
-        name: The image's, as the file has it.
-        size: ``(H, W)`` that the file states; None where it states none.
-        marks: Nothing where somebody looked and marked nothing.
-        skipped: How many marks were left out when the file was read: then no other mark does not say that nothing is there.
-        strict: Whether a mark that cannot be drawn is an error.
+        file: The file that contains them.
+        name: The image's name in the file.
+        size: ``(H, W)`` stated in the file; None if it states none.
+        marks: The marks; empty if somebody looked and marked nothing.
+        skipped: The number of marks skipped when the file was read; if there were any, an image without other marks does not
+            count as empty.
+        strict: Whether a mark that cannot be drawn raises an error.
     """
 
     file: str
@@ -69,7 +70,7 @@ class ImageMarks:
         """See ``Regions``.
 
         Raises:
-            ValueError: A mark that cannot be drawn or lies outside the image, a place that is marked as both, or more than 268
+            ValueError: A mark cannot be drawn or is outside the image, a place is marked as both, or there are more than 268
                 million pixels.
         """
         drawn = self.drawn(self.stated_size() or size)
@@ -87,8 +88,8 @@ class ImageMarks:
         A place that is marked as both stays unknown.
 
         Args:
-            size: ``(H, W)`` to draw at, of a volume ``(D, H, W)``.
-            frame: That size of the image as it is annotated; the same by default.
+            size: ``(H, W)`` to draw at; for a volume ``(D, H, W)``.
+            frame: The size of the annotated image; by default the same.
 
         Raises:
             ValueError: More than 268 million pixels. With ``strict``: a mark that cannot be drawn, or lies outside the image,
@@ -101,9 +102,9 @@ class ImageMarks:
         for mark in self.marks:
             try:
                 if len(size) == 3 and not isinstance(mark.shape, MaskVolume):
-                    raise BadShape("flat", "it is flat, and its image is a volume, of which masks are read")
+                    raise BadShape("flat", "it is flat, but its image is a volume, for which only masks are supported")
                 if not mark.shape.cover(sides[mark.side], frame or size):
-                    raise BadShape("outside the image", f"it lies outside the image of size {written(frame or size)}")
+                    raise BadShape("outside the image", f"it is outside the image of size {written(frame or size)}")
             except BadShape as error:
                 problems.append(Problem(self.file, self.name, mark.id, error.kind, str(error)))
         if len(sides) == 2 and (both := (sides["spurious"] & sides["relevant"]).astype(bool)).any():
@@ -140,7 +141,7 @@ def check_sides(sides: Mapping[str, Side]) -> None:
     """Raise a ``ValueError`` that names a category which is neither spurious nor relevant."""
     for name, side in sides.items():
         if side not in SIDES:
-            raise ValueError(f"{name!r} is spurious or relevant, not {side!r}.")
+            raise ValueError(f"{name!r} must be spurious or relevant, not {side!r}.")
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -102,7 +102,7 @@ class Runs(NamedTuple):
         size = self.size or frame
         (height, width), (top, left) = size, self.corner or (0, 0)
         if self.own_size not in (None, frame):
-            raise BadShape("another size", f"its mask is of size (H, W) = {size}, its image of {frame}")
+            raise BadShape("another size", f"its mask has size (H, W) = {size}, but its image has {frame}")
         if len(self.edges) and self.edges[-1] > height * width:
             raise BadShape("wrong run lengths", f"its runs end at {self.edges[-1]} of {height * width} places")
         rows = (np.arange(canvas.shape[0]) + 0.5) * frame[0] // canvas.shape[0] - top
@@ -148,9 +148,9 @@ def _check_reach(parts: Sequence[Sequence[Any]], frame: Size) -> None:
         for ring in part:
             low, high = ring.min(0), ring.max(0)
             if low[0] >= width or low[1] >= height or high[0] <= 0 or high[1] <= 0:
-                raise BadShape("outside the image", f"it lies outside the image of size (H, W) = {frame}")
+                raise BadShape("outside the image", f"it is outside the image of size (H, W) = {frame}")
             if low[0] < -width or low[1] < -height or high[0] > 2 * width or high[1] > 2 * height:
-                raise BadShape("far outside the image", f"it reaches far out of the image of size (H, W) = {frame}")
+                raise BadShape("far outside the image", f"it extends far outside the image of size (H, W) = {frame}")
 
 
 def ellipse_ring(x: float, y: float, radius_x: float, radius_y: float) -> Any:

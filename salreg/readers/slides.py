@@ -29,7 +29,7 @@ def reads(path: str | Path) -> bool:
         return Path(path).suffix.lower() in (".svs", ".ndpi")
 
 
-@as_os_error("it is no TIFF that can be read")
+@as_os_error("it is not a TIFF that can be read")
 def size(path: str | Path) -> Size:
     """``(H, W)`` of the finest resolution, from the head of its file.
 

@@ -27,13 +27,13 @@ class Span(NamedTuple):
 
 
 class TextMarks(NamedTuple):
-    """A text that somebody looked at, and its marks.
+    """The marks of a text that somebody looked at.
 
     Attributes:
         text: The text.
-        spurious: ``(start, end)`` in characters, the end excluded, of what the model must not use.
-        relevant: Of what it should use.
-        skipped: How many marks were left out.
+        spurious: Spans ``(start, end)`` in characters, the end excluded, that the model must not use.
+        relevant: Spans that it should use.
+        skipped: The number of marks that were skipped.
     """
 
     text: str
@@ -51,23 +51,23 @@ class _Text(NamedTuple):
 
 
 def read_spans(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> tuple[dict[str, TextMarks], Readings]:
-    """The marks of texts by the text, from doccano's or Prodigy's JSONL, Label Studio's JSON of named entities, or brat's
-    ``.ann`` beside its ``.txt``.
+    """Read the marks of texts, by text, from doccano's or Prodigy's JSONL, Label Studio's JSON of named entities, or brat's
+    ``.ann`` next to its ``.txt``.
 
-    Every text that the file lists was looked at, but for Prodigy's examples that were not accepted and Label Studio's tasks
-    that nobody finished. Where a file says which words a span marks, they are compared.
+    Every text that the file lists was looked at, except Prodigy's examples that were not accepted and Label Studio's tasks that
+    nobody finished. If a file says which words a span marks, they are checked.
 
     Args:
-        path: The file; of brat, a folder, too.
-        labels: Which labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a span that means nothing certain is an error, rather than skipped, named and counted.
+        path: The file; for brat, also a folder.
+        labels: Which labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a span without a clear meaning raises an error instead of being skipped, named and counted.
 
     Returns:
-        The marks by text, and what reading found otherwise: ``problems``, ``notes`` and ``labels``.
+        The marks by text, and what else was found: ``problems``, ``notes`` and ``labels``.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is none of these, or a label that no span has.
+        ValueError: It is none of these formats, or a wanted label does not occur in it.
 
     Example:
         >>> import os, tempfile
@@ -110,7 +110,7 @@ def _texts(path: Path, reading: Reading) -> Iterator[_Text]:
     for number, one in lines:
         make = next((make for key, make in kinds if isinstance(one, dict) and key in one), None)
         if make is None:
-            reading.skip("", f"in line {number}", "malformed", "it is no object with a text")
+            reading.skip("", f"in line {number}", "malformed", "it is not an object with a text")
         elif (text := make(one, f"text {number}")) is not None:
             yield text
 
@@ -153,7 +153,7 @@ def _of_brat(path: Path) -> Iterator[_Text]:
     for file, folder in single_files(path.with_suffix(".ann") if path.suffix == ".txt" else path, ".ann"):
         beside = file.with_suffix(".txt")
         if not beside.is_file():
-            raise FileNotFoundError(f"{file} has the places of marks only; {beside} with the text is not there.")
+            raise FileNotFoundError(f"{file} has only the places of marks; {beside} with the text is missing.")
         spans: list[tuple[Any, Any, Any, Any, Any]] = []
         for line in read_text(file).split("\n"):
             id, _, rest = line.partition("\t")
@@ -170,11 +170,11 @@ def _span(text: str, start: Any, end: Any, words: Any) -> Span:
     try:
         first, last = int(start), int(end)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadShape("no number", f"its start {start!r} and end {end!r} are no whole numbers") from error
+        raise BadShape("no number", f"its start {start!r} and end {end!r} are not whole numbers") from error
     if isinstance(start, bool) or isinstance(end, bool):
-        raise BadShape("no number", f"its start {start!r} and end {end!r} are no whole numbers")
+        raise BadShape("no number", f"its start {start!r} and end {end!r} are not whole numbers")
     if isinstance(start, float) and (start != first or end != last):
-        raise BadShape("no number", f"its start {start!r} and end {end!r} are no whole numbers")
+        raise BadShape("no number", f"its start {start!r} and end {end!r} are not whole numbers")
     if isinstance(words, str) and text[first:last].split() != words.split():
         units = text.encode("utf-16-le")
         try:
@@ -184,5 +184,5 @@ def _span(text: str, start: Any, end: Any, words: Any) -> Span:
         if text[first:last].split() != words.split():
             raise BadShape("another text", f"it marks {words[:40]!r}, but the text has {text[first:last][:40]!r} there")
     if not 0 <= first < last <= len(text):
-        raise BadShape("outside the text", f"the characters {first} to {last} are none of a text of {len(text)}")
+        raise BadShape("outside the text", f"the characters {first} to {last} are outside a text of {len(text)}")
     return Span(first, last)

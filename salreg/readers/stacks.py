@@ -34,7 +34,7 @@ class StackedMarks(NamedTuple):
             raise ValueError(f"{problems[0]}.")
         values = np.stack([np.zeros(flat, np.int8) if one is None else one.annotation[0].numpy() for one in drawn])
         if not values.any() and any(one.skipped for one in self.slices if one):
-            raise ValueError("All marks of its slices were left out.")
+            raise ValueError("All marks of its slices were skipped.")
         upright, canvas = self.series.upright(values), np.zeros((2, *size), np.int8)
         for side in (0, 1):
             sample(canvas[side], upright == (1, -1)[side])

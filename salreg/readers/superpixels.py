@@ -45,14 +45,14 @@ class Superpixels(NamedTuple):
 
 
 def read_superpixels(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from ISIC's ``ISIC_0000000_features.json`` beside ``ISIC_0000000_superpixels.png``.
+    """Read regions by image name from ISIC's ``ISIC_0000000_features.json`` beside ``ISIC_0000000_superpixels.png``.
 
     Every image with a file was looked at; a feature of zeros is nowhere.
 
     Args:
         path: The JSON file, or a folder of them.
         labels: Which features, as ``pigment_network`` or ``streaks``, are ``spurious`` and which ``relevant``.
-        strict: Whether a feature that means nothing certain is an error, rather than skipped, named and counted.
+        strict: Whether a feature without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -64,7 +64,7 @@ def read_superpixels(path: str | Path, labels: Mapping[str, Side], *, strict: bo
             continue
         content, name = read_json(file), file.stem.removesuffix(ENDING)
         if not isinstance(content, dict):
-            raise ValueError(f"{file} is no JSON of ISIC's features.")
+            raise ValueError(f"{file} is not a JSON file of ISIC features.")
         image = reading.image(f"{folder}/{name}")
         for label, flags in content.items():
             known.add(label)
@@ -75,7 +75,7 @@ def read_superpixels(path: str | Path, labels: Mapping[str, Side], *, strict: bo
 
 def _shape(flags: Any, path: Path) -> Superpixels:
     if not isinstance(flags, list) or len(flags) > _MOST or any(flag not in (0, 1) for flag in flags):
-        raise BadShape("malformed", "a feature is no list of 0 and 1, one for each superpixel")
+        raise BadShape("malformed", "a feature is not a list of 0 and 1, one for each superpixel")
     if not path.is_file():
         raise BadShape("unreadable", f"there are no superpixels {path}")
     return Superpixels(path, np.flatnonzero(flags))

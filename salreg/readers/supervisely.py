@@ -16,15 +16,15 @@ from salreg.readers.shapes import Outline, Runs, Shape
 
 
 def read_supervisely(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a file of Supervisely's or a folder of them, as a whole project.
+    """Read regions by image name from a file of Supervisely's or a folder of them, as a whole project.
 
     Every image with a file was looked at; ``ds/ann/003.jpg.json`` belongs to ``ds/img/003.jpg``. As in Supervisely's own kit,
     rectangles of whole numbers include their last row and column. Points and skeletons say no area.
 
     Args:
         path: The JSON file, or the folder.
-        labels: Which classes are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether an object that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which classes are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether an object without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no JSON in the folder.
@@ -47,7 +47,7 @@ def read_supervisely(path: str | Path, labels: Mapping[str, Side], *, strict: bo
         image = reading.image(f"/{beside}/{file.stem}", (size.get("height"), size.get("width")))
         for number, one in enumerate(content["objects"]):
             if not isinstance(one, dict):
-                reading.skip(image or "", number, "malformed", "it is no object")
+                reading.skip(image or "", number, "malformed", "it is not an object")
             elif image is not None:
                 reading.mark(image, one.get("classTitle"), one.get("id", number), _shape, one, image)
     return reading.finish()
@@ -57,7 +57,7 @@ def _content(file: Path) -> Any:
     content = read_json(file)
     size = content.get("size") if isinstance(content, dict) else None
     if not isinstance(size, dict) or not isinstance(content.get("objects"), list):
-        raise ValueError(f"{file} is no JSON of Supervisely's: it has no size and no list 'objects'.")
+        raise ValueError(f"{file} is not a Supervisely JSON file: it has no size and no list 'objects'.")
     return content
 
 
@@ -81,7 +81,7 @@ def _shape(one: Mapping[str, Any], image: ImageMarks) -> Shape:
         last = int(all(edge.is_integer() for edge in (left, right, top, bottom)))
         (turn,) = numbers((one.get("angle", 0) or 0,))  # clockwise, in radians
         return box(left, top, right + last, bottom + last, rotation=math.degrees(turn))
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
 
 
 def _exterior(points: Any) -> Any:

@@ -14,14 +14,14 @@ from salreg.readers.shapes import Shape
 
 
 def read_via(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from the JSON or the CSV of the VGG Image Annotator (VIA 2).
+    """Read regions by image name from the JSON or the CSV of the VGG Image Annotator (VIA 2).
 
     Every image that the file lists was looked at. A region's labels are the values of its attributes.
 
     Args:
         path: The file, or a project of VIA's.
-        labels: Which labels are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether a region that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which labels are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether a region without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -49,7 +49,9 @@ def _entries(path: str | Path) -> Iterator[tuple[str, int, Any, Any]]:
     if isinstance(content, dict):
         content = content.get("_via_img_metadata", content)
     if not isinstance(content, dict) or any(not isinstance(one, dict) or "filename" not in one for one in content.values()):
-        raise ValueError(f"{path} is no JSON of the VGG Image Annotator: each of its entries has a filename and regions.")
+        raise ValueError(
+            f"{path} is not a JSON file of the VGG Image Annotator: each of its entries has a filename and regions."
+        )
     for one in content.values():
         yield one["filename"], 0, None, None
         regions = one.get("regions")
@@ -60,7 +62,7 @@ def _entries(path: str | Path) -> Iterator[tuple[str, int, Any, Any]]:
 def _table(path: str | Path) -> Iterator[tuple[str, int, Any, Any]]:
     columns, rows = read_table(path)
     if not {"filename", "region_shape_attributes", "region_attributes"} <= {*columns}:
-        raise ValueError(f"{path} is no CSV of the VGG Image Annotator: it has no column region_shape_attributes.")
+        raise ValueError(f"{path} is not a CSV of the VGG Image Annotator: it has no column region_shape_attributes.")
     for number, row in rows:
         place, attributes = (_json(row.get(key, "")) for key in ("region_shape_attributes", "region_attributes"))
         yield row["filename"], number, place, attributes
@@ -85,7 +87,7 @@ def _chosen(value: Mapping[str, Any]) -> list[str]:
 
 def _shape(place: Any) -> Shape:
     if not isinstance(place, dict):
-        raise BadShape("malformed", "its shape is no object")
+        raise BadShape("malformed", "its shape is not an object")
     kind, get = place.get("name"), place.get
     if kind == "rect":
         return corner_box(get("x"), get("y"), get("width"), get("height"))
@@ -100,4 +102,4 @@ def _shape(place: Any) -> Shape:
         if not isinstance(x, list) or not isinstance(y, list) or len(x) != len(y):
             raise BadShape("malformed", "its points have not as many x as y")
         return (polygon if kind == "polygon" else line)(list(zip(x, y, strict=True)))
-    raise BadShape("no area", f"a shape of the kind {kind!r} says no area that could be drawn")
+    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")

@@ -15,15 +15,15 @@ from salreg.readers.shapes import Shape
 
 
 def read_voc(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a file of Pascal VOC's or a folder of them. Needs ``defusedxml``.
+    """Read regions by image name from a file of Pascal VOC's or a folder of them. Needs ``defusedxml``.
 
     Every image with a file was looked at. VOC counts pixels from 1 and includes the last ones, but the tools that write its
     files today do neither, and nor does this reader: a box from 1 to 9 has 8 pixels, of which the first is the second one.
 
     Args:
         path: The XML file, or the folder.
-        labels: Which of its names are ``spurious`` and which ``relevant``; others are passed over.
-        strict: Whether an object that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which of its names are ``spurious`` and which ``relevant``; others are ignored.
+        strict: Whether an object without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no XML in the folder.
@@ -51,7 +51,7 @@ def read_voc(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fal
 def _root(file: Path) -> Any:
     root = read_xml(file)
     if root.tag != "annotation":
-        raise ValueError(f"{file} is no XML of Pascal VOC's: it begins with <{root.tag}>, not <annotation>.")
+        raise ValueError(f"{file} is not a Pascal VOC XML file: it begins with <{root.tag}>, not <annotation>.")
     return root
 
 

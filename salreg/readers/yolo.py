@@ -16,15 +16,15 @@ _NOT_LABELS = ("classes.txt", "obj.names", "train.txt", "val.txt", "test.txt", "
 
 
 def read_yolo(path: str | Path, labels: Mapping[str, Side], *, strict: bool = False) -> Readings:
-    """Regions by the names of their images, from a file of YOLO's or a folder of them.
+    """Read regions by image name from a file of YOLO's or a folder of them.
 
     Every image with a file was looked at; in an empty one, nothing is marked. A line is a class and the centre, width and
     height of a box, or a class and the corners of a segment, as fractions of the image.
 
     Args:
         path: The text file, or the folder. A ``classes.txt`` or ``data.yaml`` in it, or beside it, has the classes' names.
-        labels: Which classes are ``spurious`` and which ``relevant``, by name or number; others are passed over.
-        strict: Whether a line that means nothing certain is an error, rather than skipped, named and counted.
+        labels: Which classes are ``spurious`` and which ``relevant``, by name or number; others are ignored.
+        strict: Whether a line without a clear meaning raises an error instead of being skipped, named and counted.
 
     Raises:
         FileNotFoundError: There is no such file, or no text in the folder.
@@ -79,10 +79,10 @@ def _names_of_yaml(text: str) -> list[str]:
 def _shape(values: list[str]) -> Shape:
     found = numbers(values)
     if any(not -0.1 <= value <= 1.1 for value in found):
-        raise BadShape("no fraction", f"{' '.join(values[:4])} are no fractions of the image")
+        raise BadShape("no fraction", f"{' '.join(values[:4])} are not fractions of the image")
     if len(found) in (4, 5):  # perhaps with a confidence
         x, y, width, height = found[:4]
         return corner_box(x - width / 2, y - height / 2, width, height, fractions=True)
     if len(found) < 6 or len(found) % 2:
-        raise BadShape("malformed", f"a line has {len(found)} numbers behind its class; a box has 4, a segment 6, 8, 10, ...")
+        raise BadShape("malformed", f"a line has {len(found)} numbers after its class; a box has 4, a segment 6, 8, 10, ...")
     return polygon(found, fractions=True)

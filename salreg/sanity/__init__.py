@@ -1,4 +1,4 @@
-"""Is an explainer to be trusted on this model? Maps against randomised parameters, predictions against deleted places."""
+"""Whether an explainer can be trusted on this model: maps with randomised parameters, predictions with deleted places."""
 
 from salreg.sanity.check import SanityCheck, check
 from salreg.sanity.deletion import area_under, deletion_curve

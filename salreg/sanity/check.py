@@ -1,4 +1,4 @@
-"""Both checks of an explainer, and what they say of it."""
+"""Runs both checks of an explainer and interprets them."""
 
 import math
 from collections.abc import Callable
@@ -16,14 +16,15 @@ _RANDOM_ORDERS = 3
 
 @dataclass
 class SanityCheck:
-    """What was found of one attribution; means over the samples.
+    """The results for one attribution, as means over the samples.
 
     Attributes:
-        similarity: Of the maps after the layers down to the named one were randomised, see ``parameter_randomisation``.
+        similarity: The similarity of the maps after the layers down to the named one were randomised; see
+            ``parameter_randomisation``.
         deletion: The curve while salient places are deleted, see ``deletion_curve``.
-        insertion: While they are put back.
-        random_deletion: While places are deleted in random order.
-        random_insertion: While they are put back in random order.
+        insertion: The curve while they are put back.
+        random_deletion: The curve while places are deleted in random order.
+        random_insertion: The curve while they are put back in random order.
     """
 
     similarity: dict[str, float] = field(default_factory=dict)
@@ -33,11 +34,11 @@ class SanityCheck:
     random_insertion: list[float] = field(default_factory=list)
 
     def objections(self) -> list[str]:
-        """Why the attribution is not to be trusted here; empty if nothing speaks against it.
+        """Reasons not to trust the attribution here; empty if there are none.
 
-        Two rules of thumb. Maps that keep a rank correlation above 0.5 when all parameters are randomised show the input
-        rather than the model. Maps whose order of places neither lowers the probability faster than a random order, nor
-        raises it faster, do not show what the model depends on.
+        There are two rules of thumb. Maps that keep a rank correlation above 0.5 when all parameters are randomised show the
+        input rather than the model. Maps whose order of places neither lowers nor raises the probability faster than a random
+        order do not show what the model depends on.
 
         Example:
             >>> SanityCheck(similarity={"fc": 0.4, "conv": 0.9}).objections()
@@ -65,14 +66,14 @@ def check(
     inputs: Tensor,
     seed: int = 0,
 ) -> SanityCheck:
-    """Randomise the parameters, and delete and insert what the maps point at.
+    """Randomise the parameters, and delete and insert the places that the maps point at.
 
     Args:
-        module: What is explained; as before afterwards.
-        explain: Gives the maps ``(B, ...)`` of ``inputs`` from the module's present parameters.
-        predict: Inputs to logits.
-        inputs: ``(B, ...)``; where the maps have other places than they, nothing is deleted.
-        seed: Of all that is drawn.
+        module: The model to explain; unchanged afterwards.
+        explain: Returns the maps ``(B, ...)`` of ``inputs`` with the module's current parameters.
+        predict: A function from inputs to logits.
+        inputs: ``(B, ...)``; if the maps have different places, nothing is deleted.
+        seed: The seed of all random numbers.
     """
     saliency = explain()
     found = SanityCheck(similarity=parameter_randomisation(module, explain, seed=seed))

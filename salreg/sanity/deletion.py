@@ -1,4 +1,4 @@
-"""Does the model depend on what the map says it does?"""
+"""Whether the model depends on the places that the map points at."""
 
 from collections.abc import Callable
 
@@ -14,21 +14,22 @@ def deletion_curve(
 ) -> Tensor:
     """The probability of the predicted class while places of the input are replaced by the mean, most salient first.
 
-    Petsiuk et al. 2018, "RISE", section 4.1. The mean is that of the inputs, channel by channel. A faithful map's curve
-    falls early; with ``insert`` the input starts all mean, places are put back, and a faithful map's curve rises early.
+    Petsiuk et al. 2018, "RISE", section 4.1. The mean is that of the inputs, channel by channel. A faithful map's curve falls
+    early; with ``insert``, the input starts as the mean everywhere, places are put back, and a faithful map's curve rises
+    early.
 
     Args:
-        predict: Inputs ``(B, ...)`` to logits ``(B, C)``.
+        predict: A function from inputs ``(B, ...)`` to logits ``(B, C)``.
         inputs: ``(B, C, H, W)``, or ``(B, F)``.
         order: The saliency of the places ``(B, H, W)`` or ``(B, F)``; the highest go first.
-        steps: How many equal portions of the places.
-        insert: Put back rather than delete.
+        steps: The number of equal portions of the places.
+        insert: Put places back instead of deleting them.
 
     Returns:
-        ``(steps + 1, B)`` in [0, 1], from no place changed to all.
+        ``(steps + 1, B)`` in [0, 1], from no place changed to all changed.
 
     Raises:
-        ValueError: An order of another shape than the places.
+        ValueError: The order does not have the shape of the places.
 
     Example:
         >>> x = torch.tensor([[4.0, 0.0], [0.0, 4.0]])

@@ -1,4 +1,4 @@
-"""Does a map depend on what the model has learned?"""
+"""Whether a map depends on what the model has learned."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,20 +12,20 @@ from salreg.metrics.functional import map_rank_correlation
 def parameter_randomisation(
     module: nn.Module, explain: Callable[[], Tensor], stages: int = 8, seed: int = 0
 ) -> dict[str, float]:
-    """How similar maps stay while the parameters are randomised, layer by layer from the output to the input.
+    """The similarity of maps while the parameters are randomised, layer by layer from the output to the input.
 
-    Adebayo et al. 2018, "Sanity Checks for Saliency Maps", cascading randomisation. Here a parameter is randomised by
-    shuffling its values, which keeps their distribution; the layers follow each other in the order of registration.
+    Adebayo et al. 2018, "Sanity Checks for Saliency Maps", cascading randomisation. Here a parameter is randomised by shuffling
+    its values, which keeps their distribution; layers are taken in the order of registration.
 
     Args:
-        module: What is explained. Its parameters are as before when this returns, or raises.
-        explain: Gives the maps ``(B, ...)`` of always the same samples, from the module's present parameters.
-        stages: At most so many measurements; layers are randomised in groups where there are more.
-        seed: Of the shuffling.
+        module: The model to explain. Its parameters are restored when this returns or raises.
+        explain: Returns the maps ``(B, ...)`` of the same samples each time, with the module's current parameters.
+        stages: The largest number of measurements; if there are more layers, they are randomised in groups.
+        seed: The seed of the shuffling.
 
     Returns:
-        Spearman's correlation of the absolute maps with the original ones, mean over the samples, by the name of the last
-        layer that was randomised; in order, the last with all layers randomised. NaN where maps are flat.
+        Spearman's correlation of the absolute maps with the original ones, mean over the samples, by the name of the last layer
+        that was randomised; in order, the last with all layers randomised. NaN if maps are flat.
 
     Example:
         >>> net, x = nn.Sequential(nn.Linear(9, 5), nn.Tanh(), nn.Linear(5, 2)), torch.rand(4, 9)
@@ -54,7 +54,7 @@ def _shuffle(parameter: nn.Parameter, generator: torch.Generator) -> None:
 
 
 def _grouped(layers: list[tuple[str, list[nn.Parameter]]], stages: int) -> Iterator[list[tuple[str, list[nn.Parameter]]]]:
-    """At most ``stages`` groups of neighbours, as equal as can be."""
+    """At most ``stages`` groups of neighbours, as equal in size as possible."""
     count = min(stages, len(layers))
     for index in range(count):
         yield layers[index * len(layers) // count : (index + 1) * len(layers) // count]

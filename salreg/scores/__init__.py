@@ -1,9 +1,9 @@
-"""What is explained: one number per sample, made from the logits.
+"""Scores: the number per sample, computed from the logits, that an attribution explains.
 
 A score is any callable ``(logits (B, C), target (B,) or None) -> (B,)``, or the name of one of the functions in ``classes``.
-Logits for every place are scored by ``Dense``, ``Sequence`` or ``Span``, which ask a score of classes at each place. A callable
-that has an attribute ``dense = True`` gets such logits as they are: ``(B, C, P)`` where the loss tells how they are laid out,
-with a target ``(B, P)``.
+Logits for every place are scored by ``Dense``, ``Sequence`` or ``Span``, which apply a score of classes at each place. A
+callable with an attribute ``dense = True`` gets such logits unchanged: ``(B, C, P)``, if the loss shows their layout, with a
+target ``(B, P)``.
 """
 
 import torch
@@ -49,15 +49,15 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | No
     """Apply a score in at least single precision: ``(B,)``.
 
     Args:
-        score: What is explained.
-        logits: What the network put out.
+        score: The score to apply.
+        logits: The network's output.
         target: True classes, for scores that need them.
-        link: How the training loss reads the logits, where that is known. What a ``"regression"`` puts out has no
-            probabilities: it is explained itself, summed over a sample's numbers. Logits ``(B, C, P)`` of ``"tokens"`` are
-            scored at their labelled places (``Sequence``), those of a ``"span"`` at its start and end (``Span``).
+        link: How the training loss reads the logits, if known. The output of a ``"regression"`` has no probabilities, so its
+            sum over a sample's values is the score. Logits ``(B, C, P)`` of ``"tokens"`` are scored at their labelled places
+            (``Sequence``), those of a ``"span"`` at its start and end (``Span``).
 
     Raises:
-        ValueError: The logits are not one row per sample, or the score does not give one number per sample.
+        ValueError: The logits do not have one row per sample, or the score does not return one number per sample.
     """
     if link == "regression":
         return logits.reshape(len(logits), -1).sum(1, dtype=torch.promote_types(logits.dtype, torch.float32))
@@ -65,8 +65,7 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | No
         score = for_places(score, link)
     if link == "span" and target is not None and target.numel() != 2 * len(logits):
         raise ValueError(
-            f"A span has two targets, its start and its end, (B, 2); one of shape {tuple(target.shape)} is not stretched over "
-            "both."
+            f"A span has two targets, its start and its end, (B, 2); a target of shape {tuple(target.shape)} does not fit."
         )
     values = score(logits if getattr(score, "dense", False) else one_row_per_sample(logits), target)
     if values.shape != logits.shape[:1]:

@@ -1,9 +1,9 @@
-"""Scores of classes: one number per sample, made from logits ``(B, C)``.
+"""Scores of classes: one number per sample, computed from logits ``(B, C)``.
 
-A score is any callable ``(logits (B, C), target (B,) or None) -> (B,)``, or the name of one of these functions.
-A model with a single logit per sample, ``(B,)`` or ``(B, 1)``, is read as two classes with logits ``-z/2`` and ``z/2``,
-whose softmax is the sigmoid of ``z``. A target ``(B, C)`` of zeros and ones makes the classes labels of their own, each with a
-sigmoid, of which a sample may have several.
+A score is any callable ``(logits (B, C), target (B,) or None) -> (B,)``, or the name of one of these functions. A model with a
+single logit per sample, ``(B,)`` or ``(B, 1)``, is read as two classes with logits ``-z/2`` and ``z/2``, whose softmax is the
+sigmoid of ``z``. With a target ``(B, C)`` of zeros and ones, each class is a separate label with a sigmoid, and a sample may
+have several.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Score = Callable[[Tensor, Tensor | None], Tensor]
 def log_prob_sum(logits: Tensor, target: Tensor | None = None) -> Tensor:
     """Sum of the log-probabilities of all classes; needs no target (Ross et al. 2017, eq. 1).
 
-    Its gradient vanishes where all classes are equally likely, and not where the model is sure.
+    Its gradient vanishes when all classes are equally likely, and not when the model is certain.
 
     Example:
         >>> log_prob_sum(torch.zeros(1, 2)).item()  # 2 log(1/2)
@@ -32,7 +32,7 @@ def log_prob_sum(logits: Tensor, target: Tensor | None = None) -> Tensor:
 
 
 def target_logit(logits: Tensor, target: Tensor | None) -> Tensor:
-    """The logit of the true class; the sum of those of all true labels.
+    """The logit of the true class, or the sum of the logits of all true labels.
 
     Example:
         >>> target_logit(torch.tensor([[1.0, 4.0, 2.0]]), torch.tensor([[1, 0, 1]])).item()
@@ -47,7 +47,7 @@ def target_logit(logits: Tensor, target: Tensor | None) -> Tensor:
 
 
 def target_log_prob(logits: Tensor, target: Tensor | None) -> Tensor:
-    """The log-probability of the true class; of all labels, where there are several: minus ``task_loss``.
+    """The log-probability of the true class, or of all labels if there are several; equals minus ``task_loss``.
 
     Example:
         >>> target_log_prob(torch.zeros(1, 4), torch.tensor([2])).exp().item()
@@ -62,7 +62,7 @@ def predicted_logit(logits: Tensor, target: Tensor | None = None) -> Tensor:
 
 
 def contrast(logits: Tensor, target: Tensor | None = None) -> Tensor:
-    """The predicted class's logit less the runner-up's: ``|z0 - z1|`` of two classes (GradMask, Simpson et al. 2019).
+    """The predicted class's logit minus the runner-up's: ``|z0 - z1|`` for two classes (GradMask, Simpson et al. 2019).
 
     Example:
         >>> contrast(torch.tensor([[1.0, 4.0, 2.0]])).item()
@@ -73,8 +73,8 @@ def contrast(logits: Tensor, target: Tensor | None = None) -> Tensor:
 
 
 def task_loss(logits: Tensor, target: Tensor | None) -> Tensor:
-    """Cross-entropy of each sample, summed over the labels where there are several; its gradient fades as the model becomes
-    sure of the true class."""
+    """Cross-entropy of each sample, summed over the labels if there are several. Its gradient fades as the model becomes
+    certain of the true class."""
     several = labels(logits, target)
     if several is not None:
         return binary_cross_entropy_with_logits(logits, several, reduction="none").sum(1)
@@ -88,7 +88,7 @@ NAMED: dict[str, Score] = {
 
 
 def resolve(score: str | Score) -> Score:
-    """The score of that name, or the callable itself."""
+    """The score given by a name, or the callable itself."""
     if callable(score) and not isinstance(score, type):
         return score
     return checks.named("a score", score, NAMED)
@@ -102,15 +102,15 @@ def one_row_per_sample(logits: Tensor) -> Tensor:
         return torch.cat([-half, half], dim=1)
     if logits.ndim != 2:
         raise ValueError(
-            f"The model's output has shape {tuple(logits.shape)}; logits are (B, classes), or (B,) for two classes. "
-            "Where there are some for every place, say score=Dense('target_logit'), or where the classes come last, as in "
-            "language models, score=Dense('target_logit', axis=-1) (salreg.scores.Dense)."
+            f"The model's output has shape {tuple(logits.shape)}; logits are (B, classes), or (B,) for two classes. If there "
+            "are logits for every place, use score=Dense('target_logit'), or if the classes come last, as in language "
+            "models, score=Dense('target_logit', axis=-1) (salreg.scores.Dense)."
         )
     return logits
 
 
 def labels(logits: Tensor, target: Tensor | None) -> Tensor | None:
-    """The target as zeros and ones ``(B, C)``, where a sample may have several labels; otherwise None."""
+    """The target as zeros and ones ``(B, C)`` if a sample may have several labels; otherwise None."""
     if target is None or target.ndim != 2 or target.shape != logits.shape or target.shape[1] == 1:
         return None
     return target.to(logits)

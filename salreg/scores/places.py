@@ -1,4 +1,4 @@
-"""Scores of logits for many places: of an image's pixels, of a text's tokens, of the start and the end of an answer."""
+"""Scores of logits for many places: an image's pixels, a text's tokens, or the start and end of an answer."""
 
 import copy
 from collections.abc import Sequence as Ordered
@@ -16,17 +16,18 @@ Reduction = Literal["mean", "sum", "max"]
 class Dense:
     """Scores logits that a model gives for every place: segmentation, detection, tagging.
 
-    Places whose target is negative, such as the -100 that losses ignore, do not count; a sample of which none counts scores 0.
+    Places with a negative target, such as the -100 that losses ignore, do not count; a sample without a place that counts
+    scores 0.
 
     Args:
-        score: What is explained at a place: a name or a callable.
-        reduction: How the places make one number per sample: their ``mean`` or ``sum``, or ``max``, the place with the highest
-            score.
-        axis: Which axis of the logits holds the classes: 1, as PyTorch's losses have it, or -1, as language models have it. A
-            training whose loss tells it takes that of the loss.
+        score: The score at each place: a name or a callable.
+        reduction: How the places are reduced to one number per sample: by ``mean``, ``sum``, or ``max`` (the place with the
+            highest score).
+        axis: Which axis of the logits holds the classes: 1, as in PyTorch's losses, or -1, as in language models. In a training
+            whose loss shows the axis, that axis is used instead.
 
     Raises:
-        ValueError: An unknown name, or a target that fits neither the places nor the samples.
+        ValueError: An unknown name, or a target that matches neither the places nor the samples.
 
     Example:
         >>> logits = torch.zeros(2, 3, 4, 4)  # three classes on a grid of 4 x 4
@@ -42,7 +43,7 @@ class Dense:
     def __init__(self, score: str | Score = "log_prob_sum", reduction: Reduction = "mean", axis: int = 1) -> None:
         checks.choice(("mean", "sum", "max"), reduction=reduction)
         if axis == 0 or isinstance(axis, bool) or not isinstance(axis, int):
-            raise ValueError(f"axis is that of the classes, 1 or -1 as a rule, not {axis!r}; axis 0 is the samples.")
+            raise ValueError(f"axis must be the axis of the classes, usually 1 or -1, not {axis!r}; axis 0 holds the samples.")
         self.score = resolve(score)
         self.reduction = reduction
         self.axis = axis
@@ -68,7 +69,7 @@ class Dense:
             raise ValueError(
                 f"The target of shape {tuple(target.shape)} fits neither the samples nor the places of logits of shape "
                 f"{tuple(logits.shape)} with their classes on axis {self.axis}."
-                + (" Where the classes come last, say axis=-1." if self.axis == 1 else "")
+                + (" If the classes come last, use axis=-1." if self.axis == 1 else "")
             )
         return target
 
@@ -97,17 +98,18 @@ class Dense:
 
 
 class Sequence(Dense):
-    r"""The mean log-probability of a sample's labelled tokens: of the answer of a language model, a summary, a sentence's tags.
+    r"""The mean log-probability of a sample's labelled tokens, such as a language model's answer, a summary, or a sentence's
+    tags.
 
     .. math:: \frac{1}{|L|} \sum_{t \in L} \log p(y_t), \qquad L = \{t: y_t \ge 0\}
 
-    The mean rather than the sum, so that the weight of a penalty does not depend on an answer's length. It is the default
-    in a training whose loss is a cross-entropy of many places.
+    It is the mean rather than the sum, so that the weight of a penalty does not depend on an answer's length. This score is the
+    default in a training whose loss is a cross-entropy over many places.
 
     Args:
-        places: Which of the labelled tokens count: ``all``, the ``first``, or their numbers ``[0, 1]``, counted from 0 among
-            the labelled ones.
-        score: What is explained at a token.
+        places: Which of the labelled tokens count: ``all``, the ``first``, or a list of indices such as ``[0, 1]``, counted
+            from 0 among the labelled ones.
+        score: The score at each token.
         axis: See ``Dense``.
 
     Example:
@@ -136,20 +138,20 @@ class Sequence(Dense):
         if target is None or target.numel() == len(logits) != logits[0].numel():
             raise ValueError(
                 "The score of a sequence needs the label of each place of the logits (B, T), -100 where there is none: leave "
-                "them in the batch (batch['labels'] rather than batch.pop('labels')) and say target='...' (their key), each at "
-                "the place whose logits predict it; or score=Dense('log_prob_sum'), which needs none."
+                "them in the batch (batch['labels'] instead of batch.pop('labels')), each at the place whose logits predict "
+                "it, and give their key as target='...'; or use score=Dense('log_prob_sum'), which needs none."
             )
         return super().__call__(logits, target)
 
 
 class Span(Dense):
-    """The score of an answer's start and that of its end, summed.
+    """The sum of the scores of an answer's start and its end.
 
-    Of logits ``(B, T, 2)``, start and end, the classes are the places ``T``; the target ``(B, 2)`` holds where the answer
-    starts and where it ends. It is the default in a training whose loss asks for both.
+    In logits ``(B, T, 2)`` for start and end, the classes are the places ``T``; the target ``(B, 2)`` holds the places of the
+    answer's start and end. This score is the default in a training whose loss asks for both.
 
     Args:
-        score: What is explained of either: ``log_prob_sum`` is all starts and all ends, ``target_log_prob`` the labelled ones.
+        score: The score of either: ``log_prob_sum`` covers all starts and all ends, ``target_log_prob`` only the labelled ones.
 
     Example:
         >>> Span("target_log_prob")(torch.zeros(1, 4, 2), torch.tensor([[1, 2]])).exp().item()  # 1/4 each
@@ -161,14 +163,14 @@ class Span(Dense):
 
 
 def classes_in_front(logits: Tensor, link: str | None) -> Tensor:
-    """Logits ``(B, C)`` of samples, or ``(B, C, P)`` where the loss reads them place by place, in at least single precision."""
+    """Logits ``(B, C)`` of samples, or ``(B, C, P)`` if the loss reads them place by place, in at least single precision."""
     if link not in ("tokens", "span"):
         return one_row_per_sample(logits)
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def over_places(values: Tensor, target: Tensor | None) -> Tensor:
-    """Values ``(B,)`` of samples as they are, or the means of those ``(B, P)`` of places that have a label.
+    """Values ``(B,)`` of samples unchanged, or for values ``(B, P)`` the mean over the places that have a label.
 
     Example:
         >>> over_places(torch.tensor([[1.0, 2.0, 6.0]]), torch.tensor([[0, 4, -100]])).tolist()
@@ -181,7 +183,7 @@ def over_places(values: Tensor, target: Tensor | None) -> Tensor:
 
 
 def for_places(score: Score, link: str) -> Score:
-    """What a score becomes where the loss reads logits ``(B, C, P)`` as ``tokens`` or a ``span``."""
+    """The score to use if the loss reads logits ``(B, C, P)`` as ``tokens`` or a ``span``."""
     if getattr(score, "dense", False):
         return score.of_classes_in_front() if isinstance(score, Dense) else score
     if link == "span":

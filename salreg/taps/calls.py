@@ -119,8 +119,8 @@ def find_logits(output: Any) -> Tensor:
     tensors = [tensor for tensor in tensors_in(output if named is None else named) if tensor.is_floating_point()]
     if len(tensors) != 1:
         raise ValueError(
-            f"{len(tensors)} candidates for the logits in the output ({type(output).__name__}); return them as a tensor, "
-            "as an attribute or a dict entry called 'logits', or name the module that gives them with forward_module='...'."
+            f"{len(tensors)} candidates for the logits in the output ({type(output).__name__}); return them as a tensor, as "
+            "an attribute or a dict entry called 'logits', or name the module that returns them with forward_module='...'."
         )
     return tensors[0]
 

@@ -116,7 +116,7 @@ class Recording:
         self.require_logits()
         if layer is not None:
             if layer not in self.activations:
-                raise RuntimeError(f"The forward pass that gave the logits did not run the layer {layer!r}.")
+                raise RuntimeError(f"The forward pass that computed the logits did not run the layer {layer!r}.")
             return self.activations[layer]
         if self.input is None:
             raise self._no_input()
@@ -134,8 +134,8 @@ class Recording:
         self.require_logits()
         if id(given) not in self.taps_of:
             raise RuntimeError(
-                f"The step did not receive the input of shape {tuple(given.shape)} as it lies in the batch, or does not embed "
-                "it, so that it has no saliency."
+                f"The step did not receive the input of shape {tuple(given.shape)} unchanged from the batch, or does not "
+                "embed it, so it has no saliency."
             )
         one = copy.copy(self)
         one.options = replace(self.options, inputs=[given])
@@ -231,8 +231,8 @@ class Recording:
         given = [t for t in tensors_in((self.args, self.kwargs)) if t.ndim]
         called = type(self.call).__name__ if isinstance(self.call, nn.Module) else "The step"
         return RuntimeError(
-            f"{called} received {', '.join(str(t.dtype) for t in given) or 'no tensor'}: only "
-            "floating point inputs carry a gradient, and no nn.Embedding received these numbers as they are. Name the module "
-            "that embeds them with embedding='...', read the saliency at a layer, for example GradCAM(layer='...'), or convert "
-            "the input to float in the dataset."
+            f"{called} received {', '.join(str(t.dtype) for t in given) or 'no tensor'}: only floating point inputs carry a "
+            "gradient, and no nn.Embedding received these numbers unchanged. Name the module that embeds them with "
+            "embedding='...', read the saliency at a layer, for example GradCAM(layer='...'), or convert the input to float "
+            "in the dataset."
         )

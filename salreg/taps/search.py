@@ -24,9 +24,9 @@ from salreg.taps.loss_graph import (
 from salreg.taps.options import Options
 
 _NO_TAP = (
-    "The step has no floating point input to explain, and no nn.Embedding received these numbers as they are. Name the "
-    "module that embeds them with embedding='...', or convert the input to float in the dataset (image / 255). Where the step "
-    "hands on inputs_embeds, annotate these by name: AnnotatedDataset(base, {'inputs_embeds': annotations})."
+    "The step has no floating point input to explain, and no nn.Embedding received these numbers unchanged. Name the module "
+    "that embeds them with embedding='...', or convert the input to float in the dataset (image / 255). If the step passes "
+    "inputs_embeds, annotate these by name: AnnotatedDataset(base, {'inputs_embeds': annotations})."
 )
 
 
@@ -84,8 +84,9 @@ def search(
             return Found((), _link_of_raw(logits), target=target_of(loss, logits))
     if compared:
         raise RuntimeError(
-            f"What {name_of(model, last[0].call.module)!r} returns is an embedding: the loss reads products of it, in a way "
-            f"that does not tell the logits. Give these a module of their own, if only nn.Identity()(logits). {REMEDY}"
+            f"What {name_of(model, last[0].call.module)!r} returns is an embedding: the loss uses products of it, in a way "
+            "that does not reveal the logits. Pass the logits through their own module, if only nn.Identity()(logits). "
+            f"{REMEDY}"
         )
     if not last:
         raise RuntimeError(_unreached(calls, loss is not None and bool(ends & below(loss)), model))
@@ -104,8 +105,8 @@ def _last_returned(
     trained = reached if loss is None else [one for one in reached if node_of(one.tensor) in under_loss]
     if reached and not trained:
         raise RuntimeError(
-            f"The training loss does not depend on what {name_of(model, reached[-1].call.module)!r} returned for the batch, so "
-            f"that another forward pass trains the model. {REMEDY}"
+            f"The training loss does not depend on what {name_of(model, reached[-1].call.module)!r} returned for the batch, "
+            f"so another forward pass must be training the model. {REMEDY}"
         )
     last = last_of([one for one in trained if may_be_logits(one, size)])
     if len(last) < 2 or options.forward_module is not None:
@@ -139,14 +140,14 @@ def _check_told(loss: Tensor, logits: Tensor, name: str) -> None:
     """Refuse logits ``(B, ., .)`` of which the loss does not tell what it asks for."""
     if asks_differently(loss, logits):
         raise RuntimeError(
-            f"The loss compares parts of what {name!r} returned, shape {tuple(logits.shape)}, with targets that differ, and it "
-            "cannot be told which part belongs to which. Of an answer's start and end return two tensors called start_logits "
+            f"The loss compares parts of what {name!r} returned, shape {tuple(logits.shape)}, with different targets, and it "
+            "is not clear which part belongs to which. For an answer's start and end, return two tensors called start_logits "
             f"and end_logits. {REMEDY}"
         )
     if reads_other_numbers(loss, logits):
         raise RuntimeError(
-            f"The loss takes the softmax of other numbers than {name!r} returned, as behind a temperature or a mask, or of "
-            "numbers that are all alike, so that it cannot be told which are the classes. Let a module return what the loss "
+            f"The loss takes the softmax of numbers other than those {name!r} returned, for example after a temperature or a "
+            "mask, or of numbers that are all equal, so the classes cannot be identified. Let a module return what the loss "
             "reads: self.logits = nn.Identity() in __init__, and self.logits(...) in the step."
         )
 
@@ -203,12 +204,12 @@ def _link_of_raw(logits: Tensor) -> Link | None:
 
 def _unreached(calls: Sequence[Call], by_loss: bool, model: nn.Module) -> str:
     if not calls:
-        return f"The step called no module with gradients enabled, so that the forward pass could not be found. {REMEDY}"
+        return f"The step called no module with gradients enabled, so the forward pass could not be found. {REMEDY}"
     called = ", ".join(dict.fromkeys(repr(name_of(model, call.module)) for call in calls))
     if by_loss:
         return f"The loss depends on the batch's input, but no output of {called} goes by its samples. {REMEDY}"
     return (
         f"The batch's input does not reach the output of {called} with a gradient: it went through integers, .numpy(), "
-        "detach() or a transform under torch.no_grad() and came out with other values, so that the marks may lie elsewhere by "
-        "now. Do this in the dataset (salreg.data.Augmented moves the marks with the images), or keep it differentiable."
+        "detach() or a transform under torch.no_grad() and came out with other values, so the marks may no longer fit. Do "
+        "this in the dataset (salreg.data.Augmented moves the marks with the images), or keep it differentiable."
     )

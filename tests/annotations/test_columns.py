@@ -38,5 +38,5 @@ def test_a_group_is_ablated_as_one_feature():
 
 
 def test_groups_that_overlap_are_refused():
-    with pytest.raises(ValueError, match="'people' is in another group"):
+    with pytest.raises(ValueError, match="'people' is also in another group"):
         column_groups(COLUMNS, {**GROUPS, "people": ["race_a", "sex"]})

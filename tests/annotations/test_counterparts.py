@@ -54,7 +54,7 @@ def test_whole_words_only_leaves_forms_alone():
 @pytest.mark.parametrize(
     ("axes", "error", "message"),
     [
-        ({}, ValueError, "has an axis"),
+        ({}, ValueError, "needs at least one axis"),
         ({"a": ["x"]}, ValueError, "has 1 group"),
         ({"a": "he she"}, TypeError, "not the text"),
         ({"a": {"b": "he", "c": ["she"]}}, TypeError, "write \\['he'\\]"),

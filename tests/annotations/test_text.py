@@ -50,7 +50,7 @@ def test_spans_that_the_tokenizer_cut_off_are_left_out_on_request():
 
 
 def test_offsets_of_something_else_are_refused():
-    with pytest.raises(ValueError, match="are no tokenisation"):
+    with pytest.raises(ValueError, match="are not those of a tokenised text"):
         from_character_spans([(4, 6), (0, 3)], spurious=[(0, 3)])
 
 
@@ -102,7 +102,7 @@ def test_terms_are_counted_and_those_that_are_not_found_are_said():
     assert lexicon.counts == {"gay": 2, "muslim": 0}
     with pytest.raises(ValueError, match="None of the 1 terms was found"):
         Lexicon(spurious=["muslim"]).annotate([["Muslims"]])
-    with pytest.raises(ValueError, match="no regular expression"):
+    with pytest.raises(ValueError, match="not a regular expression"):
         Lexicon(spurious=["("], match="regex")
 
 
@@ -139,9 +139,9 @@ def test_what_a_role_says_is_marked_in_the_text_of_a_chat_template():
     offsets = [(0, 3), (3, 11), (11, 13), (14, 18), (19, 25), (25, 27), (28, 39), (39, 41), (41, 45)]
     annotation = from_roles(CHAT, RENDERED, offsets, spurious=["system"], relevant=["user"])
     assert annotation.tolist() == [0, 0, -1, -1, 0, 1, 0, 0, 0]
-    with pytest.raises(ValueError, match="Nobody speaks as 'tool'"):
+    with pytest.raises(ValueError, match="no messages of the role 'tool'"):
         from_roles(CHAT, RENDERED, offsets, spurious=["tool"])
-    with pytest.raises(ValueError, match="Message 1 of the user, 's', may stand at character 17 or at 22"):
+    with pytest.raises(ValueError, match="Message 1 of the user, 's', could be at character 17 or at 22"):
         from_roles([CHAT[0], {"role": "user", "content": "s"}], "system: Be kind\nuser: s", [], spurious=["user"])
     with pytest.raises(ValueError, match="Message 0 of the system is not in the text.*return_assistant_tokens_mask"):
         from_roles([{"role": "system", "content": "Be rude"}], RENDERED, offsets, spurious=["system"])

@@ -150,13 +150,13 @@ def test_tokens_that_are_no_grid_ask_for_one():
             super().__init__()
             self.patches = nn.Conv2d(1, 8, (4, 2), stride=(4, 2))
 
-    with pytest.raises(ValueError, match=r"9 tokens, which are no 2 x 3 grid|say grid"):
+    with pytest.raises(ValueError, match=r"9 tokens, which do not form a 2 x 3 grid|give grid"):
         AttentionRollout(grid=(2, 3))(Wide(), X)
     assert AttentionRollout(grid=(2, 4))(Wide(), X).shape == (5, 1, 2, 4)
 
 
 def test_blocks_that_do_not_exist_and_words_that_mean_nothing():
-    with pytest.raises(ValueError, match="There are 2 attention layers; block 2"):
+    with pytest.raises(ValueError, match="There are 2 attention layers; there is no block 2"):
         RawAttention(block=2)(VisionTransformer(), X)
     with pytest.raises(ValueError, match="class_token or mean"):
         AttentionRollout(read="first")
@@ -229,6 +229,6 @@ def test_of_causal_attention_the_first_token_says_nothing():
         def forward(self, x):
             return {"logits": x.sum(1), "attentions": (weights * x.sum() / x.sum(),)}
 
-    with pytest.raises(ValueError, match="attends to itself alone.*read='mean'"):
+    with pytest.raises(ValueError, match="attends only to itself.*read='mean'"):
         RawAttention()(Causal(), torch.randn(1, 4, 3))
     assert RawAttention(read="mean")(Causal(), torch.randn(1, 4, 3)).shape == (1, 4)

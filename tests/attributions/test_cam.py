@@ -149,7 +149,7 @@ def test_channels_that_cannot_be_told_are_asked_for():
             return self.look(x).flatten(1) @ self.weight
 
     x, target = torch.rand(2, 5, 6, 7), torch.tensor([0, 1])
-    with pytest.raises(ValueError, match="say channels='first' or channels='last'"):
+    with pytest.raises(ValueError, match="give channels='first' or channels='last'"):
         GradCAM("look")(Mixed(), x, target)
     assert GradCAM("look", channels="first")(Mixed(), x, target).shape == (2, 1, 6, 7)
     assert GradCAM("look", channels="last")(Mixed(), x, target).shape == (2, 1, 5, 6)

@@ -59,7 +59,7 @@ def test_a_map_without_a_gradient_is_refused_inside_a_penalty():
 
 
 def test_what_is_not_a_map_is_named():
-    with pytest.raises(TypeError, match="numbers returned list; a map is a tensor"):
+    with pytest.raises(TypeError, match="numbers returned list; a map must be a tensor"):
         resolve(numbers)(conv_net(), X, Y)
 
 

@@ -119,9 +119,9 @@ def test_memory_is_bounded_by_splitting_the_path(monkeypatch):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: IntegratedGradients(steps=0), "steps is a whole number of at least 1, not 0"),
+        (lambda: IntegratedGradients(steps=0), "steps must be a whole number of at least 1, not 0"),
         (lambda: IntegratedGradients(rule="simpson"), "not 'simpson'"),
-        (lambda: ExpectedGradients(samples=0), "samples is a whole number of at least 1, not 0"),
+        (lambda: ExpectedGradients(samples=0), "samples must be a whole number of at least 1, not 0"),
         (lambda: SmoothGrad(samples=0), "samples"),
         (lambda: RISE(keep=1.0), "keep"),
     ],
@@ -136,7 +136,7 @@ def test_baselines_and_references_of_the_wrong_shape_are_refused():
         IntegratedGradients(baseline=torch.zeros(3))(mlp(), X, Y)
     with pytest.raises(ValueError, match="References of shape"):
         ExpectedGradients(torch.zeros(4, 3))(mlp(), X, Y)
-    with pytest.raises(ValueError, match="one sample only"):
+    with pytest.raises(ValueError, match="only one sample"):
         ExpectedGradients()(mlp(), X[:1], Y[:1])
 
 
@@ -236,7 +236,7 @@ def test_tokens_that_are_no_grid_ask_for_one():
         def forward(self, x):
             return self.head(self.embed(x.squeeze(1)).mean(1))
 
-    with pytest.raises(ValueError, match=r"8 tokens, which are no 2 x 2 grid.*say grid=\(h, w\)"):
+    with pytest.raises(ValueError, match=r"8 tokens, which do not form a 2 x 2 grid.*give grid=\(h, w\)"):
         GradCAM("embed")(Tokens(), X, Y)
     assert GradCAM("embed", grid=(2, 4))(Tokens(), X, Y).shape == (5, 1, 2, 4)
 

@@ -51,7 +51,7 @@ def test_a_model_of_the_race_errs_by_race_and_the_worst_pair_exchanges_it():
 def test_a_model_that_is_a_function_has_no_maps_and_that_is_said():
     found = audit_table(lambda rows: torch.stack([-rows[:, 0], rows[:, 0]], 1), ROWS, LABELS, COLUMNS, progress=False)
     assert all(not one.saliency for one in found.uses)
-    assert any("No maps were made" in one for one in found.unknown)
+    assert any("No maps were computed" in one for one in found.unknown)
     assert any("gaps between them are not known" in one for one in found.unknown)
 
 

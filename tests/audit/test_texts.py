@@ -146,13 +146,13 @@ def test_hugging_face_models_are_audited_with_their_tokenizer(tmp_path):
 @pytest.mark.parametrize(
     ("model", "labels", "options", "message"),
     [
-        (lambda texts: torch.zeros(len(texts), 2), [0], {}, "one class for each text"),
+        (lambda texts: torch.zeros(len(texts), 2), [0], {}, "each text needs one class"),
         (lambda texts: torch.zeros(1, 2), [0, 1], {}, "one row each"),
         (lambda texts: torch.full((len(texts), 2), torch.nan), [0, 1], {}, "NaN"),
-        (lambda texts: torch.full((len(texts), 2), 0.5), [0, 1], {}, "say outputs='probabilities'"),
-        (lambda texts: torch.full((len(texts), 2), 3.0), [0, 1], {"outputs": "probabilities"}, "say outputs='logits'"),
+        (lambda texts: torch.full((len(texts), 2), 0.5), [0, 1], {}, "use outputs='probabilities'"),
+        (lambda texts: torch.full((len(texts), 2), 3.0), [0, 1], {"outputs": "probabilities"}, "use outputs='logits'"),
         (lambda texts: torch.ones(len(texts), 2), [0, 2], {}, "labels go from 0 to 2"),
-        (lambda texts: torch.ones(len(texts), 2), [0, 1], {"positive": 2}, "positive is a class"),
+        (lambda texts: torch.ones(len(texts), 2), [0, 1], {"positive": 2}, "positive must be a class"),
         (lambda texts: torch.ones(len(texts), 2), [0, 1], {"classes": ["a"]}, "1 have names"),
     ],
 )

@@ -23,12 +23,12 @@ def test_what_is_not_a_number_crosses_nothing():
 
 @pytest.mark.parametrize("limit", [float("nan"), float("inf"), -float("inf")])
 def test_a_limit_that_is_never_reached_is_refused(limit):
-    with pytest.raises(ValueError, match="alerts: reliance is a finite number"):
+    with pytest.raises(ValueError, match="alerts: reliance must be a finite number"):
         Alerts({"reliance": limit})
 
 
 @pytest.mark.parametrize(
-    ("limits", "message"), [({"a": "high"}, "not the text 'high'"), ({"a": "0.2"}, "quotation"), (0.2, "is a mapping")]
+    ("limits", "message"), [({"a": "high"}, "not the text 'high'"), ({"a": "0.2"}, "quotation"), (0.2, "must be a mapping")]
 )
 def test_a_limit_that_is_no_number_is_refused(limits, message):
     with pytest.raises(TypeError, match=message):
@@ -40,7 +40,7 @@ def test_a_misspelt_alert_is_said_once_numbers_are_there():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         alerts.crossed({"panel/grad_cam/gini": 0.1})  # before the training there are fewer
-    with pytest.warns(UserWarning, match="'relience' watches nothing.*did you mean 'reliance'"):
+    with pytest.warns(UserWarning, match="'relience' has no effect.*did you mean 'reliance'"):
         alerts.crossed(numbers)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

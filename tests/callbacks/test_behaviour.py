@@ -151,7 +151,7 @@ def test_nan_is_not_no_reliance():
     def broken(x):  # where there is no tag
         return 0.01 + torch.where(brightest(x) > 1, x.sum((1, 2, 3)), torch.nan)
 
-    with pytest.warns(UserWarning, match="Reliance is NaN, because the model puts out NaN for some of the samples"):
+    with pytest.warns(UserWarning, match="Reliance is NaN, because the model's output is NaN for some of the samples"):
         seen = behaviour(Reads(broken), HALF)
     assert seen["reliance_content"] == 0
     for name in ("reliance_removal", "reliance_insertion", "reliance", "accuracy_under_intervention"):
@@ -266,7 +266,7 @@ def test_what_cannot_be_measured_is_said():
     words = torch.tensor([[3, 9, 4], [9, 5, 6], [3, 4, 5], [6, 7, 4]])
     data = AnnotatedDataset(TensorDataset(words, torch.tensor([0, 0, 1, 1])), -(words == 9).to(torch.int8))
     used = trainer(SaliencyMetrics())
-    with pytest.warns(UserWarning, match="No reliance_removal is measured, because an intervention on the samples fails"):
+    with pytest.warns(UserWarning, match="No reliance_removal is measured, because an intervention on the samples failed"):
         used.validate(Unmasked(), DataLoader(data, 4), verbose=False)
     assert "val/reliance_removal" not in used.callback_metrics
     assert "val/accuracy_under_intervention" not in used.callback_metrics

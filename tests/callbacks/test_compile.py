@@ -157,7 +157,7 @@ def test_only_exact_gradients_at_the_input_of_all_samples_compile(options):
 
 
 def test_presets_without_a_map_do_not_compile():
-    with pytest.raises(ValueError, match="compile are for penalties made of a saliency map"):
+    with pytest.raises(ValueError, match="compile are for penalties computed from a saliency map"):
         SaliencyRegularizer(preset="counterexamples", compile=True)
 
 

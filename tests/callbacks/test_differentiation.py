@@ -199,7 +199,7 @@ def test_at_most_so_many_rows_are_differentiated():
     module = fresh(smooth)
     fit(module, regularizer(max_samples=3, differentiation="finite_difference"), data=sparse(annotated=8))
     assert all(parameter.isfinite().all() for parameter in module.parameters())
-    with pytest.raises(ValueError, match="max_samples is a whole number of at least 1"):
+    with pytest.raises(ValueError, match="max_samples must be a whole number of at least 1"):
         regularizer(max_samples=0)
 
 
@@ -224,7 +224,7 @@ def test_the_mean_over_random_rows_is_the_penalty_in_expectation():
 def test_settings_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="which IntegratedGradients is not"):
         SaliencyRegularizer(IntegratedGradients(), differentiation=FiniteDifference(), intervene=False)
-    with pytest.raises(ValueError, match="for penalties made of a saliency map, not ConsistencyPenalty"):
+    with pytest.raises(ValueError, match="for penalties computed from a saliency map, not for ConsistencyPenalty"):
         SaliencyRegularizer(preset="counterexamples", max_samples=2)
 
 

@@ -155,12 +155,12 @@ def test_batches_without_annotations_are_an_error_that_names_the_remedy(tmp_path
 
 def test_samples_that_are_no_dictionaries_are_an_error(tmp_path):
     rows = AnnotatedDataset([(row["input_ids"], 0) for row in Rows(True).rows], torch.zeros(SAMPLES, LENGTH))
-    with pytest.raises(TypeError, match="takes dictionaries"):
+    with pytest.raises(TypeError, match="needs dictionaries"):
         trainer_of("gpt2", tmp_path, rows).train()
 
 
 def test_the_mixin_alone_and_other_settings_are_errors(tmp_path):
-    with pytest.raises(TypeError, match="stands in front of a Trainer"):
+    with pytest.raises(TypeError, match="must come before a Trainer"):
         SaliencyTrainerMixin()
     with pytest.raises(TypeError, match="or its arguments by name"):
         trainer_of("gpt2", tmp_path, saliency=3)

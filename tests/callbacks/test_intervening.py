@@ -146,7 +146,7 @@ def test_what_stands_for_what_by_default():
     assert SaliencyRegularizer(preset="rrr", intervene=True).intervenes
     given = SaliencyRegularizer(intervene={"presence": 0.5, "fill": "mean"}).intervention
     assert (given.presence, given.fill) == (0.5, "mean")
-    with pytest.raises(TypeError, match="intervene is True, False, an Intervention or its arguments by name, not 'yes'"):
+    with pytest.raises(TypeError, match="intervene must be True, False, an Intervention or its arguments by name, not 'yes'"):
         SaliencyRegularizer(intervene="yes")
 
 

@@ -128,7 +128,7 @@ def test_dict_batches_with_keyword_arguments():
 
 
 def test_a_chunk_of_none_is_refused():
-    with pytest.raises(ValueError, match="chunk_size is a whole number of at least 1, not 0"):
+    with pytest.raises(ValueError, match="chunk_size must be a whole number of at least 1, not 0"):
         SaliencyMetrics(chunk_size=0)
 
 

@@ -28,14 +28,14 @@ def checkpoint(tmp_path):
 )
 def test_another_penalty_starts_anew_and_that_is_said(checkpoint, other):
     callback = other()
-    with pytest.warns(UserWarning, match="of a training with RightForRightReasons of .*, this one has .* starts anew"):
+    with pytest.warns(UserWarning, match="from a training with RightForRightReasons of .*, but this one has .* starts anew"):
         trainer(callback, epochs=2).fit(fresh(), loader(), ckpt_path=checkpoint)
     assert callback.state_dict()["steps"] == 6  # three of each training
 
 
 def test_the_same_penalty_goes_on_without_a_word(checkpoint):
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", message=".*The checkpoint is of a training with.*")
+        warnings.filterwarnings("error", message=".*The checkpoint comes from a training with.*")
         trainer(regularizer(), epochs=2).fit(fresh(), loader(), ckpt_path=checkpoint)
 
 

@@ -182,7 +182,9 @@ def test_a_missing_annotation_of_one_input_is_unknown_in_its_own_shape():
 def test_mistakes_name_the_input():
     with pytest.raises(ValueError, match="The dataset has 16 samples, but there are 3 annotations"):
         AnnotatedDataset(Patients(), {"image": [image_mark()] * 3})
-    with pytest.raises(KeyError, match=r"'imgae' is annotated, but no mapping of the sample has it .did you mean 'image'"):
+    with pytest.raises(
+        KeyError, match=r"'imgae' is annotated, but no mapping in the sample has that key .did you mean 'image'"
+    ):
         AnnotatedDataset(Patients(), {"imgae": {}})[0]
     with pytest.raises(ValueError, match=r"annotation of sample 0, input 'row',"):
         AnnotatedDataset(Patients(), {"row": {0: torch.full((5,), 3)}})[0]
@@ -190,7 +192,7 @@ def test_mistakes_name_the_input():
         fitted(Lit(), data("image", "row"), SaliencyRegularizer(input="imgae", intervene=False), max_steps=1)
     with pytest.raises(RuntimeError, match=r"did not receive the input of shape \(8, 6\)"):
         fitted(Lit("without text"), data("image", "words"), SaliencyRegularizer(weight=1.0, intervene=False), max_steps=1)
-    with pytest.raises(TypeError, match="This works on one annotated input; here are image, row"):
+    with pytest.raises(TypeError, match="This works with a single annotated input, but there are several: image, row"):
         _ = AnnotatedDataset(Patients(), annotations("image", "row"))[0].only_annotation
 
 

@@ -84,7 +84,7 @@ def test_monitors_see_what_they_see_of_whole_parameters(tmp_path):
 
 @pytest.mark.parametrize("options", [{"differentiation": "finite_difference"}, {"compile": True}])
 def test_what_cannot_run_on_shards_is_refused(options):
-    with pytest.raises(Exception, match="Take differentiation='exact'"):
+    with pytest.raises(Exception, match="Use differentiation='exact'"):
         sharded(regularizer(**options))
 
 

@@ -264,7 +264,7 @@ def test_a_logger_that_fails_costs_a_warning(tmp_path, monkeypatch):
         raise ConnectionError("network is unreachable")
 
     monkeypatch.setattr("salreg.callbacks.sinks.loggers.Numbers.write", down)
-    with pytest.warns(UserWarning, match="Failing did not take the saliency snapshot: network is unreachable"):
+    with pytest.warns(UserWarning, match="Failing did not accept the saliency snapshot: network is unreachable"):
         fit(fresh(), SaliencySnapshots(panel=2, dir=tmp_path / "out"), logger=Failing(), epochs=1)
     assert (tmp_path / "out" / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 

@@ -155,6 +155,6 @@ def test_webdatasets_loader_is_read_and_drawn(tmp_path):
 
 def test_a_stream_without_marks_is_said_to_draw_nothing(tmp_path):
     data = DataLoader(AnnotatedStream(Stream(), lambda sample: None), batch_size=8)
-    with pytest.warns(UserWarning, match="draws nothing.*of no stream a batch with marks has come"):
+    with pytest.warns(UserWarning, match="draws nothing.*no stream has delivered a batch with marks"):
         fit(fresh(), SaliencySnapshots(panel=2, dir=tmp_path / "run"), data=data)
     assert not (tmp_path / "run").exists()

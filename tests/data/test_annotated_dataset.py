@@ -123,7 +123,7 @@ def test_unpacking_a_batch_says_what_is_missing():
     with pytest.raises(TypeError, match="comes from an AnnotatedDataset"):
         _x, _y = batch
     for asked in (lambda: dict(**batch), lambda: batch.get("labels")):  # as Hugging Face's Trainer does
-        with pytest.raises(TypeError, match=r"in compute_loss and, for its evaluation, in prediction_step"):
+        with pytest.raises(TypeError, match=r"in compute_loss and, for evaluation, in prediction_step"):
             asked()
 
 
@@ -136,7 +136,7 @@ def test_an_empty_annotation_says_that_somebody_looked_and_a_missing_one_that_no
 
     assert batch.looked_at.tolist() == [True, False, True, False]
     assert careless.looked_at.tolist() == [False, False, True, False]
-    with pytest.raises(ValueError, match="empty is 'looked at' or 'unknown', not 'clean'"):
+    with pytest.raises(ValueError, match="empty must be 'looked at' or 'unknown', not 'clean'"):
         AnnotatedDataset(base, marks, empty="clean")  # type: ignore[arg-type]
 
 

@@ -40,7 +40,7 @@ def test_what_comes_in_is_unknown():
 
 def test_resized_and_flipped_images_need_annotations_of_their_size():
     data = AnnotatedDataset(TensorDataset(torch.ones(1, 1, 6, 6)), torch.ones(1, 1, 3, 3))
-    with pytest.raises(ValueError, match=r"sample 0 is of size .H, W. = .3, 3., its image of .6, 6."):
+    with pytest.raises(ValueError, match=r"sample 0 has size .H, W. = .3, 3., but its image has .6, 6."):
         Augmented(data, flip=True)[0]
     with pytest.raises(TypeError, match="not of TensorDataset"):
         Augmented(TensorDataset(torch.ones(1, 1, 6, 6)))

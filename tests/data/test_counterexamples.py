@@ -45,9 +45,9 @@ def test_a_module_trains_on_them():
 
 
 def test_what_cannot_be_done_is_refused():
-    with pytest.raises(TypeError, match="not of TensorDataset"):
+    with pytest.raises(TypeError, match="not TensorDataset"):
         Counterexamples(TensorDataset(X))
-    with pytest.raises(ValueError, match="nothing to make counterexamples of"):
+    with pytest.raises(ValueError, match="nothing to make counterexamples from"):
         Counterexamples(AnnotatedDataset(TensorDataset(X, Y), -MARKS))
     with pytest.raises(ValueError, match="uniform or shuffle"):
         made(replacement="swap")

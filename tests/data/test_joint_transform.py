@@ -125,7 +125,7 @@ def test_one_that_only_colours_leaves_marks_alone(torchvision):
 
 def test_one_that_moves_images_alone_is_refused(torchvision):
     drawn = torch.random.get_rng_state()
-    with pytest.raises(TypeError, match="FlipImages moves images and not masks"):
+    with pytest.raises(TypeError, match="FlipImages moves images but not masks"):
         Augmented(squares(), transform=FlipImages())[0]
     assert torch.equal(torch.random.get_rng_state(), drawn)
 
@@ -136,7 +136,7 @@ def test_the_older_transforms_are_refused(torchvision):
             return image
 
     RandomFlip.__module__ = "torchvision.transforms.transforms"
-    with pytest.raises(TypeError, match=r"moves images alone. Take the one of that name in torchvision.transforms.v2"):
+    with pytest.raises(TypeError, match=r"moves only images. Use the one of that name in torchvision.transforms.v2"):
         Augmented(squares(), transform=RandomFlip())
 
 
@@ -151,7 +151,7 @@ def test_any_function_of_both_will_do_and_it_comes_last():
 
 
 def test_a_transform_that_moves_the_image_alone_is_refused():
-    with pytest.raises(ValueError, match=r"sample 3 .* its image of .20, 24. after the transform"):
+    with pytest.raises(ValueError, match=r"sample 3 .* its image has .20, 24. after the transform"):
         Augmented(squares(), transform=lambda image, annotation: (image[:, :20], annotation))[3]
 
 

@@ -56,5 +56,5 @@ def test_without_tokens_in_the_samples_the_attention_mask_says_where_the_words_a
 def test_a_token_without_a_place_is_an_error():
     samples = [{"text": str(text)} for text in TEXTS]
     with_special = lambda given: padded("left", 6)([{"input_ids": [1, *text]} for text in TEXTS])  # noqa: E731
-    with pytest.raises(ValueError, match=r"3 places of sample 0 of the batch are annotated, but .* made 4 tokens of it"):
+    with pytest.raises(ValueError, match=r"3 places of sample 0 of the batch are annotated, but .* turned it into 4 tokens"):
         batch_of(samples, with_special)

@@ -157,19 +157,19 @@ def test_under_autocast_two_sides_are_taken():
 
 def test_kinks_are_refused_unless_allowed():
     kinked = nn.Sequential(nn.Flatten(), nn.Linear(192, 20), nn.ReLU(), nn.Linear(20, 3))
-    with pytest.raises(ValueError, match="wrong across kinks, and between the tap and the logits there are: Relu. Take"):
+    with pytest.raises(ValueError, match="wrong across kinks, and there are some between the tap and the logits: Relu. Use"):
         gradients(kinked, "finite_difference")
     estimated, _ = gradients(kinked, FiniteDifference(allow_kinks=True))
     assert estimated[0].isfinite().all()
 
 
 def test_only_maps_of_one_gradient_are_differentiated_so():
-    with pytest.raises(ValueError, match="which IntegratedGradients is not"):
+    with pytest.raises(ValueError, match="which IntegratedGradients does not"):
         SaliencyPenalty(IntegratedGradients(), differentiation="finite_difference")
     with pytest.raises(ValueError, match="auto, exact or finite_difference, not 'fd'"):
         SaliencyPenalty(differentiation="fd")
     for wrong in ({"sides": 3}, {"step": 0.0}, {"check_every": -1}):
-        with pytest.raises(ValueError, match=f"{next(iter(wrong))} is "):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be "):
             FiniteDifference(**wrong)
 
 

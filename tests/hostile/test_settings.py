@@ -107,7 +107,7 @@ EACH = [(make, name, value) for make, name, values in NUMBERS for value in value
 
 @pytest.mark.parametrize(("make", "name", "value"), EACH)
 def test_a_value_of_another_kind_or_out_of_range_is_named(make, name, value):
-    said = refused(lambda: make(**{name: value}), f"{name} is ")
+    said = refused(lambda: make(**{name: value}), f"{name} must be ")
     assert " not " in said or "at least one" in said  # what is expected, and what was given
 
 
@@ -145,10 +145,10 @@ def test_a_misspelt_word_brings_the_nearest(make, name, wrong, right):
 @pytest.mark.parametrize(
     ("resolve", "kind"),
     [
-        (attributions.resolve, "attribution is given by its name or as an object"),
-        (losses.resolve, "attribution loss is given by its name or as an object"),
-        (scores.resolve, "score is given by its name or as an object"),
-        (presets.resolve, "preset is given by its name or as an object"),
+        (attributions.resolve, "attribution must be given by name or as an object"),
+        (losses.resolve, "attribution loss must be given by name or as an object"),
+        (scores.resolve, "score must be given by name or as an object"),
+        (presets.resolve, "preset must be given by name or as an object"),
     ],
 )
 def test_what_is_no_name_at_all_is_called_so(resolve, kind, value):
@@ -164,37 +164,37 @@ def test_a_class_in_place_of_an_object_is_to_be_called(resolve, kind):
 
 
 OTHERS = [
-    (lambda: SaliencyRegularizer(intervene="yes"), ["intervene is True, False", "'yes'"]),
+    (lambda: SaliencyRegularizer(intervene="yes"), ["intervene must be True, False", "'yes'"]),
     (lambda: SaliencyRegularizer(intervene={"fil": "mean"}), ["intervene has no option 'fil'", "did you mean 'fill'"]),
     (lambda: SaliencyRegularizer(preset={"name": "hint", "frm": 1}), ["The preset hint has no option 'frm'", "'form'"]),
-    (lambda: SaliencyRegularizer(preset={"form": "ranking"}), ["lacks its name"]),
-    (lambda: SaliencyRegularizer(preset="rrr", loss="l1"), ["A preset brings its own"]),
-    (lambda: SaliencyRegularizer(name=""), ["name is a text"]),
-    (lambda: SaliencyRegularizer(name=3), ["name is a text", "not 3"]),
-    (lambda: SaliencyRegularizer(input=3), ["input is a text", "not 3"]),
-    (lambda: SaliencyRegularizer(forward_module=torch.nn.ReLU()), ["forward_module is a text"]),
-    (lambda: SaliencyRegularizer(embedding=""), ["embedding is a text", "empty"]),
-    (lambda: SaliencyRegularizer(target=1.5), ["target is a mapping's key", "1.5"]),
-    (lambda: SaliencyRegularizer(differentiation="exakt"), ["differentiation is auto", "'exakt'"]),
-    (lambda: SaliencyMetrics(group=1.5), ["group is a mapping's key", "1.5"]),
-    (lambda: SaliencyMetrics(target=[0]), ["target is a mapping's key"]),
-    (lambda: SaliencySnapshots(attributions="input_gradient"), ["attributions is a list", "write ['input_gradient']"]),
-    (lambda: SaliencySnapshots(probes="occlusion"), ["probes is a list", "write ['occlusion']"]),
+    (lambda: SaliencyRegularizer(preset={"form": "ranking"}), ["has no name"]),
+    (lambda: SaliencyRegularizer(preset="rrr", loss="l1"), ["A preset has its own"]),
+    (lambda: SaliencyRegularizer(name=""), ["name must be a text"]),
+    (lambda: SaliencyRegularizer(name=3), ["name must be a text", "not 3"]),
+    (lambda: SaliencyRegularizer(input=3), ["input must be a text", "not 3"]),
+    (lambda: SaliencyRegularizer(forward_module=torch.nn.ReLU()), ["forward_module must be a text"]),
+    (lambda: SaliencyRegularizer(embedding=""), ["embedding must be a text", "empty"]),
+    (lambda: SaliencyRegularizer(target=1.5), ["target must be a mapping's key", "1.5"]),
+    (lambda: SaliencyRegularizer(differentiation="exakt"), ["differentiation must be auto", "'exakt'"]),
+    (lambda: SaliencyMetrics(group=1.5), ["group must be a mapping's key", "1.5"]),
+    (lambda: SaliencyMetrics(target=[0]), ["target must be a mapping's key"]),
+    (lambda: SaliencySnapshots(attributions="input_gradient"), ["attributions must be a list", "write ['input_gradient']"]),
+    (lambda: SaliencySnapshots(probes="occlusion"), ["probes must be a list", "write ['occlusion']"]),
     (lambda: SaliencySnapshots(attributions=[]), ["at least one attribution"]),
     (lambda: SaliencySnapshots(attributions=["gradcam"]), ["did you mean 'grad_cam'"]),
-    (lambda: SaliencySnapshots(attributions=[None]), ["given by its name", "None"]),
-    (lambda: SaliencySnapshots(class_names="cat"), ["class_names is a list", "write ['cat']"]),
-    (lambda: SaliencySnapshots(class_names=3), ["class_names is a list", "not 3"]),
-    (lambda: SaliencySnapshots(dir=3), ["dir is a folder's path", "not 3"]),
+    (lambda: SaliencySnapshots(attributions=[None]), ["given by name", "None"]),
+    (lambda: SaliencySnapshots(class_names="cat"), ["class_names must be a list", "write ['cat']"]),
+    (lambda: SaliencySnapshots(class_names=3), ["class_names must be a list", "not 3"]),
+    (lambda: SaliencySnapshots(dir=3), ["dir must be a folder's path", "not 3"]),
     (lambda: SaliencySnapshots(alerts={"reliance": "high"}), ["alerts: reliance", "'high'"]),
     (lambda: SaliencySnapshots(alerts={"reliance": NAN}), ["alerts: reliance", "nan"]),
-    (lambda: SaliencySnapshots(alerts=["reliance"]), ["alerts is a mapping", "'reliance': 0.2"]),
+    (lambda: SaliencySnapshots(alerts=["reliance"]), ["alerts must be a mapping", "'reliance': 0.2"]),
     (lambda: Alerts({"reliance": None}), ["alerts: reliance", "None"]),
     (lambda: Alerts({3: 0.2}), ["the name of an alert", "not 3"]),
     (lambda: Alerts({"": 0.2}), ["the name of an alert", "empty"]),
     (lambda: attributions.GradCAM([]), ["at least one layer"]),
-    (lambda: penalties.DecompositionPenalty("softmaxx"), ["form is softmax or log_softmax", "'softmaxx'"]),
-    (lambda: penalties.ConsistencyPenalty("blur"), ["perturbation is", "'blur'"]),
+    (lambda: penalties.DecompositionPenalty("softmaxx"), ["form must be softmax or log_softmax", "'softmaxx'"]),
+    (lambda: penalties.ConsistencyPenalty("blur"), ["perturbation must be", "'blur'"]),
     (lambda: AnnotatedDataset(base(), {0.5: MARK}), ["a sample's index, a whole number", "0.5"]),
     (lambda: AnnotatedDataset(base(), {1.0: MARK}), ["a sample's index, a whole number", "1.0"]),
     (lambda: AnnotatedDataset(base(), {torch.tensor(1): MARK}), ["a sample's index, a whole number", "tensor"]),

@@ -43,9 +43,9 @@ OTHERS = [
     (lambda: functional.comprehensiveness(lambda x: x, torch.rand(2, 5), torch.rand(2, 4)), ["(2, 4)", "(2, 5)"]),
     (
         lambda: functional.sufficiency(lambda x: x, torch.rand(2, 5), torch.rand(2, 5), shares=[math.nan]),
-        ["shares is a number"],
+        ["shares must be a number"],
     ),
-    (lambda: deletion_curve(lambda x: x, torch.rand(2, 5), torch.rand(2, 5), steps=0), ["steps is a whole number"]),
+    (lambda: deletion_curve(lambda x: x, torch.rand(2, 5), torch.rand(2, 5), steps=0), ["steps must be a whole number"]),
 ]
 
 

@@ -215,10 +215,10 @@ def test_a_nan_outside_of_the_region_stays_there():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"presence": 1.5}, "presence is a number in \\[0, 1\\], or None, not 1.5"),
-        ({"presence": float("nan")}, "presence is a number"),
+        ({"presence": 1.5}, "presence must be a number in \\[0, 1\\], or None, not 1.5"),
+        ({"presence": float("nan")}, "presence must be a number"),
         ({"fill": "blurr"}, "not 'blurr'.*did you mean 'blur'"),
-        ({"bank": 0}, "bank is a whole number of at least 1"),
+        ({"bank": 0}, "bank must be a whole number of at least 1"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -112,7 +112,7 @@ def test_texts_that_were_never_padded_cannot_become_shorter():
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ({"word_ids": TOKENS.clone()}, "it is not known how it goes with them"),
+        ({"word_ids": TOKENS.clone()}, "it is not known whether it moves with them"),
         ({"position_ids": TOKENS + 5}, "position_ids count neither the places nor the attention mask"),
         ({"position_ids": torch.tensor([[0, 1, 2, 0, 1, 2]] * 4)}, "packs several texts into one row.*Turn packing off"),
     ],

@@ -57,5 +57,5 @@ def test_borders_are_soft_and_the_middle_is_not():
 def test_slack_forgives():
     strict, lax = RobustSupervision(0.0), RobustSupervision(10.0)
     assert strict(MAPS, MARKS) > lax(MAPS, MARKS) > 0
-    with pytest.raises(ValueError, match="slack is a finite number of at least 0"):
+    with pytest.raises(ValueError, match="slack must be a finite number of at least 0"):
         RobustSupervision(-1)

@@ -79,7 +79,7 @@ def test_a_map_of_zeros_has_no_shape(describe):
 
 
 def test_structural_similarity_is_one_of_images():
-    with pytest.raises(ValueError, match="one of images"):
+    with pytest.raises(ValueError, match="needs images"):
         map_ssim(FLAT, OTHER)
 
 

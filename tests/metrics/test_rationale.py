@@ -51,7 +51,7 @@ def test_without_marks_or_without_a_map_there_is_no_f1():
 
 @pytest.mark.parametrize("share", [0.0, 1.5])
 def test_a_share_is_more_than_nothing_and_at_most_all(share):
-    with pytest.raises(ValueError, match=r"share is a number in \(0, 1\]"):
+    with pytest.raises(ValueError, match=r"share must be a number in \(0, 1\]"):
         rationale_f1(*maps(), share)
 
 
@@ -92,7 +92,7 @@ def test_padding_of_a_text_is_never_replaced():
 
 
 def test_maps_of_other_places_are_refused():
-    with pytest.raises(ValueError, match="have other places than inputs"):
+    with pytest.raises(ValueError, match="do not have the places of inputs"):
         comprehensiveness(linear, torch.rand(2, 6), torch.rand(2, 4))
 
 

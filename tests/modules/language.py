@@ -259,7 +259,7 @@ LANGUAGE = [
         lambda net, batch: _mean_of_labelled(
             net(**batch).logits[:, :-1], batch["input_ids"][:, 1:].masked_fill(batch["attention_mask"][:, 1:] == 0, -100)
         ),
-        "target made by the step itself (29 classes at each of 8 places, classes on axis 2)",
+        "target created by the step itself (29 classes at each of 8 places, classes on axis 2)",
         _next_of_ones_own,
         is_measured=False,
     ),

@@ -114,7 +114,7 @@ def test_labels_move_with_the_tokens_unless_a_decoder_writes_them(name, caplog):
     assert (seen[0]["input_ids"] != given["input_ids"][: SAMPLES // 2]).any(1)[marked].all()
     moved = (seen[0]["labels"] != given["labels"][: SAMPLES // 2]).any(1)
     assert moved.any() == (name == "tagging")
-    assert ("batch['labels'] goes with the tokens" in caplog.text) == (name == "tagging")
+    assert ("batch['labels'] moves with the tokens" in caplog.text) == (name == "tagging")
 
 
 @pytest.mark.parametrize("name", ["question answering", "tagging"])
@@ -122,7 +122,7 @@ def test_marked_words_stand_at_random_places_where_the_places_of_answers_are_ask
     pattern = next(one for one in LANGUAGE if one.name == name)
     with caplog.at_level(logging.INFO):
         train(pattern, pytorch_lightning, SaliencyRegularizer(), num_sanity_val_steps=0)
-    assert ("stands at a random place of its text; Intervention(place='own')" in caplog.text) == (name != "tagging")
+    assert ("are moved to a random place in their text; Intervention(place='own')" in caplog.text) == (name != "tagging")
 
 
 def test_labels_that_are_the_text_itself_are_found_by_a_loss_of_ones_own(caplog):

@@ -76,5 +76,5 @@ def test_the_estimate_runs_on_and_is_in_the_checkpoint():
 def test_a_layer_of_units_and_a_direction_that_does_not_fit():
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.Tanh(), nn.Linear(5, 3))
     assert value(ConceptPenalty("1"), model) > 0
-    with pytest.raises(ValueError, match="direction has 3 channels, the layer '1' 5"):
+    with pytest.raises(ValueError, match="direction has 3 channels, but the layer '1' has 5"):
         value(ConceptPenalty("1", [1.0, 0, 0]), model)

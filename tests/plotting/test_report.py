@@ -126,7 +126,7 @@ def test_other_panels_are_not_shown_side_by_side_and_it_is_said():
     other.images = [image + 1 for image in other.images]
     page = report({"one": history(), "another": other}, "two panels")
     assert page.count("<h2>Where the model looks") == 1
-    assert "another: in the charts only" in page
+    assert "another: only in the charts" in page
     assert "another: val/accuracy" in page
 
 

@@ -177,5 +177,5 @@ def test_too_few_marks_and_what_is_no_image_are_refused():
         propagate(TensorDataset(images))
     with pytest.raises(ValueError, match="Sample 0 holds no image"):
         propagate(AnnotatedDataset(TensorDataset(torch.zeros(3, 2)), {}), progress=False)
-    with pytest.raises(ValueError, match=r"annotation of sample 1 is of shape \(1, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"annotation of sample 1 has shape \(1, 4, 4\)"):
         propagate(AnnotatedDataset(TensorDataset(images), {1: torch.zeros(1, 4, 4)}), progress=False)

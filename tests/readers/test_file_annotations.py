@@ -58,7 +58,7 @@ def test_a_mark_on_the_photo_on_its_side_is_never_brought_to_the_upright_one(tmp
     (tmp_path / "a.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,100,80,x,0,0,40,20\n")
     regions = read_boxes(tmp_path / "a.csv")
     for upright in ((100, 80), (50, 40)):
-        with pytest.raises(ValueError, match="made on the image turned by a quarter"):
+        with pytest.raises(ValueError, match="made on the image as stored"):
             FileAnnotations(["a.jpg"], regions, resize=resize)(0, torch.zeros(3, *upright))
     squares = FileAnnotations(["a.jpg"], regions, resize=True)
     assert squares(0, torch.zeros(3, 64, 64)).any()

@@ -112,7 +112,7 @@ def test_cvats_ellipses_and_polylines_are_drawn_and_what_has_no_area_is_counted(
     shapes = '<ellipse label="ruler" cx="50" cy="40" rx="20" ry="10"/><polyline label="ruler" points="0,70;99,70"/>'
     none = '<points label="ruler" points="1,1;50,50"/><tag label="ruler"/><skeleton label="ruler"/><cuboid label="ruler"/>'
     path = cvat(tmp_path / "a.xml", shapes + none)
-    with pytest.warns(SkippedAnnotations, match="4 skipped, no area: .*'points' says no area"):
+    with pytest.warns(SkippedAnnotations, match="4 skipped, no area: .*'points' has no area"):
         regions = read_cvat(path, SIDES)
     assert pixels(regions, (80, 100))["a"] == pytest.approx(628 + 300, abs=10)
     with pytest.warns(SkippedAnnotations):
@@ -177,7 +177,7 @@ def test_of_several_images_label_studios_marks_belong_to_the_one_they_were_made_
     assert pixels(read_label_studio(path, SIDES), (6, 8)) == {"a": 0, "b": 6}
     path = label_studio(tmp_path / "a.json", two, to_name="imgR")
     assert pixels(read_label_studio(path, SIDES, fields={"imgR": "right"}), (6, 8)) == {"a": 0, "b": 6}
-    with pytest.warns(SkippedAnnotations, match=r"must say which of \['left', 'right'\] its control 'imgR' shows"):
+    with pytest.warns(SkippedAnnotations, match=r"must say which of \['left', 'right'\] is shown by its control 'imgR'"):
         regions = read_label_studio(path, SIDES)
     assert [one.skipped for one in regions.values()] == [1, 1]
     listed = {"images": list(two.values())}
@@ -210,7 +210,7 @@ def test_yolo_has_the_names_of_its_classes_beside_it(tmp_path):
 def test_cub_and_vias_table_and_folders_of_single_files(tmp_path):
     written(tmp_path / "images.txt", "1 001.A/a.jpg\n2 002.B/b.jpg\n")
     path = written(tmp_path / "bounding_boxes.txt", "1 60.0 27.0 10.0 4.0\n3 1 1 1 1\n")
-    with pytest.warns(SkippedAnnotations, match="in line 2: '3 1 1 1 1' is no number of images.txt"):
+    with pytest.warns(SkippedAnnotations, match="in line 2: '3 1 1 1 1' does not consist of a number from images.txt"):
         assert pixels(read_cub(path)) == {"001.A/a": -40}
     table = written(
         tmp_path / "via.csv",
@@ -238,7 +238,9 @@ def test_formats_that_are_not_read_are_named_with_what_to_do(tmp_path, name, con
 @pytest.mark.parametrize("content", ["", "[1, 2", '{"a": {}}', "[[[[" * 5000, "null"])
 def test_a_file_of_no_format_names_itself_and_those_that_are_read(tmp_path, content):
     path = written(tmp_path / "a.json", content)
-    with pytest.raises(ValueError, match=r"a.json (is empty|is no JSON|cannot be read as JSON|is of no format .* COCO, CVAT)"):
+    with pytest.raises(
+        ValueError, match=r"a.json (is empty|is not JSON|cannot be read as JSON|has no known format.* COCO, CVAT)"
+    ):
         read_annotations(path, SIDES)
 
 
@@ -285,5 +287,5 @@ def test_features_of_isic_are_superpixels(tmp_path):
     regions = read_annotations(tmp_path, {"streaks": "relevant", "pigment_network": "spurious"})
     drawn = regions["ISIC_1"].draw((6, 8))[0]
     assert np.array_equal(drawn, np.isin(numbers, (302, 303)).astype(int))
-    with pytest.warns(SkippedAnnotations, match="no list of 0 and 1"):
+    with pytest.warns(SkippedAnnotations, match="not a list of 0 and 1"):
         read_annotations(written(tmp_path / "ISIC_1_features.json", {"streaks": [2]}), {"streaks": "relevant"})

@@ -87,7 +87,7 @@ def test_a_file_whose_images_all_lack_the_thing_matches_them(tmp_path):
 def test_a_row_that_is_half_empty_or_cut_off_is_no_empty_one(tmp_path, row):
     path = tmp_path / "boxes.csv"
     path.write_text(f"image,x1,y1,x2,y2\n{row}\n")
-    with pytest.raises(ValueError, match="line 2: the edges of a box must be four numbers, or all be empty where nothing is"):
+    with pytest.raises(ValueError, match="line 2: the edges of a box must be four numbers, or all empty if nothing is"):
         read_boxes(path, strict=True)
     with pytest.warns(SkippedAnnotations, match="1 skipped, no number: .*line 2"):
         assert read_boxes(path)["a"].skipped == 1

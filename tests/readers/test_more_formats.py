@@ -81,17 +81,17 @@ def test_a_project_of_supervisely_is_read_with_the_images_of_its_folders(tmp_pat
 @pytest.mark.parametrize(
     ("bitmap", "reason"),
     [
-        ({"origin": [2, 1], "data": "eJwDAAAAAAE="}, "its bitmap is no picture"),
-        ({"origin": [2, 1], "data": "%"}, "its bitmap is no picture"),
-        ({"origin": [0.5, 1], "data": BITMAP}, "no whole pixel"),
-        ({"origin": [float("nan"), 1], "data": BITMAP}, "no finite numbers"),
+        ({"origin": [2, 1], "data": "eJwDAAAAAAE="}, "its bitmap is not a picture"),
+        ({"origin": [2, 1], "data": "%"}, "its bitmap is not a picture"),
+        ({"origin": [0.5, 1], "data": BITMAP}, "not begin at a whole pixel"),
+        ({"origin": [float("nan"), 1], "data": BITMAP}, "not finite numbers"),
         ({"data": BITMAP}, "has no origin"),
         ({"origin": [500, 1], "data": BITMAP}, ""),
     ],
 )
 def test_a_bitmap_of_supervisely_that_is_none_is_named(tmp_path, bitmap, reason):
     path = supervisely(tmp_path / "a.jpg.json", object_of("bitmap", id=7, bitmap=bitmap), object_of("point"))
-    with pytest.warns(SkippedAnnotations, match=f"annotation 7: .*{reason}" if reason else "'point' says no area"):
+    with pytest.warns(SkippedAnnotations, match=f"annotation 7: .*{reason}" if reason else "'point' has no area"):
         regions = read_supervisely(path, SIDES)
     assert not regions["a"].drawn((80, 100)).annotation.any()
     assert regions["a"].skipped + len(regions["a"].drawn((80, 100)).problems) == 2
@@ -139,7 +139,7 @@ def test_createmls_fractions_are_not_taken_for_pixels(tmp_path):
     with pytest.warns(SkippedAnnotations) as caught:
         regions = read_createml(written(tmp_path / "a.json", content), SIDES)
     assert "image 'a.jpg', annotation 1: its coordinates look like fractions" in str(caught[0].message)
-    assert "annotation 2: it is no image with annotations" in str(caught[0].message)
+    assert "annotation 2: it is not an image with annotations" in str(caught[0].message)
     assert (set(regions), regions["a"].skipped) == ({"a", "b"}, 1)
     assert drawn(regions)[1:3, 2:5].all()
     assert int(drawn(regions).sum()) == 6
@@ -159,8 +159,8 @@ def test_labelboxs_rows_without_a_label_were_not_looked_at_and_its_masks_are_nam
     path.write_text("\n".join(map(json.dumps, rows)) + "\nno json\n")
     with pytest.warns(SkippedAnnotations) as caught:
         regions = read_annotations(path, SIDES)
-    assert "annotation m1: its mask lies at an address, which is not fetched" in str(caught[0].message)
-    assert "annotation in line 4: it is no data row" in str(caught[0].message)
+    assert "annotation m1: its mask is stored at an address, which is not fetched" in str(caught[0].message)
+    assert "annotation in line 4: it is not a data row" in str(caught[0].message)
     assert {name: int(-one.draw((6, 8)).sum()) for name, one in regions.items()} == {"a": 6, "x/b c": 24}
     assert set(read_labelbox(written(tmp_path / "b.json", rows[1:]), SIDES, strict=True)) == {"x/b c"}
 
@@ -177,7 +177,7 @@ def test_json_min_joins_the_records_of_a_task_and_says_what_it_cannot_tell(tmp_p
     assert set(regions) == {"a", "b", "d", "e"}
     assert regions["a"].draw((6, 8))[0, 1].tolist() == [-1] * 5 + [0] * 3
     assert [regions[name].skipped for name in "abde"] == [0, 0, 1, 1]
-    assert any("does not say whether images were turned" in note for note in regions.notes)
+    assert any("does not say whether images were rotated" in note for note in regions.notes)
 
 
 def test_supervisely_is_known_by_its_content(tmp_path):

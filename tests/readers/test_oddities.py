@@ -61,7 +61,7 @@ def test_two_images_or_categories_of_one_id_are_not_one(tmp_path):
     assert pixels(regions) == {"a": 0, "b": 0, "x.org/c": 25}
     assert [one.skipped for one in regions.values()] == [1, 1, 0]
     categories = [{"id": 7, "name": "ruler"}, {"id": 7, "name": "mole"}]
-    with pytest.raises(ValueError, match="two categories of the id 7: 'ruler' and 'mole'"):
+    with pytest.raises(ValueError, match="two categories with the id 7: 'ruler' and 'mole'"):
         read_annotations(coco(tmp_path / "a.json", [], categories=categories), {"mole": "spurious"})
 
 
@@ -133,7 +133,7 @@ def test_labelmes_masks_and_rectangles_by_their_corners_are_drawn(tmp_path):
     assert int(drawn.sum()) == 4 + 200
     square = [[1, 1], [5, 1], [5, 5], [1, 5]]
     path = labelme(tmp_path / "a.json", ("mask", [[5, 7], [9, 9]], more), ("rectangle", square, {}))
-    with pytest.warns(SkippedAnnotations, match=r"its mask is of size \(H, W\) = \(2, 3\), its box of"):
+    with pytest.warns(SkippedAnnotations, match=r"its mask has size \(H, W\) = \(2, 3\), but its box has"):
         assert pixels(read_annotations(path, SIDES)) == {"a": 16}
 
 
@@ -153,7 +153,7 @@ def test_tables_as_programs_write_them(tmp_path, name):
 
 
 def test_digits_with_an_underscore_are_no_number(tmp_path):
-    with pytest.warns(SkippedAnnotations, match="no finite numbers"):
+    with pytest.warns(SkippedAnnotations, match="not finite numbers"):
         read_annotations(written(tmp_path / "a.csv", "image,x1,y1,x2,y2\na.jpg,0,0,1_0,5\n"))
 
 
@@ -218,15 +218,15 @@ def test_one_file_of_a_folder_that_cannot_be_read_does_not_refuse_the_others(tmp
     written(tmp_path / "settings.json", {"theme": "dark"})
     written(tmp_path / "z.json", '{"shapes": [')
     with pytest.warns(
-        SkippedAnnotations, match="2 skipped, unreadable file: .*settings.json is no JSON of LabelMe's.*z.json is"
+        SkippedAnnotations, match="2 skipped, unreadable file: .*settings.json is not a LabelMe JSON file.*z.json is"
     ):
         assert pixels(read_annotations(tmp_path, SIDES)) == {"a": 16}
-    with pytest.raises(ValueError, match="settings.json is no JSON of LabelMe's"):
+    with pytest.raises(ValueError, match="settings.json is not a LabelMe JSON file"):
         read_annotations(tmp_path, SIDES, strict=True)
     (tmp_path / "voc").mkdir()
     written(tmp_path / "voc" / "a.xml", "<annotation><filename>a.jpg</filename></annotation>")
     written(tmp_path / "voc" / "b.xml", "<annotation>")
-    with pytest.warns(SkippedAnnotations, match="b.xml is no XML that can be read"):
+    with pytest.warns(SkippedAnnotations, match="b.xml is not readable XML"):
         assert set(read_annotations(tmp_path / "voc", SIDES)) == {"a"}
 
 

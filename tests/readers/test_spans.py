@@ -69,11 +69,11 @@ def test_every_tool_says_the_same_of_a_text(tmp_path, tool):
 @pytest.mark.parametrize(
     ("span", "reason"),
     [
-        ([0, 99, "thing"], "the characters 0 to 99 are none of a text of 18"),
+        ([0, 99, "thing"], "the characters 0 to 99 are outside a text of 18"),
         ([5, 2, "thing"], "the characters 5 to 2"),
-        ([None, 2, "thing"], "start None and end 2 are no whole numbers"),
-        ([0.5, 2, "thing"], "no whole numbers"),
-        ([float("nan"), 2, "thing"], "no whole numbers"),
+        ([None, 2, "thing"], "start None and end 2 are not whole numbers"),
+        ([0.5, 2, "thing"], "not whole numbers"),
+        ([float("nan"), 2, "thing"], "not whole numbers"),
     ],
 )
 def test_a_span_that_means_nothing_is_skipped_and_named(tmp_path, span, reason):

@@ -68,7 +68,7 @@ def test_bad_annotations_are_listed_at_once_by_the_check_and_alike_by_the_run(ca
     kinds = [line for line in out.splitlines() if " skipped, " in line]
     assert len(kinds) == 5
     assert all(part in out for part in ("annotation 90", "annotation 91", "annotation 92", "annotation 93", "image '6.jpg'"))
-    assert "1 images of which all marks were left out, which count as not looked at: b/11.jpg" in out
+    assert "1 images whose marks were all skipped, which count as not looked at: b/11.jpg" in out
     recwarn.clear()
     assert main(["run", "image_folder", "data.root=photos", "data.annotations=coco.json", *FAST]) == 0
     said = [str(warning.message).removeprefix("salreg: ") for warning in recwarn]
@@ -80,7 +80,7 @@ def test_bad_annotations_are_listed_at_once_by_the_check_and_alike_by_the_run(ca
 def test_strict_refuses_them(capsys):
     coco(BAD[0])
     assert check("--strict") == 2
-    assert "image '11.jpg', annotation 90: (nan, 1, 5, 5) are no finite numbers" in capsys.readouterr().err
+    assert "image '11.jpg', annotation 90: (nan, 1, 5, 5) are not finite numbers" in capsys.readouterr().err
     run = ["run", "image_folder", "data.root=photos", "data.annotations=coco.json", "data.strict=true"]
     assert main([*run, *FAST]) == 2
     coco(BAD[2])

@@ -1,4 +1,4 @@
-"""How a map compares with an earlier one, and what shape it has, sample by sample."""
+"""How similar a map is to an earlier one, and how concentrated it is, sample by sample."""
 
 import torch
 from torch import Tensor
@@ -10,11 +10,11 @@ def map_cosine(saliency: Tensor, other: Tensor) -> Tensor:
     """Cosine of the angle between two maps of each sample.
 
     Args:
-        saliency: ``(B, ...)``; channels are added up.
-        other: Likewise.
+        saliency: ``(B, ...)``; channels are summed.
+        other: The other maps, of the same shape.
 
     Returns:
-        ``(B,)`` in ``[-1, 1]``; NaN where a map is zero everywhere or not finite.
+        ``(B,)`` in ``[-1, 1]``; NaN if a map is zero everywhere or not finite.
 
     Raises:
         ValueError: Maps of different shapes.
@@ -29,12 +29,12 @@ def map_cosine(saliency: Tensor, other: Tensor) -> Tensor:
 
 
 def map_rank_correlation(saliency: Tensor, other: Tensor) -> Tensor:
-    """Spearman's correlation of the places of two maps of each sample; ties share their mean rank.
+    """Spearman's correlation over the places of two maps of each sample; ties share their mean rank.
 
-    Args and shapes as for ``map_cosine``.
+    Arguments and shapes are as for ``map_cosine``.
 
     Returns:
-        ``(B,)`` in ``[-1, 1]``; NaN where a map is flat or not finite.
+        ``(B,)`` in ``[-1, 1]``; NaN if a map is flat or not finite.
 
     Example:
         >>> map_rank_correlation(torch.tensor([[1.0, 2.0, 9.0]]), torch.tensor([[1.0, 3.0, 4.0]])).item()
@@ -50,14 +50,14 @@ def map_ssim(saliency: Tensor, other: Tensor) -> Tensor:
     """Structural similarity of two image maps of each sample (Wang et al. 2004), over the range of both.
 
     Args:
-        saliency: ``(B, C, H, W)``, at least 11 pixels a side; channels are added up.
-        other: Likewise.
+        saliency: ``(B, C, H, W)``, at least 11 pixels a side; channels are summed.
+        other: The other maps, of the same shape.
 
     Returns:
-        ``(B,)`` in ``[-1, 1]``; NaN where both maps are flat, or one is not finite.
+        ``(B,)`` in ``[-1, 1]``; NaN if both maps are flat, or one is not finite.
 
     Raises:
-        ValueError: No images, or maps of different shapes.
+        ValueError: The maps are not images, or differ in shape.
 
     Example:
         >>> maps = torch.rand(2, 1, 16, 16)
@@ -65,7 +65,7 @@ def map_ssim(saliency: Tensor, other: Tensor) -> Tensor:
         [1.0, 1.0]
     """
     if saliency.ndim != 4:
-        raise ValueError(f"Structural similarity is one of images (B, C, H, W), not of maps {tuple(saliency.shape)}.")
+        raise ValueError(f"Structural similarity needs images (B, C, H, W), not maps {tuple(saliency.shape)}.")
     one, two = _pair(saliency, other)
     low, high = torch.minimum(one.amin(1), two.amin(1)), torch.maximum(one.amax(1), two.amax(1))
     defined = (high > low) & (high - low).isfinite()
@@ -77,13 +77,13 @@ def map_ssim(saliency: Tensor, other: Tensor) -> Tensor:
 
 
 def map_gini(saliency: Tensor) -> Tensor:
-    """Gini coefficient of the absolute saliency: 0 where all places are alike, towards 1 where one carries everything.
+    """Gini coefficient of the absolute saliency: 0 if all places are equal, near 1 if one carries everything.
 
     Args:
-        saliency: ``(B, ...)``; channels are added up.
+        saliency: ``(B, ...)``; channels are summed.
 
     Returns:
-        ``(B,)`` in ``[0, 1)``; NaN where the map is zero or not finite.
+        ``(B,)`` in ``[0, 1)``; NaN if the map is zero or not finite.
 
     Example:
         >>> map_gini(torch.tensor([[1.0, 0.0, 0.0, 0.0]])).item()
@@ -100,10 +100,10 @@ def map_entropy(saliency: Tensor) -> Tensor:
     """Entropy of the absolute saliency as a distribution over the places, relative to that of a flat map.
 
     Args:
-        saliency: ``(B, ...)``, at least two places; channels are added up.
+        saliency: ``(B, ...)``, at least two places; channels are summed.
 
     Returns:
-        ``(B,)`` in ``[0, 1]``; NaN where the map is zero or not finite.
+        ``(B,)`` in ``[0, 1]``; NaN if the map is zero or not finite.
 
     Example:
         >>> map_entropy(torch.tensor([[1.0, 1.0]])).item()
@@ -119,10 +119,10 @@ def map_center(saliency: Tensor) -> Tensor:
     """Centre of mass of the absolute saliency, one coordinate per axis, from 0 (the first place) to 1 (the last).
 
     Args:
-        saliency: ``(B, C, H, W)`` or ``(B, P)``; channels are added up.
+        saliency: ``(B, C, H, W)`` or ``(B, P)``; channels are summed.
 
     Returns:
-        ``(B, 2)``, row and column, or ``(B, 1)``; NaN where the map is zero or not finite.
+        ``(B, 2)``, row and column, or ``(B, 1)``; NaN if the map is zero or not finite.
 
     Example:
         >>> map_center(torch.tensor([[0.0, 0.0, 1.0]])).tolist()
@@ -139,12 +139,12 @@ def map_center(saliency: Tensor) -> Tensor:
 
 
 def map_shift(saliency: Tensor, other: Tensor) -> Tensor:
-    """Distance of two maps' centres of mass, as a share of the diagonal.
+    """Distance between two maps' centres of mass, as a share of the diagonal.
 
-    Args and shapes as for ``map_center``.
+    Arguments and shapes are as for ``map_center``.
 
     Returns:
-        ``(B,)`` in ``[0, 1]``; NaN where a map is zero or not finite.
+        ``(B,)`` in ``[0, 1]``; NaN if a map is zero or not finite.
 
     Example:
         >>> map_shift(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 1.0]])).item()

@@ -7,7 +7,7 @@ from salreg.metrics.functional.predictions import predicted_classes
 
 
 def worst_group_accuracy(predictions: Tensor, target: Tensor, group: Tensor) -> Tensor:
-    """The accuracy of the group on which a model is worst.
+    """The accuracy of the group that a model is worst on.
 
     Args:
         predictions: Classes ``(B,)`` or logits ``(B, C)``.
@@ -27,10 +27,10 @@ def worst_group_accuracy(predictions: Tensor, target: Tensor, group: Tensor) -> 
 
 
 def group_counts(predictions: Tensor, target: Tensor, group: Tensor, groups: int) -> tuple[Tensor, Tensor]:
-    """Correct and all samples of each group, both ``(groups,)``.
+    """The numbers of correct and of all samples in each group, both ``(groups,)``.
 
     Raises:
-        ValueError: A group outside ``0 ... groups - 1``, or tensors of different lengths.
+        ValueError: A group is outside ``0 ... groups - 1``, or the tensors differ in length.
     """
     predictions = predicted_classes(predictions)
     if not predictions.shape == target.shape == group.shape:

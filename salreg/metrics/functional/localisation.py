@@ -1,4 +1,4 @@
-"""How much of a saliency map lies on the marks, sample by sample."""
+"""The share of a saliency map on the marks, sample by sample."""
 
 import numpy as np
 import torch
@@ -11,11 +11,11 @@ def spurious_saliency(saliency: Tensor, annotation: Tensor) -> Tensor:
     """The share of a map's absolute saliency on the spurious marks.
 
     Args:
-        saliency: ``(B, ...)``; channels are added up by their absolute values.
+        saliency: ``(B, ...)``; the absolute values of channels are summed.
         annotation: On the map's grid, one channel is enough.
 
     Returns:
-        ``(B,)`` in ``[0, 1]``; NaN where the map is zero, or not finite.
+        ``(B,)`` in ``[0, 1]``; NaN if the map is zero or not finite.
 
     Raises:
         ValueError: The annotation does not fit the maps.
@@ -33,11 +33,11 @@ def relevant_saliency(saliency: Tensor, annotation: Tensor) -> Tensor:
     """The share of a map's positive saliency on the relevant marks: the energy pointing game (Wang et al. 2020).
 
     Args:
-        saliency: ``(B, ...)``; channels are added up before the positive part is taken.
+        saliency: ``(B, ...)``; channels are summed before the positive part is taken.
         annotation: On the map's grid, one channel is enough.
 
     Returns:
-        ``(B,)`` in ``[0, 1]``; NaN where the map has no positive saliency, or is not finite.
+        ``(B,)`` in ``[0, 1]``; NaN if the map has no positive saliency or is not finite.
 
     Raises:
         ValueError: The annotation does not fit the maps.
@@ -55,11 +55,11 @@ def pointing_game(saliency: Tensor, annotation: Tensor) -> Tensor:
     """Whether the place of the largest saliency is marked relevant (Zhang et al. 2018, without its tolerance of 15 pixels).
 
     Args:
-        saliency: ``(B, ...)``; channels are added up.
+        saliency: ``(B, ...)``; channels are summed.
         annotation: On the map's grid, one channel is enough. Soft marks count as marked.
 
     Returns:
-        ``(B,)``, 0 or 1; NaN where nothing is marked relevant, or the map is flat or not finite. Of several equal maxima the
+        ``(B,)``, 0 or 1; NaN if nothing is marked relevant, or the map is flat or not finite. If several maxima are equal, the
         first counts.
 
     Raises:
@@ -79,12 +79,12 @@ def relevance_rank(saliency: Tensor, annotation: Tensor) -> Tensor:
     al. 2022).
 
     Args:
-        saliency: ``(B, ...)``; channels are added up.
+        saliency: ``(B, ...)``; channels are summed.
         annotation: On the map's grid, one channel is enough. Soft marks count as marked.
 
     Returns:
-        ``(B,)`` in ``[0, 1]``; NaN where nothing is marked relevant, or the map is flat or not finite. Of places that share the
-        K-th value, as many count as there is room for, relevant and others in proportion.
+        ``(B,)`` in ``[0, 1]``; NaN if nothing is marked relevant, or the map is flat or not finite. If several places tie for
+        the K-th value, they fill the remaining ranks in proportion, relevant or not.
 
     Raises:
         ValueError: The annotation does not fit the maps.

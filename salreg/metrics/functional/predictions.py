@@ -1,4 +1,4 @@
-"""From whatever a model puts out to classes and their probabilities."""
+"""Turns any model output into classes and their probabilities."""
 
 import torch
 from torch import Tensor
@@ -8,8 +8,8 @@ NO_CLASS = -1
 
 
 def predicted_classes(predictions: Tensor) -> Tensor:
-    """Classes ``(B,)`` from classes, logits ``(B, C)``, or one logit per sample, ``(B,)`` or ``(B, 1)``. From logits for every
-    place ``(B, C, ...)`` the class with the highest mean. NaN among the logits is no class: ``NO_CLASS``.
+    """Classes ``(B,)`` from classes, logits ``(B, C)``, or one logit per sample, ``(B,)`` or ``(B, 1)``. Logits for every place
+    ``(B, C, ...)`` give the class with the highest mean. Logits with NaN give ``NO_CLASS``.
 
     Example:
         >>> predicted_classes(torch.tensor([[-0.3], [2.0], [float("nan")]])).tolist()
@@ -25,8 +25,8 @@ def predicted_classes(predictions: Tensor) -> Tensor:
 
 
 def probabilities(logits: Tensor) -> Tensor:
-    """Of each class ``(B, C)``, from logits ``(B, C)``; one logit a sample is that of the second of two classes, and those
-    of places ``(B, C, ...)`` give the mean probability.
+    """The probability of each class ``(B, C)``, from logits ``(B, C)``. A single logit per sample is that of the second of two
+    classes; logits of places ``(B, C, ...)`` give the mean probability.
 
     Example:
         >>> probabilities(torch.zeros(1)).tolist()

@@ -23,16 +23,16 @@ def rationale_f1(saliency: Tensor, annotation: Tensor, share: float | None = Non
     """F1 score of the most salient places as a prediction of the relevant ones.
 
     Args:
-        saliency: ``(B, ...)``; channels are added up by their absolute values.
+        saliency: ``(B, ...)``; the absolute values of channels are summed.
         annotation: On the map's grid, one channel is enough. Soft marks count as marked.
-        share: Of the places that are predicted, in (0, 1]; by default as many as are marked, when precision, recall and F1
-            are the same number.
+        share: The share of places that count as predicted, in (0, 1]; by default as many as are marked, so that precision,
+            recall and F1 are equal.
 
     Returns:
-        ``(B,)`` in ``[0, 1]``; NaN where nothing is marked relevant, or the map is flat.
+        ``(B,)`` in ``[0, 1]``; NaN if nothing is marked relevant, or the map is flat.
 
     Raises:
-        ValueError: The annotation does not fit the maps, or a share out of range.
+        ValueError: The annotation does not fit the maps, or the share is out of range.
 
     Example:
         >>> rationale_f1(torch.tensor([[3.0, 1.0, 2.0, 0.0]]), torch.tensor([[1, 1, 0, 0]])).item()
@@ -52,25 +52,25 @@ def rationale_f1(saliency: Tensor, annotation: Tensor, share: float | None = Non
 def comprehensiveness(
     predict: Predict, inputs: Tensor, saliency: Tensor, annotation: Tensor | None = None, shares: Sequence[float] = SHARES
 ) -> Tensor:
-    r"""How much the predicted class loses without the most salient places (higher is better).
+    r"""The drop of the predicted class's probability without the most salient places (higher is better).
 
     .. math:: \tfrac{1}{|S|} \sum_{s \in S} p_c(x) - p_c(x \setminus r_s)
 
-    with c the predicted class and r_s the share s of the places with the largest absolute saliency, which the mean of the
-    batch's inputs replaces, channel by channel.
+    with c the predicted class and r_s the share s of places with the largest absolute saliency. Removed places are replaced by
+    the mean of the batch's inputs, channel by channel.
 
     Args:
-        predict: Inputs to logits ``(B, C)``.
-        inputs: ``(B, ...)``; of a text its embedded tokens ``(B, E, T)``.
+        predict: A function from inputs to logits ``(B, C)``.
+        inputs: ``(B, ...)``; for texts, embedded tokens ``(B, E, T)``.
         saliency: On the inputs' grid; any number of channels.
-        annotation: Of texts ``(B, T)``: tells the padding, which is neither replaced nor counted.
-        shares: S.
+        annotation: For texts, ``(B, T)``: shows the padding, which is neither replaced nor counted.
+        shares: The shares S.
 
     Returns:
         ``(B,)`` in ``[-1, 1]``.
 
     Raises:
-        ValueError: Maps of other places than the inputs.
+        ValueError: The maps and the inputs have different places.
 
     Example:
         >>> x = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
@@ -83,11 +83,11 @@ def comprehensiveness(
 def sufficiency(
     predict: Predict, inputs: Tensor, saliency: Tensor, annotation: Tensor | None = None, shares: Sequence[float] = SHARES
 ) -> Tensor:
-    r"""How much the predicted class loses when nothing but the most salient places is left (lower is better).
+    r"""The drop of the predicted class's probability when only the most salient places are left (lower is better).
 
     .. math:: \tfrac{1}{|S|} \sum_{s \in S} p_c(x) - p_c(r_s)
 
-    Args, returns and errors as for ``comprehensiveness``.
+    Arguments, result and errors are as for ``comprehensiveness``.
 
     Example:
         >>> x = torch.tensor([[4.0, 0.0], [0.0, 4.0]])
@@ -101,7 +101,7 @@ def check_shares(shares: Sequence[float]) -> None:
     """At least one, each in (0, 1]."""
     checks.several("numbers", shares=shares)
     if not shares:
-        raise ValueError("shares is a list of at least one number.")
+        raise ValueError("shares must be a list of at least one number.")
     for share in shares:
         checks.number("(0, 1]", shares=share)
 
@@ -113,7 +113,9 @@ def _change(
     strength, inside = _strengths(saliency, inputs.new_zeros(inputs[:, :1].shape) if annotation is None else annotation)
     grid = inputs[:, :1].shape if inputs.ndim > 2 else inputs.shape
     if strength.shape[1] != inputs[0].numel() // (inputs.shape[1] if inputs.ndim > 2 else 1):
-        raise ValueError(f"Maps of shape {tuple(saliency.shape)} have other places than inputs of shape {tuple(inputs.shape)}.")
+        raise ValueError(
+            f"Maps of shape {tuple(saliency.shape)} do not have the places of inputs of shape {tuple(inputs.shape)}."
+        )
     there = inside.view(grid).expand_as(inputs)
     axes = [axis for axis in range(inputs.ndim) if axis != 1]
     fill = (inputs * there).sum(axes, keepdim=True) / there.sum(axes, keepdim=True).clamp(min=1)

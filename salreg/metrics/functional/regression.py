@@ -1,4 +1,4 @@
-"""Behaviour of models that put out numbers, not classes: how far do these move when the spurious thing changes?"""
+"""Reliance of models that output numbers rather than classes: how far these move when the spurious feature changes."""
 
 import torch
 from torch import Tensor
@@ -7,23 +7,23 @@ from salreg.distributed import accumulation_dtype
 
 
 def regression_reliance(outputs: Tensor, changed_outputs: Tensor, counted: Tensor | None = None) -> Tensor:
-    """How far a regression's output moves when the spurious thing is exchanged, taken away, or put in, in units of its spread.
+    """How far a regression's output moves when the spurious feature is exchanged, removed or inserted, in units of its spread.
 
-    The mean absolute change over the samples that count, over the standard deviation of the output over all samples: 1 says
-    that the thing moves the output as far as samples differ. Of several outputs the mean is taken over those that have a
-    spread.
+    It is the mean absolute change over the samples that count, divided by the standard deviation of the output over all
+    samples: 1 means that the feature moves the output as far as samples differ. With several outputs, the mean is taken over
+    those that have a spread.
 
     Args:
-        outputs: ``(B,)`` or ``(B, K)``; of those for every place ``(B, K, ...)`` their mean.
+        outputs: ``(B,)`` or ``(B, K)``; outputs for every place ``(B, K, ...)`` are averaged.
         changed_outputs: The same for the changed samples.
         counted: The samples that count, booleans ``(B,)``; all by default.
 
     Returns:
-        Scalar, at least 0; NaN where no sample counts, or where an output is NaN. Infinite where the output moves, but is the
-        same for all samples.
+        Scalar, at least 0; NaN if no sample counts or an output is NaN; infinite if the output moves but is the same for all
+        samples.
 
     Raises:
-        ValueError: Tensors of different shapes.
+        ValueError: The tensors differ in shape.
 
     Example:
         >>> regression_reliance(torch.tensor([0.0, 2.0, 4.0]), torch.tensor([1.0, 3.0, 5.0])).item()
@@ -33,15 +33,15 @@ def regression_reliance(outputs: Tensor, changed_outputs: Tensor, counted: Tenso
     before, after = output_rows(outputs), output_rows(changed_outputs)
     if before.shape != after.shape or len(before) != len(counted):
         raise ValueError(
-            f"Outputs {tuple(outputs.shape)}, those of the changed samples {tuple(changed_outputs.shape)} and "
-            f"{len(counted)} that say which ones count must go together."
+            f"Outputs {tuple(outputs.shape)}, those of the changed samples {tuple(changed_outputs.shape)} and {len(counted)} "
+            "that say which samples count must fit together."
         )
     moved = (after - before).abs().where(counted.to(before.device).unsqueeze(1), 0).sum(0)
     return in_spreads(moved / counted.sum(), before.std(0, correction=0))
 
 
 def output_rows(outputs: Tensor) -> Tensor:
-    """Outputs as ``(B, K)``, in double precision where the device has it."""
+    """Outputs as ``(B, K)``, in double precision if the device supports it."""
     rows = outputs.unsqueeze(1) if outputs.ndim == 1 else outputs
     return (rows.flatten(2).mean(2) if rows.ndim > 2 else rows).to(accumulation_dtype(outputs.device))
 

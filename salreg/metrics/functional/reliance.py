@@ -1,4 +1,4 @@
-"""Behaviour rather than maps: do predictions change when the spurious thing does?"""
+"""Reliance, measured by behaviour rather than maps: do predictions change when the spurious feature does?"""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,9 @@ from salreg.metrics.functional.predictions import NO_CLASS, predicted_classes
 
 
 def reliance(predictions: Tensor, changed_predictions: Tensor, counted: Tensor | None = None) -> Tensor:
-    """The share of predictions that change when the spurious thing is exchanged, taken away, or put in.
+    """The share of predictions that change when the spurious feature is exchanged, removed or inserted.
 
-    ``salreg.interventions.Intervention.with_presence`` makes such samples, and says which ones count.
+    ``salreg.interventions.Intervention.with_presence`` creates such samples and says which ones count.
 
     Args:
         predictions: Classes ``(B,)`` or logits ``(B, C)``.
@@ -17,10 +17,10 @@ def reliance(predictions: Tensor, changed_predictions: Tensor, counted: Tensor |
         counted: The samples that count, booleans ``(B,)``; all by default.
 
     Returns:
-        Scalar in ``[0, 1]``; NaN where no sample counts, or where the logits of one that counts are NaN.
+        Scalar in ``[0, 1]``; NaN if no sample counts, or if the logits of one that counts are NaN.
 
     Raises:
-        ValueError: Tensors of different lengths.
+        ValueError: The tensors differ in length.
 
     Example:
         >>> reliance(torch.tensor([1, 0, 0]), torch.tensor([1, 1, 1]), torch.tensor([True, True, False])).item()

@@ -45,14 +45,14 @@ def test_it_says_what_is_there_and_what_is_odd(tmp_path, capsys):
         "1 images that nobody looked at: mole/e.png",
         "1 annotations without image: mole/z",
         "2 annotations that mark everything: mole/c.png, mole/d.png",
-        "1 annotations of another size than their image: mole/d.png",
+        "1 annotations whose size differs from their image's: mole/d.png",
         "1 skipped, unreadable: image 'mole/f.png': cannot identify image file 'photos/mole/f.png'",
     ]
 
 
 ADVICE = (
-    "Every image that was looked at has a spurious mark, so the presence of the thing cannot be learned from them: mark, or "
-    "leave empty, some images that do not have the thing."
+    "Every image that was looked at has a spurious mark, so they cannot show when the marked feature is absent: "
+    "add some images without it, with empty marks."
 )
 
 

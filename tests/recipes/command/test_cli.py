@@ -191,7 +191,7 @@ def test_cp_never_overwrites(capsys):
         (["validate", "decoy_digits", "regularizer.attribution=gradcam"], "did you mean 'grad_cam'"),
         (["validate", "decoy_digits", "regularizer.preset=cdepp"], "did you mean 'cdep'"),
         (["run", "decoy_digits", "regularizer.preset=hint"], "has no convolution to read saliency at"),
-        (["run", "decoy_digits", "data.marks=all"], "data.marks is spurious, relevant or both"),
+        (["run", "decoy_digits", "data.marks=all"], "data.marks must be spurious, relevant or both"),
     ],
 )
 def test_mistakes_cost_one_line_and_no_traceback(arguments, message, capsys):

@@ -15,13 +15,13 @@ from salreg.recipes.training import loggers
     [
         (
             ["run", "decoy_digits", "regularizer.weight=abc"],
-            "weight is a finite number of at least 0, or None",
+            "weight must be a finite number of at least 0, or None",
         ),
-        (["compare", "decoy_digits", "regularizer.weight=abc"], "weight is a finite number"),
+        (["compare", "decoy_digits", "regularizer.weight=abc"], "weight must be a finite number"),
         (["compare", "decoy_digits", "regularizer.loss=rr", "--arms", "plain"], "did you mean 'rrr'"),
         (["run", "decoy_digits", "model=vgg"], "not 'vgg'"),
         (["run", "decoy_digits", "data.marks=all"], "data.marks is spurious"),
-        (["run", "decoy_digits", "optimizer.schedule=cos"], "optimizer.schedule is constant or cosine"),
+        (["run", "decoy_digits", "optimizer.schedule=cos"], "optimizer.schedule must be constant or cosine"),
         (["run", "decoy_digits", "trainer.accelerator=abc"], "invalid accelerator name"),
         (["run", "decoy_digits", "resume=runs/x.ckpt"], "resume: there is no checkpoint 'runs/x.ckpt'"),
         (["run", "mine.yml"], "and there is no such file (did you mean 'mine.yaml'?)"),

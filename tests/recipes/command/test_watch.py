@@ -117,10 +117,10 @@ def test_a_folder_that_is_not_there(tmp_path):
 def test_a_port_that_cannot_be_had_is_named_with_a_way_out(run, monkeypatch):
     with pytest.raises(ConfigError, match="from 1 to 65535.*, not 70000"):
         server(run, 70000)
-    with server(run) as one, pytest.raises(ConfigError, match=f"Port {one.server_port} is taken .*Leave --port away"):
+    with server(run) as one, pytest.raises(ConfigError, match=f"Port {one.server_port} is taken .*Omit --port"):
         server(run, one.server_port)
     monkeypatch.setattr("socketserver.TCPServer.server_bind", refuse)
-    with pytest.raises(ConfigError, match="may not listen on port 80.*Leave --port away"):
+    with pytest.raises(ConfigError, match="may not listen on port 80.*Omit --port"):
         server(run, 80)
 
 

@@ -89,7 +89,7 @@ def test_too_few_marks_to_carry_over_are_said():
 
 @pytest.mark.parametrize("share", [0, 1.5, -0.1])
 def test_what_is_no_share_is_refused(share):
-    with pytest.raises(ValueError, match=r"data.marked is a share in \(0, 1\]"):
+    with pytest.raises(ValueError, match=r"data.marked must be a share in \(0, 1\]"):
         with_few_marks(images(), share, carry_over=False, seed=0)
 
 

@@ -42,7 +42,7 @@ def test_the_reference_differs_in_training_alone():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.skew=0.3", "data.skew is a probability from 0.5"),
+        ("data.skew=0.3", "data.skew must be a probability from 0.5"),
         ("data.axes=[fait]", "did you mean 'faith'"),
         ("data.axes=[]", "names none"),
     ],

@@ -93,7 +93,7 @@ def test_the_reference_of_a_half_is_the_squeezed_photo_beside_grey():
 
 
 def test_an_unknown_kind_is_named():
-    with pytest.raises(ValueError, match="data.kind is corner, border, half, not 'frame'"):
+    with pytest.raises(ValueError, match="data.kind must be corner, border, half, not 'frame'"):
         build(load("decoy_cifar", ["data.kind=frame"]))
 
 

@@ -95,5 +95,5 @@ def test_a_part_of_the_photos_is_of_both_classes():
 
 @pytest.mark.parametrize("tagged", ["[0.5]", "[0,1.5]"])
 def test_impossible_shares_are_refused(tagged):
-    with pytest.raises(ValueError, match=r"data.tagged is a share in \[0, 1\] for each of the two classes"):
+    with pytest.raises(ValueError, match=r"data.tagged must be a share in \[0, 1\] for each of the two classes"):
         build(load("hospital_tag", [f"data.tagged={tagged}"]))

@@ -165,8 +165,8 @@ def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
             "000.png is of no format that is known. These are read: COCO",
         ),
         (["data.annotations=photos/boxes.csv", "data.unreadable=perhaps"], "fatal or skip, not 'perhaps'"),
-        (["data.annotations=photos/boxes.csv", "data.held_out=0.6"], "held_out is a share"),
-        (["data.annotations=photos/boxes.csv", "data.empty=nothing"], "empty is 'looked at' or 'unknown', not 'nothing'"),
+        (["data.annotations=photos/boxes.csv", "data.held_out=0.6"], "held_out must be a share"),
+        (["data.annotations=photos/boxes.csv", "data.empty=nothing"], "empty must be 'looked at' or 'unknown', not 'nothing'"),
     ],
 )
 def test_mistakes_are_one_line(photos, capsys, overrides, message):

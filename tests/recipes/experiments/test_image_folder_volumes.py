@@ -100,7 +100,7 @@ def test_masks_of_volumes_are_checked(capsys):
     nifti(Path("masks/a/2.nii.gz"), np.arange(960).reshape(SHAPE).astype(np.int16))
     assert main(["annotations", "check", "masks", "--data", "volumes", "--sheet", "second.png"]) == 0
     out = capsys.readouterr().out
-    assert "annotations of another size than their image: a/0.nii.gz" in out
+    assert "annotations whose size differs from their image's: a/0.nii.gz" in out
     assert "is unclear: it has the value 1 and 958 more" in out
 
 
@@ -159,7 +159,7 @@ def test_slices_that_make_no_volume_are_named(tmp_path, capsys):
     nifti(tmp_path / "marks" / "a" / "one.nii.gz", np.ones((12, 10, 6), np.uint8))
     run = ["run", "image_folder", "data.root=dicom", "data.annotations=marks", *SMALL, *ONE_EPOCH]
     assert main(run) == 2
-    assert "dicom holds 2 volumes, of which 2 validate and 2 test: none is left" in capsys.readouterr().err
+    assert "dicom holds 2 volumes, of which 2 are for validation and 2 for testing: none are left" in capsys.readouterr().err
     with pytest.raises(ValueError, match="two cannot be read: a slice is missing"):
         VolumeFolder(tmp_path / "dicom")[1]
 

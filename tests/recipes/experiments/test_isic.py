@@ -84,11 +84,11 @@ def test_a_table_of_boxes_may_mark_the_artefacts(root, caplog):
     with caplog.at_level("INFO"):
         train = built(root, f"data.artefacts={root}/boxes.csv").train.dataset
     assert [train[index].looked_at for index in range(3)] == [True, True, False]
-    assert "36 images, 1 of them with artefacts; nobody looked at 34, which count as images without." in caplog.text
+    assert "36 images, 1 of them with artefacts; nobody looked at 34, which count as images without artefacts." in caplog.text
 
 
 def test_what_is_missing_or_wrong_is_named(root):
-    with pytest.raises(ValueError, match="data.marks is artefacts, both, relevant, spurious, not 'lesion'"):
+    with pytest.raises(ValueError, match="data.marks must be artefacts, both, relevant, spurious, not 'lesion'"):
         built(root, "data.marks=lesion")
     with pytest.raises(ValueError, match=r"data.artefacts is missing: a folder of masks.* data.marks=both"):
         build(load("isic", [f"data.root={root}"]))

@@ -64,9 +64,9 @@ def test_files_are_read_line_by_line(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"spans": [[0, 50]]}, r"line 2: the span \[0, 50\] lies outside of the prompt of 19 characters"),
-        ({"answer": " "}, "line 2: 'answer' is no text"),
-        ({"prompt": None}, "line 2: 'prompt' is no text"),
+        ({"spans": [[0, 50]]}, r"line 2: the span \[0, 50\] is outside the prompt of 19 characters"),
+        ({"answer": " "}, "line 2: 'answer' is not a text"),
+        ({"prompt": None}, "line 2: 'prompt' is not a text"),
     ],
 )
 def test_lines_that_are_no_instructions_are_named(tmp_path, change, message):

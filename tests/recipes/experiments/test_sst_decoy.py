@@ -23,7 +23,7 @@ def test_trees_are_read_without_the_neutral_ones(tmp_path):
 
 def test_what_is_no_tree_is_named_by_its_line(tmp_path):
     (tmp_path / "train.txt").write_text("(3 (2 The) (2 Rock))\nThe Rock is great\n")
-    with pytest.raises(ValueError, match="line 2, is no tree"):
+    with pytest.raises(ValueError, match="line 2, is not a tree"):
         read_trees(tmp_path / "train.txt")
     with pytest.raises(FileNotFoundError, match="Point data.root"):
         read_trees(tmp_path / "dev.txt")

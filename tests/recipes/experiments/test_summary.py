@@ -44,7 +44,7 @@ def test_without_a_lead_nothing_is_marked():
     (one,) = made_reports(1, 0, "absent")
     assert said(one.words) == [one.summary]
     assert Reports([one], Vocabulary([one.words])).annotations == [None]
-    with pytest.raises(ValueError, match="agrees, lies or is absent, not 'moved'"):
+    with pytest.raises(ValueError, match="agrees, lies or absent, not 'moved'"):
         made_reports(1, 0, "moved")
 
 

@@ -52,7 +52,7 @@ def test_it_runs_on_a_users_table_and_on_a_made_one():
             "no column 'rase' (did you mean 'race'?). It has: id, income, debt, race",
         ),
         ([*GIVEN[:2], "data.spurious=[id]"], "the column 'id' has one value, or one for nearly every row"),
-        (GIVEN[:2], "data.spurious is a list of columns"),
+        (GIVEN[:2], "data.spurious must be a list of columns"),
         ([GIVEN[0], "data.target=debt", GIVEN[2]], "classes in 200 rows"),
     ],
 )

@@ -59,7 +59,7 @@ def test_what_is_missing_or_wrong_is_named(root, tmp_path):
         read(root, root / "nowhere.txt")
     with pytest.raises(FileNotFoundError, match="Point data.root at the folder of Waterbirds"):
         read(root / "nowhere", root / BOXES)
-    with pytest.raises(ValueError, match="data.marks is both, relevant or spurious, not 'box'"):
+    with pytest.raises(ValueError, match="data.marks must be both, relevant or spurious, not 'box'"):
         build(load("waterbirds", ["data.marks=box"]))
     lines = (root / BOXES).read_text().splitlines()
     (root / BOXES).write_text("\n".join(lines[1:]))
@@ -95,7 +95,7 @@ def test_an_ellipse_leaves_the_corners_of_the_box_to_the_background():
     assert ellipse[6, 11] == -1
     share = float((ellipse > 0).sum() / (box > 0).sum())
     assert abs(share - 0.64 * torch.pi / 4) < 0.02
-    with pytest.raises(ValueError, match="data.outline is box or ellipse, not 'circle'"):
+    with pytest.raises(ValueError, match="data.outline must be box or ellipse, not 'circle'"):
         BirdMarks([], "both", "circle")
 
 

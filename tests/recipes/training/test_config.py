@@ -102,7 +102,7 @@ def test_the_arguments_of_a_callback_are_the_keys_of_its_group():
     [
         (
             ["regularizer.preset=cdep", "regularizer.loss=energy"],
-            "regularizer.loss has no effect beside regularizer.preset",
+            "regularizer.loss has no effect with regularizer.preset",
         ),
         (["regularizer.preset=cdep", "intervention.fill=mean"], "intervention.fill has no effect without an intervention"),
         (
