@@ -101,7 +101,7 @@ def test_classes_may_come_last():
     assert torch.equal(scores.evaluate(scores.Dense("target_logit", axis=-1), logits, target), expected)
     with pytest.raises(ValueError, match=r"If the classes come last, use axis=-1"):
         scores.Dense("target_logit")(logits, target)
-    with pytest.raises(ValueError, match="axis 0 is the samples"):
+    with pytest.raises(ValueError, match="axis 0 holds the samples"):
         scores.Dense(axis=0)
 
 

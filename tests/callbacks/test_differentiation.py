@@ -222,7 +222,7 @@ def test_the_mean_over_random_rows_is_the_penalty_in_expectation():
 
 
 def test_settings_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="which IntegratedGradients is not"):
+    with pytest.raises(ValueError, match="which IntegratedGradients does not"):
         SaliencyRegularizer(IntegratedGradients(), differentiation=FiniteDifference(), intervene=False)
     with pytest.raises(ValueError, match="for penalties computed from a saliency map, not for ConsistencyPenalty"):
         SaliencyRegularizer(preset="counterexamples", max_samples=2)

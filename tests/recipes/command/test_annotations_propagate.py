@@ -41,7 +41,7 @@ def carry_over(*options):
 def test_every_image_gets_a_mask_that_is_read_again(capsys):
     assert carry_over() == 0
     said = capsys.readouterr().out
-    assert f"Masks of {PHOTOS} images: all. {MARKED} are those that were there; of the other 28, " in said
+    assert f"Masks of {PHOTOS} images: all. {MARKED} are your own; of the other 28, " in said
     assert f"On {MARKED} marked samples" in said
     images = [path.relative_to("photos").as_posix() for path in sorted(Path("photos").glob("*/*.png"))]
     marks = FileAnnotations(images, read_masks(spurious="all"))
