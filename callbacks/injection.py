@@ -5,11 +5,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities.rank_zero import rank_zero_info
+from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from salreg.callbacks.base import Callback
-from salreg.callbacks.introduction import introduction
+from salreg.callbacks.introduction import guess, introduction
 from salreg.callbacks.overriding import overrides
 from salreg.callbacks.plan import Regularizer
 from salreg.callbacks.reading import Reading
@@ -19,6 +19,7 @@ from salreg.callbacks.step import Step
 from salreg.data import AnnotatedBatch, input_named
 from salreg.interventions.inputs import annotated_input
 from salreg.taps import StepObserver
+from salreg.taps.loss_graph import Link
 
 _STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 
@@ -40,6 +41,7 @@ class Injection:
         self.reading: Reading | None = None if fits else _readings.get(module)
         self.called: str | None = None
         self.forward_module: str | None = None
+        self.link: Link | None = None
         self.embedding: str | None = None
         self._introduced = False
         self._replays: dict[str, Replay] = {}
@@ -68,7 +70,7 @@ class Injection:
         if step not in self._replays:
             self._replays[step] = Replay(self.module, step)
         replay = self._replays[step]
-        replay.forward_module, replay.embedding = self.forward_module, self.embedding
+        replay.forward_module, replay.embedding, replay.told_link = self.forward_module, self.embedding, self.link
         replay.link = None if self.reading is None else self.reading.link
         replay.layout = None if self.reading is None else self.reading.layout
         return replay
@@ -131,6 +133,8 @@ class Injection:
             if recording.logits is not None and not self._introduced:
                 self._introduced = True
                 rank_zero_info(f"salreg: {introduction(self.reading, found, recording, batch)}.")
+                if isinstance(loss, Tensor) and self.reading.link is None:
+                    rank_zero_warn(guess(found, recording))
 
 
 _readings: "WeakKeyDictionary[pl.LightningModule, Reading]" = WeakKeyDictionary()
@@ -142,21 +146,22 @@ def attach(
     callback: pl.Callback,
     *,
     forward_module: str | None = None,
+    link: str | None = None,
     embedding: str | None = None,
     regularizer: Regularizer | None = None,
 ) -> Injection:
     """Make a callback one of those that share the module's injection, installing it for the first.
 
     Raises:
-        ValueError: ``forward_module`` or ``embedding`` differs from another callback's.
+        ValueError: ``forward_module``, ``link`` or ``embedding`` differs from another callback's.
     """
     injection = _injections.get(module) or _injections.setdefault(module, Injection(module))
     injection.callbacks.setdefault(callback, regularizer)
-    for what, name in (("forward_module", forward_module), ("embedding", embedding)):
+    for what, name in (("forward_module", forward_module), ("link", link), ("embedding", embedding)):
         if name is not None:
             earlier = getattr(injection, what)
             if earlier not in (None, name):
-                raise ValueError(f"Two salreg callbacks name different modules as {what}: {earlier!r} and {name!r}.")
+                raise ValueError(f"Two salreg callbacks have different {what}s: {earlier!r} and {name!r}.")
             setattr(injection, what, name)
     return injection
 

@@ -29,6 +29,19 @@ def introduction(reading: Reading, found: Found, recording: Recording, batch: An
     return ", ".join([*parts, f"marks on {int(marked.sum())} of {len(marked)} samples"])
 
 
+def guess(found: Found, recording: Recording) -> str:
+    """What is said where the loss does not tell how it reads the logits."""
+    logits = recording.require_logits()
+    classes = logits.shape[1] if logits.ndim > 1 else 1
+    taken = f"{classes} classes that exclude one another" if classes > 1 else "the logit of two classes"
+    whose = name_of(recording.model, found.modules[0][0]) if found.modules else "the model"
+    return (
+        f"The loss does not tell how it reads what {whose} puts out, which is taken for {taken}. If that is wrong, reliance, "
+        "maps and penalties are, too: say link='regression' (also of an embedding, a rate or a risk), 'sigmoid' (of labels) or "
+        "'softmax' to all salreg callbacks; the last makes this warning go."
+    )
+
+
 def _input(name: str | None, annotation: Tensor, batch: AnnotatedBatch) -> str:
     try:
         tensor = annotated_input(batch.sample, annotation).tensor if name is None else input_named(batch.sample, name)

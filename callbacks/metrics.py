@@ -66,7 +66,7 @@ class SaliencyMetrics(Callback):
         rationale: Whether to measure how well the most salient places agree with the relevant marks, and how much the model
             depends on them, which takes 12 more forward passes.
         input: Of several annotated inputs, the name of the one that is measured; by default the first.
-        forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
+        forward_module: As in ``SaliencyRegularizer``; so are ``link``, ``embedding`` and ``target``.
         name: Part of the keys, ``<stage>/<name>/...``; give each a name of its own where a Trainer has several.
 
     Example:
@@ -84,6 +84,7 @@ class SaliencyMetrics(Callback):
         rationale: bool = False,
         input: str | None = None,
         forward_module: str | None = None,
+        link: str | None = None,
         embedding: str | None = None,
         target: Target = None,
         name: str = "",
@@ -95,6 +96,7 @@ class SaliencyMetrics(Callback):
         self.group = group
         self.input = input
         self.forward_module = forward_module
+        self.link = link
         self.embedding = embedding
         self.target = target
         self.name = name
@@ -114,7 +116,7 @@ class SaliencyMetrics(Callback):
         return self._generate_state_key(name=self.name)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
+        self._injection = attach(pl_module, self, forward_module=self.forward_module, link=self.link, embedding=self.embedding)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._gave_up = False

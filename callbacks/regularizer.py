@@ -80,6 +80,9 @@ class SaliencyRegularizer(Callback):
             logged as ``salreg/<input>/penalty`` and so on.
         forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only where
             several modules return something that may be the logits, as with two heads; the error then names them.
+        link: How the training loss reads the logits: ``"softmax"`` (classes that exclude one another), ``"sigmoid"`` (one class
+            against the other, or labels each on its own), or ``"regression"`` (numbers: also an embedding, a rate or a risk).
+            Needed only where the loss, written by hand, does not tell; a warning then says so. Give it to all salreg callbacks.
         embedding: Name of the module that embeds token numbers ``(B, T)``. Needed only where that is no ``nn.Embedding`` which
             receives them as they are.
         target: Key or position of the true classes in the batch. By default what the training loss compares the logits with, as
@@ -120,6 +123,7 @@ class SaliencyRegularizer(Callback):
         compile: bool = False,
         input: str | None = None,
         forward_module: str | None = None,
+        link: str | None = None,
         embedding: str | None = None,
         target: Target = None,
         name: str = "salreg",
@@ -131,6 +135,7 @@ class SaliencyRegularizer(Callback):
         self._schedule = Schedule(weight, every_n_steps, warmup_steps)
         self.input = input
         self.forward_module = forward_module
+        self.link = link
         self.embedding = embedding
         self.target = target
         self.name = name
@@ -190,7 +195,12 @@ class SaliencyRegularizer(Callback):
             self._start_anew()
         show_significant_digits(trainer.progress_bar_callback)
         self._injection = self._regularisation.injection = attach(
-            pl_module, self, forward_module=self.forward_module, embedding=self.embedding, regularizer=self._regularisation
+            pl_module,
+            self,
+            forward_module=self.forward_module,
+            link=self.link,
+            embedding=self.embedding,
+            regularizer=self._regularisation,
         )
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

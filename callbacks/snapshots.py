@@ -67,7 +67,7 @@ class SaliencySnapshots(Callback):
             limit costs one warning, and an alert in W&B and trackio, until it has fallen below again.
         sanity: Whether to check the maps at the end, which takes some ten snapshots' time.
         input: Of several annotated inputs, the name of the one that is drawn; by default the first.
-        forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
+        forward_module: As in ``SaliencyRegularizer``; so are ``link``, ``embedding`` and ``target``.
         name: Give each a name of its own, and a ``dir``, where a Trainer has several.
 
     Attributes:
@@ -91,6 +91,7 @@ class SaliencySnapshots(Callback):
         sanity: bool = True,
         input: str | None = None,
         forward_module: str | None = None,
+        link: str | None = None,
         embedding: str | None = None,
         target: Target = None,
         name: str = "",
@@ -106,6 +107,7 @@ class SaliencySnapshots(Callback):
         self.sanity = sanity
         self.input = input
         self.forward_module = forward_module
+        self.link = link
         self.embedding = embedding
         self.target = target
         self.name = name
@@ -139,7 +141,7 @@ class SaliencySnapshots(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if stage == "fit" and self._has_ended:
             self._start_anew()
-        self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
+        self._injection = attach(pl_module, self, forward_module=self.forward_module, link=self.link, embedding=self.embedding)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._together = bool(sharded_parts(pl_module))

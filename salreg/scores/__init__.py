@@ -53,7 +53,8 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | No
         logits: What the network put out.
         target: True classes, for scores that need them.
         link: How the training loss reads the logits, where that is known. What a ``"regression"`` puts out has no
-            probabilities: it is explained itself, summed over a sample's numbers. Logits ``(B, C, P)`` of ``"tokens"`` are
+            probabilities: it is explained itself, summed over a sample's numbers. The ``log_prob_sum`` of a ``"sigmoid"`` is
+            that of labels, each on its own, whatever the target is. Logits ``(B, C, P)`` of ``"tokens"`` are
             scored at their labelled places (``Sequence``), those of a ``"span"`` at its start and end (``Span``).
 
     Raises:
@@ -68,6 +69,8 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | No
             f"A span has two targets, its start and its end, (B, 2); one of shape {tuple(target.shape)} is not stretched over "
             "both."
         )
+    if link == "sigmoid" and score is log_prob_sum and logits.ndim == 2 and logits.shape[1] > 1:
+        target = torch.zeros_like(logits)  # which says that these are labels
     values = score(logits if getattr(score, "dense", False) else one_row_per_sample(logits), target)
     if values.shape != logits.shape[:1]:
         raise ValueError(

@@ -174,6 +174,7 @@ OTHERS = [
     (lambda: SaliencyRegularizer(input=3), ["input is a text", "not 3"]),
     (lambda: SaliencyRegularizer(forward_module=torch.nn.ReLU()), ["forward_module is a text"]),
     (lambda: SaliencyRegularizer(embedding=""), ["embedding is a text", "empty"]),
+    (lambda: SaliencyRegularizer(link="logistic"), ["link is softmax, sigmoid or regression", "'logistic'"]),
     (lambda: SaliencyRegularizer(target=1.5), ["target is a mapping's key", "1.5"]),
     (lambda: SaliencyRegularizer(differentiation="exakt"), ["differentiation is auto", "'exakt'"]),
     (lambda: SaliencyMetrics(group=1.5), ["group is a mapping's key", "1.5"]),
