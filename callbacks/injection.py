@@ -9,7 +9,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from salreg.callbacks.base import Callback
-from salreg.callbacks.introduction import guess, introduction
+from salreg.callbacks.introduction import guess, introduction, other_inputs
 from salreg.callbacks.overriding import overrides
 from salreg.callbacks.plan import Regularizer
 from salreg.callbacks.reading import Reading
@@ -117,9 +117,12 @@ class Injection:
         recording = observer.recording
         try:
             observer.settle(loss if isinstance(loss, Tensor) else None)
-        except RuntimeError:
+        except RuntimeError as error:
             if required:
-                raise
+                place, how = other_inputs(batch)
+                if not place:
+                    raise
+                raise RuntimeError(f"{error} Or is {place} not the annotated input? Then name it: {how}.") from error
         found = recording.found
         if found is None:
             self.reading = self.reading or Reading()
@@ -130,11 +133,21 @@ class Injection:
             self.called = names.get(id(recording.module)) if self.called is None else self.called
         if self.reading is None or not self.reading.is_complete:
             self.reading = Reading.of(found, batch.as_given, recording.logits, loss if isinstance(loss, Tensor) else None)
+            self._check_input(batch)
             if recording.logits is not None and not self._introduced:
                 self._introduced = True
                 rank_zero_info(f"salreg: {introduction(self.reading, found, recording, batch)}.")
                 if isinstance(loss, Tensor) and self.reading.link is None:
                     rank_zero_warn(guess(found, recording))
+
+    def _check_input(self, batch: AnnotatedBatch) -> None:
+        """Refuse to change the loss's target in place of the input."""
+        place, how = other_inputs(batch)
+        if place and self.reading is not None and self.reading.target_place == place and self.regularizers:
+            raise RuntimeError(
+                f"The annotations fit several tensors, and the first one, {place}, is what the loss takes for its target. Name "
+                f"the annotated input: {how}."
+            )
 
 
 _readings: "WeakKeyDictionary[pl.LightningModule, Reading]" = WeakKeyDictionary()

@@ -222,7 +222,8 @@ class SaliencyMetrics(Callback):
 
     def _log(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         measured = sum_over_ranks(torch.tensor(float(self._spurious.update_count), device=module.device))
-        if trainer.sanity_checking or not measured:
+        failed = sum_over_ranks(torch.tensor(float(self._gave_up), device=module.device))
+        if trainer.sanity_checking or not measured or failed:
             return
         prefix = f"{stage}/{self.name}" if self.name else stage
         for name, metric in self._metrics.items():

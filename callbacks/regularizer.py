@@ -235,6 +235,8 @@ class SaliencyRegularizer(Callback):
     ) -> None:
         """Where no penalty needs maps, look at some as often as numbers are logged."""
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if not every:  # nothing is logged, as with barebones=True
+            return
         if self.intervenes and not self.weight and self._map_watch is not None and batch_idx % every == 0:
             seen = self._map_watch.measure(trainer, pl_module, self._injection, batch)
             for key, values in seen.items():

@@ -1,6 +1,6 @@
 """The callback that draws a fixed panel of samples again and again, so that one sees attention shift."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,7 @@ class SaliencySnapshots(Callback):
         self._on_disk: list[Sink] = []
         self._epochs_drawn: list[int] = []
         self._together = False
+        self._gave_up = False
         self._has_ended = False
 
     @property
@@ -153,7 +154,8 @@ class SaliencySnapshots(Callback):
         logged_to = trainer.log_dir  # on every process: asking is a broadcast
         if not self._takes_part(trainer):
             return
-        self._panel = self._panel or choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
+        if self._panel is None:
+            self._choose(lambda: choose_panel(trainer, pl_module, self.panel_size, self.target, self.input))
         if self._panel is not None:
             self._panel.samples.prepare = self._injection.prepare
             self._watch.constant = self._panel.constant
@@ -183,7 +185,7 @@ class SaliencySnapshots(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         self._remember_logged(trainer, epoch)
-        if self._panel is None and trainer.is_global_zero and epoch == 1:
+        if self._panel is None and not self._gave_up and trainer.is_global_zero and epoch == 1:
             rank_zero_warn(
                 "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset, "
                 "and of no stream a batch with marks has come so far."
@@ -230,7 +232,17 @@ class SaliencySnapshots(Callback):
         if self._together:
             return  # each process has another batch, and all have to look at the same
         if self._panel is None and not self._epochs_drawn and has_marks(batch, self.input):
-            self._panel = panel_of(batch, step, self.panel_size, self.target, self.input)
+            self._choose(lambda: panel_of(batch, step, self.panel_size, self.target, self.input))
+
+    def _choose(self, panel: Callable[[], Panel | None]) -> None:
+        """Choose the panel, or warn once: it is not worth a training."""
+        if self._gave_up:
+            return
+        try:
+            self._panel = panel()
+        except Exception as error:
+            self._gave_up = True
+            rank_zero_warn(f"SaliencySnapshots draws nothing, because no panel can be chosen: {error}")
 
     def _first(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self._epochs_drawn and trainer.global_step == 0 and self._injection.reading is not None:

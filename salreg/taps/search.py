@@ -213,6 +213,11 @@ def _unreached(calls: Sequence[Call], by_loss: bool, model: nn.Module) -> str:
     called = ", ".join(dict.fromkeys(repr(name_of(model, call.module)) for call in calls))
     if by_loss:
         return f"The loss depends on the batch's input, but no output of {called} goes by its samples. {REMEDY}"
+    if not any(output.requires_grad for call in calls for output in call.outputs):
+        return (
+            f"Nothing that {called} returned carries a gradient: the step, or its call of the network, runs under "
+            "torch.no_grad() or torch.inference_mode() of its own. Take that away: in validation Lightning does it by itself."
+        )
     return (
         f"The batch's input does not reach the output of {called} with a gradient: it went through integers, .numpy(), "
         "detach() or a transform under torch.no_grad() and came out with other values, so that the marks may lie elsewhere by "
