@@ -21,6 +21,11 @@ from salreg.interventions.inputs import annotated_input
 from salreg.taps import StepObserver
 from salreg.taps.loss_graph import Link
 
+_NAMED = {
+    "forward_module": "modules as forward_module",
+    "link": "readings of the loss as link",
+    "embedding": "modules as embedding",
+}
 _STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 
 
@@ -174,7 +179,7 @@ def attach(
         if name is not None:
             earlier = getattr(injection, what)
             if earlier not in (None, name):
-                raise ValueError(f"Two salreg callbacks have different {what}s: {earlier!r} and {name!r}.")
+                raise ValueError(f"Two salreg callbacks name different {_NAMED[what]}: {earlier!r} and {name!r}.")
             setattr(injection, what, name)
     return injection
 

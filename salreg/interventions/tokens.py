@@ -185,8 +185,8 @@ def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int
     if padding_token is None and bool(shorter):
         raise ValueError(
             "A marked span was taken out of a text, or exchanged for a shorter one, in batches that were never padded: what "
-            "stands in its place? Say Intervention(padding_token=...); where these are no words but the categories of a table, whose "
-            "columns stay in their places, give them as floats (torch.nn.functional.one_hot); or say intervene=False."
+            "stands in its place? Say Intervention(padding_token=...); where these are no words but the categories of a table, "
+            "whose columns stay in their places, give them as floats (torch.nn.functional.one_hot); or say intervene=False."
         )
 
     def moved(own: Tensor, new: Tensor, filler: int | float) -> Tensor:
