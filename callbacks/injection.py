@@ -5,11 +5,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities.rank_zero import rank_zero_info
+from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from salreg.callbacks.base import Callback
-from salreg.callbacks.introduction import introduction
+from salreg.callbacks.introduction import guess, introduction, other_inputs
 from salreg.callbacks.overriding import overrides
 from salreg.callbacks.plan import Regularizer
 from salreg.callbacks.reading import Reading
@@ -19,7 +19,13 @@ from salreg.callbacks.step import Step
 from salreg.data import AnnotatedBatch, input_named
 from salreg.interventions.inputs import annotated_input
 from salreg.taps import StepObserver
+from salreg.taps.loss_graph import Link
 
+_NAMED = {
+    "forward_module": "modules as forward_module",
+    "link": "readings of the loss as link",
+    "embedding": "modules as embedding",
+}
 _STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 
 
@@ -40,6 +46,7 @@ class Injection:
         self.reading: Reading | None = None if fits else _readings.get(module)
         self.called: str | None = None
         self.forward_module: str | None = None
+        self.link: Link | None = None
         self.embedding: str | None = None
         self._introduced = False
         self._replays: dict[str, Replay] = {}
@@ -68,7 +75,7 @@ class Injection:
         if step not in self._replays:
             self._replays[step] = Replay(self.module, step)
         replay = self._replays[step]
-        replay.forward_module, replay.embedding = self.forward_module, self.embedding
+        replay.forward_module, replay.embedding, replay.told_link = self.forward_module, self.embedding, self.link
         replay.link = None if self.reading is None else self.reading.link
         replay.layout = None if self.reading is None else self.reading.layout
         return replay
@@ -115,9 +122,12 @@ class Injection:
         recording = observer.recording
         try:
             observer.settle(loss if isinstance(loss, Tensor) else None)
-        except RuntimeError:
+        except RuntimeError as error:
             if required:
-                raise
+                place, how = other_inputs(batch)
+                if not place:
+                    raise
+                raise RuntimeError(f"{error} Or is {place} not the annotated input? Then name it: {how}.") from error
         found = recording.found
         if found is None:
             self.reading = self.reading or Reading()
@@ -128,9 +138,21 @@ class Injection:
             self.called = names.get(id(recording.module)) if self.called is None else self.called
         if self.reading is None or not self.reading.is_complete:
             self.reading = Reading.of(found, batch.as_given, recording.logits, loss if isinstance(loss, Tensor) else None)
+            self._check_input(batch)
             if recording.logits is not None and not self._introduced:
                 self._introduced = True
                 rank_zero_info(f"salreg: {introduction(self.reading, found, recording, batch)}.")
+                if isinstance(loss, Tensor) and self.reading.link is None:
+                    rank_zero_warn(guess(found, recording))
+
+    def _check_input(self, batch: AnnotatedBatch) -> None:
+        """Refuse to change the loss's target in place of the input."""
+        place, how = other_inputs(batch)
+        if place and self.reading is not None and self.reading.target_place == place and self.regularizers:
+            raise RuntimeError(
+                f"The annotations fit several tensors, and the first one, {place}, is what the loss takes for its target. Name "
+                f"the annotated input: {how}."
+            )
 
 
 _readings: "WeakKeyDictionary[pl.LightningModule, Reading]" = WeakKeyDictionary()
@@ -142,21 +164,22 @@ def attach(
     callback: pl.Callback,
     *,
     forward_module: str | None = None,
+    link: str | None = None,
     embedding: str | None = None,
     regularizer: Regularizer | None = None,
 ) -> Injection:
     """Make a callback one of those that share the module's injection, installing it for the first.
 
     Raises:
-        ValueError: ``forward_module`` or ``embedding`` differs from another callback's.
+        ValueError: ``forward_module``, ``link`` or ``embedding`` differs from another callback's.
     """
     injection = _injections.get(module) or _injections.setdefault(module, Injection(module))
     injection.callbacks.setdefault(callback, regularizer)
-    for what, name in (("forward_module", forward_module), ("embedding", embedding)):
+    for what, name in (("forward_module", forward_module), ("link", link), ("embedding", embedding)):
         if name is not None:
             earlier = getattr(injection, what)
             if earlier not in (None, name):
-                raise ValueError(f"Two salreg callbacks name different modules as {what}: {earlier!r} and {name!r}.")
+                raise ValueError(f"Two salreg callbacks name different {_NAMED[what]}: {earlier!r} and {name!r}.")
             setattr(injection, what, name)
     return injection
 

@@ -1,13 +1,15 @@
 """One line at the first step that says what salreg identified as input, target, logits and marks."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from salreg.annotations import is_annotated
 from salreg.callbacks.reading import Reading
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
-from salreg.interventions.inputs import annotated_input, embedded_choices
-from salreg.taps import Found, Recording, name_of, place_of
+from salreg.interventions.inputs import annotated_input, embedded_choices, names_tokens
+from salreg.taps import Found, Recording, name_of, place_of, tensors_in
 
 
 def introduction(reading: Reading, found: Found, recording: Recording, batch: AnnotatedBatch) -> str:
@@ -29,15 +31,53 @@ def introduction(reading: Reading, found: Found, recording: Recording, batch: An
     return ", ".join([*parts, f"marks on {int(marked.sum())} of {len(marked)} samples"])
 
 
+def guess(found: Found, recording: Recording) -> str:
+    """What is said where the loss does not tell how it reads the logits."""
+    logits = recording.require_logits()
+    classes = logits.shape[1] if logits.ndim > 1 else 1
+    taken = f"{classes} classes that exclude one another" if classes > 1 else "the logit of two classes"
+    whose = name_of(recording.model, found.modules[0][0]) if found.modules else "the model"
+    return (
+        f"The loss does not tell how it reads what {whose} puts out, which is taken for {taken}. If that is wrong, reliance, "
+        "maps and penalties are, too: say link='regression' (also of an embedding, a rate or a risk), 'sigmoid' (of labels) or "
+        "'softmax' to all salreg callbacks; the last makes this warning go."
+    )
+
+
+def other_inputs(batch: AnnotatedBatch) -> tuple[str, str]:
+    """Where the annotated input lies, and how to name another one of those that the annotations fit, too; two empty texts where
+    there is none, or the input is named."""
+    if not isinstance(batch.annotation, Tensor):
+        return "", ""
+    part = batch.annotated_part
+    try:
+        taken = annotated_input(part, batch.annotation)
+    except ValueError:
+        return "", ""
+    if not taken.others:
+        return "", ""
+    rest = [one for one in tensors_in(part) if one is not taken.tensor and one.shape[1:] == taken.tensor.shape[1:]]
+    names = [name for name, one in part.items() if any(one is other for other in rest)] if isinstance(part, Mapping) else []
+    how = (
+        f"AnnotatedDataset(base, {{{names[0]!r}: annotations}})"
+        if names
+        else "return dicts from the dataset, or the input first"
+    )
+    return f"batch{place_of(part, taken.tensor)}", how
+
+
 def _input(name: str | None, annotation: Tensor, batch: AnnotatedBatch) -> str:
     try:
-        tensor = annotated_input(batch.sample, annotation).tensor if name is None else input_named(batch.sample, name)
+        found = annotated_input(batch.sample, annotation) if name is None else None
+        tensor = input_named(batch.sample, str(name)) if found is None else found.tensor
     except ValueError:
         choices = embedded_choices(batch.sample, annotation)
         if choices is not None:
             return f"input batch['inputs_embeds'] {tuple(choices.shape[1:])}"
         return "no input that the annotations fit (only layers can be explained)"
-    return f"input batch{place_of(batch.sample, tensor) or ''} {tuple(tensor.shape[1:])}"
+    place = place_of(batch.sample, tensor) or ""
+    read_as = " read as token numbers of texts" if found and found.kind == "tokens" and not names_tokens(place) else ""
+    return f"input batch{place} {tuple(tensor.shape[1:])}{read_as}"
 
 
 def _target(reading: Reading, logits: Tensor) -> str:

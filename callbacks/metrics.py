@@ -68,7 +68,7 @@ class SaliencyMetrics(Callback):
         rationale: Whether to measure how well the most salient places agree with the relevant marks, and how much the model
             depends on these places. This takes 12 more forward passes.
         input: The name of the annotated input to measure, if there are several; by default the first.
-        forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
+        forward_module: As in ``SaliencyRegularizer``; so are ``link``, ``embedding`` and ``target``.
         name: Part of the keys, ``<stage>/<name>/...``; if a Trainer has several of these callbacks, give each its own name.
 
     Example:
@@ -86,6 +86,7 @@ class SaliencyMetrics(Callback):
         rationale: bool = False,
         input: str | None = None,
         forward_module: str | None = None,
+        link: str | None = None,
         embedding: str | None = None,
         target: Target = None,
         name: str = "",
@@ -97,6 +98,7 @@ class SaliencyMetrics(Callback):
         self.group = group
         self.input = input
         self.forward_module = forward_module
+        self.link = link
         self.embedding = embedding
         self.target = target
         self.name = name
@@ -116,7 +118,7 @@ class SaliencyMetrics(Callback):
         return self._generate_state_key(name=self.name)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
+        self._injection = attach(pl_module, self, forward_module=self.forward_module, link=self.link, embedding=self.embedding)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._gave_up = False
@@ -229,7 +231,8 @@ class SaliencyMetrics(Callback):
         for saliency, annotation in self._rows.without_constant_columns(module.device):
             self._share(saliency, annotation)
         measured = sum_over_ranks(torch.tensor(float(self._spurious.update_count), device=module.device))
-        if trainer.sanity_checking or not measured:
+        failed = sum_over_ranks(torch.tensor(float(self._gave_up), device=module.device))
+        if trainer.sanity_checking or not measured or failed:
             return
         prefix = f"{stage}/{self.name}" if self.name else stage
         for name, metric in self._metrics.items():

@@ -52,7 +52,8 @@ def predicted(recording: Recording, samples: Chunk) -> Predictions:
             _in_words(_classes(logits), annotation), None if target is None else _in_words(target.to(logits.device), annotation)
         )
     classes, target = _of_sample(recording.link, logits), samples.target
-    fits = target is not None and target.shape == classes.shape and not target.is_floating_point()
+    of_sets = recording.link == "sigmoid" and logits.shape[1:].numel() > 1  # of labels, which no class can be compared with
+    fits = not of_sets and target is not None and target.shape == classes.shape and not target.is_floating_point()
     return Predictions(classes.unsqueeze(1), target.unsqueeze(1) if fits and target is not None else None)
 
 

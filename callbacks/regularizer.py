@@ -80,6 +80,10 @@ class SaliencyRegularizer(Callback):
             units, and logged as ``salreg/<input>/penalty`` and so on.
         forward_module: Name of the module whose output is the logits (``""``: the LightningModule itself). Needed only if the
             outputs of several modules may be the logits, as with two heads; the error then names them.
+        link: How the training loss reads the logits: ``"softmax"`` (mutually exclusive classes), ``"sigmoid"`` (one class
+            against the other, or independent labels), or ``"regression"`` (numbers, such as an embedding, a rate or a risk).
+            Needed only if a loss that is written by hand does not reveal it; a warning then says so. Pass the same value to
+            all salreg callbacks.
         embedding: Name of the module that embeds token numbers ``(B, T)``. Needed only if it is not an ``nn.Embedding`` that
             receives them unchanged.
         target: Key or position of the true classes in the batch. By default, whatever the training loss compares the logits
@@ -119,6 +123,7 @@ class SaliencyRegularizer(Callback):
         compile: bool = False,
         input: str | None = None,
         forward_module: str | None = None,
+        link: str | None = None,
         embedding: str | None = None,
         target: Target = None,
         name: str = "salreg",
@@ -130,6 +135,7 @@ class SaliencyRegularizer(Callback):
         self._schedule = Schedule(weight, every_n_steps, warmup_steps)
         self.input = input
         self.forward_module = forward_module
+        self.link = link
         self.embedding = embedding
         self.target = target
         self.name = name
@@ -189,7 +195,12 @@ class SaliencyRegularizer(Callback):
             self._start_anew()
         show_significant_digits(trainer.progress_bar_callback)
         self._injection = self._regularisation.injection = attach(
-            pl_module, self, forward_module=self.forward_module, embedding=self.embedding, regularizer=self._regularisation
+            pl_module,
+            self,
+            forward_module=self.forward_module,
+            link=self.link,
+            embedding=self.embedding,
+            regularizer=self._regularisation,
         )
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -224,6 +235,8 @@ class SaliencyRegularizer(Callback):
     ) -> None:
         """If no penalty computes maps, measure some as often as numbers are logged."""
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if not every:  # nothing is logged, as with barebones=True
+            return
         if self.intervenes and not self.weight and self._map_watch is not None and batch_idx % every == 0:
             seen = self._map_watch.measure(trainer, pl_module, self._injection, batch)
             for key, values in seen.items():

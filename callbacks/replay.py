@@ -32,7 +32,8 @@ class Replay:
         forward_module: Name of the module whose output is the logits, where the user gave one.
         embedding: Name of the module that embeds token numbers, likewise.
         at_entry: Whether code ahead of the network fails on tensors that require grad.
-        link: How the training loss reads the logits, where that is known.
+        told_link: How the training loss reads the logits, where the user says so.
+        link: The same, where it is known.
         layout: How it lays out those for many places, likewise.
         reading: What the loss that the step returns or logs says of the batch, once the step was searched.
     """
@@ -42,6 +43,7 @@ class Replay:
         self.found: Found | None = None
         self.forward_module: str | None = None
         self.embedding: str | None = None
+        self.told_link: Link | None = None
         self.at_entry = False
         self.link: Link | None = None
         self.layout: Layout | None = None
@@ -63,7 +65,9 @@ class Replay:
         """How a pass of this step is observed."""
         named = None if self.forward_module is None else find_layer(self.module, self.forward_module)
         embedding = None if self.embedding is None else find_layer(self.module, self.embedding)
-        return Options(tuple(layers), forward_module=named, embedding=embedding, at_entry=self.at_entry, **others)
+        return Options(
+            tuple(layers), forward_module=named, link=self.told_link, embedding=embedding, at_entry=self.at_entry, **others
+        )
 
     def run(
         self, sample: Any, explained: Tensor, layers: Any = (), replaced: Tensor | None = None, prepare: Any = None

@@ -74,6 +74,8 @@ def _check_places(given: Mapping[str, Any]) -> None:
     """What says where something is in the batch or the module."""
     for name in ("input", "forward_module", "embedding"):
         checks.text(or_none=True, **{name: given.get(name)})
+    if given.get("link") is not None:
+        checks.choice(("softmax", "sigmoid", "regression"), link=given["link"])
     _check_key("target", given.get("target"))
 
 

@@ -1,6 +1,6 @@
 """The callback that draws a fixed panel of samples throughout training, so that you can see the saliency shift."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class SaliencySnapshots(Callback):
             causes one warning, and an alert in W&B and trackio; it can do so again once it has fallen below the limit.
         sanity: Whether to check the maps at the end, which takes about as long as ten snapshots.
         input: The name of the annotated input to draw, if there are several; by default the first.
-        forward_module: As in ``SaliencyRegularizer``; so are ``embedding`` and ``target``.
+        forward_module: As in ``SaliencyRegularizer``; so are ``link``, ``embedding`` and ``target``.
         name: If a Trainer has several of these callbacks, give each its own name and ``dir``.
 
     Attributes:
@@ -93,6 +93,7 @@ class SaliencySnapshots(Callback):
         sanity: bool = True,
         input: str | None = None,
         forward_module: str | None = None,
+        link: str | None = None,
         embedding: str | None = None,
         target: Target = None,
         name: str = "",
@@ -108,6 +109,7 @@ class SaliencySnapshots(Callback):
         self.sanity = sanity
         self.input = input
         self.forward_module = forward_module
+        self.link = link
         self.embedding = embedding
         self.target = target
         self.name = name
@@ -125,6 +127,7 @@ class SaliencySnapshots(Callback):
         self._on_disk: list[Sink] = []
         self._epochs_drawn: list[int] = []
         self._together = False
+        self._gave_up = False
         self._has_ended = False
 
     @property
@@ -141,7 +144,7 @@ class SaliencySnapshots(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if stage == "fit" and self._has_ended:
             self._start_anew()
-        self._injection = attach(pl_module, self, forward_module=self.forward_module, embedding=self.embedding)
+        self._injection = attach(pl_module, self, forward_module=self.forward_module, link=self.link, embedding=self.embedding)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._together = bool(sharded_parts(pl_module))
@@ -153,7 +156,8 @@ class SaliencySnapshots(Callback):
         logged_to = trainer.log_dir  # on every process: asking is a broadcast
         if not self._takes_part(trainer):
             return
-        self._panel = self._panel or choose_panel(trainer, pl_module, self.panel_size, self.target, self.input)
+        if self._panel is None:
+            self._choose(lambda: choose_panel(trainer, pl_module, self.panel_size, self.target, self.input))
         if self._panel is not None:
             self._panel.samples.prepare = self._injection.prepare
             self._watch.constant = self._panel.constant
@@ -183,7 +187,7 @@ class SaliencySnapshots(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         self._remember_logged(trainer, epoch)
-        if self._panel is None and trainer.is_global_zero and epoch == 1:
+        if self._panel is None and not self._gave_up and trainer.is_global_zero and epoch == 1:
             rank_zero_warn(
                 "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset, "
                 "and no stream has delivered a batch with marks so far."
@@ -230,7 +234,17 @@ class SaliencySnapshots(Callback):
         if self._together:
             return  # each process has another batch, and all have to look at the same
         if self._panel is None and not self._epochs_drawn and has_marks(batch, self.input):
-            self._panel = panel_of(batch, step, self.panel_size, self.target, self.input)
+            self._choose(lambda: panel_of(batch, step, self.panel_size, self.target, self.input))
+
+    def _choose(self, panel: Callable[[], Panel | None]) -> None:
+        """Choose the panel, or warn once: it is not worth a training."""
+        if self._gave_up:
+            return
+        try:
+            self._panel = panel()
+        except Exception as error:
+            self._gave_up = True
+            rank_zero_warn(f"SaliencySnapshots draws nothing, because no panel can be chosen: {error}")
 
     def _first(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self._epochs_drawn and trainer.global_step == 0 and self._injection.reading is not None:

@@ -62,6 +62,12 @@ class InputSpread:
 
 
 def _moments(inputs: Tensor, annotated: Tensor) -> Tensor:
+    if len(inputs) != len(annotated):
+        raise ValueError(
+            f"The input that is explained, of shape {tuple(inputs.shape)}, does not hold the batch's {len(annotated)} samples, "
+            "as where a batch is a list of images. Collate them to one tensor (padded to one size, the annotations, too), or "
+            "explain a layer: attribution={'name': 'grad_cam', 'layer': '...'}."
+        )
     # Rows are selected rather than weighted: an unannotated sample may hold anything, NaN included.
     chosen = inputs if annotated.all() else inputs[annotated]
     if not len(chosen):

@@ -1,6 +1,7 @@
 """``salreg ls`` and ``salreg cp``: the recipes that there are."""
 
 import argparse
+import shlex
 import shutil
 from pathlib import Path
 
@@ -32,4 +33,4 @@ def cp(options: argparse.Namespace) -> None:
     if not destination.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {destination.parent} to copy to.")
     shutil.copyfile(source, destination)
-    print(f"Copied to {destination}. Edit it, then: salreg run {destination}")
+    print(f"Copied to {destination}. Edit it, then: salreg run {shlex.quote(str(destination))}")

@@ -88,8 +88,9 @@ def align(annotation: Tensor, saliency: Tensor) -> Tensor:
     if not fits(annotation, saliency):
         raise ValueError(
             f"Annotations of shape {tuple(annotation.shape)} do not fit saliency maps of shape {tuple(saliency.shape)}. "
-            "An annotation is laid out like its sample's map: (1, H, W) for an image, (T,) for a text, (F,) for a table's row. "
-            "If the model's input is resized, cropped or padded on the way, do the same to the annotation."
+            "An annotation is laid out like its sample's map: (1, H, W) for an image, (T,) for a text, (F,) for a table's row, "
+            "(T, F) for steps or points with features: annotation.unsqueeze(-1).expand(-1, F). If the model's input is "
+            "resized, cropped or padded on the way, do the same to the annotation."
         )
     if _are_of_tokens(annotation, saliency):
         annotation = annotation.unsqueeze(1)

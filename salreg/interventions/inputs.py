@@ -66,7 +66,8 @@ def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None
     raise ValueError(
         f"The annotations of shape {tuple(annotation.shape)} fit no input of the batch, which has {there}. An annotation is "
         "laid out like its input: (1, H, W) for an image (C, H, W), (T,) for a text, (F,) for a table's row; where several "
-        f'inputs are annotated, each by its name: AnnotatedDataset(base, {{"image": ...}}). {REMEDY}'
+        f'inputs are annotated, each by its name: AnnotatedDataset(base, {{"image": ...}}); a list of images is collated to '
+        f"one tensor, padded to one size. {REMEDY}"
     )
 
 
@@ -110,6 +111,11 @@ def _kind(tensor: Tensor, annotation: Tensor, sample: Any) -> Kind | None:
     if keys:
         return "tokens" if any(tensor is one for one in keys) else None
     return None if is_small(tensor) else "tokens"
+
+
+def names_tokens(place: str) -> bool:
+    """Whether a tensor that lies there in a batch holds token numbers by its name."""
+    return any(place.endswith(f"[{key!r}]") for key in _TOKEN_KEYS)
 
 
 def is_small(tensor: Tensor) -> bool:

@@ -185,7 +185,9 @@ def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int
     if padding_token is None and bool(shorter):
         raise ValueError(
             "A marked span was removed from a text, or exchanged for a shorter one, in batches that were never padded, so "
-            "the padding token is not known. Use Intervention(padding_token=...), or intervene=False."
+            "the padding token is not known. Use Intervention(padding_token=...). If the numbers are not words but the "
+            "categories of a table, whose columns keep their places, pass them as floats (torch.nn.functional.one_hot). Or use "
+            "intervene=False."
         )
 
     def moved(own: Tensor, new: Tensor, filler: int | float) -> Tensor:

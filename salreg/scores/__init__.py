@@ -53,7 +53,8 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | No
         logits: The network's output.
         target: True classes, for scores that need them.
         link: How the training loss reads the logits, if known. The output of a ``"regression"`` has no probabilities, so its
-            sum over a sample's values is the score. Logits ``(B, C, P)`` of ``"tokens"`` are scored at their labelled places
+            sum over a sample's values is the score. The ``log_prob_sum`` of a ``"sigmoid"`` treats the columns as independent
+            labels, whatever the target is. Logits ``(B, C, P)`` of ``"tokens"`` are scored at their labelled places
             (``Sequence``), those of a ``"span"`` at its start and end (``Span``).
 
     Raises:
@@ -67,6 +68,8 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | No
         raise ValueError(
             f"A span has two targets, its start and its end, (B, 2); a target of shape {tuple(target.shape)} does not fit."
         )
+    if link == "sigmoid" and score is log_prob_sum and logits.ndim == 2 and logits.shape[1] > 1:
+        target = torch.zeros_like(logits)  # which says that these are labels
     values = score(logits if getattr(score, "dense", False) else one_row_per_sample(logits), target)
     if values.shape != logits.shape[:1]:
         raise ValueError(

@@ -39,8 +39,18 @@ def of_rows(recording: Recording, chosen: Tensor | None, late_terms: bool) -> Re
 def shifted(
     recording: Recording, layer: Layer | None, shift: Tensor, rows: Tensor | None, stand_ins: Mapping[int, Tensor]
 ) -> Tensor:
-    """See ``Recording.shifted``."""
+    """See ``Recording.shifted``.
+
+    Raises:
+        RuntimeError: No module returns the logits, which only the graph behind the loss knows then.
+    """
     size = _size(recording)
+    if recording.found is not None and not recording.found.modules:
+        raise RuntimeError(
+            "Finite differences need logits that a module returns, and here the loss alone knows them: let one return them "
+            "(self.logits = nn.Identity() in __init__, and self.logits(...) in the step), or take differentiation='exact', "
+            "which names what has no second derivative."
+        )
 
     def change(arguments: Any) -> Any:
         standing = replace_tensors(arguments, stand_ins)

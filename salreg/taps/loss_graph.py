@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import Node, get_gradient_edge
 
 #: How logits become probabilities: classes that exclude one another, labels each on its own, or no probabilities at all; and
@@ -20,6 +20,10 @@ _LINKS: tuple[tuple[Link, frozenset[str]], ...] = (
 )
 # The attribute of a node that holds the logits, or log-probabilities, which it reads.
 _KEPT = {"LogSoftmax": "_saved_result", "BinaryCrossEntropyWithLogits": "_saved_self"}
+_COMPARISONS = frozenset({"Mm", "Bmm", "Addmm", "EuclideanDist", "Cdist"})
+# What keeps numbers as they are, or takes some of them.
+_VIEWS = frozenset({"View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Clone", "Alias"})
+_VIEWS |= {"Select", "Slice", "Split", "SplitWithSizes", "Unbind"}
 _HOLD_TARGETS = (
     "NllLoss",
     "NllLoss2D",
@@ -67,9 +71,59 @@ def between(loss: Tensor, logits: Node) -> list[Node]:
 
 
 def link_of(loss: Tensor, logits: Tensor) -> Link | None:
-    """How the loss reads the logits; None where its operators do not tell."""
-    names = {operator(node) for node in between(loss, node_of(logits))}
-    return next((link for link, known in _LINKS if names & known), None)
+    """How the loss reads the logits; None where its operators do not tell.
+
+    A loss that is written by hand tells by what it does to the logits first: it takes their difference to a target, their
+    logarithm of summed exponentials, or their sigmoid.
+    """
+    nodes = between(loss, node_of(logits))
+    names = {operator(node) for node in nodes}
+    named = next((link for link, known in _LINKS if names & known), None)
+    if named is not None:
+        return named
+    first = _first_read(nodes, logits)
+    # Before an exponential it is the largest number that is subtracted, and no target.
+    in_exponent = {child for node in nodes if operator(node) in ("Exp", "Logsumexp") for child in children(node)}
+    if any(_is_residual(node) and node not in in_exponent for node in first):
+        return "regression"
+    reads = {operator(node) for node in first}
+    if "Logsumexp" in reads and logits.ndim > 1:
+        return "softmax"
+    of_labels = "Sigmoid" in reads and not any(_is_residual(node) for node in nodes)
+    return "sigmoid" if of_labels or {"Softplus", "Mul"} <= reads else None
+
+
+def _first_read(nodes: Iterable[Node], logits: Tensor) -> list[Node]:
+    """The first of the nodes between logits and their loss that are more than a view or a part of the logits."""
+    same, first = {node_of(logits)}, []
+    for node in nodes:
+        if same & set(children(node)):
+            if operator(node) in _VIEWS:
+                same.add(node)
+            else:
+                first.append(node)
+    return first
+
+
+def _is_residual(node: Node) -> bool:
+    """Whether it is the difference of two tensors of which only one depends on parameters, as a target does not."""
+    if node.name() != "SubBackward0":
+        return False
+    return len(node.next_functions) == 2 and sum(_is_trained(child) for child, _ in node.next_functions) == 1
+
+
+def _is_trained(node: Node | None) -> bool:
+    """Whether what a node made depends on a parameter, and not at most on a tapped input."""
+    seen = set() if node is None else {node}
+    stack = list(seen)
+    while stack:
+        one: Any = stack.pop()
+        if operator(one) == "AccumulateGrad" and isinstance(one.variable, nn.Parameter):
+            return True
+        new = set(children(one)) - seen
+        seen |= new
+        stack += new
+    return False
 
 
 def gives_probabilities(output: Tensor) -> bool:
@@ -97,8 +151,26 @@ def uses_parameters_after(loss: Tensor, logits: Tensor) -> bool:
 
 
 def is_compared_after(loss: Tensor, output: Tensor) -> bool:
-    """Whether the loss reads products of a module's output with something else: it is an embedding, and no logits."""
-    return any(operator(node) in ("Mm", "Bmm", "Addmm") for node in _until_read(loss, output))
+    """Whether the loss reads products of a module's output with something else, or distances: it is an embedding, and no
+    logits."""
+    return any(operator(node) in _COMPARISONS for node in _until_read(loss, output)) or reads_fewer(loss, output)
+
+
+def reads_fewer(loss: Tensor, output: Tensor) -> bool:
+    """Whether every softmax that the loss takes of an output ``(B, N)`` is one over another number of classes than N."""
+    taken: list[Any] = [node for node in between(loss, node_of(output)) if operator(node) == "LogSoftmax"]
+    return output.ndim == 2 and bool(taken) and all(output.shape[1] not in node._saved_result.shape[1:] for node in taken)
+
+
+def is_read_otherwise(loss: Tensor, output: Tensor, logits: Tensor) -> bool:
+    """Whether a loss depends on a module's output by another way, too, than through the logits that it made of it."""
+    around, seen, stack = node_of(logits), set[Node](), [node_of(loss)]
+    while stack:
+        for child in children(stack.pop()):
+            if child is not around and child not in seen:
+                seen.add(child)
+                stack.append(child)
+    return node_of(output) in seen
 
 
 def _until_read(loss: Tensor, output: Tensor) -> Iterator[Node]:

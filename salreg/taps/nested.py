@@ -27,7 +27,8 @@ def replace_tensors(collection: Any, new: Mapping[int, Any]) -> Any:
 
 
 def rows_of(collection: Any, chosen: Any, size: int) -> Any:
-    """Some samples of a batch of ``size``: of each tensor and each list of words or numbers with one entry per sample.
+    """Some samples of a batch of ``size``: of each tensor and each list with one entry per sample, be it a word, a number, or
+    as in detection a mapping or a tensor of the sample's own length.
 
     Args:
         collection: The batch.
@@ -43,19 +44,26 @@ def rows_of(collection: Any, chosen: Any, size: int) -> Any:
             return type(leaf)(leaf[index] for index in indices)
         return leaf
 
-    return map_leaves(rows, collection)
+    return map_leaves(rows, collection, lambda part: part is not collection and _is_by_sample(part, size))
 
 
-def map_leaves(change: Callable[[Any], Any], collection: Any) -> Any:
+def _is_by_sample(part: Any, size: int) -> bool:
+    """Whether a list holds something of each sample, rather than tensors of all of them."""
+    if not isinstance(part, list | tuple) or hasattr(part, "_make") or len(part) != size:
+        return False
+    return not all(tensor.ndim and len(tensor) == size for tensor in tensors_in(part))
+
+
+def map_leaves(change: Callable[[Any], Any], collection: Any, is_leaf: Callable[[Any], bool] = lambda _: False) -> Any:
     """A copy of nested collections with each leaf changed, and one that is there twice changed once.
 
-    A leaf is a tensor, or what holds none; whatever stays as it is is not copied.
+    A leaf is a tensor, what holds none, or what ``is_leaf`` says; whatever stays as it is is not copied.
     """
     made: dict[int, Any] = {}
 
     def mapped(part: Any) -> Any:
         parts = [] if isinstance(part, Tensor) else _parts(part)
-        if not any(tensors_in(value) for _, value in parts):
+        if is_leaf(part) or not any(tensors_in(value) for _, value in parts):
             if id(part) not in made:
                 made[id(part)] = change(part)
             return made[id(part)]

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from salreg.taps.layers import Layer
+from salreg.taps.loss_graph import Link
 
 #: From a module, its arguments and the tap among these to the output and, where it can be had, the gradient at the tap.
 WithGradient = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], tuple[Any, Tensor | None]]
@@ -20,6 +21,7 @@ class Options:
         layers: Layers of the model, by name or as modules, whose outputs are taps.
         forward_module: The module whose output is the logits; by default the observed call's own output, or what a search of
             the step finds.
+        link: How the training loss reads the logits, where somebody says so; else the loss tells.
         embedding: The module that embeds token numbers, where it is not the ``nn.Embedding`` that receives them as they are.
         tap_input: Whether the input becomes a tap. False observes without touching anything.
         searching: Whether the input becomes a tap only so that the logits can be found.
@@ -39,6 +41,7 @@ class Options:
 
     layers: Sequence[Layer] = ()
     forward_module: nn.Module | None = None
+    link: Link | None = None
     embedding: nn.Module | None = None
     tap_input: bool = True
     searching: bool = False

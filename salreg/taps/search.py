@@ -1,7 +1,7 @@
 """Finding the logits of a user's step among what its modules returned."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from salreg.taps.loss_graph import (
     below,
     gives_probabilities,
     is_compared_after,
+    is_read_otherwise,
     link_of,
     logits_in_loss,
     margin_in,
@@ -80,19 +81,23 @@ def search(
     compared = loss is not None and bool(last) and not told and is_compared_after(loss, last[0].tensor)
     if loss is not None and (not last or compared or uses_parameters_after(loss, last[0].tensor)):
         logits = logits_in_loss(loss, ends)
-        if logits is not None:
-            return Found((), _link_of_raw(logits), target=target_of(loss, logits))
+        if logits is not None and not (compared and is_read_otherwise(loss, last[0].tensor, logits)):
+            return Found((), options.link or _link_of_raw(loss, logits), target=target_of(loss, logits))
     if compared:
         raise RuntimeError(
-            f"What {name_of(model, last[0].call.module)!r} returns is an embedding: the loss uses products of it, in a way "
-            "that does not reveal the logits. Pass the logits through their own module, if only nn.Identity()(logits). "
-            f"{REMEDY}"
+            f"What {name_of(model, last[0].call.module)!r} returns are not logits: the loss uses products, distances or parts "
+            "of it, in a way that does not reveal the logits. Pass the logits through their own module (self.logits = "
+            f"nn.Identity() in __init__, and self.logits(...) in the step). {REMEDY} If there is only an embedding, name its "
+            "module, and add link='regression'."
         )
     if not last:
         raise RuntimeError(_unreached(calls, loss is not None and bool(ends & below(loss)), model))
     if loss is not None and len(last) > 1 and not told and margin_in(loss) is not None:
         return Found((), "sigmoid")
-    return _found(last, loss, name_of(model, last[0].call.module))
+    found = _found(last, loss, name_of(model, last[0].call.module))
+    if options.link is None or found.layout is not None:
+        return found
+    return replace(found, link=options.link, probabilities=found.probabilities and options.link != "regression")
 
 
 def _last_returned(
@@ -197,9 +202,9 @@ def from_probabilities(output: Tensor) -> Tensor:
     return logs if exclusive else logs - (1 - output).clamp(min=torch.finfo(output.dtype).eps).log()
 
 
-def _link_of_raw(logits: Tensor) -> Link | None:
+def _link_of_raw(loss: Tensor, logits: Tensor) -> Link | None:
     """How a loss reads logits that it alone knows."""
-    return "softmax" if "LogSoftmax" in node_of(logits).name() else None
+    return "softmax" if "LogSoftmax" in node_of(logits).name() else link_of(loss, logits)
 
 
 def _unreached(calls: Sequence[Call], by_loss: bool, model: nn.Module) -> str:
@@ -208,6 +213,11 @@ def _unreached(calls: Sequence[Call], by_loss: bool, model: nn.Module) -> str:
     called = ", ".join(dict.fromkeys(repr(name_of(model, call.module)) for call in calls))
     if by_loss:
         return f"The loss depends on the batch's input, but no output of {called} goes by its samples. {REMEDY}"
+    if not any(output.requires_grad for call in calls for output in call.outputs):
+        return (
+            f"Nothing that {called} returned carries a gradient: the step, or its call of the network, runs under "
+            "torch.no_grad() or torch.inference_mode() of its own. Take that away: in validation Lightning does it by itself."
+        )
     return (
         f"The batch's input does not reach the output of {called} with a gradient: it went through integers, .numpy(), "
         "detach() or a transform under torch.no_grad() and came out with other values, so the marks may no longer fit. Do "

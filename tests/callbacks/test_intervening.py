@@ -161,6 +161,11 @@ def test_the_maps_are_measured_and_logged_though_no_penalty_needs_them():
     assert 0 < logged["salreg/intervened"] <= 1
 
 
+def test_where_the_trainer_logs_no_step_no_map_is_measured():
+    used = fit(fresh(), SaliencyRegularizer(), log_every_n_steps=0)
+    assert "salreg/penalty" not in used.callback_metrics
+
+
 def test_it_says_once_what_it_does(caplog):
     with caplog.at_level(logging.INFO, logger="pytorch_lightning.utilities.rank_zero"):
         fit(fresh(), SaliencyRegularizer(), data=loader())

@@ -40,6 +40,14 @@ def test_under_inference_mode(inference_mode):
         assert values[f"{stage}/spurious_saliency"] == pytest.approx(expected(module), rel=1e-5)
 
 
+def test_a_step_without_gradients_of_its_own_is_named():
+    class Decorated(Lit):
+        validation_step = torch.no_grad()(Lit.validation_step)
+
+    with pytest.warns(UserWarning, match=r"measures nothing: .*torch.no_grad\(\).* Take that away"):
+        fit(fresh(Decorated), SaliencyMetrics(), val=loader(), epochs=1)
+
+
 def test_layer_attributions_are_measured_on_the_annotations_grid():
     module, attribution = fresh(), GradCAM("net.2")
     used = fit(module, SaliencyMetrics(attribution), val=loader(), epochs=1)

@@ -174,6 +174,7 @@ OTHERS = [
     (lambda: SaliencyRegularizer(input=3), ["input must be a text", "not 3"]),
     (lambda: SaliencyRegularizer(forward_module=torch.nn.ReLU()), ["forward_module must be a text"]),
     (lambda: SaliencyRegularizer(embedding=""), ["embedding must be a text", "empty"]),
+    (lambda: SaliencyRegularizer(link="logistic"), ["link must be softmax, sigmoid or regression", "'logistic'"]),
     (lambda: SaliencyRegularizer(target=1.5), ["target must be a mapping's key", "1.5"]),
     (lambda: SaliencyRegularizer(differentiation="exakt"), ["differentiation must be auto", "'exakt'"]),
     (lambda: SaliencyMetrics(group=1.5), ["group must be a mapping's key", "1.5"]),

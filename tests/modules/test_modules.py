@@ -9,11 +9,11 @@ import lightning.pytorch
 import pytest
 import pytorch_lightning
 import torch
-from modules import batches, images, losses, networks, operators, series, training
-from modules.pattern import SAMPLES, Pattern
+from modules import batches, images, losses, losses_by_hand, networks, operators, series, training
+from modules.pattern import SAMPLES, Pattern, base, pairs, perceptron
 from support import same
 from torch import Tensor
-from torch.nn.functional import log_softmax, logsigmoid
+from torch.nn.functional import log_softmax, logsigmoid, poisson_nll_loss
 
 from salreg.annotations import is_annotated, places
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots, observation, snapshots
@@ -22,7 +22,8 @@ from salreg.interventions import Intervention
 from salreg.metrics.functional.predictions import predicted_classes
 
 PACKAGES = {"pytorch_lightning": pytorch_lightning, "lightning.pytorch": lightning.pytorch}
-PATTERNS = [pattern for kind in (images, networks, losses, batches, series, training, operators) for pattern in kind.PATTERNS]
+_KINDS = (images, networks, losses, losses_by_hand, batches, series, training, operators)
+PATTERNS = [pattern for kind in _KINDS for pattern in kind.PATTERNS]
 WEIGHT = 1e-3
 
 
@@ -101,6 +102,24 @@ def test_monitors_measure_and_draw_or_say_once_why_not(pattern, package):
     assert len(measured) == bool(pattern.unmeasured)
     assert bool(drawn) == bool(pattern.unmeasured)
     assert all(pattern.unmeasured in line for line in measured + drawn)
+
+
+@pytest.mark.parametrize("link", [None, "regression"])
+def test_what_a_loss_does_not_tell_is_said_once_until_somebody_tells_it(link):
+    def poisson(package):
+        class Module(base(package)):
+            def loss(self, batch):
+                x, y = batch
+                return poisson_nll_loss(self(x).squeeze(1), y.float())
+
+        return Module(perceptron(1))
+
+    pattern = Pattern(poisson, pairs(), losses_by_hand._net, link="regression", options={"link": link})
+    ours = _train(pattern, "pytorch_lightning", 0.0)
+    assert ours.said.count("does not tell how it reads") == (link is None)
+    assert ("val/output_spread" in ours.metrics) == (link is not None)
+    if link is not None:
+        assert ours.metrics["val/reliance"] == pytest.approx(reliance_by_hand(pattern, ours.module), abs=1e-6)
 
 
 # Training

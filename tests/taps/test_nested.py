@@ -80,3 +80,17 @@ def test_a_place_is_written_as_one_would_write_it():
 def test_a_mapping_that_cannot_be_changed_becomes_a_dict():
     changed = replace_tensor(MappingProxyType({"x": X}), X, WORDS)
     assert changed == {"x": WORDS}
+
+
+def test_lists_of_what_each_sample_has_are_cut_by_samples():
+    found = [{"boxes": torch.ones(count, 4), "labels": torch.full((count,), count)} for count in (1, 2, 3)]
+    batch = (torch.arange(3.0), found, [torch.zeros(count) for count in (4, 5, 6)])
+    x, boxes, lengths = rows_of(batch, [2, 0], 3)
+    assert x.tolist() == [2, 0]
+    assert [len(one["labels"]) for one in boxes] == [3, 1]
+    assert [len(one) for one in lengths] == [6, 4]
+
+
+def test_columns_of_as_many_samples_stay_columns():
+    batch = {"x": [torch.arange(2), torch.arange(2) + 2]}
+    assert [one.tolist() for one in rows_of(batch, [1], 2)["x"]] == [[1], [3]]

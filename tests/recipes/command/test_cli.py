@@ -169,6 +169,11 @@ def test_cp_and_run_the_copy(tmp_path, capsys):
     assert list(Path("runs/mine").iterdir())
 
 
+def test_what_cp_says_to_run_is_quoted(capsys):
+    assert main(["cp", "decoy_digits", "my own.yaml"]) == 0
+    assert "salreg run 'my own.yaml'" in capsys.readouterr().out
+
+
 def test_cp_never_overwrites(capsys):
     Path("mine.yaml").write_text("precious")
     assert main(["cp", "decoy_digits", "mine.yaml"]) == 2
