@@ -44,6 +44,7 @@ class Launcher(_MultiProcessingLauncher):
 
     def launch(self, *args: Any, **kwargs: Any) -> Any:
         self.states = _GlobalStateSnapshot.capture()
+        os.environ.pop("MASTER_PORT", None)  # of the launch before, which another process may have taken by now
         os.environ["MASTER_PORT"] = str(self._strategy.cluster_environment.main_port)
         self.environment = dict(os.environ)
         return super().launch(*args, **kwargs)

@@ -68,8 +68,7 @@ def server(folder: Path, port: int = 0) -> Server:
         return Server(folder, port)
     except PermissionError as error:
         raise ConfigError(
-            f"This account may not listen on port {port}; most systems reserve those below 1024. Leave --port away to take a "
-            "free one."
+            f"This account may not listen on port {port}; most systems reserve those below 1024. Omit --port to use a free one."
         ) from error
     except OSError as error:
         raise ConfigError(f"Port {port} is taken ({error.strerror}). Omit --port to use a free one.") from error

@@ -96,7 +96,7 @@ def test_a_run_s_checkpoint_says_where_it_uses_what_was_found(capsys):
     assert "belongs to the recipe 'decoy'; --checkpoint accepts only runs of image_folder" in capsys.readouterr().err
     settings.unlink()
     assert carry_over("--out", "others", "--sheet", "other.png", "--checkpoint", str(checkpoint)) == 2
-    assert "config.yaml: a checkpoint is taken from the folder" in capsys.readouterr().err
+    assert "config.yaml: the checkpoint must be in the folder" in capsys.readouterr().err
     assert not Path("others").exists()
 
 

@@ -77,7 +77,7 @@ def test_mistakes_are_one_line_that_names_the_remedy(texts, table, tmp_path, cap
     lexicon.write_text("consent: {given: [yes], refused: [no]}\n")
     for arguments, message in (
         ([str(tmp_path / "nowhere")], "There is no folder"),
-        ([str(tmp_path)], "the folder that `salreg run` made"),
+        ([str(tmp_path)], "the folder that `salreg run` created"),
         ([str(table), "--positive", "arrested"], "did you mean 'arrested again'"),
         ([str(texts[0]), str(texts[0])], "given twice"),
         ([str(texts[0]), str(table)], "tested on different data"),

@@ -17,9 +17,9 @@ def test_each_key_of_a_group_is_listed(group, capsys):
 def test_a_key_comes_with_its_default_and_its_meaning(capsys):
     main(["keys", "intervention"])
     said = capsys.readouterr().out
-    assert "intervention.presence=null\n    The probability that the thing is there. By default" in said
+    assert "intervention.presence=null\n    The probability that the" in said
     assert "intervention.fill=diffusion\n" in said
-    assert "intervention.seed=0\n    Of the random numbers.\n" in said
+    assert "intervention.seed=0\n    The seed of the random" in said
 
 
 def test_an_unknown_group_is_named(capsys):

@@ -20,7 +20,7 @@ from salreg.recipes.training import loggers
         (["compare", "decoy_digits", "regularizer.weight=abc"], "weight must be a finite number"),
         (["compare", "decoy_digits", "regularizer.loss=rr", "--arms", "plain"], "did you mean 'rrr'"),
         (["run", "decoy_digits", "model=vgg"], "not 'vgg'"),
-        (["run", "decoy_digits", "data.marks=all"], "data.marks is spurious"),
+        (["run", "decoy_digits", "data.marks=all"], "data.marks must be spurious"),
         (["run", "decoy_digits", "optimizer.schedule=cos"], "optimizer.schedule must be constant or cosine"),
         (["run", "decoy_digits", "trainer.accelerator=abc"], "invalid accelerator name"),
         (["run", "decoy_digits", "resume=runs/x.ckpt"], "resume: there is no checkpoint 'runs/x.ckpt'"),

@@ -25,7 +25,7 @@ def test_no_network_is_a_clear_error(tmp_path, monkeypatch):
         raise ConnectionError("no route to host")
 
     monkeypatch.setattr(pooch, "retrieve", unreachable)
-    with pytest.raises(FileNotFoundError, match=r"could not be fetched \(ConnectionError: no route to host\)"):
+    with pytest.raises(FileNotFoundError, match=r"could not be downloaded \(ConnectionError: no route to host\)"):
         grey_images.load("fashion_mnist", tmp_path, download=True)
 
 

@@ -52,7 +52,7 @@ def test_it_runs(tmp_path, capsys):
     write_idx(tmp_path)
     assert main(["run", "color_mnist", f"data.root={tmp_path}", *FAST, "regularizer.preset=cdep"]) == 0
     assert main(["run", "color_mnist", f"data.root={tmp_path}", *FAST, "data.pixels=0"]) == 2
-    assert "data.pixels is at least 1" in capsys.readouterr().err
+    assert "data.pixels must be at least 1" in capsys.readouterr().err
 
 
 @pytest.fixture(autouse=True)

@@ -125,7 +125,7 @@ def test_what_is_no_cifar_is_named(tmp_path):
         cifar.load(tmp_path)
     for name in (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin"):
         (tmp_path / name).write_bytes(b"\x00" * 3072)
-    with pytest.raises(ValueError, match=r"data_batch_1.bin holds no records"):
+    with pytest.raises(ValueError, match=r"data_batch_1.bin does not hold records"):
         cifar.load(tmp_path)
     for name in ("train", "test"):
         np.savez(tmp_path / f"{name}.npz", images=np.zeros((2, 28, 28)), labels=np.zeros(2))

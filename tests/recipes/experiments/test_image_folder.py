@@ -96,16 +96,14 @@ def test_images_without_marks_were_looked_at_unless_it_is_said_otherwise(photos,
 
 
 def test_masks_without_a_mark_are_said(photos):
-    with pytest.warns(
-        UserWarning, match="no image carries a mark, so that there is nothing to train against; they have none of 15"
-    ):
+    with pytest.warns(UserWarning, match="no image carries a mark, so there is nothing to train against; they have none of 15"):
         built(photos, masks_of(photos), "data.categories={'15': spurious}")
 
 
 def test_an_annotation_that_does_not_fit_is_named_before_anything_is_trained(photos):
     (photos / "boxes.csv").write_text("image,x1,y1,x2,y2\nbars/000.png,60,0,70,9\n")
     with pytest.raises(
-        ValueError, match="No annotation fits its image: .*image 'bars/000.png', annotation in line 2: it lies outside"
+        ValueError, match="No annotation fits its image: .*image 'bars/000.png', annotation in line 2: it is outside"
     ):
         built(photos, photos / "boxes.csv")
 
@@ -162,7 +160,7 @@ def test_an_image_that_is_a_link_out_of_the_root_is_not_read(photos):
         (["data.annotations=nowhere.csv"], "no annotations at 'nowhere.csv'"),
         (
             ["data.annotations=photos/bars/000.png"],
-            "000.png is of no format that is known. These are read: COCO",
+            "000.png has no known format. Supported formats: COCO",
         ),
         (["data.annotations=photos/boxes.csv", "data.unreadable=perhaps"], "fatal or skip, not 'perhaps'"),
         (["data.annotations=photos/boxes.csv", "data.held_out=0.6"], "held_out must be a share"),

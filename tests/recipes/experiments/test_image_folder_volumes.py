@@ -75,8 +75,8 @@ def test_it_trains_and_draws_slices_of_them():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model.name=vit"], "model.name of volumes is resnet, not 'vit'"),
-        (["data.annotations=boxes.csv"], "it is flat, and its image is a volume"),
+        (["model.name=vit"], "For volumes, model.name must be resnet, not 'vit'"),
+        (["data.annotations=boxes.csv"], "it is flat, but its image is a volume"),
         (["data.root=mixed"], "mixed holds volumes, as a/0.nii.gz, and images, as a/0.png"),
     ],
 )

@@ -51,7 +51,7 @@ def test_it_runs_on_a_users_table_and_on_a_made_one():
             [*GIVEN[:2], "data.spurious=[rase]"],
             "no column 'rase' (did you mean 'race'?). It has: id, income, debt, race",
         ),
-        ([*GIVEN[:2], "data.spurious=[id]"], "the column 'id' has one value, or one for nearly every row"),
+        ([*GIVEN[:2], "data.spurious=[id]"], "the column 'id' has a single value, or a different one for nearly every row"),
         (GIVEN[:2], "data.spurious must be a list of columns"),
         ([GIVEN[0], "data.target=debt", GIVEN[2]], "classes in 200 rows"),
     ],
