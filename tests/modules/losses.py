@@ -327,9 +327,9 @@ PATTERNS = [
         of(lambda x, y: (x, one_hot(y, CLASSES).float())),
         lambda m, x, batch: m.compared(x, batch[1]),
         reliance=False,
-        refused="Give these a module of their own",
+        refused="Pass the logits through their own module",
         remedy={"make": clip_with_a_module, "options": {"forward_module": "logits"}},
-        unmeasured="Give these a module of their own",
+        unmeasured="Pass the logits through their own module",
     ),
     Pattern(linear_probe_by_mse, pairs(), _plain, link="regression"),
 ]

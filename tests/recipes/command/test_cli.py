@@ -143,7 +143,7 @@ def test_an_interrupted_run_says_so_and_keeps_what_it_wrote(monkeypatch, capsys)
 
     monkeypatch.setattr("salreg.recipes.networks.classifier.Classifier.on_train_epoch_start", interrupt, raising=False)
     assert main(["run", "decoy_digits", *FAST, "trainer.max_epochs=3"]) == 130
-    assert "interrupted; what was written so far is kept" in capsys.readouterr().err
+    assert "interrupted; everything written so far is kept" in capsys.readouterr().err
     assert only("runs/decoy_digits/*/checkpoints/last.ckpt").is_file()
 
 
