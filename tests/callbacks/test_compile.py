@@ -114,7 +114,7 @@ class InAList(Lit):
 
 def test_a_network_behind_preprocessing_runs_uncompiled():
     ours, expected = fresh(Scales), fresh(Scales)
-    with pytest.warns(UserWarning, match="no named module of the model receives the batch's floating point input as it is"):
+    with pytest.warns(UserWarning, match="no named module of the model receives the batch's floating point input unchanged"):
         fit(ours, compiling())
     fit(expected, regularizer())
     assert same(ours, expected)
@@ -152,7 +152,7 @@ def test_a_step_that_calls_its_network_twice_compiles_the_first():
     [{"differentiation": "finite_difference"}, {"max_samples": 2}, {"attribution": "grad_cam"}, {"attribution": "smooth_grad"}],
 )
 def test_only_exact_gradients_at_the_input_of_all_samples_compile(options):
-    with pytest.raises(ValueError, match="compile=True is for exact gradients at the input"):
+    with pytest.raises(ValueError, match="compile=True needs exact gradients at the input"):
         SaliencyRegularizer(compile=True, **options, intervene=False)
 
 
