@@ -67,8 +67,8 @@ class SaliencyMethod(Method):
             or attribution.layer is not None
         ):
             raise ValueError(
-                "compile=True needs exact gradients at the input for all samples: it does not work with "
-                f"differentiation={differentiation!r}, max_samples={max_samples} or {type(attribution).__name__}."
+                "compile=True needs exact gradients at the input for all samples; given were "
+                f"differentiation={differentiation!r}, max_samples={max_samples} and {type(attribution).__name__}."
             )
         self.compiled = CompiledGradient(attribution.score) if compile else None
         self.differentiation = by_differences
