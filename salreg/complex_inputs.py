@@ -31,8 +31,7 @@ def refuse_unsliceable(tensors: Iterable[Tensor], size: int) -> None:
         >>> refuse_unsliceable([torch.eye(2)], 2)
         >>> refuse_unsliceable([torch.eye(2).to_sparse()], 2)
         Traceback (most recent call last):
-        ValueError: The batch holds a sparse tensor of shape (2, 2), of which no samples can be taken: collate dense ones, \
-        x.to_dense(), and convert them with x.to_sparse() in the step.
+        ValueError: The batch holds a sparse tensor of shape (2, 2). Collate x.to_dense(), and use x.to_sparse() in the step.
     """
     for tensor in tensors:
         if tensor.is_nested:
@@ -42,6 +41,6 @@ def refuse_unsliceable(tensors: Iterable[Tensor], size: int) -> None:
             )
         if tensor.layout != torch.strided and len(tensor.shape) and tensor.shape[0] == size:
             raise ValueError(
-                f"The batch holds a sparse tensor of shape {tuple(tensor.shape)}, of which no samples can be taken: collate "
-                "dense ones, x.to_dense(), and convert them with x.to_sparse() in the step."
+                f"The batch holds a sparse tensor of shape {tuple(tensor.shape)}. Collate x.to_dense(), and use x.to_sparse() in "
+                "the step."
             )

@@ -22,7 +22,7 @@ def test_what_was_written_is_read_again(path):
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
 def test_half_a_file_is_named(path, share):
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(ValueError, match=r"history\.pt is no whole history.*train again"):
+    with pytest.raises(ValueError, match=r"history\.pt is not a complete history.*train again"):
         History.load(path)
 
 
@@ -41,13 +41,13 @@ def test_the_file_of_another_version_is_named_with_what_differs(path, change, me
     state = history().state_dict()
     change(state)
     torch.save(state, path)
-    with pytest.raises(ValueError, match=rf"history\.pt: .*{message}.*the salreg that wrote it"):
+    with pytest.raises(ValueError, match=rf"history\.pt: .*{message}.*the version of salreg that wrote it"):
         History.load(path)
 
 
 def test_something_else_is_named(path):
     torch.save(torch.zeros(3), path)
-    with pytest.raises(ValueError, match="no history of this version"):
+    with pytest.raises(ValueError, match="not a history of this version"):
         History.load(path)
     with pytest.raises(FileNotFoundError, match="There is no history"):
         History.load(path.with_name("nothing.pt"))

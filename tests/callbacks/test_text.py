@@ -138,7 +138,7 @@ def test_a_mark_on_padding_is_an_error():
     ids, labels, annotations = texts(8)
     annotations[0, -1] = -1
     data = AnnotatedDataset(TensorDataset(ids, labels), annotations)
-    with pytest.raises(ValueError, match=r"Sample 0 of the batch carries a mark on padding, behind the 5 tokens"):
+    with pytest.raises(ValueError, match=r"Sample 0 of the batch carries a mark on padding, after the 5 tokens"):
         fit(fresh(LitText), regularizer(), data=loader(data))
 
 

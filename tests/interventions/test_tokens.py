@@ -104,7 +104,7 @@ def test_embedded_tokens_are_exchanged_like_a_series():
 def test_texts_that_were_never_padded_cannot_become_shorter():
     tokens, marks = TOKENS[1:2].repeat(2, 1), MARKS[1:2].repeat(2, 1)
     with pytest.raises(
-        ValueError, match="never padded.*padding_token=.*categories of a table.*one_hot.*or say intervene=False"
+        ValueError, match="never padded.*padding_token=.*categories of a table.*one_hot.*Or use intervene=False"
     ):
         Intervention(0.0)((tokens, torch.arange(2)), marks)
     changed = Intervention(0.0, padding_token=9)((tokens, torch.arange(2)), marks).sample[0]

@@ -245,7 +245,7 @@ os._exit(0)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the service as Linux shows it")
 def test_a_service_that_is_killed_costs_a_warning_with_the_loggers_name(tmp_path):
     done = in_a_process_of_its_own(KILLED_SERVICE, tmp_path)
-    assert "WandbLogger did not take the saliency snapshot" in done.stderr
+    assert "WandbLogger did not accept the saliency snapshot" in done.stderr
     assert done.stdout.strip().endswith("the same")
     assert len(list(tmp_path.rglob("snapshots/input_gradient/film_strip.png"))) == 1
 
