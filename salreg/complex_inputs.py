@@ -41,6 +41,6 @@ def refuse_unsliceable(tensors: Iterable[Tensor], size: int) -> None:
             )
         if tensor.layout != torch.strided and len(tensor.shape) and tensor.shape[0] == size:
             raise ValueError(
-                f"The batch holds a sparse tensor of shape {tuple(tensor.shape)}. Collate x.to_dense(), and use x.to_sparse() in "
-                "the step."
+                f"The batch holds a sparse tensor of shape {tuple(tensor.shape)}. Collate x.to_dense(), and use x.to_sparse() "
+                "in the step."
             )
