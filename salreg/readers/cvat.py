@@ -6,7 +6,7 @@ from typing import Any
 
 from salreg.readers.checked import box, ellipse, line, polygon, runs
 from salreg.readers.content import read_xml
-from salreg.readers.problems import BadShape
+from salreg.readers.problems import BadShape, no_area
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
 from salreg.readers.shapes import Shape
@@ -82,7 +82,7 @@ def cvat_shape(kind: str, one: Mapping[str, str]) -> Shape:
         return line(_points(one))
     if kind == "mask":
         return _mask(one)
-    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
+    raise no_area(kind)
 
 
 def _points(one: Mapping[str, str]) -> list[Any]:

@@ -8,7 +8,7 @@ from salreg.readers.checked import corner_box, ellipse, line, numbers, polygon
 from salreg.readers.coco import run_length_encoded
 from salreg.readers.content import objects, read_json
 from salreg.readers.folders import parsed, single_files
-from salreg.readers.problems import BadShape
+from salreg.readers.problems import BadShape, no_area
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import ImageMarks, Side
 from salreg.readers.shapes import Shape
@@ -87,7 +87,7 @@ def _shape(one: Mapping[str, Any], image: ImageMarks) -> Shape:
         return ellipse((x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2, rotation=turn)
     if kind == "mask" and isinstance(one.get("rle"), dict):
         return run_length_encoded(one["rle"], image.size)
-    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
+    raise no_area(kind)
 
 
 def _four(values: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from salreg.readers.checked import ellipse, line, numbers, ring_of, turned
 from salreg.readers.content import objects, read_json
 from salreg.readers.label_studio_address import addresses
 from salreg.readers.label_studio_brush import bitmask, brush
-from salreg.readers.problems import BadShape
+from salreg.readers.problems import BadShape, no_area
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import ImageMarks, Side
 from salreg.readers.shapes import Outline, Shape
@@ -189,7 +189,7 @@ def result_shape(kind: str, one: Mapping[str, Any], image: ImageMarks, reading: 
             raise BadShape("no area", f"the rectangle of {w:g} x {h:g} pixels covers nothing")
         corners = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
         return Outline([[turned(corners, corners[0], value.get("rotation"))]])
-    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
+    raise no_area(kind)
 
 
 def _vector(value: Mapping[str, Any], to_pixels: Any) -> Shape:

@@ -7,7 +7,7 @@ from typing import Any
 from salreg.readers.checked import corner_box, line, polygon
 from salreg.readers.content import objects, read_json, read_json_lines
 from salreg.readers.label_studio_address import named
-from salreg.readers.problems import BadShape
+from salreg.readers.problems import BadShape, no_area
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
 from salreg.readers.shapes import Shape
@@ -90,4 +90,4 @@ def _shape(one: Mapping[str, Any]) -> Shape:
             "elsewhere", "its mask is stored at an address, which is not fetched: download the masks, and read their folder"
         )
     kind = one.get("annotation_kind", "unknown")
-    raise BadShape("no area", f"an object of the kind {kind!r} has no area that could be drawn")
+    raise no_area(kind, "an object")

@@ -9,7 +9,7 @@ from salreg.readers.checked import box, ellipse, line, polygon
 from salreg.readers.content import read_json
 from salreg.readers.folders import parsed, single_files
 from salreg.readers.names import normal
-from salreg.readers.problems import BadShape
+from salreg.readers.problems import BadShape, no_area
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
 from salreg.readers.shapes import Shape, Size
@@ -78,4 +78,4 @@ def _shape(one: Mapping[str, Any], size: Size | None) -> Shape:
             radius = ((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5
             return ellipse(x1, y1, radius, radius)
         return box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
+    raise no_area(kind)

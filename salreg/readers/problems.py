@@ -19,6 +19,11 @@ class BadShape(ValueError):
         self.kind = kind
 
 
+def no_area(kind: object, what: str = "a shape") -> BadShape:
+    """What a format knows and cannot be drawn, such as a point: ``what`` of such a kind."""
+    return BadShape("no area", f"{what} of the kind {kind!r} has no area that could be drawn")
+
+
 class SkippedAnnotations(UserWarning):
     """Some annotations of a file were skipped; the others count."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from salreg.readers.checked import line, ring_of
 from salreg.readers.content import read_json
 from salreg.readers.folders import parsed, single_files
-from salreg.readers.problems import BadShape
+from salreg.readers.problems import BadShape, no_area
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
 from salreg.readers.shapes import Outline, Shape
@@ -74,4 +74,4 @@ def _shape(geometry: Any) -> Shape:
         if not parts or any(not isinstance(part, list) or not part for part in parts):
             raise BadShape("too few corners", "a polygon has no corners")
         return Outline([[ring_of(ring) for ring in part] for part in parts])
-    raise BadShape("no area", f"a geometry of the kind {kind!r} has no area that could be drawn")
+    raise no_area(kind, "a geometry")

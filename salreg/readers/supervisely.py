@@ -9,7 +9,7 @@ from salreg.readers.bitmaps import png
 from salreg.readers.checked import box, line, numbers, polygon
 from salreg.readers.content import read_json
 from salreg.readers.folders import parsed, single_files
-from salreg.readers.problems import BadShape
+from salreg.readers.problems import BadShape, no_area
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import ImageMarks, Side
 from salreg.readers.shapes import Outline, Runs, Shape
@@ -81,7 +81,7 @@ def _shape(one: Mapping[str, Any], image: ImageMarks) -> Shape:
         last = int(all(edge.is_integer() for edge in (left, right, top, bottom)))
         (turn,) = numbers((one.get("angle", 0) or 0,))  # clockwise, in radians
         return box(left, top, right + last, bottom + last, rotation=math.degrees(turn))
-    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
+    raise no_area(kind)
 
 
 def _exterior(points: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from salreg.readers.checked import corner_box, ellipse, line, polygon
 from salreg.readers.content import objects, read_json, read_table
-from salreg.readers.problems import BadShape
+from salreg.readers.problems import BadShape, no_area
 from salreg.readers.reading import Reading, Readings
 from salreg.readers.regions import Side
 from salreg.readers.shapes import Shape
@@ -102,4 +102,4 @@ def _shape(place: Any) -> Shape:
         if not isinstance(x, list) or not isinstance(y, list) or len(x) != len(y):
             raise BadShape("malformed", "its points have not as many x as y")
         return (polygon if kind == "polygon" else line)(list(zip(x, y, strict=True)))
-    raise BadShape("no area", f"a shape of the kind {kind!r} has no area that could be drawn")
+    raise no_area(kind)
