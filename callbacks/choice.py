@@ -13,7 +13,7 @@ from salreg.penalties.saliency_method import Differentiation
 Intervene = bool | Intervention | dict[str, Any]
 
 #: Attribution, loss, every_n_steps, warmup_steps, differentiation, max_samples and compile, where nobody chose a penalty.
-UNCHOSEN = ("input_gradient", "rrr", 1, 0, "auto", None, False)
+_UNCHOSEN = ("input_gradient", "rrr", 1, 0, "auto", None, False)
 
 
 class Choice(NamedTuple):
@@ -39,11 +39,13 @@ def choose(
     """Interpret the arguments of ``SaliencyRegularizer``, and raise its errors."""
     of_penalty = (attribution, loss, every_n_steps, warmup_steps, differentiation, max_samples, compile)
     intervention = _intervention(preset is None if intervene is None else intervene)
-    if preset is not None and (attribution, loss) != UNCHOSEN[:2]:
+    if preset is not None and (attribution, loss) != _UNCHOSEN[:2]:
         raise ValueError("A preset has its own attribution and loss: give either preset=..., or attribution=... and loss=...")
     penalty = SaliencyPenalty(attribution, loss) if preset is None else presets.resolve(preset)
-    if weight is None:
-        weight = usual_weight(penalty, preset is not None, of_penalty, intervention is not None)
+    if weight is None and preset is not None:
+        weight = 1.0
+    elif weight is None:
+        weight = 0.0 if of_penalty == _UNCHOSEN and intervention is not None else penalty.usual_weight
     of_differentiation = (differentiation, max_samples, compile)
     if isinstance(penalty, SaliencyPenalty) and of_differentiation != ("auto", None, False):
         penalty.differentiate(*of_differentiation)
@@ -52,20 +54,6 @@ def choose(
             f"differentiation, max_samples and compile are for penalties computed from a saliency map, not for {penalty}."
         )
     return Choice(penalty, intervention, weight)
-
-
-def usual_weight(penalty: Penalty, of_preset: bool, of_penalty: tuple[Any, ...], intervenes: bool) -> float:
-    """The default weight: the penalty's usual one if it was chosen, and 0 if there is only the intervention.
-
-    Args:
-        penalty: The penalty to weight.
-        of_preset: Whether it is a preset, whose usual weight is 1.
-        of_penalty: The arguments about the penalty, in the order of ``UNCHOSEN``.
-        intervenes: Whether there is also an intervention.
-    """
-    if not of_preset and of_penalty == UNCHOSEN and intervenes:
-        return 0.0
-    return 1.0 if of_preset else penalty.usual_weight
 
 
 def _intervention(given: Intervene) -> Intervention | None:

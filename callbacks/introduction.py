@@ -97,9 +97,7 @@ def _targets_of_places(reading: Reading, logits: Tensor) -> str:
     classes, places = logits.shape[1:3]
     if reading.link == "span":
         of = f"start and end among {classes} places"
-        return (
-            f"targets {reading.target_place} ({of})" if reading.target_place else (f"targets created by the step itself ({of})")
-        )
+        return f"targets {reading.target_place or 'created by the step itself'} ({of})"
     kind = f"{classes} classes at each of {places} places, classes on axis {reading.layout.axis}" if reading.layout else ""
     if reading.target_place is None:
         return f"target {'created by the step itself' if reading.has_target else 'not identified from the loss'} ({kind})"

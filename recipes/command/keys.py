@@ -16,14 +16,12 @@ _WIDTH = 100
 def keys(options: argparse.Namespace) -> None:
     """Print each key of a group with its default, and what it is for."""
     made, _ = PASSED_TO[options.group]
-    parameters, texts = (
-        inspect.signature(made).parameters,
-        dict(_described(f"{inspect.getdoc(made)}\n{inspect.getdoc(vars(made)['__init__'])}")),
-    )
+    texts = dict(_described(f"{inspect.getdoc(made)}\n{inspect.getdoc(vars(made)['__init__'])}"))
+    known = arguments(options.group)
     print(f"{options.group}: the arguments of {made.__module__.partition('.')[0]}'s {made.__name__}\n")
-    for name in parameters:
-        if name in arguments(options.group):
-            print(f"{options.group}.{name}={_default(parameters[name].default)}")
+    for name, parameter in inspect.signature(made).parameters.items():
+        if name in known:
+            print(f"{options.group}.{name}={_default(parameter.default)}")
             if name in texts:
                 print(textwrap.fill(texts[name], _WIDTH, initial_indent="    ", subsequent_indent="    "))
 

@@ -17,6 +17,7 @@ from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnaps
 from salreg.callbacks.masked import masked
 from salreg.interventions import Intervention
 from salreg.names import nearest
+from salreg.recipes.training.callbacks import intervenes
 from salreg.recipes.training.packaged import ConfigError, describe, locate, recipes
 
 __all__ = ["ConfigError", "assign", "check", "check_values", "describe", "keys", "load", "locate", "recipes", "shown"]
@@ -77,9 +78,8 @@ def check_effect(config: DictConfig, like: DictConfig) -> None:
         raise ConfigError(
             f"regularizer.{replaced[0]} has no effect with regularizer.preset, which has its own. Remove one of them."
         )
-    intervenes = preset is None if config.regularizer.intervene is None else config.regularizer.intervene
     changed = [key for key in config.intervention if config.intervention[key] != like.intervention.get(key)]
-    if not intervenes and changed:
+    if changed and not intervenes(config):
         raise ConfigError(f"intervention.{changed[0]} has no effect without an intervention. Add regularizer.intervene=true.")
     if config.logger.offline and config.logger.name != "wandb":
         raise ConfigError(
