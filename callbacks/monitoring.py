@@ -17,7 +17,7 @@ from salreg.callbacks.reading import Reading
 from salreg.callbacks.replay import Replay
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, annotations_by_input, input_named
-from salreg.differentiation import kept_whole, sharded_parts, twice_differentiable
+from salreg.differentiation import kept_whole, reshard, sharded_parts, twice_differentiable
 from salreg.distributed import sum_over_ranks, world_size
 from salreg.eval_mode import eval_mode
 from salreg.interventions.inputs import annotated_input
@@ -195,6 +195,7 @@ def undisturbed(trainer: pl.Trainer, module: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(trainer.precision_plugin.forward_context())
         stack.enter_context(eval_mode(module))
+        stack.callback(reshard, module)  # or the next forward pass would not see the next optimizer step
         yield
 
 

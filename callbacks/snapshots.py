@@ -1,12 +1,11 @@
 """The callback that draws a fixed panel of samples throughout training, so that you can see the saliency shift."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
-from torch import Tensor
 
 from salreg import attributions as known
 from salreg.attributions import Attribution, MapFunction
@@ -15,12 +14,13 @@ from salreg.callbacks.base import Callback
 from salreg.callbacks.injection import attach, detach
 from salreg.callbacks.monitoring import undisturbed
 from salreg.callbacks.painter import paint
-from salreg.callbacks.panel import Panel, choose_panel, has_marks, of_dataset, panel_of
+from salreg.callbacks.panel import Panel, of_dataset
+from salreg.callbacks.panel_choice import PanelChoice
 from salreg.callbacks.panel_watch import PanelWatch, named
 from salreg.callbacks.place_names import Names
 from salreg.callbacks.regularizer import SaliencyRegularizer
 from salreg.callbacks.settings import check_snapshots
-from salreg.callbacks.sinks import Files, Loggers, Page, RunFolder, Sink
+from salreg.callbacks.sinks import EverySink
 from salreg.callbacks.snapshot import Snapshot
 from salreg.callbacks.targets import Target
 from salreg.differentiation import sharded_parts
@@ -119,21 +119,21 @@ class SaliencySnapshots(Callback):
     def _start_anew(self) -> None:
         """Reset what was recorded in an earlier training."""
         self._watch = PanelWatch(self.probes)
-        self._panel: Panel | None = None
+        self._choice = PanelChoice(self.panel_size, self.target, self.input)
         self._alerts = Alerts(self._limits)
-        self._loggers = Loggers()
-        self._root = Path()
-        self._folder: RunFolder | None = None
-        self._on_disk: list[Sink] = []
+        self._sinks = EverySink()
         self._epochs_drawn: list[int] = []
         self._together = False
-        self._gave_up = False
         self._has_ended = False
 
     @property
     def history(self) -> History:
         """Everything that the snapshots recorded."""
         return self._watch.history
+
+    @property
+    def _panel(self) -> Panel | None:
+        return self._choice.panel
 
     # What Lightning calls
 
@@ -157,29 +157,24 @@ class SaliencySnapshots(Callback):
         if not self._takes_part(trainer):
             return
         if self._panel is None:
-            self._choose(lambda: choose_panel(trainer, pl_module, self.panel_size, self.target, self.input))
-        if self._panel is not None:
-            self._panel.samples.prepare = self._injection.prepare
-            self._watch.constant = self._panel.constant
+            self._choice.from_data(trainer, pl_module)
         self._watch.class_names = self.class_names or of_dataset(trainer, "classes")
         self._watch.names = self.names or of_dataset(trainer, "vocabulary", "tokenizer", "columns")
-        self._root = self.dir or Path(logged_to or trainer.default_root_dir)
-        self._loggers.loggers = trainer.loggers
+        self._sinks.start(self.dir or Path(logged_to or trainer.default_root_dir), trainer.loggers)
         self._first(trainer, pl_module)
 
     def on_validation_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         if trainer.sanity_checking:
-            self._take(batch, "validation_step")
+            self._choose(trainer, batch, "validation_step")
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
-        self._take(batch, "training_step")
+        self._choose(trainer, batch, "training_step")
 
-    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+    def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # The parameters are still the initial ones, and by now it is known how the module calls its network.
-        if not self._together:  # or another pass would free the gathered parameters that this backward pass needs
-            self._first(trainer, pl_module)
+        self._first(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._remember_logged(trainer, trainer.current_epoch)  # Lightning reduces an epoch's numbers after its end
@@ -187,7 +182,7 @@ class SaliencySnapshots(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         self._remember_logged(trainer, epoch)
-        if self._panel is None and not self._gave_up and trainer.is_global_zero and epoch == 1:
+        if self._choice.is_open and trainer.is_global_zero and epoch == 1:
             rank_zero_warn(
                 "SaliencySnapshots draws nothing: neither the validation nor the training data come from an AnnotatedDataset, "
                 "and no stream has delivered a batch with marks so far."
@@ -212,16 +207,14 @@ class SaliencySnapshots(Callback):
             "panel": self._panel and self._panel.state_dict(),
             "watch": self._watch.state_dict(),
             "epochs_drawn": list(self._epochs_drawn),
-            "folder": self._folder and self._folder.state_dict(),
+            "folder": self._sinks.state_dict(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._panel = state_dict["panel"] and Panel.from_state_dict(state_dict["panel"])
+        self._choice.panel = state_dict["panel"] and Panel.from_state_dict(state_dict["panel"])
         self._watch.load_state_dict(state_dict["watch"])
         self._epochs_drawn = list(state_dict["epochs_drawn"])
-        folder = state_dict["folder"] and RunFolder.from_state_dict(state_dict["folder"])
-        if folder and self.dir in (None, folder.root) and folder.root.is_dir():
-            self._folder = folder
+        self._sinks.load_state_dict(state_dict["folder"], self.dir)
 
     # One snapshot
 
@@ -229,22 +222,14 @@ class SaliencySnapshots(Callback):
         """Whether this process computes the panel: only the first does, or all of them if each holds a part of the network."""
         return trainer.is_global_zero or self._together
 
-    def _take(self, batch: Any, step: str) -> None:
+    def _choose(self, trainer: pl.Trainer, batch: Any, step: str) -> None:
         """Take a stream's panel from the first batch with marks."""
-        if self._together:
-            return  # each process has another batch, and all have to look at the same
-        if self._panel is None and not self._epochs_drawn and has_marks(batch, self.input):
-            self._choose(lambda: panel_of(batch, step, self.panel_size, self.target, self.input))
-
-    def _choose(self, panel: Callable[[], Panel | None]) -> None:
-        """Choose the panel, or warn once: it is not worth a training."""
-        if self._gave_up:
+        if not self._choice.is_open or self._epochs_drawn:
             return
-        try:
-            self._panel = panel()
-        except Exception as error:
-            self._gave_up = True
-            rank_zero_warn(f"SaliencySnapshots draws nothing, because no panel can be chosen: {error}")
+        if trainer.is_global_zero:
+            self._choice.from_batch(batch, step)
+        if self._together:  # each process has another batch, and all have to look at the same
+            self._choice.from_first_process(trainer)
 
     def _first(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self._epochs_drawn and trainer.global_step == 0 and self._injection.reading is not None:
@@ -254,11 +239,12 @@ class SaliencySnapshots(Callback):
         if self._panel is None or epoch in self._epochs_drawn or not self._takes_part(trainer):
             return
         self._epochs_drawn.append(epoch)
-        if not self._on_disk and trainer.is_global_zero:
-            self._folder = self._folder or RunFolder.unused(self._root)
-            self._on_disk = [Files(self._folder), Page(self._folder)]
+        if trainer.is_global_zero:
+            self._sinks.open()
         try:
+            self._panel.samples.prepare = self._injection.prepare
             self._panel.find_target(self.target, self._injection.reading)
+            self._watch.constant = self._panel.constant
             replay = self._injection.replay(self._panel.step)
             with undisturbed(trainer, module):
                 snapshot = self._watch.observe(replay, self._panel.samples, epoch, trainer.global_step)
@@ -268,22 +254,22 @@ class SaliencySnapshots(Callback):
             snapshot.alerts.extend(self._alerts.crossed(self.history.curves[epoch]))
             for alert in snapshot.alerts:
                 rank_zero_warn(f"salreg: {alert}.")
-            for sink in (self._loggers, *self._on_disk):
-                sink.write(painted)
+            self._sinks.write(painted)
         except Exception as error:  # a picture is not worth a training
             rank_zero_warn(f"The saliency snapshot of epoch {epoch} failed: {error}")
 
     def _conclude(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Check the maps, and say what happened."""
-        if self._folder is None or self._panel is None or not trainer.is_global_zero:
+        if self._panel is None or not self._takes_part(trainer):
             return
         try:
-            if self.sanity and not self._together:  # shards of randomised parameters would not fit one another
+            if self.sanity:
                 with undisturbed(trainer, module):
                     self._watch.check(self._injection.replay(self._panel.step), self._panel.samples)
+            if not trainer.is_global_zero:
+                return
             self.history.verdict = verdict_on_run(self.history)
-            for sink in self._on_disk:
-                sink.write(paint(Snapshot(trainer.current_epoch), self.history))
+            self._sinks.write_to_disk(paint(Snapshot(trainer.current_epoch), self.history))
         except Exception as error:  # nor is a verdict
             rank_zero_warn(f"The check of the saliency maps failed: {error}")
         if self.history.verdict:

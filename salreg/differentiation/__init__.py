@@ -13,7 +13,7 @@ from salreg.differentiation.exact import (
 from salreg.differentiation.finite_difference import Differences, FiniteDifference, parameter_gradients, relative_error
 from salreg.differentiation.graph import kinks, without_second_derivative
 from salreg.differentiation.late_terms import LateTerms
-from salreg.differentiation.sharded import kept_whole, sharded_parts
+from salreg.differentiation.sharded import gathered, kept_whole, reshard, sharded_like, sharded_parts
 
 __all__ = [
     "Differences",
@@ -21,6 +21,7 @@ __all__ = [
     "LateTerms",
     "couples_samples",
     "explained",
+    "gathered",
     "gradient_of",
     "in_backward",
     "is_compiled",
@@ -29,7 +30,9 @@ __all__ = [
     "parameter_gradients",
     "relative_error",
     "remedy",
+    "reshard",
     "reusable_graphs",
+    "sharded_like",
     "sharded_parts",
     "twice_differentiable",
     "without_second_derivative",

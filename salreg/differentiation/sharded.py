@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed import is_available
 
 if TYPE_CHECKING:
@@ -40,3 +40,23 @@ def _switch(parts: list["FSDPModule"], on: bool) -> None:
     for part in parts:
         part.set_reshard_after_backward(on, recurse=False)
         part.set_requires_gradient_sync(on, recurse=False)
+
+
+def reshard(model: nn.Module) -> None:
+    """Free the parameters that earlier passes gathered, so that the next pass sees what was written to the shards."""
+    for part in sharded_parts(model):
+        part.reshard()
+
+
+def gathered(parameter: Tensor) -> Tensor:
+    """All values of a parameter, gathered from the processes if they hold shards of it."""
+    return parameter.full_tensor() if hasattr(parameter, "full_tensor") else parameter
+
+
+def sharded_like(parameter: Tensor, values: Tensor) -> Tensor:
+    """Values that every process has, sharded as a parameter is."""
+    if not hasattr(parameter, "full_tensor"):
+        return values
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(values, parameter.device_mesh, parameter.placements)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from salreg.differentiation import gathered, reshard, sharded_like
 from salreg.metrics.functional import map_rank_correlation
 
 
@@ -18,7 +19,8 @@ def parameter_randomisation(
     its values, which keeps their distribution; layers are taken in the order of registration.
 
     Args:
-        module: The model to explain. Its parameters are restored when this returns or raises.
+        module: The model to explain. Its parameters are restored when this returns or raises. If FSDP2 shards it, every process
+            has to call this.
         explain: Returns the maps ``(B, ...)`` of the same samples each time, with the module's current parameters.
         stages: The largest number of measurements; if there are more layers, they are randomised in groups.
         seed: The seed of the shuffling.
@@ -32,17 +34,24 @@ def parameter_randomisation(
         >>> list(parameter_randomisation(net, lambda: x))  # a "map" that ignores the model altogether
         ['2', '0']
     """
+    reshard(module)
     layers = [(name, list(part.parameters(recurse=False))) for name, part in module.named_modules()]
     layers = [(name or "the module's own", own) for name, own in reversed(layers) if own]
     generator = torch.Generator().manual_seed(seed)
-    original = explain().abs()
+
+    def maps() -> Tensor:
+        found = explain().abs()
+        reshard(module)  # or the next parameters to be shuffled are gathered copies
+        return found
+
+    original = maps()
     similarity: dict[str, float] = {}
     with _restored(module):
         for group in _grouped(layers, stages):
             for _, parameters in group:
                 for parameter in parameters:
                     _shuffle(parameter, generator)
-            values = map_rank_correlation(original, explain().abs())
+            values = map_rank_correlation(original, maps())
             similarity[group[-1][0]] = float(values.nanmean())
     return similarity
 
@@ -50,7 +59,7 @@ def parameter_randomisation(
 def _shuffle(parameter: nn.Parameter, generator: torch.Generator) -> None:
     order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
     with torch.no_grad():
-        parameter.copy_(parameter.flatten()[order].view_as(parameter))
+        parameter.copy_(sharded_like(parameter, gathered(parameter).flatten()[order].view(parameter.shape)))
 
 
 def _grouped(layers: list[tuple[str, list[nn.Parameter]]], stages: int) -> Iterator[list[tuple[str, list[nn.Parameter]]]]:
@@ -66,6 +75,7 @@ def _restored(module: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
+        reshard(module)
         with torch.no_grad():
             for name, parameter in module.named_parameters():
                 parameter.copy_(kept[name])
