@@ -79,7 +79,7 @@ class PanelWatch:
             if chosen is None:
                 with torch.no_grad():
                     inputs = run(replay, panel[:1].to(replay.module.device)).floating_input()
-                chosen = default_probes(replay.module, inputs, list(self.drawn.values()))
+                chosen = default_probes(replay.module, inputs, panel.flat_annotation[:1], list(self.drawn.values()))
             every = named([*self.drawn.values(), *chosen])
             self._probes = {name: probe for name, probe in every.items() if name not in self.drawn}
         numbers: dict[str, float] = {}

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from salreg.hook import Hook
+
 _SIGNATURE = inspect.signature(nn.MultiheadAttention.forward)
 _SWITCH = (
     "Models built on nn.MultiheadAttention are switched automatically. A Hugging Face model returns its weights with "
@@ -36,8 +38,8 @@ class AttentionWeights:
         with ExitStack() as hooks:
             for module in self._modules:
                 call = _Call(self._weights, wanted)
-                hooks.callback(module.register_forward_pre_hook(call.before, with_kwargs=True).remove)
-                hooks.callback(module.register_forward_hook(call.after).remove)
+                hooks.callback(module.register_forward_pre_hook(Hook(call.before), with_kwargs=True).remove)
+                hooks.callback(module.register_forward_hook(Hook(call.after)).remove)
             yield
 
     def again(self) -> AbstractContextManager[None]:

@@ -14,7 +14,7 @@ from torch.utils.data._utils.pin_memory import pin_memory
 from salreg.annotations import is_annotated
 from salreg.complex_inputs import refuse_unsliceable
 from salreg.data.graphs import refuse_graph
-from salreg.data.layout import layout
+from salreg.data.layout import layout, of_series
 from salreg.data.several_inputs import annotations_by_input, by_name, input_named
 from salreg.taps import tensors_in
 
@@ -97,7 +97,9 @@ class AnnotatedBatch:
 
     def __post_init__(self, *beside: Any) -> None:
         self.prepare, self.part, self.untouched = beside
-        refuse_unsliceable(tensors_in(self.sample), len(next(iter(annotations_by_input(self.annotation).values()))))
+        by_input = annotations_by_input(self.annotation)
+        self.annotation = by_name({name: of_series(one, self.sample, name) for name, one in by_input.items()})
+        refuse_unsliceable(tensors_in(self.sample), len(next(iter(by_input.values()))))
         if self.looked_at is None:
             self.looked_at = by_name({name: is_annotated(one) for name, one in annotations_by_input(self.annotation).items()})
 

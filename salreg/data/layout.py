@@ -1,4 +1,4 @@
-"""The layout of the annotation of a sample that has none."""
+"""How annotations are laid out: those of samples that have none, and those of the steps of a series."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from salreg.data.graphs import refuse_graph
-from salreg.taps import tensors_in
+from salreg.data.several_inputs import input_named
+from salreg.taps import is_mask, tensors_in
+
+_EMBEDDED = "inputs_embeds"
 
 
 def unknown(sample: Any) -> Tensor:
@@ -22,6 +25,32 @@ def unknown(sample: Any) -> Tensor:
 def layout(shape: Sequence[int]) -> tuple[int, ...]:
     """The shape of an annotation, from the shape of its sample."""
     return (1, *shape[1:]) if len(shape) == 3 else tuple(shape)
+
+
+def of_series(annotation: Tensor, sample: Any, name: str | None) -> Tensor:
+    """Annotations of the steps ``(B, T)`` of a series ``(B, T, F)``, laid out like it: a marked step is marked in all features.
+
+    Annotations of anything else, embedded tokens among them, remain as they are.
+
+    Args:
+        annotation: Of a batch.
+        sample: The batch.
+        name: The annotated input, if there are several.
+    """
+    if annotation.ndim != 2:
+        return annotation
+    given = tensors_in(_without_embedded(sample) if name is None else [input_named(sample, name)])
+    alike = [one for one in given if one.shape[:2] == annotation.shape and one.dtype != torch.bool]
+    if name == _EMBEDDED or any(one.ndim == 2 and not is_mask(one) for one in alike):
+        return annotation
+    series = next((one for one in alike if one.ndim == 3 and one.is_floating_point()), None)
+    return annotation if series is None else annotation.unsqueeze(-1).expand(series.shape)
+
+
+def _without_embedded(sample: Any) -> Any:
+    if isinstance(sample, Mapping) and _EMBEDDED in sample:
+        return {key: value for key, value in sample.items() if key != _EMBEDDED}
+    return sample
 
 
 def as_tensors(sample: Any) -> Any:

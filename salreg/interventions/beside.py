@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from salreg.annotations import NO_PLACE
-from salreg.interventions.inputs import REMEDY, is_small
+from salreg.interventions.inputs import REMEDY
 from salreg.interventions.tokens import NO_LABEL
-from salreg.taps import place_of, tensors_in
+from salreg.taps import is_mask, place_of, tensors_in
 
 #: Keys of tensors that hold a label for every token, of position numbers, and of what a decoder reads and writes.
 _LABELS = ("labels", "label_ids", "token_labels", "tags", "ner_tags")
@@ -55,7 +55,7 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
     positions = [one for one in beside if one is named.get(_POSITIONS)]
     masks = [one for one in beside if not any(one is other for other in (*labels, *positions))]
     for one in masks:
-        if not is_small(one):
+        if not is_mask(one):
             raise ValueError(
                 f"Besides the token numbers, the batch has another tensor of shape {tuple(one.shape)} with values up to "
                 f"{one.max().item():g}, and it is not known whether it moves with them. If it holds a label for every token, "
@@ -126,7 +126,7 @@ def _is_of_another(key: str, named: Mapping[str, Any], tokens: Tensor) -> bool:
 
 def _may_be_tokens(key: str, tensor: Any, tokens: Tensor) -> bool:
     labels = key in (*_LABELS, _POSITIONS) or not isinstance(tensor, Tensor)
-    return not labels and tensor.dtype == tokens.dtype and tensor.shape == tokens.shape and not is_small(tensor)
+    return not labels and tensor.dtype == tokens.dtype and tensor.shape == tokens.shape and not is_mask(tensor)
 
 
 def _stem(key: str) -> str:

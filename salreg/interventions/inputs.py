@@ -9,7 +9,7 @@ from torch import Tensor
 
 from salreg.annotations import fits
 from salreg.complex_inputs import refuse_complex
-from salreg.taps import replace_tensor, tensors_in
+from salreg.taps import is_mask, replace_tensor, tensors_in
 
 Kind = Literal["grid", "row", "tokens", "embedded"]
 
@@ -60,7 +60,7 @@ def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None
     if integers:
         raise ValueError(
             f"The annotated input holds integers ({integers[0].dtype}, shape {tuple(integers[0].shape)}), in which content "
-            f"cannot be mixed. Convert it to float in the dataset (image / 255) or in a transform before the step. {REMEDY}"
+            f"cannot be mixed. Convert it to float in the dataset (image / 255) or in on_before_batch_transfer. {REMEDY}"
         )
     there = ", ".join(f"{tuple(one.shape)} {str(one.dtype).removeprefix('torch.')}" for one in given) or "no tensor"
     raise ValueError(
@@ -110,14 +110,9 @@ def _kind(tensor: Tensor, annotation: Tensor, sample: Any) -> Kind | None:
         return None
     if keys:
         return "tokens" if any(tensor is one for one in keys) else None
-    return None if is_small(tensor) else "tokens"
+    return None if is_mask(tensor) else "tokens"
 
 
 def names_tokens(place: str) -> bool:
     """Whether a tensor that lies there in a batch holds token numbers by its name."""
     return any(place.endswith(f"[{key!r}]") for key in _TOKEN_KEYS)
-
-
-def is_small(tensor: Tensor) -> bool:
-    """Whether a tensor holds 0 and 1 only, as masks and token types do."""
-    return bool(((tensor == 0) | (tensor == 1)).all())

@@ -7,7 +7,17 @@ own pixels, where the marks are. Token numbers carry no gradient: in their place
 
 from salreg.taps.calls import find_logits
 from salreg.taps.layers import ATTENTION, LAST_CONV, Layer, check_layers, find_layer, name_of
-from salreg.taps.nested import copied, map_leaves, place_of, replace_tensor, replace_tensors, rows_of, shells, tensors_in
+from salreg.taps.nested import (
+    copied,
+    is_mask,
+    map_leaves,
+    place_of,
+    replace_tensor,
+    replace_tensors,
+    rows_of,
+    shells,
+    tensors_in,
+)
 from salreg.taps.observer import Observer, record
 from salreg.taps.options import Options, WithGradient
 from salreg.taps.recording import Recording
@@ -28,6 +38,7 @@ __all__ = [
     "copied",
     "find_layer",
     "find_logits",
+    "is_mask",
     "map_leaves",
     "name_of",
     "place_of",

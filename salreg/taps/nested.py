@@ -140,3 +140,8 @@ def _rebuilt(collection: Any, changed: dict[Any, Any]) -> Any:
 
 def _is_dataclass(collection: Any) -> bool:
     return is_dataclass(collection) and not isinstance(collection, type)
+
+
+def is_mask(tensor: Tensor) -> bool:
+    """Whether a tensor holds 0 and 1 only, as masks and token types do."""
+    return bool(((tensor == 0) | (tensor == 1)).all())

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from salreg.attention_weights import AttentionWeights
 from salreg.differentiation.exact import is_compiled_itself
 from salreg.differentiation.late_terms import LateTerms
+from salreg.hook import Hook
 from salreg.precision import Precision
 from salreg.random_state import RandomState
 from salreg.taps.calls import find_logits
@@ -90,13 +91,13 @@ class Observer:
                 if module is self._graph_of or (module in closed and module._compiled_call_impl is not None):
                     hooks.enter_context(self._around(module))
                     continue
-                hooks.callback(module.register_forward_pre_hook(self._before, with_kwargs=True).remove)
-                hooks.callback(module.register_forward_hook(self._after, always_call=self._sees_failed_calls).remove)
+                hooks.callback(module.register_forward_pre_hook(Hook(self._before), with_kwargs=True).remove)
+                hooks.callback(module.register_forward_hook(Hook(self._after), always_call=self._sees_failed_calls).remove)
             for module in self._embeddings(seen):
-                hooks.callback(module.register_forward_hook(self._on_embedding).remove)
+                hooks.callback(module.register_forward_hook(Hook(self._on_embedding)).remove)
             for layer, module in self._layers.items():
-                handle = module.register_forward_hook(lambda _m, _a, out, layer=layer: self._on_layer(layer, out))
-                hooks.callback(handle.remove)
+                on_layer = Hook(lambda _m, _a, out, layer=layer: self._on_layer(layer, out))
+                hooks.callback(module.register_forward_hook(on_layer).remove)
             if self._attention is not None:
                 hooks.enter_context(self._attention.recorded(lambda: not self._is_past()))
             yield self

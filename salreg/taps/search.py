@@ -221,5 +221,6 @@ def _unreached(calls: Sequence[Call], by_loss: bool, model: nn.Module) -> str:
     return (
         f"The batch's input does not reach the output of {called} with a gradient: it went through integers, .numpy(), "
         "detach() or a transform under torch.no_grad() and came out with other values, so the marks may no longer fit. Do "
-        "this in the dataset (salreg.data.Augmented moves the marks with the images), or keep it differentiable."
+        "this in the dataset (salreg.data.Augmented moves the marks with the images), or keep it differentiable (a frozen "
+        "network needs requires_grad_(False) only, not torch.no_grad())."
     )

@@ -341,10 +341,25 @@ def test_the_numbers_are_those_of_the_maps(tmp_path):
 
 
 def test_probes_are_of_other_families_than_what_is_drawn():
-    module, image, table = fresh(), torch.rand(2, 1, 8, 8), torch.rand(2, 5)
-    assert [name_of(p) for p in default_probes(module, image, [InputGradient()])] == ["grad_cam", "occlusion"]
-    assert [name_of(p) for p in default_probes(module, image, [GradCAM("net.2")])] == ["occlusion", "integrated_gradients"]
-    assert [name_of(p) for p in default_probes(module, table, [InputGradient()])] == ["occlusion", "integrated_gradients"]
+    module, image, marks, table = fresh(), torch.rand(2, 3, 8, 8), torch.zeros(2, 1, 8, 8), torch.rand(2, 5)
+    assert [name_of(p) for p in default_probes(module, image, marks, [InputGradient()])] == ["grad_cam", "occlusion"]
+    assert [name_of(p) for p in default_probes(module, image, marks, [GradCAM("net.2")])] == [
+        "occlusion",
+        "integrated_gradients",
+    ]
+    assert [name_of(p) for p in default_probes(module, table, table, [InputGradient()])] == [
+        "occlusion",
+        "integrated_gradients",
+    ]
+
+
+def test_a_probe_of_what_is_marked_channel_by_channel_has_all_channels():
+    series = torch.rand(2, 12, 5)
+    probe = default_probes(fresh(), series, torch.zeros(2, 12, 5), [InputGradient()])[0]
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(60, 3))
+    assert name_of(probe) == "feature_ablation"
+    assert probe(model, series, torch.zeros(2)).shape == (2, 12, 5)
+    assert len(probe.groups.unique()) == 7 * 5
 
 
 def test_a_probe_that_does_not_fit_is_left_out_with_a_reason(tmp_path):

@@ -94,6 +94,20 @@ def teacher_updated_in_the_step(package: Any) -> Any:
     return Module()
 
 
+def copies_itself_in_the_step(package: Any) -> Any:
+    """A teacher that is the student as it is now."""
+
+    class Module(base(package)):
+        def training_step(self, batch, batch_idx):
+            x, y = batch
+            logits = self(x)
+            with torch.no_grad():
+                expected = copy.deepcopy(self.net)(0.9 * x).softmax(1)
+            return cross_entropy(logits, y) + mse_loss(logits.softmax(1), expected)
+
+    return Module()
+
+
 def keeps_counters_and_lists(package: Any) -> Any:
     class Module(base(package)):
         def __init__(self):
@@ -282,6 +296,7 @@ PATTERNS = [
     Pattern(r_drop, pairs(), _both),
     Pattern(two_views, pairs(), _views),
     Pattern(teacher_updated_in_the_step, pairs(), _net),
+    Pattern(copies_itself_in_the_step, pairs(), _net),
     Pattern(keeps_counters_and_lists, pairs(), _net),
     Pattern(metrics_beside_raw_parameters, pairs(), lambda m, x, _: x.flatten(1) @ m.weight),
     Pattern(metrics_in_the_module, pairs(), _net),
