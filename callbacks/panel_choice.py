@@ -46,9 +46,11 @@ class PanelChoice:
 
     def from_first_process(self, trainer: pl.Trainer) -> None:
         """Take what the first process chose. Every process must call this."""
-        panel = self.panel and replace(self.panel, samples=self.panel.samples.to(torch.device("cpu")))
-        state, self.gave_up = trainer.strategy.broadcast((panel and panel.state_dict(), self.gave_up))
-        self.panel = state and Panel.from_state_dict(state)
+        state = None
+        if self.panel is not None:
+            state = replace(self.panel, samples=self.panel.samples.to(torch.device("cpu"))).state_dict()
+        state, self.gave_up = trainer.strategy.broadcast((state, self.gave_up))
+        self.panel = None if state is None else Panel.from_state_dict(state)
 
     def _choose(self, panel: Callable[[], Panel | None]) -> None:
         if not self.is_open:

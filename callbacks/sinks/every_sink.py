@@ -49,7 +49,7 @@ class EverySink:
             sink.write(painted)
 
     def state_dict(self) -> dict[str, Any] | None:
-        return self.folder and self.folder.state_dict()
+        return None if self.folder is None else self.folder.state_dict()
 
     def load_state_dict(self, state: dict[str, Any] | None, wanted: Path | None) -> None:
         """Go on in the folder of the checkpoint, if it is there and no other is wanted."""

@@ -97,6 +97,23 @@ def align(annotation: Tensor, saliency: Tensor) -> Tensor:
     return annotation.to(saliency)
 
 
+def as_places(maps: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps (or inputs) and their annotations, so that dimension 1 holds the channels of a place.
+
+    It does already if annotations have a single channel, or mark all channels of an image alike. Annotations that mark each
+    element by itself, such as those of a series ``(B, T, F)``, make each element a place with one channel: ``(B, 1, T, F)``.
+
+    Example:
+        >>> maps, annotation = torch.rand(2, 7, 3), torch.zeros(2, 7, 3)
+        >>> as_places(maps, annotation)[0].shape, as_places(maps, annotation[:, :1])[0].shape
+        (torch.Size([2, 1, 7, 3]), torch.Size([2, 7, 3]))
+    """
+    by_channel = annotation.ndim > 2 and annotation.shape[1] > 1
+    if not by_channel or (annotation.ndim > 3 and bool((annotation == annotation[:, :1]).all())):
+        return maps, annotation
+    return maps.unsqueeze(1), annotation.unsqueeze(1)
+
+
 def coarsen(annotation: Tensor, size: tuple[int, int]) -> Tensor:
     """Average image annotations ``(B, 1, H, W)`` over the cells of a layer's grid ``(h, w)``.
 

@@ -57,6 +57,7 @@ def sharded_like(parameter: Tensor, values: Tensor) -> Tensor:
     """Values that every process has, sharded as a parameter is."""
     if not hasattr(parameter, "full_tensor"):
         return values
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
 
+    assert isinstance(parameter, DTensor)
     return distribute_tensor(values, parameter.device_mesh, parameter.placements)

@@ -49,6 +49,12 @@ def filled(inputs: Tensor, region: Tensor, how: Fill = "mirror") -> Tensor:
     return mixed_in(inputs, region, places, at(FILLS[how](*near), Places(places.row, within, sides)))
 
 
+def filled_by_feature(inputs: Tensor, region: Tensor, how: Fill) -> Tensor:
+    """Fill whole steps of series ``(B, 1, T, F)`` along the time, so that no feature gets values of another's unit."""
+    by_feature = filled(inputs.squeeze(1).transpose(1, 2), region[..., 0], how)
+    return by_feature.transpose(1, 2).unsqueeze(1)
+
+
 def laid_over(inputs: Tensor, other: Tensor, region: Tensor) -> Tensor:
     """Another tensor in place of a region, softly where the region is soft; outside, nothing changes."""
     return torch.where(region > 0, torch.lerp(inputs, other, region), inputs)

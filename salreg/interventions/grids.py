@@ -7,7 +7,7 @@ from torch import Tensor
 
 from salreg.interventions.content import transplanted
 from salreg.interventions.donors import ENOUGH, DonorBank, other_donors
-from salreg.interventions.fills import Fill, filled
+from salreg.interventions.fills import Fill, filled, filled_by_feature
 from salreg.rng import Rng
 
 
@@ -52,7 +52,7 @@ class _Pool(NamedTuple):
 
 
 def change_grids(
-    inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng
+    inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng, by_step: bool = False
 ) -> Changed:
     """Exchange the content of regions, remove it, and insert it.
 
@@ -67,6 +67,7 @@ def change_grids(
         fill: How a region is filled when its feature is removed.
         bank: Donors in addition to those of the batch, if these are few; it stores some of them.
         rng: The random number generator.
+        by_step: Whether whole steps of series ``(B, 1, T, F)`` are marked, so that each feature is filled from its own values.
     """
     pool = _pool(inputs, spurious, fate.marked, bank)
     if not len(pool.donors):
@@ -80,7 +81,8 @@ def change_grids(
     done = fate.looked_at & (shown | ~fate.present)
     if not len(gone):
         return Changed(changed, region, done)
-    changed = changed.index_copy(0, gone, filled(inputs[gone], region[gone], fill))
+    fill_in = filled_by_feature if by_step else filled
+    changed = changed.index_copy(0, gone, fill_in(inputs[gone], region[gone], fill))
     of_sample = fate.over(region)
     return Changed(changed, torch.where(of_sample.looked_at, region * of_sample.present, spurious), done)
 

@@ -11,6 +11,7 @@ from salreg import checks
 from salreg.annotations import align, marks, places
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.fills import FILLS, Fill
+from salreg.interventions.grid_views import grid_of
 from salreg.interventions.grids import Fate, change_grids
 from salreg.interventions.inputs import AnnotatedInput, annotated_input, replaced
 from salreg.interventions.tables import change_rows
@@ -230,21 +231,16 @@ class Intervention:
             return Intervened(replaced(sample, texts.pairs), texts.annotation, texts.done), texts.done
         if self.place == "random":
             raise ValueError(f"place='random' is for texts given as token numbers, and the annotated input is the {found}.")
-        order = (0, 2, 1) if found.kind == "embedded" else range(given.ndim)
-        inputs = given.permute(*order)
-        spurious, relevant = marks(align(annotation, inputs))
         if found.kind == "row":
-            changed = change_rows(inputs, spurious, fate, self._rng)
-        else:
-            spurious, relevant = (one.amax(1, keepdim=True) for one in (spurious, relevant))  # a place is all of its channels
-            changed = change_grids(inputs, spurious, relevant, fate, self.fill, self._bank, self._rng)
+            changed = change_rows(given, marks(align(annotation, given)).spurious, fate, self._rng)
+            return Intervened(replaced(sample, [(given, changed.inputs)]), annotation, fate.marked), changed.done
+        grid = grid_of(given, annotation, found.kind == "embedded")
+        changed = change_grids(grid.inputs, grid.spurious, grid.relevant, fate, self.fill, self._bank, self._rng, grid.by_step)
         after = annotation
-        if changed.spurious is not spurious:
-            moved = relevant - changed.spurious
-            moved = moved.squeeze(1) if annotation.ndim < moved.ndim else moved.expand_as(annotation)
+        if changed.spurious is not grid.spurious:
+            moved = grid.as_annotation(grid.relevant - changed.spurious)
             after = torch.where(places(annotation), moved.to(annotation), annotation)
-        which = fate.marked if found.kind == "row" else fate.looked_at
-        made = Intervened(replaced(sample, [(given, changed.inputs.permute(*order))]), after, which)
+        made = Intervened(replaced(sample, [(given, grid.as_given(changed.inputs))]), after, fate.looked_at)
         return made, changed.done
 
     def _fate(self, marked: Tensor, looked_at: Tensor) -> Fate:

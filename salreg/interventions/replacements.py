@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from salreg.annotations import as_places
 from salreg.rng import Rng
 
 Replacement = Literal["noise", "uniform", "shuffle", "swap", "transplant"]
@@ -36,6 +37,9 @@ def replace(inputs: Tensor, region: Tensor, how: Replacement, rng: Rng, deviatio
     region = region.to(inputs)
     if how == "noise":
         return inputs + region * deviation * rng.normal(inputs.shape, like=inputs)
+    grid, region_there = as_places(inputs, region)
+    if grid is not inputs:  # each element is marked by itself
+        return replace(grid, region_there, how, rng).squeeze(1)
     if how == "uniform":
         other = _uniform(inputs, rng)
     elif how == "shuffle":

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-from salreg.annotations import align, is_annotated, marks
+from salreg.annotations import align, as_places, is_annotated, marks
 from salreg.distributed import sum_over_ranks, world_size
 
 #: The marks a loss works on; "either" takes both, "nothing" applies to every sample.
@@ -34,7 +34,8 @@ class AttributionLoss(ABC):
 
     @abstractmethod
     def per_sample(self, saliency: Tensor, annotation: Tensor) -> PerSample:
-        """The loss of each sample; ``saliency`` is ``(B, ...)`` and ``annotation`` broadcasts to it."""
+        """The loss of each sample; ``saliency`` is ``(B, ...)``, and ``annotation`` broadcasts to it and has one channel for
+        each place, see ``salreg.annotations.as_places``."""
 
     def __call__(self, saliency: Tensor, annotation: Tensor) -> Tensor:
         """Mean over the scored samples, over all processes in distributed training; 0 if there are none.
@@ -42,7 +43,7 @@ class AttributionLoss(ABC):
         Raises:
             ValueError: The annotation is not laid out like the maps; it may have a single channel, though.
         """
-        return mean_over_scored(self.per_sample(saliency, align(annotation, saliency)))
+        return mean_over_scored(self.per_sample(*as_places(saliency, align(annotation, saliency))))
 
 
 def mean_over_scored(losses: PerSample) -> Tensor:

@@ -162,4 +162,5 @@ class SaliencyPenalty(Penalty):
         annotation = annotations.align(annotation, saliency)
         if saliency.ndim < 4:  # of a text: nothing that lies on padding or special tokens counts
             saliency = saliency * annotations.places(annotation)
-        return Evaluated(self.loss.per_sample(saliency, annotation), saliency, annotation)
+        losses = self.loss.per_sample(*annotations.as_places(saliency, annotation))
+        return Evaluated(losses, saliency, annotation)

@@ -248,15 +248,6 @@ def test_the_first_of_the_tensors_that_an_annotation_fits_is_taken_unless_anothe
     assert not torch.equal(second, other)
 
 
-def test_a_place_that_is_marked_in_one_channel_is_marked_in_all():
-    images, _, marks, _ = tagged([1.0, 1.0])
-    several = torch.cat([torch.zeros_like(marks), marks], 1)
-    changed = Intervention(0.5)(images.repeat(1, 2, 1, 1), several)
-    one = Intervention(0.5)(images, marks)
-    assert torch.equal(changed.sample, one.sample.repeat(1, 2, 1, 1))
-    assert torch.equal(changed.annotation, one.annotation.repeat(1, 2, 1, 1))
-
-
 def test_the_memory_format_and_precision_do_not_matter():
     images, _, marks, _ = tagged([0.5, 0.5], size=32)
     looked_at = torch.ones(32, dtype=torch.bool)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from salreg.annotations import align, marks
+from salreg.annotations import align, as_places, marks
 
 
 def spurious_saliency(saliency: Tensor, annotation: Tensor) -> Tensor:
@@ -113,7 +113,8 @@ def _ascending(places: Tensor) -> Tensor:
 
 def _places(saliency: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:
     """Saliency and relevant marks, one per place: both ``(B, P)``."""
-    relevant = marks(align(annotation, saliency)).relevant
+    saliency, annotation = as_places(saliency, align(annotation, saliency))
+    relevant = marks(annotation).relevant
     if saliency.ndim > 2:
         saliency, relevant = saliency.sum(1), relevant[:, 0]
     return saliency.flatten(1), relevant.flatten(1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from salreg import checks
-from salreg.annotations import align, marks, places
+from salreg.annotations import align, as_places, marks, places
 from salreg.metrics.functional.predictions import probabilities
 
 #: The shares of the places that are taken away, or kept, one after the other; ERASER's.
@@ -39,8 +39,9 @@ def rationale_f1(saliency: Tensor, annotation: Tensor, share: float | None = Non
         0.5
     """
     checks.number("(0, 1]", or_none=True, share=share)
+    saliency, annotation = as_places(saliency, align(annotation, saliency))
     strength, inside = _strengths(saliency, annotation)
-    relevant = _one_per_place(marks(align(annotation, saliency)).relevant) > 0
+    relevant = _one_per_place(marks(annotation).relevant) > 0
     count = relevant.sum(1) if share is None else _portion(inside, share)
     predicted = _most_salient(strength, inside, count)
     value = 2 * (predicted & relevant).sum(1) / (predicted.sum(1) + relevant.sum(1)).clamp(min=1)

@@ -1,0 +1,71 @@
+"""An annotated input as a grid of places, whichever of its axes are the channels."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from salreg.annotations import align, as_places, marks
+
+View = Literal["places", "steps", "elements"]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An input and its marks as a grid.
+
+    Attributes:
+        inputs: ``(B, C, ...)``.
+        spurious: Marks in [0, 1], ``(B, 1, ...)``.
+        relevant: Likewise.
+        view: ``places`` if the input is a grid as it is, ``steps`` if its last axis holds the channels, ``elements`` if each
+            element is a place of its own.
+        channels: How many channels an annotation has; 0 if it has no axis for them.
+    """
+
+    inputs: Tensor
+    spurious: Tensor
+    relevant: Tensor
+    view: View
+    channels: int
+
+    @property
+    def by_step(self) -> bool:
+        """Whether this is a series ``(B, 1, T, F)`` of which whole steps are marked."""
+        may_be = self.view == "elements" and self.inputs.ndim == 4
+        return may_be and bool((self.spurious == self.spurious[..., :1]).all())
+
+    def as_given(self, inputs: Tensor) -> Tensor:
+        """Inputs of the grid in the input's own layout."""
+        return _turned(inputs) if self.view == "steps" else inputs.squeeze(1) if self.view == "elements" else inputs
+
+    def as_annotation(self, marked: Tensor) -> Tensor:
+        """Marks of the grid in the annotation's own layout."""
+        if self.view == "elements" or not self.channels:
+            return marked.squeeze(1)
+        return marked.expand(-1, self.channels, *marked.shape[2:])
+
+
+def grid_of(given: Tensor, annotation: Tensor, is_embedded: bool) -> Grid:
+    """The grid that an annotated input is.
+
+    Embedded tokens ``(B, T, E)`` are steps with channels. Marks with a single channel, or the same in all channels of an image,
+    mean places. In a series ``(B, T, F)`` that is marked like itself, it is not known which axis holds the channels, so each
+    element is a place; so it is in an image that is marked channel by channel.
+
+    Args:
+        given: The annotated input.
+        annotation: Of the batch.
+        is_embedded: Whether the input holds embedded tokens.
+    """
+    inputs = _turned(given) if is_embedded else given
+    channels = annotation.shape[1] if annotation.ndim > 2 else 0
+    aligned = align(annotation, inputs)
+    grid, on_grid = (inputs, aligned) if given.ndim > 4 else as_places(inputs, aligned)
+    spurious, relevant = (one.amax(1, keepdim=True) for one in marks(on_grid))  # of a volume, a place is all of its channels
+    view: View = "elements" if grid is not inputs else "steps" if is_embedded else "places"
+    return Grid(grid, spurious, relevant, view, channels)
+
+
+def _turned(series: Tensor) -> Tensor:
+    return series.transpose(1, 2)
