@@ -10,6 +10,7 @@ Change = tuple[float, float]
 
 _USES = 0.05  # of the predictions change
 _FALLS = 0.03  # of the accuracy
+_POINTS = 2.0  # times a uniform map's share: edges in and around a region alone give a probe more than that share
 _WHEN = {
     "content": "when the region shows another sample's content",
     "removal": "when the marked feature is removed",
@@ -57,8 +58,8 @@ def verdict(
 
     Rules of thumb: a model uses the region if more than 5% of its predictions change under any of the measured interventions,
     or if its output moves by more than 5% of its spread; a map changed if its share on the marks fell to a half; a probe points
-    at the region if its share did not fall that far and is larger than that of a uniform map; an accuracy fell if it lost more
-    than 3 points. A model that became less accurate, or that predicts one class, changes few predictions under any
+    at the region if its share did not fall that far and is more than twice that of a uniform map; an accuracy fell if it lost
+    more than 3 points. A model that became less accurate, or that predicts one class, changes few predictions under any
     intervention: low reliance then says nothing.
 
     Args:
@@ -111,7 +112,7 @@ def verdict(
     fallen = ""
     if accuracy is not None and round(accuracy[0] - accuracy[1], 9) > _FALLS:
         fallen = f"the {accuracy_name} fell from {_percent(accuracy[0])} to {_percent(accuracy[1])}"
-    pointing = [name for name, change in probes.items() if not _fell(change) and change[1] > area]
+    pointing = [name for name, change in probes.items() if not _fell(change) and change[1] > _POINTS * area]
     case, conclusion = _conclusion(saliency, pointing, reliance, constant, fallen, regression)
     return Verdict((f"{between}: " if between else "") + ", ".join(told), conclusion, advice(case))
 

@@ -145,8 +145,8 @@ def test_nothing_marked_nothing_said():
     assert not verdict_on_run(History())
 
 
-@pytest.mark.parametrize(("rows", "points"), [(2, True), (3, False)])
-def test_a_probe_that_prefers_nothing_has_the_marked_area_on_the_marks(rows, points):
+@pytest.mark.parametrize(("rows", "points"), [(1, True), (2, False)])
+def test_a_probe_points_at_marks_on_which_it_has_twice_their_area(rows, points):
     """Of 8 rows that are marked; the last column is no place, and the probe's share is 0.3."""
     seen = with_a_probe()
     for mark in seen.annotations:

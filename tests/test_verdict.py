@@ -51,9 +51,9 @@ def test_a_model_uses_the_region_above_five_percent(after, end):
 
 
 @pytest.mark.parametrize(
-    ("area", "end"), [(0.04, "though grad_cam points at it as before"), (0.05, "the model stopped using the region")]
+    ("area", "end"), [(0.024, "though grad_cam points at it as before"), (0.025, "the model stopped using the region")]
 )
-def test_a_probe_points_at_the_region_where_it_has_more_there_than_a_map_that_prefers_nothing(area, end):
+def test_a_probe_points_at_the_region_where_it_has_more_than_twice_what_a_map_that_prefers_nothing_has(area, end):
     said = verdict(SALIENCY, {"grad_cam": (0.06, 0.05)}, {"removal": (0.5, 0.01)}, area=area)
     assert said.conclusion.endswith(end)
 
