@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from salreg.annotations import in_any_channel
+
 _MOST_COLUMNS = 64  # of a table that nobody named: what is longer is a signal
 
 
@@ -32,6 +34,8 @@ def drawable_sample(sample: Tensor, annotation: Tensor, names: object = None) ->
         >>> drawable_sample(torch.rand(2, 5, 8, 8), marks)[0].shape
         torch.Size([2, 8, 8])
     """
+    if annotation.ndim > 2 and len(annotation) > 1:
+        annotation = in_any_channel(annotation.unsqueeze(0)).squeeze(0)
     if sample.ndim == 4:
         index = _slice(annotation)
         return sample[:, index], annotation[:, index]

@@ -46,12 +46,12 @@ def default_probes(
 
 def _candidates(module: pl.LightningModule, inputs: Tensor, annotation: Tensor) -> list[Attribution]:
     convolutional = inputs.ndim == 4 and any(isinstance(part, nn.Conv2d) for part in module.modules())
-    by_channel = annotation.ndim > 2 and annotation.shape[1] > 1
+    by_element = annotation.ndim == 3 and annotation.shape[1] > 1
     space = inputs.shape[2:] if inputs.ndim > 2 else inputs.shape[1:]
     window = tuple(max(1, side // _PARTS_PER_SIDE) for side in space)
     return [
         *([GradCAM()] if convolutional else []),
-        FeatureAblation(_blocks(inputs.shape[1:])) if by_channel else Occlusion(window),
+        FeatureAblation(_blocks(inputs.shape[1:])) if by_element else Occlusion(window),
         IntegratedGradients(steps=8),
         InputTimesGradient(),
     ]

@@ -82,9 +82,13 @@ def fits(annotation: Tensor, saliency: Tensor) -> bool:
 def align(annotation: Tensor, saliency: Tensor) -> Tensor:
     """Bring a batch of annotations to the type, device and number of axes of its saliency maps, checking that the two fit.
 
+    Where a map of images has a single channel, a place is marked if it is marked in any channel.
+
     Raises:
         ValueError: The shapes differ in more than the number of channels (one channel is enough).
     """
+    if annotation.ndim > 3 and saliency.shape[1:2] == (1,) and annotation.shape[1] > 1:
+        annotation = in_any_channel(annotation)
     if not fits(annotation, saliency):
         raise ValueError(
             f"Annotations of shape {tuple(annotation.shape)} do not fit saliency maps of shape {tuple(saliency.shape)}. "
@@ -95,6 +99,13 @@ def align(annotation: Tensor, saliency: Tensor) -> Tensor:
     if _are_of_tokens(annotation, saliency):
         annotation = annotation.unsqueeze(1)
     return annotation.to(saliency)
+
+
+def in_any_channel(annotation: Tensor) -> Tensor:
+    """Annotations ``(B, C, ...)`` with one channel, in which a mark of any channel counts, and spurious marks before relevant
+    ones."""
+    lowest = annotation.amin(1, keepdim=True)
+    return torch.where(lowest < 0, lowest, annotation.amax(1, keepdim=True))
 
 
 def as_places(maps: Tensor, annotation: Tensor) -> tuple[Tensor, Tensor]:

@@ -66,3 +66,10 @@ def test_annotations_of_tokens_fit_maps_of_embedded_tokens():
     assert align(torch.zeros(2, 5), torch.zeros(2, 8, 5)).shape == (2, 1, 5)
     with pytest.raises(ValueError, match="do not fit"):
         align(torch.zeros(2, 5), torch.zeros(2, 5, 8))
+
+
+def test_a_map_with_one_channel_sees_the_marks_of_any():
+    annotation = torch.zeros(1, 3, 1, 3)
+    annotation[0, 0, 0, 0], annotation[0, 2, 0, :2] = 1, torch.tensor([-0.5, 1.0])
+    assert align(annotation, torch.rand(1, 1, 1, 3)).flatten().tolist() == [-0.5, 1.0, 0.0]
+    assert torch.equal(align(annotation, torch.rand(1, 3, 1, 3)), annotation)

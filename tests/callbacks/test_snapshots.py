@@ -362,6 +362,22 @@ def test_a_probe_of_what_is_marked_channel_by_channel_has_all_channels():
     assert len(probe.groups.unique()) == 7 * 5
 
 
+@pytest.mark.parametrize("channel", [slice(None), 1])
+def test_marks_by_channel_are_drawn_where_any_channel_is_marked(tmp_path, recwarn, channel):
+    x, y, _ = images(8)
+    marks = torch.zeros(8, 2, 8, 8, dtype=torch.int8)
+    marks[:, channel, :3, :3] = -1
+    data = loader(AnnotatedDataset(TensorDataset(x.repeat(1, 2, 1, 1), y), marks))
+    net = torch.nn.Sequential(torch.nn.Conv2d(2, 3, 3), torch.nn.Flatten(), torch.nn.Linear(108, 3))
+    fit(fresh(Lit, net), SaliencySnapshots(panel=2, dir=tmp_path, sanity=False), data=data, epochs=1)
+    drawn = History.load(tmp_path / "snapshots" / "history.pt")
+    assert {row["attribution"] for row in drawn.panel} == {"input_gradient", "grad_cam", "occlusion"}
+    for one in drawn.annotations:
+        assert one.shape == (1, 8, 8)
+        assert (one[0, :3, :3] < 0).all()
+    assert not [one for one in recwarn if "failed" in str(one.message) or "left out" in str(one.message)]
+
+
 def test_a_probe_that_does_not_fit_is_left_out_with_a_reason(tmp_path):
     callback = SaliencySnapshots(panel=2, dir=tmp_path / "out", probes=["attention_rollout", "occlusion"])
     with pytest.warns(UserWarning, match="probe attention_rollout is left out: .*returned no attention weights"):
