@@ -32,7 +32,7 @@ def size(path: str | Path) -> Size:
     Raises:
         OSError: It is no DICOM image, or pydicom is not installed.
     """
-    found = head(path, stop_before_pixels=True)
+    found = _of_image(head(path, stop_before_pixels=True))
     rows, columns = found.get("Rows"), found.get("Columns")
     if not rows or not columns:
         raise OSError("it is DICOM without an image")
@@ -50,7 +50,7 @@ def picture(path: str | Path) -> Image.Image:
         OSError: It is no DICOM image of one frame, cannot be decoded, or pydicom is not installed.
     """
     processing = _library("pydicom.pixels")
-    found = head(path)
+    found = _of_image(head(path))
     if int(found.get("NumberOfFrames") or 1) != 1:
         raise OSError(f"it is DICOM with {found.NumberOfFrames} frames; split it into single frames")
     if int(found.Rows) * int(found.Columns) > MOST_PIXELS:
@@ -73,7 +73,7 @@ def values(path: str | Path) -> Any:
         OSError: It is no such image, cannot be decoded, or pydicom is not installed.
     """
     processing = _library("pydicom.pixels")
-    found = head(path)
+    found = _of_image(head(path))
     pixels = found.pixel_array
     if pixels.ndim != 2:
         raise OSError("it is not a grey image of one frame")
@@ -132,6 +132,12 @@ def head(path: str | Path, **options: Any) -> Any:
         OSError: It is no DICOM, or pydicom is not installed.
     """
     return _library("pydicom").dcmread(path, **options)
+
+
+def _of_image(found: Any) -> Any:
+    if found.get("Modality") == "SEG":
+        raise OSError("it is a DICOM-SEG, which holds marks of other images: keep it outside the folder of images")
+    return found
 
 
 def _library(name: str) -> Any:

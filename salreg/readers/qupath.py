@@ -17,7 +17,8 @@ def read_qupath(path: str | Path, labels: Mapping[str, Side], *, strict: bool = 
     """Read regions by image name from a QuPath GeoJSON file or a folder of them.
 
     The file does not name its image, so its own name has to be the image's; its coordinates are pixels of the whole slide.
-    Every image with a file was looked at. Polygons, with their holes, and lines are drawn; points have no area and are skipped.
+    Every image with a file was looked at. Polygons, with their holes, and lines are drawn, and so are the polygons of a
+    collection; points have no area and are skipped.
 
     Args:
         path: The GeoJSON file, or the folder.
@@ -65,6 +66,8 @@ def _shape(geometry: Any) -> Shape:
     if not isinstance(geometry, dict):
         raise BadShape("no place", "it has no geometry")
     kind, places = geometry.get("type"), geometry.get("coordinates")
+    if kind == "GeometryCollection":
+        return _collected(geometry.get("geometries"))
     if not isinstance(places, list):
         raise BadShape("malformed", "its geometry has no coordinates")
     if kind == "LineString":
@@ -75,3 +78,12 @@ def _shape(geometry: Any) -> Shape:
             raise BadShape("too few corners", "a polygon has no corners")
         return Outline([[ring_of(ring) for ring in part] for part in parts])
     raise no_area(kind, "a geometry")
+
+
+def _collected(geometries: Any) -> Shape:
+    """The areas of a collection as one shape; its lines and points have none."""
+    shapes = [_shape(one) for one in geometries or [] if isinstance(one, dict) and "Polygon" in str(one.get("type"))]
+    rings = [part for shape in shapes if isinstance(shape, Outline) for part in shape.parts]
+    if not rings:
+        raise no_area("GeometryCollection", "a geometry")
+    return Outline(rings)

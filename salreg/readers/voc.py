@@ -1,10 +1,11 @@
 """Pascal VOC's XML, a file for each image."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salreg.readers.checked import box, numbers, polygon
+from salreg.readers.checked import box, corner_box, numbers, polygon
 from salreg.readers.content import read_xml
 from salreg.readers.folders import parsed, single_files
 from salreg.readers.names import normal
@@ -19,6 +20,7 @@ def read_voc(path: str | Path, labels: Mapping[str, Side], *, strict: bool = Fal
 
     Every image with a file was looked at. VOC counts pixels from 1 and includes the last ones, but the tools that write its
     files today do neither, and nor does this reader: a box from 1 to 9 has 8 pixels, of which the first is the second one.
+    Polygons and roLabelImg's rotated boxes (``robndbox``) are read, too.
 
     Args:
         path: The XML file, or the folder.
@@ -60,6 +62,9 @@ def _shape(one: Any) -> Shape:
     if outline is not None:
         values = numbers([point.text for point in outline.iter() if point.tag[:1] in ("x", "y") and point.tag[1:].isdigit()])
         return polygon(values)
+    if one.find("robndbox") is not None:
+        x, y, width, height, angle = numbers([one.findtext(f"robndbox/{key}") for key in ("cx", "cy", "w", "h", "angle")])
+        return corner_box(x - width / 2, y - height / 2, width, height, rotation=math.degrees(angle))
     if one.find("bndbox") is None:
         raise BadShape("no place", "it has neither a bndbox nor a polygon")
     return box(*(one.findtext(f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")))

@@ -14,7 +14,9 @@ from salreg.readers import (
     read_datumaro,
     read_label_studio_min,
     read_labelbox,
+    read_qupath,
     read_supervisely,
+    read_voc,
     sniff,
 )
 
@@ -182,3 +184,37 @@ def test_json_min_joins_the_records_of_a_task_and_says_what_it_cannot_tell(tmp_p
 
 def test_supervisely_is_known_by_its_content(tmp_path):
     assert sniff(written(tmp_path / "a.json", SUPERVISELY)).name == "Supervisely"
+
+
+def test_rolabelimgs_boxes_turn_clockwise_by_radians(tmp_path):
+    box = "<cx>50</cx><cy>40</cy><w>60</w><h>10</h>"
+    objects = [
+        f"<object><name>ruler</name><robndbox>{box}<angle>{angle}</angle></robndbox></object>" for angle in (0, 1.5707963)
+    ]
+    for name, one in zip("ab", objects, strict=True):
+        (tmp_path / f"{name}.xml").write_text(f"<annotation>{one}</annotation>")
+    regions = read_voc(tmp_path, SIDES, strict=True)
+    for name, inside in (("a", (slice(35, 45), slice(20, 80))), ("b", (slice(10, 70), slice(45, 55)))):
+        expected = torch.zeros(80, 100, dtype=torch.int8)
+        expected[inside] = 1
+        assert torch.equal(drawn(regions, name), expected)
+
+
+def test_of_a_collection_of_qupath_the_polygons_count(tmp_path):
+    square = {"type": "Polygon", "coordinates": [[[10, 10], [20, 10], [20, 20], [10, 20], [10, 10]]]}
+    two = {"type": "MultiPolygon", "coordinates": [[[[30, 10], [40, 10], [40, 20], [30, 20], [30, 10]]]]}
+    point = {"type": "Point", "coordinates": [1, 1]}
+    collections = [[square, two, point], [point]]
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"classification": {"name": "ruler"}},
+            "geometry": {"type": "GeometryCollection", "geometries": geometries},
+        }
+        for geometries in collections
+    ]
+    path = written(tmp_path / "a.geojson", features)
+    with pytest.warns(SkippedAnnotations, match="GeometryCollection"):
+        marked = drawn(read_qupath(path, SIDES))
+    assert int(marked.sum()) == 200
+    assert marked[10:20, 30:40].all()

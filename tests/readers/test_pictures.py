@@ -11,6 +11,7 @@ from readers.dicom_files import dicom
 
 from salreg.annotations import from_mask
 from salreg.readers import FileAnnotations, read_annotations, read_dicom_seg, read_masks, slides
+from salreg.readers.dicom import picture, values
 from salreg.readers.nifti import read_volume
 from salreg.readers.pictures import opened, size_of
 from salreg.recipes.data.image_files import ImageFiles, image_paths
@@ -77,6 +78,13 @@ def test_a_dicom_file_that_is_none_is_an_error_that_names_it(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"no image" * 40)
     with pytest.raises(ValueError, match=r"a.dcm cannot be read: it is (not DICOM|DICOM without an image)"):
         dataset(tmp_path)[0]
+
+
+@pytest.mark.parametrize("read", [size_of, picture, values])
+def test_a_dicom_segmentation_is_no_image(tmp_path, read):
+    dicom(tmp_path / "a.dcm", np.zeros((4, 6)), Modality="SEG")
+    with pytest.raises(OSError, match="it is a DICOM-SEG, which holds marks of other images"):
+        read(tmp_path / "a.dcm")
 
 
 def test_a_dicom_segmentation_meets_its_images_by_their_uid(tmp_path):
