@@ -11,7 +11,8 @@ from readers.dicom_files import dicom
 
 from salreg.annotations import from_mask
 from salreg.readers import FileAnnotations, read_annotations, read_dicom_seg, read_masks, slides
-from salreg.readers.dicom import picture, values
+from salreg.readers.dicom import picture
+from salreg.readers.dicom import values as greys
 from salreg.readers.nifti import read_volume
 from salreg.readers.pictures import opened, size_of
 from salreg.recipes.data.image_files import ImageFiles, image_paths
@@ -80,7 +81,7 @@ def test_a_dicom_file_that_is_none_is_an_error_that_names_it(tmp_path):
         dataset(tmp_path)[0]
 
 
-@pytest.mark.parametrize("read", [size_of, picture, values])
+@pytest.mark.parametrize("read", [size_of, picture, greys])
 def test_a_dicom_segmentation_is_no_image(tmp_path, read):
     dicom(tmp_path / "a.dcm", np.zeros((4, 6)), Modality="SEG")
     with pytest.raises(OSError, match="it is a DICOM-SEG, which holds marks of other images"):
