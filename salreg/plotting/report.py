@@ -38,8 +38,8 @@ def report(
     """Create the page.
 
     Args:
-        runs: One run, or several to be shown side by side; those whose panel differs from the first one's are shown only in the
-            charts. Names, labels and configurations are shown literally, including tags.
+        runs: One run, or several to be shown side by side; those whose samples differ from the first one's get a panel of their
+            own. Names, labels and configurations are shown literally, including tags.
         title: The title of the page.
         verdict: Replaces the verdict of the runs.
         results: The columns of the table at the top by name; the first names its rows. By default, the numbers of the last
@@ -57,8 +57,7 @@ def report(
     verdicts = {"": verdict} if verdict else {name: run.verdict for name, run in runs.items()}
     parts += [_verdict(name if several else "", said) for name, said in verdicts.items() if said]
     parts += _summary(runs, results)
-    comparable = _same_panel(runs)
-    parts += _panels(comparable, [name for name in runs if name not in comparable])
+    parts += _panels(runs)
     charts = curves(runs)
     if charts:
         parts += ["<h2>Numbers over the epochs</h2>", charts_html(charts, "The numbers of the charts")]
@@ -115,22 +114,31 @@ def _summary(runs: Mapping[str, History], results: Mapping[str, Sequence[str]] |
     return [table_html(list(columns), list(zip(*columns.values(), strict=True)), caption, "summary")]
 
 
-def _panels(runs: Mapping[str, History], others: Sequence[str]) -> list[str]:
-    """Where the models look, one panel for each attribution."""
+def _panels(runs: Mapping[str, History]) -> list[str]:
+    """Where the models look: one panel for each attribution and each choice of samples."""
     parts = []
-    note = f"{_PANEL_NOTE} {RULE}"
-    if others:
-        note += f" {escape(', '.join(others))}: only in the charts, because the samples differ."
+    groups = _by_samples(runs)
     for attribution in dict.fromkeys(name for run in runs.values() for name in run.frames):
-        showing = {name: run for name, run in runs.items() if run.frames.get(attribution)}
-        data = json.dumps(panel_data(showing, attribution), allow_nan=False).replace("<", "\\u003c")
-        heading = f"Where the model looks: {escape(attribution)}"
-        parts.append(
-            f'<h2>{heading}</h2><p class="note">{note}</p><section class="panel" aria-label="{heading}">'
-            f'<script type="application/json">{data}</script>'
-            "<noscript>This panel needs JavaScript; the numbers below do not.</noscript></section>"
-        )
+        for group in groups:
+            showing = {name: run for name, run in group.items() if run.frames.get(attribution)}
+            if showing:
+                parts.append(_panel(attribution, showing, list(runs), is_first=group is groups[0]))
     return parts
+
+
+def _panel(attribution: str, showing: Mapping[str, History], arms: Sequence[str], is_first: bool) -> str:
+    """One panel; runs with other samples than the first one's are named in its heading."""
+    heading, note = f"Where the model looks: {escape(attribution)}", f"{_PANEL_NOTE} {RULE}"
+    if not is_first:
+        heading += f" ({escape(', '.join(showing))})"
+        note = "These samples differ from those above, so the two panels compare by their numbers alone."
+    drawn = {**panel_data(showing, attribution), "colours": [arms.index(name) for name in showing]}
+    data = json.dumps(drawn, allow_nan=False).replace("<", "\\u003c")
+    return (
+        f'<h2>{heading}</h2><p class="note">{note}</p><section class="panel" aria-label="{heading}">'
+        f'<script type="application/json">{data}</script>'
+        "<noscript>This panel needs JavaScript; the numbers below do not.</noscript></section>"
+    )
 
 
 def _sanity(name: str, run: History) -> list[str]:
@@ -146,11 +154,17 @@ def _sanity(name: str, run: History) -> list[str]:
     return [*parts, f"<details><summary>The checks of {escape(name)}</summary>{charts}</details>" if name else charts]
 
 
-def _same_panel(runs: Mapping[str, History]) -> dict[str, History]:
-    """The runs that can be shown side by side with the first that has a panel."""
-    drawn = {name: run for name, run in runs.items() if run.frames}
-    first = next(iter(drawn.values()), None)
-    return {name: run for name, run in drawn.items() if first is not None and _equal(run.images, first.images)}
+def _by_samples(runs: Mapping[str, History]) -> list[dict[str, History]]:
+    """The runs that have a panel, those of the same samples together."""
+    groups: list[dict[str, History]] = []
+    for name, run in runs.items():
+        if run.frames:
+            alike = next((one for one in groups if _equal(next(iter(one.values())).images, run.images)), None)
+            if alike is None:
+                groups.append({name: run})
+            else:
+                alike[name] = run
+    return groups
 
 
 def _equal(ours: list[Tensor], theirs: list[Tensor]) -> bool:

@@ -121,13 +121,15 @@ def test_the_numbers_of_the_charts_stand_in_a_table():
     assert '<th scope="row">2</th>' in page
 
 
-def test_other_panels_are_not_shown_side_by_side_and_it_is_said():
-    other = history()
-    other.images = [image + 1 for image in other.images]
-    page = report({"one": history(), "another": other}, "two panels")
-    assert page.count("<h2>Where the model looks") == 1
-    assert "another: only in the charts" in page
-    assert "another: val/accuracy" in page
+def test_runs_with_other_samples_have_a_panel_of_their_own_in_the_colours_of_their_charts():
+    others = history(), history()
+    for other in others:
+        other.images = [image + 1 for image in other.images]
+    page = report({"one": history(), "two": others[0], "three": history(), "four": others[1]}, "two panels")
+    assert re.findall(r"<h2>Where the model looks: (.*)</h2>", page) == ["input_gradient", "input_gradient (two, four)"]
+    panels = [json.loads(one) for one in re.findall(r'<script type="application/json">(\{"kind.*?)</script>', page)]
+    assert [(one["arms"], one["colours"]) for one in panels] == [(["one", "three"], [0, 2]), (["two", "four"], [1, 3])]
+    assert page.count("These samples differ from those above") == 1
 
 
 def test_nothing_to_show_is_a_page_too():

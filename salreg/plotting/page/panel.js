@@ -37,7 +37,7 @@ function card(data, sample, index, alone) {
   const maps = data.arms.map((arm, which) => {
     const made = cell(data.kind, sample);
     const caption = element("figcaption");
-    cells.append(element("figure", { style: `--colour: var(--arm-${which})` }, made.box, caption));
+    cells.append(element("figure", { style: `--colour: var(--arm-${data.colours[which]})` }, made.box, caption));
     return { ...made, arm, caption };
   });
   const box = element("li", { class: "sample" }, element("header", {}, element("h3", {}, sample.label), grow), cells);
