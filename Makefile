@@ -15,7 +15,7 @@ demo: .venv/installed  ## train on photos with a tag, plainly and regularised, a
 	$(BIN)/salreg compare hospital_tag out=demo trainer.max_epochs=6 snapshots.sanity=false snapshots.panel=8 --arms plain,regularised
 
 test: .venv/installed  ## the whole test suite
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed  ## style and types
 	$(BIN)/ruff check .

@@ -1,25 +1,34 @@
+import functools
+import gc
 import os
 import tempfile
+from importlib import metadata
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported, here and in the processes that tests start
-
-import matplotlib
-import pytest
-import torch
-
-matplotlib.use("Agg")
+os.environ["MPLBACKEND"] = "Agg"
 os.environ["TRACKIO_DIR"] = tempfile.mkdtemp()  # read when trackio is imported
 os.environ["WANDB_SILENT"] = "true"
+metadata.entry_points = functools.cache(metadata.entry_points)  # each Trainer reads the files of all that is installed
+
+
+def pytest_collection_finish():
+    gc.freeze()  # what is imported stays, and need not be looked through again and again
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
     """Small models train faster on one thread, and parallel test processes do not fight for cores."""
+    import torch  # not for the process that only hands tests out
+
     torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
 def seeded():
+    import torch
+
     torch.manual_seed(0)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from salreg.callbacks import SaliencyRegularizer
+from salreg.callbacks import SaliencyRegularizer, SaliencySnapshots
 from salreg.data import AnnotatedDataset
 from salreg.history import Frame, History
 from salreg.sanity import SanityCheck
@@ -130,6 +130,11 @@ def distance(a: nn.Module, b: nn.Module) -> float:
 def regularizer(**options: Any) -> SaliencyRegularizer:
     """The penalty alone, unless said otherwise."""
     return SaliencyRegularizer(**{"weight": 3.0, "intervene": False, **options})
+
+
+def snapshots(**options: Any) -> SaliencySnapshots:
+    """Pictures of the panel without probes and without checks of the maps, unless said otherwise."""
+    return SaliencySnapshots(**{"probes": [], "sanity": False, **options})
 
 
 def history_of_words(label: str = "good", word: str = "video") -> History:

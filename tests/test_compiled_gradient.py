@@ -1,17 +1,14 @@
 """The forward pass and its gradient as one graph, by the side of both one after the other."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import pytest
 import torch
 from support import conv_net, noisy_net
 from torch import nn
+from two_processes import in_a_process_of_its_own
 
 from salreg import scores
 from salreg.compiled_gradient import CompiledGradient
@@ -50,36 +47,32 @@ def test_output_gradient_and_their_gradients_are_those_of_the_two_passes(score):
     torch.testing.assert_close(gradients(model, *ours), gradients(model, *expected))
 
 
-MACHINE_CODE = """
-import torch
-from test_compiled_gradient import X, gradient_of, gradients, nn, one_after_the_other
-
 def close(one, other):
     torch.testing.assert_close(one, other)
     return True
 
-tap, compiled = X.clone().requires_grad_(), torch.compile(torch.tanh, backend="inductor")
-for _ in range(20):  # without salreg
-    (gradient,) = torch.autograd.grad(compiled(tap).sum(), tap)
-print("PyTorch:", close(gradient, 1 - tap.tanh() ** 2), flush=True)
-torch._dynamo.reset()
 
-torch.manual_seed(0)
-model, one_graph = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 3)), gradient_of(backend="inductor")
-ours, expected = one_graph(model, (tap,), {}, tap), one_after_the_other(model, tap, "log_prob_sum")
-found = (gradients(model, *one, retain_graph=False) for one in (ours, expected))
-print("salreg:", not one_graph.problem and close(*found), flush=True)
-"""
+def compile_to_machine_code():
+    tap, compiled = X.clone().requires_grad_(), torch.compile(torch.tanh, backend="inductor")
+    for _ in range(20):  # without salreg
+        (gradient,) = torch.autograd.grad(compiled(tap).sum(), tap)
+    print("PyTorch:", close(gradient, 1 - tap.tanh() ** 2), flush=True)
+    torch._dynamo.reset()
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 3))
+    one_graph = gradient_of(backend="inductor")
+    ours, expected = one_graph(model, (tap,), {}, tap), one_after_the_other(model, tap, "log_prob_sum")
+    found = (gradients(model, *one, retain_graph=False) for one in (ours, expected))
+    print("salreg:", not one_graph.problem and close(*found), flush=True)
 
 
-def test_it_compiles_to_machine_code():
+def test_it_compiles_to_machine_code(tmp_path):
     """In a process of its own: on some processors PyTorch's inductor alone, without salreg, corrupts memory."""
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    command, environment = [sys.executable, "-c", MACHINE_CODE], {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
-    if "PyTorch: True" not in done.stdout:
+    _, printed = in_a_process_of_its_own(compile_to_machine_code, tmp_path)
+    if "PyTorch: True" not in printed:
         pytest.skip("PyTorch's inductor does not work on this machine")
-    assert "salreg: True" in done.stdout, done.stderr[-3000:]
+    assert "salreg: True" in printed, printed[-3000:]
 
 
 def test_batchnorm_moves_its_statistics_once():

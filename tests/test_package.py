@@ -15,20 +15,23 @@ except ImportError:  # Python 3.10
 ROOT = Path(__file__).parent.parent
 
 
-def imported(code):
-    """The top-level packages that a new process has imported after some code."""
-    code = f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+def imported(*lines):
+    """The top-level packages that a new process has imported after each of these lines."""
+    code = "import sys\n" + "".join(f"{line}\nprint(*{{name.partition('.')[0] for name in sys.modules}})\n" for line in lines)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [set(line.split()) for line in done.stdout.splitlines()]
 
 
 def test_importing_the_library_imports_torch_when_a_name_is_used_and_neither_lightning_nor_wandb():
-    assert not imported("import salreg") & {"torch", "torchmetrics", "numpy"}
-    everything = "from salreg import AnnotatedDataset, SaliencyPenalty, annotations, attributions, losses, presets, scores"
-    assert not imported(everything) & {"pytorch_lightning", "lightning", "wandb", "matplotlib", "plotly", "omegaconf"}
+    names = "from salreg import AnnotatedDataset, SaliencyPenalty, annotations, attributions, losses, presets, scores"
+    nothing, everything = imported("import salreg", names)
+    assert not nothing & {"torch", "torchmetrics", "numpy"}
+    assert not everything & {"pytorch_lightning", "lightning", "wandb", "matplotlib", "plotly", "omegaconf"}
 
 
 def test_importing_the_callbacks_imports_what_lightning_does_and_salreg():
-    assert imported("import salreg.callbacks") - imported("import pytorch_lightning") == {"salreg"}
+    without, with_salreg = imported("import pytorch_lightning", "import salreg.callbacks")
+    assert with_salreg - without == {"salreg"}
 
 
 def test_the_public_names_are_there_and_others_are_not():

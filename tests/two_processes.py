@@ -1,8 +1,11 @@
 """Two processes on one machine, forked from a server that has imported everything once."""
 
+import multiprocessing
 import os
 import sys
+from collections.abc import Callable
 from multiprocessing import forkserver
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,6 +19,29 @@ from salreg.data import AnnotatedDataset
 
 _START = "spawn" if sys.platform == "win32" else "forkserver"
 forkserver.set_forkserver_preload(["salreg.callbacks"])
+
+
+def in_a_process_of_its_own(
+    call: Callable[[], None], folder: Path, environment: dict[str, str] | None = None
+) -> tuple[int, str]:
+    """Call a module's function in a folder, in a process that may be killed; its exit code and what it printed."""
+    process = multiprocessing.get_context(_START).Process(target=_call, args=(call, folder, environment or dict(os.environ)))
+    process.start()
+    process.join(240)
+    if process.exitcode is None:
+        process.kill()
+        raise TimeoutError(f"{call.__name__} has not ended: {(folder / 'printed.txt').read_text()}")
+    return process.exitcode, (folder / "printed.txt").read_text()
+
+
+def _call(call: Callable[[], None], folder: Path, environment: dict[str, str]) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    with Path("printed.txt").open("wb") as printed:
+        for stream in (1, 2):
+            os.dup2(printed.fileno(), stream)
+    call()
 
 
 class Interleaved(pl.LightningDataModule):

@@ -3,6 +3,7 @@
 The YAML of a recipe is its schema: a key that is not in it is refused, with the nearest names.
 """
 
+import functools
 import inspect
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -219,12 +220,19 @@ def keys(config: DictConfig) -> list[str]:
 
 def _original(config: DictConfig, path: Path) -> DictConfig:
     """The packaged configuration of the same recipe module."""
-    for packaged in recipes().values():
-        original = cast(DictConfig, OmegaConf.load(packaged))
-        if original.recipe == config.get("recipe"):
-            return original
-    known = sorted({str(OmegaConf.load(packaged).recipe) for packaged in recipes().values()})
+    for packaged in map(_packaged, recipes().values()):
+        if packaged.recipe == config.get("recipe"):
+            return packaged
+    known = sorted({str(_packaged(one).recipe) for one in recipes().values()})
     raise ConfigError(f"{path}: `recipe: {config.get('recipe')}` is unknown. There are: {', '.join(known)}.")
+
+
+@functools.cache
+def _packaged(path: Path) -> DictConfig:
+    """A packaged configuration, to be compared with: it takes longer to read than all checks."""
+    config = cast(DictConfig, OmegaConf.load(path))
+    OmegaConf.set_readonly(config, True)
+    return config
 
 
 def _is_open(key: str) -> bool:

@@ -1,11 +1,11 @@
 """Files on a machine that others use, too."""
 
 import os
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import pytest
+from two_processes import in_a_process_of_its_own
 
 from salreg.callbacks.atomic_write import atomic_write, remove_unfinished
 
@@ -74,19 +74,14 @@ def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path):
     assert (tmp_path / "a").read_text() == "old"
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from salreg.callbacks.atomic_write import atomic_write
-
-with atomic_write(Path(sys.argv[1])) as unfinished:
-    unfinished.write_text("half")
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
+def killed_amid_a_file():
+    with atomic_write(Path("deep", "report.html")) as unfinished:
+        unfinished.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(tmp_path):
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "deep" / "report.html")], check=False)
+    in_a_process_of_its_own(killed_amid_a_file, tmp_path)
     (left,) = (tmp_path / "deep").iterdir()
     (tmp_path / ".bashrc").touch()
     (tmp_path / ".notes.unfinished").touch()
@@ -94,7 +89,7 @@ def test_what_a_killed_process_left_is_removed_and_what_is_being_written_is_not(
         unfinished.write_text("whole")
         assert remove_unfinished(tmp_path) == [left]
     assert (tmp_path / "mine").read_text() == "whole"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".bashrc", ".notes.unfinished", "deep", "mine"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".bashrc", ".notes.unfinished", "deep", "mine", "printed.txt"]
 
 
 def test_links_are_not_followed_to_what_to_remove(tmp_path):

@@ -3,8 +3,7 @@
 import csv
 import html
 import os
-import subprocess
-import sys
+import signal
 import threading
 import warnings
 from pathlib import Path
@@ -16,10 +15,11 @@ import pytorch_lightning as pl
 import torch
 from matplotlib.image import imread
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
-from support import Lit, annotated, fit, fresh, images, loader, noisy_net, plain_loader, regularizer, same, trainer
+from support import Lit, annotated, fit, fresh, images, loader, noisy_net, plain_loader, regularizer, same, snapshots, trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.data import Subset, TensorDataset
+from two_processes import in_a_process_of_its_own
 
 from salreg import AnnotatedDataset
 from salreg.attributions import GradCAM, InputGradient, name_of
@@ -32,7 +32,7 @@ from salreg.metrics.functional import spurious_saliency
 
 
 def test_a_film_strip_and_an_overlay_per_sample_and_epoch(tmp_path):
-    fit(fresh(), SaliencySnapshots(panel=4, dir=tmp_path / "out"), val=loader(), epochs=3)
+    fit(fresh(), SaliencySnapshots(panel=4, dir=tmp_path / "out", sanity=False), val=loader(), epochs=3)
     folder = tmp_path / "out" / "snapshots" / "input_gradient"
     assert sorted(p.name for p in folder.iterdir()) == [
         "epoch_0000",
@@ -47,7 +47,7 @@ def test_a_film_strip_and_an_overlay_per_sample_and_epoch(tmp_path):
 
 
 def test_pictures_land_in_the_run_folder_by_default(tmp_path):
-    fit(fresh(), SaliencySnapshots(panel=2), default_root_dir=tmp_path, epochs=1)
+    fit(fresh(), snapshots(panel=2), default_root_dir=tmp_path, epochs=1)
     assert (tmp_path / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 
 
@@ -55,26 +55,27 @@ def test_pictures_land_in_the_run_folder_by_default(tmp_path):
 def test_what_is_there_is_left_alone(tmp_path, taken):
     (tmp_path / "snapshots").mkdir()
     (tmp_path / taken).write_text("keep")
-    fit(fresh(), SaliencySnapshots(panel=2, dir=tmp_path), epochs=1)
+    fit(fresh(), snapshots(panel=2, dir=tmp_path), epochs=1)
     assert (tmp_path / taken).read_text() == "keep"
     assert (tmp_path / "snapshots-1" / "input_gradient" / "film_strip.png").is_file()
     assert (tmp_path / "report-1.html").is_file()
 
 
 def test_the_cadence_and_the_last_epoch(tmp_path):
-    callback = SaliencySnapshots(panel=2, every_n_epochs=2, dir=tmp_path / "out")
+    callback = snapshots(panel=2, every_n_epochs=2, dir=tmp_path / "out")
     fit(fresh(), callback, val=loader(), epochs=5)
     assert callback.state_dict()["epochs_drawn"] == [0, 2, 4, 5]
 
 
 def test_what_the_regularizer_uses_is_drawn(tmp_path):
-    fit(fresh(), regularizer(attribution=GradCAM("net.2")), SaliencySnapshots(panel=2, dir=tmp_path / "out"), epochs=1)
+    watching = SaliencySnapshots(panel=2, dir=tmp_path / "out", sanity=False)
+    fit(fresh(), regularizer(attribution=GradCAM("net.2")), watching, epochs=1)
     assert [p.name for p in (tmp_path / "out" / "snapshots").iterdir() if p.is_dir()] == ["grad_cam_net-2"]
 
 
 def test_several_attributions(tmp_path):
     drawn = [InputGradient(), InputGradient("target_logit"), GradCAM("net.2"), "input_gradient"]
-    fit(fresh(), SaliencySnapshots(panel=2, attributions=drawn, dir=tmp_path / "out"), epochs=1)
+    fit(fresh(), SaliencySnapshots(panel=2, attributions=drawn, dir=tmp_path / "out", sanity=False), epochs=1)
     assert sorted(p.name for p in (tmp_path / "out" / "snapshots").iterdir() if p.is_dir()) == [
         "grad_cam_net-2",
         "input_gradient",
@@ -123,15 +124,15 @@ def test_a_frozen_batch_norm_stays_in_eval_mode():
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             modes.append((pl_module.net[1].training, pl_module.net[4].training))
 
-    fit(fresh(Frozen, noisy_net()), SaliencySnapshots(panel=2), SaliencyMetrics(), Modes(), val=loader())
+    fit(fresh(Frozen, noisy_net()), SaliencySnapshots(panel=2, sanity=False), SaliencyMetrics(), Modes(), val=loader())
     assert set(modes) == {(False, True)}
 
 
 def test_the_panel_is_taken_from_validation_and_kept_in_the_checkpoint(tmp_path):
-    first = SaliencySnapshots(panel=4, dir=tmp_path / "first")
+    first = snapshots(panel=4, dir=tmp_path / "first")
     used = fit(fresh(), first, val=loader(annotated(seed=5)), epochs=1)
     used.save_checkpoint(tmp_path / "one.ckpt")
-    again = SaliencySnapshots(panel=4, dir=tmp_path / "second")
+    again = snapshots(panel=4, dir=tmp_path / "second")
     trainer(again, epochs=2).fit(fresh(), loader(), loader(annotated(seed=9)), ckpt_path=tmp_path / "one.ckpt")
     x, _, _ = images(seed=5)
     for callback in (first, again):
@@ -143,11 +144,11 @@ def test_the_panel_is_taken_from_validation_and_kept_in_the_checkpoint(tmp_path)
 
 def test_without_annotated_data_a_warning_says_so():
     with pytest.warns(UserWarning, match="neither the validation nor the training data come from an AnnotatedDataset"):
-        fit(fresh(), SaliencySnapshots(), data=plain_loader(), epochs=1)
+        fit(fresh(), snapshots(), data=plain_loader(), epochs=1)
 
 
 def test_a_subset_of_annotated_data_will_do(tmp_path):
-    callback = SaliencySnapshots(panel=4, dir=tmp_path / "out")
+    callback = snapshots(panel=4, dir=tmp_path / "out")
     fit(fresh(), callback, data=loader(Subset(annotated(), range(3, 12))), epochs=1)
     assert len(callback.state_dict()["panel"]["samples"]["annotation"]) == 4
 
@@ -170,7 +171,7 @@ def test_batch_hooks_prepare_the_panel_too(tmp_path):
             Scaling.seen = max(Scaling.seen, batch[0].max().item())
             return super().training_step(batch, batch_idx)
 
-    callback = SaliencySnapshots(panel=4, dir=tmp_path / "out")
+    callback = snapshots(panel=4, dir=tmp_path / "out")
     fit(fresh(Scaling), callback, epochs=1)
     assert Scaling.seen < 2 / 255
     assert callback.history.images[0].max() > 1 / 255  # drawn as it lies in the dataset, where the marks are
@@ -194,7 +195,7 @@ def test_a_split_network_is_drawn_through_forward(tmp_path):
         def forward(self, x):
             return self.head(self.features(x))
 
-    fit(fresh(WithForward), SaliencySnapshots(panel=2, dir=tmp_path / "out"), epochs=1)
+    fit(fresh(WithForward), snapshots(panel=2, dir=tmp_path / "out"), epochs=1)
     assert (tmp_path / "out" / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 
 
@@ -211,7 +212,7 @@ def test_a_call_that_cannot_be_repeated_is_a_warning_with_the_remedy():
         lr = 0.1
 
     with pytest.warns(UserWarning, match=r"snapshot of epoch 1 failed.*numpy.*came out with other values"):
-        fit(fresh(Unrepeatable), SaliencySnapshots(panel=2), epochs=1)
+        fit(fresh(Unrepeatable), snapshots(panel=2), epochs=1)
 
 
 def test_a_snapshot_that_fails_costs_a_warning(monkeypatch, tmp_path):
@@ -222,7 +223,7 @@ def test_a_snapshot_that_fails_costs_a_warning(monkeypatch, tmp_path):
     module, plain = fresh(), fresh()
     fit(plain, data=plain_loader())
     with pytest.warns(UserWarning, match="snapshot of epoch 1 failed: No space left"):
-        fit(module, SaliencySnapshots(panel=2))
+        fit(module, snapshots(panel=2))
     assert same(module, plain)
 
 
@@ -242,7 +243,7 @@ def test_a_picture_is_replaced_whole_or_not_at_all(tmp_path):
 def test_tensorboard_gets_the_pictures(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    fit(fresh(), SaliencySnapshots(panel=2), logger=TensorBoardLogger(tmp_path), epochs=2)
+    fit(fresh(), SaliencySnapshots(panel=2, sanity=False), logger=TensorBoardLogger(tmp_path), epochs=2)
     events = EventAccumulator(str(tmp_path / "lightning_logs" / "version_0"))
     events.Reload()
     assert set(events.Tags()["images"]) == {f"salreg/input_gradient/{t}" for t in ("film_strip", "panel/00", "panel/01")}
@@ -265,7 +266,7 @@ def test_a_logger_that_fails_costs_a_warning(tmp_path, monkeypatch):
 
     monkeypatch.setattr("salreg.callbacks.sinks.loggers.Numbers.write", down)
     with pytest.warns(UserWarning, match="Failing did not accept the saliency snapshot: network is unreachable"):
-        fit(fresh(), SaliencySnapshots(panel=2, dir=tmp_path / "out"), logger=Failing(), epochs=1)
+        fit(fresh(), snapshots(panel=2, dir=tmp_path / "out"), logger=Failing(), epochs=1)
     assert (tmp_path / "out" / "snapshots" / "input_gradient" / "film_strip.png").is_file()
 
 
@@ -277,7 +278,7 @@ def test_numbers_that_make_no_sense_are_refused(options):
 
 def test_an_unknown_layer_is_found_out_before_training():
     with pytest.raises(ValueError, match="no layer 'net.9'"):
-        fit(fresh(), SaliencySnapshots(attributions=[GradCAM("net.9")]))
+        fit(fresh(), snapshots(attributions=[GradCAM("net.9")]))
 
 
 def test_tables_are_drawn_too(tmp_path):
@@ -294,10 +295,10 @@ def test_sounds_are_drawn_as_curves(tmp_path, shape):
     x, y = torch.rand(12, *shape), torch.arange(12) % 3
     marks = torch.zeros(12, *shape, dtype=torch.int8)
     marks[..., :50] = -1
-    snapshots = SaliencySnapshots(panel=2, dir=tmp_path, probes=[], sanity=False)
+    callback = snapshots(panel=2, dir=tmp_path)
     data = loader(AnnotatedDataset(TensorDataset(x, y), marks))
-    fit(fresh(Lit, nn.Sequential(nn.Flatten(), nn.Linear(400, 3))), snapshots, data=data, epochs=1)
-    assert [tuple(one.shape) for one in snapshots.history.images] == [(1, 400)] * 2
+    fit(fresh(Lit, nn.Sequential(nn.Flatten(), nn.Linear(400, 3))), callback, data=data, epochs=1)
+    assert [tuple(one.shape) for one in callback.history.images] == [(1, 400)] * 2
     drawn = imread(tmp_path / "snapshots" / "input_gradient" / "epoch_0001" / "sample_00.png")
     assert drawn.shape[:2] == (160, 320)
     assert (tmp_path / "report.html").is_file()
@@ -313,7 +314,7 @@ def panel_rows(folder):
 
 def test_the_numbers_of_each_snapshot_are_written_and_logged(tmp_path):
     logger = TensorBoardLogger(tmp_path, name="", version="")
-    callback = SaliencySnapshots(panel=4, dir=tmp_path / "out", probes=["occlusion"])
+    callback = snapshots(panel=4, dir=tmp_path / "out", probes=["occlusion"])
     fit(fresh(), callback, val=loader(), epochs=2, logger=logger)
     rows = panel_rows(tmp_path / "out")
     assert [(row["epoch"], row["attribution"]) for row in rows] == [
@@ -330,7 +331,7 @@ def test_the_numbers_of_each_snapshot_are_written_and_logged(tmp_path):
 def test_the_numbers_are_those_of_the_maps(tmp_path):
     """At weight decay and learning rate 0 nothing drifts; the share is that of the panel's maps."""
     module = fresh(Lit, lr=0.0)
-    callback = SaliencySnapshots(panel=24, dir=tmp_path / "out", probes=[])
+    callback = snapshots(panel=24, dir=tmp_path / "out")
     fit(module, callback, val=loader(), epochs=2)
     x, _, marks = images()
     expected = spurious_saliency(InputGradient()(module.net, x), marks.float())[marks.flatten(1).any(1)].mean()
@@ -379,17 +380,17 @@ def test_marks_by_channel_are_drawn_where_any_channel_is_marked(tmp_path, recwar
 
 
 def test_a_probe_that_does_not_fit_is_left_out_with_a_reason(tmp_path):
-    callback = SaliencySnapshots(panel=2, dir=tmp_path / "out", probes=["attention_rollout", "occlusion"])
+    callback = snapshots(panel=2, dir=tmp_path / "out", probes=["attention_rollout", "occlusion"])
     with pytest.warns(UserWarning, match="probe attention_rollout is left out: .*returned no attention weights"):
         fit(fresh(), callback, val=loader(), epochs=1)
     assert {row["attribution"] for row in panel_rows(tmp_path / "out")} == {"input_gradient", "occlusion"}
 
 
 def test_the_numbers_go_on_after_an_interruption(tmp_path):
-    first = SaliencySnapshots(panel=4, dir=tmp_path / "a", probes=[])
+    first = snapshots(panel=4, dir=tmp_path / "a")
     used = fit(fresh(), first, val=loader(), epochs=1)
     used.save_checkpoint(tmp_path / "at_1.ckpt")
-    second = SaliencySnapshots(panel=4, dir=tmp_path / "b", probes=[])
+    second = snapshots(panel=4, dir=tmp_path / "b")
     resumed = trainer(second, epochs=2)
     resumed.fit(fresh(), loader(), loader(), ckpt_path=tmp_path / "at_1.ckpt")
     rows = panel_rows(tmp_path / "b")
@@ -443,7 +444,7 @@ def test_a_constant_explainer_is_flagged_in_the_report(tmp_path):
 
 
 def test_classes_are_called_by_their_names(tmp_path):
-    callback = SaliencySnapshots(panel=2, dir=tmp_path, class_names=["cat", "<dog>", "owl"])
+    callback = snapshots(panel=2, dir=tmp_path, class_names=["cat", "<dog>", "owl"])
     fit(fresh(), callback, val=loader(), epochs=1)
     frame = callback.history.frames["input_gradient"][0]
     assert {*callback.history.labels, *frame.predictions} <= {"cat", "<dog>", "owl"}
@@ -455,7 +456,7 @@ def test_the_names_are_the_datasets_own():
         classes = ("cat", "dog", "owl")
 
     x, y, annotations = images()
-    callback = SaliencySnapshots(panel=2)
+    callback = snapshots(panel=2)
     fit(fresh(), callback, data=loader(AnnotatedDataset(Named(x, y), annotations)), epochs=1)
     assert set(callback.history.labels) <= set(Named.classes)
 
@@ -472,10 +473,10 @@ def test_everything_at_weight_zero_is_bit_identical():
     assert same(ours, theirs)
 
 
-def test_forty_snapshots_leave_nothing_open(monkeypatch):
-    """Open files, hooks and figures are counted after the 10th and after the 40th snapshot."""
+def test_twenty_snapshots_leave_nothing_open(monkeypatch):
+    """Open files, hooks and figures are counted after the 5th and after the 20th snapshot."""
     for sink in (Files, Page):
-        monkeypatch.setattr(sink, "write", lambda *_: None)  # forty folders of pictures
+        monkeypatch.setattr(sink, "write", lambda *_: None)  # twenty folders of pictures
     counts = {}
 
     class Count(pl.Callback):
@@ -484,38 +485,29 @@ def test_forty_snapshots_leave_nothing_open(monkeypatch):
             files = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0
             counts[trainer.current_epoch] = (files, hooks, len(plt.get_fignums()), threading.active_count())
 
-    module, snapshots = fresh(), SaliencySnapshots(panel=1, probes=["occlusion"], sanity=False)
-    fit(module, snapshots, Count(), data=loader(batch_size=24), val=loader(batch_size=24), epochs=40)
-    assert len(snapshots.state_dict()["epochs_drawn"]) == 41
-    assert all(last <= early for early, last in zip(counts[10], counts[39], strict=True))
+    module, callback = fresh(), snapshots(panel=1, probes=["occlusion"])
+    fit(module, callback, Count(), data=loader(batch_size=24), val=loader(batch_size=24), epochs=20)
+    assert len(callback.state_dict()["epochs_drawn"]) == 21
+    assert all(last <= early for early, last in zip(counts[5], counts[19], strict=True))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from support import fit, fresh, loader
-from salreg.callbacks import SaliencySnapshots
-from salreg.callbacks.sinks import files
+def killed_amid_a_snapshot():
+    save, pictures = files.imsave, []
 
-save, pictures = files.imsave, []
+    def dying(path, pixels, format):
+        pictures.append(path)
+        if len(pictures) == 5:  # the film strip, for the second time: its first half is on the disk
+            Path(path).write_bytes(b"half a picture")
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(path, pixels, format=format)
 
-def dying(path, pixels, format):
-    pictures.append(path)
-    if len(pictures) == 5:  # the film strip, for the second time: its first half is on the disk
-        Path(path).write_bytes(b"half a picture")
-        os.kill(os.getpid(), signal.SIGKILL)
-    save(path, pixels, format=format)
-
-files.imsave = dying
-fit(fresh(), SaliencySnapshots(panel=2, dir=Path("out"), probes=[]), epochs=2)
-"""
+    files.imsave = dying
+    fit(fresh(), snapshots(panel=2, dir=Path("out")), epochs=2)
 
 
 def test_a_kill_amid_a_snapshot_leaves_whole_files(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=environment, capture_output=True)
-    assert killed.returncode == -9
+    assert in_a_process_of_its_own(killed_amid_a_snapshot, tmp_path)[0] == -signal.SIGKILL
     drawn = sorted(path for path in (tmp_path / "out").rglob("*.png") if not path.name.startswith("."))
     assert len(drawn) == 3
     assert all(imread(path).ndim == 3 for path in drawn)
@@ -532,10 +524,10 @@ def test_two_runs_at_once_take_folders_of_their_own(tmp_path):
 
 
 def test_the_history_goes_on_after_an_interruption(tmp_path):
-    first = SaliencySnapshots(panel=4, dir=tmp_path / "a", probes=[])
+    first = snapshots(panel=4, dir=tmp_path / "a")
     used = fit(fresh(), first, SaliencyMetrics(), val=loader(), epochs=2)
     used.save_checkpoint(tmp_path / "at_2.ckpt")
-    second = SaliencySnapshots(panel=4, dir=tmp_path / "b", probes=[])
+    second = snapshots(panel=4, dir=tmp_path / "b")
     trainer(second, SaliencyMetrics(), epochs=3).fit(fresh(), loader(), loader(), ckpt_path=tmp_path / "at_2.ckpt")
     assert [frame.epoch for frame in second.history.frames["input_gradient"]] == [0, 1, 2, 3]
     assert all("val/reliance" in second.history.curves[epoch] for epoch in (1, 2, 3))

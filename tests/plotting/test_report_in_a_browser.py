@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 import torch
+from plotly.offline import get_plotlyjs
 from support import history, history_of_a_table, history_of_words
 
 from salreg.history import Frame, History
@@ -40,8 +41,12 @@ def page(browser):
     assert not complaints
 
 
-def show(page, tmp_path, runs, title="run"):
-    (tmp_path / "report.html").write_text(report(runs, title), "utf-8")
+def show(page, tmp_path, runs, title="run", charts=False):
+    """Open the report; without its charts unless they are looked at, because their library takes a page most of its time."""
+    written = report(runs, title)
+    if not charts:
+        written = written.replace(get_plotlyjs(), "window.Plotly = { react() {}, Plots: { resize() {} } }")
+    (tmp_path / "report.html").write_text(written, "utf-8")
     page.context.set_offline(True)
     page.goto(f"file://{tmp_path / 'report.html'}")
     page.wait_for_selector(".sample")
@@ -149,7 +154,7 @@ def test_what_was_chosen_outlasts_a_reload(page, tmp_path):
 
 def test_a_class_called_script_is_shown_as_text(page, tmp_path):
     name = "<script>"
-    show(page, tmp_path, {"": history(label=name)}, title="<script>window.hacked = 1</script>")
+    show(page, tmp_path, {"": history(label=name)}, title="<script>window.hacked = 1</script>", charts=True)
     assert page.evaluate("window.hacked") is None
     assert page.locator("h3").first.text_content() == name
     assert page.locator("h1").text_content() == "<script>window.hacked = 1</script>"
@@ -183,7 +188,7 @@ def test_the_page_is_accessible_and_fits_any_width(page, tmp_path, make, widths)
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     runs = {"plain": make(), "regularised": make()}
     runs["plain"].verdict, runs["plain"].config = Verdict("reliance 50% → 2%", "the model stopped", "Confirm it."), "seed: 0"
-    show(page, tmp_path, runs)
+    show(page, tmp_path, runs, charts=True)
     for summary in page.locator("summary").all():
         summary.click()
     for width, scheme in product(widths, ("light", "dark")):

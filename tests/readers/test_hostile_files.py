@@ -21,7 +21,7 @@ from readers.examples import FILES
 from salreg.readers import FileAnnotations, read_annotations, read_masks, slides, volumes
 from salreg.readers.pictures import opened, size_of
 
-EXAMPLES = int(os.environ.get("HOSTILE_FILES", "500"))
+EXAMPLES = int(os.environ.get("HOSTILE_FILES", "150"))
 HOSTILE = [
     None, True, "", "x", "nan", "1e999", -1, 0, 0.5, 1e308, -5e12, float("nan"), float("inf"), 2**40, 10**30, [], {}, [[]],
     [None], [1, 2], [[1, 2], [3]], {"size": [10**9, 10**9], "counts": [0, 10**18]}, "\u0000", "ü" * 300, [[[[1]]]],

@@ -1,17 +1,21 @@
 """What Weights & Biases is sent, read back from the files of offline runs."""
 
+import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
-from support import fit, fresh, history_of_words, loader, regularizer
+from support import Lit, fit, fresh, history_of_words, loader, plain_loader, regularizer, same, snapshots, trainer
+from two_processes import Gloo, Interleaved, in_a_process_of_its_own
 
 from salreg.annotations import SPURIOUS
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
@@ -33,14 +37,18 @@ def offline(folder: Path) -> WandbLogger:
     return WandbLogger(save_dir=folder, offline=True, project="salreg-test")
 
 
-def records(folder: Path, kind: str) -> list[dict]:
-    """The records of a kind in a run's ``.wandb`` file."""
+@functools.cache
+def every_record(folder: Path) -> list[dict]:
+    """What a finished run's ``.wandb`` file holds."""
     (log,) = folder.rglob("*.wandb")
     lines = subprocess.run(
         [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(log)], capture_output=True, text=True, check=True
     )
-    read = [json.loads(line) for line in lines.stdout.splitlines() if line.strip()]
-    return [record[kind] for record in read if record["type"] == kind]
+    return [json.loads(line) for line in lines.stdout.splitlines() if line.strip()]
+
+
+def records(folder: Path, kind: str) -> list[dict]:
+    return [record[kind] for record in every_record(folder) if record["type"] == kind]
 
 
 def media(folder: Path, key: str) -> list[Path]:
@@ -52,9 +60,9 @@ def run(tmp_path_factory):
     """A finished training of three epochs with a panel of four."""
     folder = tmp_path_factory.mktemp("run")
     logger = offline(folder)
-    snapshots = SaliencySnapshots(panel=PANEL, alerts={"spurious_saliency": 1e-6}, sanity=False, dir=folder)
+    watching = SaliencySnapshots(panel=PANEL, alerts={"spurious_saliency": 1e-6}, sanity=False, dir=folder)
     with pytest.warns(UserWarning, match="rose to"):
-        fit(fresh(), regularizer(), SaliencyMetrics(), snapshots, val=loader(), logger=logger, epochs=EPOCHS)
+        fit(fresh(), regularizer(), SaliencyMetrics(), watching, val=loader(), logger=logger, epochs=EPOCHS)
     logger.experiment.finish()
     return folder
 
@@ -114,26 +122,22 @@ def test_an_alert_per_crossing(run):
 
 @pytest.mark.parametrize("kind", ["photographs", "noise"])
 def test_a_hundred_snapshots_of_sixteen_samples_stay_below_30_mb(tmp_path, kind):
-    """Measured over the last three of a hundred, when film strips have all their columns."""
-    seen = history(epochs=97, side=64, samples=16, smooth=kind == "photographs")
-    first = size_of(tmp_path)
-    send(tmp_path, seen, again=3)
-    grown = size_of(tmp_path) - first
-    assert grown / 3 * 100 < 30e6
+    """Measured at the last of a hundred, when film strips have all their columns, with what each run begins with."""
+    seen = history(epochs=99, side=64, samples=16, smooth=kind == "photographs")
+    send(tmp_path, seen, other=True)
+    assert size_of(tmp_path) * 100 < 30e6
 
 
-def send(folder: Path, seen: History, again: int = 0) -> dict:
-    """Log a history's last snapshot, and ``again`` further ones."""
+def send(folder: Path, seen: History, other: bool = False) -> dict:
+    """Log one more snapshot of a history, whose maps are those of the last or others."""
     logger = offline(folder)
-    sender = WandbRuns(logger)
     frames = seen.frames["input_gradient"]
-    for epoch in range(len(frames), len(frames) + max(again, 1)):
-        frame = Frame(epoch, [one.roll(epoch, -1) if again else one for one in frames[-1].saliency], *last(frames))
-        seen.add("input_gradient", frame)
-        numbers = {f"panel/{index}": 0.5 for index in range(30)}
-        painted = paint(Snapshot(epoch, epoch, {"input_gradient": frame}, numbers), seen)
-        payload = sender.payload(painted)
-        logger.log_metrics(payload, epoch)
+    epoch = len(frames)
+    frame = Frame(epoch, [one.roll(epoch, -1) if other else one for one in frames[-1].saliency], *last(frames))
+    seen.add("input_gradient", frame)
+    painted = paint(Snapshot(epoch, epoch, {"input_gradient": frame}, {f"panel/{index}": 0.5 for index in range(30)}), seen)
+    payload = WandbRuns(logger).payload(painted)
+    logger.log_metrics(payload, epoch)
     logger.experiment.finish()
     return payload
 
@@ -167,57 +171,35 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.suffix != ".log")
 
 
-def in_a_process_of_its_own(script: str, folder: Path) -> subprocess.CompletedProcess:
-    path = folder / "train.py"
-    path.write_text(script)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-    return subprocess.run(
-        [sys.executable, path], cwd=folder, env=environment, check=True, timeout=90, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True,
-    )  # fmt: skip
+def without_settings() -> dict[str, str]:
+    """The environment, without those of W&B's variables that would share its service and silence it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
 
-
-TWO_PROCESSES = """
-from pathlib import Path
-import pytorch_lightning as pl
-from pytorch_lightning.loggers import WandbLogger
-from support import fresh, trainer
-from two_processes import Gloo, Interleaved
-from salreg.callbacks import SaliencySnapshots
 
 class Finish(pl.Callback):
     def teardown(self, trainer, pl_module, stage):
         if trainer.is_global_zero:
             trainer.logger.experiment.finish()  # in the process that began the run
 
-if __name__ == "__main__":
-    logger = WandbLogger(save_dir=Path(), offline=True, project="salreg-test")
+
+def train_in_two_processes():
     options = {"devices": 2, "strategy": Gloo(), "use_distributed_sampler": False}
-    used = trainer(SaliencySnapshots(panel=2, sanity=False), Finish(), logger=logger, epochs=1, **options)
+    used = trainer(snapshots(panel=2), Finish(), logger=offline(Path()), epochs=1, **options)
     used.fit(fresh(), datamodule=Interleaved())
-"""
 
 
 def test_two_processes_log_once(tmp_path):
     """Apart from this process, whose W&B service they would share (``WANDB_SERVICE``) and leave in disorder."""
-    in_a_process_of_its_own(TWO_PROCESSES, tmp_path)
+    assert in_a_process_of_its_own(train_in_two_processes, tmp_path, without_settings())[0] == 0
     assert len(media(tmp_path, "sample_00")) == 2
     assert len(media(tmp_path, "film_strip")) == 2
     assert len([record for record in records(tmp_path, "history") if "panel/reliance" in record["item"]]) == 2
 
 
-KILLED_SERVICE = """
-import os, signal
-from pathlib import Path
-import pytorch_lightning as pl
-from pytorch_lightning.loggers import WandbLogger
-from support import Lit, fit, fresh, loader, plain_loader, same
-from salreg.callbacks import SaliencySnapshots
-
 class Silent(Lit):
     def validation_step(self, batch, batch_idx):
         self(batch[0])  # whatever Lightning itself logs is lost with the service
+
 
 def is_service(folder):
     try:
@@ -226,27 +208,30 @@ def is_service(folder):
     except OSError:
         return False
 
+
 class Kill(pl.Callback):
     def on_train_epoch_start(self, trainer, pl_module):
         if trainer.current_epoch == 1:
             (service,) = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit() and is_service(one))
             os.kill(service, signal.SIGKILL)
 
-logger = WandbLogger(save_dir=Path(), offline=True, project="salreg-test")
-logger.experiment
-module, plain = fresh(Silent), fresh(Silent)
-fit(module, SaliencySnapshots(panel=2, sanity=False), Kill(), data=loader(), val=loader(), logger=logger, epochs=3)
-fit(plain, data=plain_loader(), epochs=3)
-print("the same" if same(module, plain) else "another", flush=True)
-os._exit(0)
-"""
+
+def kill_the_service():
+    logger = offline(Path())
+    assert logger.experiment
+    module, plain = fresh(Silent), fresh(Silent)
+    fit(module, snapshots(panel=2), Kill(), data=loader(), val=loader(), logger=logger, epochs=3)
+    fit(plain, data=plain_loader(), epochs=3)
+    print("the same" if same(module, plain) else "another", flush=True)
+    os._exit(0)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the service as Linux shows it")
 def test_a_service_that_is_killed_costs_a_warning_with_the_loggers_name(tmp_path):
-    done = in_a_process_of_its_own(KILLED_SERVICE, tmp_path)
-    assert "WandbLogger did not accept the saliency snapshot" in done.stderr
-    assert done.stdout.strip().endswith("the same")
+    exit_code, printed = in_a_process_of_its_own(kill_the_service, tmp_path, without_settings())
+    assert exit_code == 0
+    assert "WandbLogger did not accept the saliency snapshot" in printed
+    assert printed.strip().endswith("the same")
     assert len(list(tmp_path.rglob("snapshots/input_gradient/film_strip.png"))) == 1
 
 

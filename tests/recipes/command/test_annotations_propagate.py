@@ -1,6 +1,8 @@
 """Carrying the marks of some images over to a folder of them."""
 
+import contextlib
 import csv
+import io
 import shutil
 from pathlib import Path
 
@@ -17,30 +19,49 @@ from salreg.recipes.experiments.image_folder import made_folder
 PHOTOS, MARKED = 40, 12
 
 
-@pytest.fixture(autouse=True)
-def photos(tmp_path, monkeypatch):
-    """Forty photos with a tag of 10 x 16 pixels in a corner, twelve of them with a mask; networks are trained less."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, side=16, steps=30, **options)
-    )
-    Path("photos").mkdir()
-    made_folder(Path("photos"), PHOTOS)
+def with_photos(folder):
+    """Forty photos with a tag of 10 x 16 pixels in a corner, twelve of them with a mask."""
+    (folder / "photos").mkdir()
+    made_folder(folder / "photos", PHOTOS)
     mask = np.zeros((48, 48), np.uint8)
     mask[:10, :16] = 255
-    for path in sorted(Path("photos").glob("*/*.png"))[::3][:MARKED]:
-        target = Path("masks", path.parent.name, path.name)
+    for path in sorted(folder.glob("photos/*/*.png"))[::3][:MARKED]:
+        target = folder / "masks" / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask).save(target)
+
+
+def train_less(patch):
+    patch.setattr(
+        annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, side=16, steps=30, **options)
+    )
 
 
 def carry_over(*options):
     return main(["annotations", "propagate", "masks", "--data", "photos", "--out", "all", *options])
 
 
-def test_every_image_gets_a_mask_that_is_read_again(capsys):
-    assert carry_over() == 0
-    said = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def carried(tmp_path_factory):
+    """A folder in which marks were carried over, and what was printed."""
+    folder = tmp_path_factory.mktemp("carried")
+    with_photos(folder)
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.chdir(folder)
+        train_less(patch)
+        assert carry_over("--sheet", "sheet.png") == 0
+    return folder, printed.getvalue()
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    train_less(monkeypatch)
+    with_photos(tmp_path)
+
+
+def test_every_image_gets_a_mask_that_is_read_again(carried, monkeypatch):
+    folder, said = carried
+    monkeypatch.chdir(folder)
     assert f"Masks of {PHOTOS} images: all. {MARKED} are your own; of the other 28, " in said
     assert f"On {MARKED} marked samples" in said
     images = [path.relative_to("photos").as_posix() for path in sorted(Path("photos").glob("*/*.png"))]
@@ -54,8 +75,8 @@ def test_every_image_gets_a_mask_that_is_read_again(capsys):
     assert np.mean([(mask & truth).sum() / (mask | truth).sum() for mask in masks]) > 0.7
 
 
-def test_a_list_and_a_picture_say_what_to_look_at_next():
-    assert carry_over("--sheet", "sheet.png") == 0
+def test_a_list_and_a_picture_say_what_to_look_at_next(carried, monkeypatch):
+    monkeypatch.chdir(carried[0])
     with Path("all_look_next.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == PHOTOS - MARKED
@@ -65,6 +86,7 @@ def test_a_list_and_a_picture_say_what_to_look_at_next():
     assert Image.open("sheet.png").size == (6 * 170, 4 * 186)
 
 
+@pytest.mark.usefixtures("photos")
 def test_relevant_marks_stay_in_a_folder_of_their_own():
     shutil.move("masks", "marks/spurious")
     first = next(Path("marks/spurious").rglob("*.png"))
@@ -79,6 +101,7 @@ def test_relevant_marks_stay_in_a_folder_of_their_own():
     ]
 
 
+@pytest.mark.usefixtures("photos")
 def test_a_run_s_checkpoint_says_where_it_uses_what_was_found(capsys):
     fast = ["trainer.max_epochs=1", "snapshots.panel=2", "snapshots.sanity=false", "logger=none", "data.size=16"]
     quiet = ["trainer.enable_progress_bar=false", "regularizer.preset=null"]
@@ -100,6 +123,7 @@ def test_a_run_s_checkpoint_says_where_it_uses_what_was_found(capsys):
     assert not Path("others").exists()
 
 
+@pytest.mark.usefixtures("photos")
 def test_nothing_is_overwritten(capsys):
     for name in ("all/mask.png", "contact_sheet.png", "all_look_next.csv"):
         Path(name).parent.mkdir(exist_ok=True)
@@ -109,6 +133,7 @@ def test_nothing_is_overwritten(capsys):
         Path(name).unlink()
 
 
+@pytest.mark.usefixtures("photos")
 def test_a_low_quality_is_refused_and_nothing_is_written(capsys, monkeypatch):
     monkeypatch.setattr(annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, steps=2, **options))
     assert carry_over("--least-quality", "0.95") == 2
@@ -118,6 +143,7 @@ def test_a_low_quality_is_refused_and_nothing_is_written(capsys, monkeypatch):
     assert not Path("contact_sheet.png").exists()
 
 
+@pytest.mark.usefixtures("photos")
 def test_few_marks_are_refused(capsys):
     for path in sorted(Path("masks").rglob("*.png"))[3:]:
         path.unlink()

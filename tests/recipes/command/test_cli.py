@@ -1,14 +1,16 @@
 """The ``salreg`` command as a user types it."""
 
+import contextlib
+import io
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from idx import write_idx
 from omegaconf import OmegaConf
+from two_processes import in_a_process_of_its_own
 
 from salreg.propagation import PropagationError
 from salreg.recipes.command.cli import main
@@ -18,6 +20,7 @@ FAST = [
     "trainer.max_epochs=1",
     "trainer.enable_progress_bar=false",
     "snapshots.panel=2",
+    "snapshots.sanity=false",
     "trainer.limit_train_batches=3",
     "trainer.limit_val_batches=1",
     "trainer.limit_test_batches=1",
@@ -25,9 +28,29 @@ FAST = [
 ]
 
 
-def only(pattern):
-    (found,) = Path().glob(pattern)
+def only(pattern, folder=Path()):
+    (found,) = folder.glob(pattern)
     return found
+
+
+def made(folder, verb, *arguments):
+    """The folder that a command wrote below another, and what it printed."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main([verb, "decoy_digits", *FAST, *arguments, f"out={folder}"]) == 0
+    return only("*/*", folder), printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run with the checks of the maps, and its numbers in a file."""
+    return made(tmp_path_factory.mktemp("finished"), "run", "snapshots.sanity=true", "logger=csv")
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A comparison of two arms, each of two seeds."""
+    arms = ["--seeds", "2", "--arms", "plain,regularised"]
+    return made(tmp_path_factory.mktemp("compared"), "compare", "logger=none", *arms)
 
 
 def test_ls_names_the_recipes(capsys):
@@ -39,9 +62,8 @@ def test_ls_names_the_recipes(capsys):
     }  # fmt: skip
 
 
-def test_run_writes_one_folder_with_everything(capsys):
-    assert main(["run", "decoy_digits", *FAST, "logger=csv"]) == 0
-    folder = only("runs/decoy_digits/*")
+def test_run_writes_one_folder_with_everything(finished):
+    folder, printed = finished
     results = json.loads((folder / "results.json").read_text())
     assert {"test/accuracy", "test/worst_group_accuracy", "test/spurious_saliency", "test/reliance"} <= set(results)
     assert {"test/reliance_content", "test/reliance_removal", "test/accuracy_under_intervention"} <= set(results)
@@ -53,13 +75,15 @@ def test_run_writes_one_folder_with_everything(capsys):
     report = folder / "report.html"
     assert report.stat().st_size > 1_000_000  # plotly is in it
     assert "On the test data" in report.read_text()
-    assert str(report) in capsys.readouterr().out
+    assert str(report) in printed
 
 
-def test_two_runs_never_share_a_folder():
-    for _ in range(2):
-        assert main(["run", "decoy_digits", *FAST]) == 0
-    assert len(list(Path("runs/decoy_digits").iterdir())) == 2
+def test_two_runs_never_share_a_folder(finished):
+    first = finished[0]
+    before = {path: path.stat().st_mtime_ns for path in first.rglob("*")}
+    assert main(["run", "decoy_digits", *FAST, "logger=none", f"out={first.parents[1]}"]) == 0
+    assert len(list(first.parent.iterdir())) == 2
+    assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == before
 
 
 def test_overrides_may_stand_behind_options(capsys):
@@ -75,14 +99,13 @@ def test_a_preset_from_the_command_line():
     assert "name: actdiff" in only("runs/decoy_digits/*/config.yaml").read_text()
 
 
-def test_compare_prints_a_table_and_writes_every_run(capsys):
-    assert main(["compare", "decoy_digits", *FAST, "--seeds", "2", "--arms", "plain,regularised"]) == 0
-    runs = json.loads(only("runs/compare_decoy_digits/*/compare.json").read_text())
+def test_compare_prints_a_table_and_writes_every_run(compared):
+    folder, printed = compared
+    runs = json.loads((folder / "compare.json").read_text())
     assert {arm: len(results) for arm, results in runs.items()} == {"plain": 2, "regularised": 2}
-    assert only("runs/compare_decoy_digits/*/comparison.png").stat().st_size > 10_000
-    lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("plain") and "±" in line for line in lines)
-    configs = [OmegaConf.load(path) for path in sorted(Path("runs").rglob("config.yaml"))]
+    assert (folder / "comparison.png").stat().st_size > 10_000
+    assert any(line.startswith("plain") and "±" in line for line in printed.splitlines())
+    configs = [OmegaConf.load(path) for path in sorted(folder.rglob("config.yaml"))]
     assert [(one.regularizer.weight, one.seed) for one in configs] == [(0, 0), (0, 1), (None, 0), (None, 1)]
 
 
@@ -110,7 +133,7 @@ def test_recipes_on_idx_files(tmp_path, recipe):
 )
 def test_recipes_on_a_made_sample(recipe):
     name, *overrides = recipe.split()
-    assert main(["run", name, *overrides, "snapshots.sanity=false", *FAST]) == 0
+    assert main(["run", name, *overrides, *FAST]) == 0
     assert only(f"runs/{name}/*/snapshots/*/film_strip.png").stat().st_size > 10_000
 
 
@@ -154,9 +177,8 @@ def test_every_run_of_a_comparison_is_a_run_of_its_own_in_wandb(monkeypatch):
     assert len(list(Path("runs").rglob("*.wandb"))) == 2
 
 
-def test_a_run_goes_on_from_a_checkpoint():
-    assert main(["run", "decoy_digits", *FAST]) == 0
-    checkpoint = only("runs/decoy_digits/*/checkpoints/last.ckpt")
+def test_a_run_goes_on_from_a_checkpoint(finished):
+    checkpoint = finished[0] / "checkpoints" / "last.ckpt"
     assert main(["run", "decoy_digits", *FAST, "trainer.max_epochs=2", f"resume={checkpoint}", "out=again"]) == 0
     assert (only("again/decoy_digits/*") / "results.json").is_file()
 
@@ -206,16 +228,18 @@ def test_mistakes_cost_one_line_and_no_traceback(arguments, message, capsys):
     assert "Traceback" not in error
 
 
+def run_with_wandb():
+    sys.exit(main(["run", "decoy_digits", *FAST, "logger=wandb"]))
+
+
 def test_wandb_without_a_key_or_a_terminal_says_what_to_do(tmp_path):
     """In a process of its own: W&B remembers the offline runs of this one."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB_")}
-    command = [sys.executable, "-m", "salreg.recipes.command", "run", "decoy_digits", *FAST, "logger=wandb"]
-    environment["NETRC"] = str(tmp_path / "none")
-    ended = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=90)
-    assert ended.returncode != 0
-    assert "W&B cannot start" in ended.stderr
-    assert "logger.offline=true" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    exit_code, printed = in_a_process_of_its_own(run_with_wandb, tmp_path, environment | {"NETRC": str(tmp_path / "none")})
+    assert exit_code != 0
+    assert "W&B cannot start" in printed
+    assert "logger.offline=true" in printed
+    assert "Traceback" not in printed
 
 
 def test_trackio_is_the_default_and_the_way_to_look_is_printed(capsys):
@@ -228,7 +252,7 @@ def test_controls_are_trained_too_and_those_that_carry_over_too_little_are_left_
         raise PropagationError("Too few marks.")
 
     monkeypatch.setattr("salreg.recipes.data.few_marks.propagate", refuse)
-    arms = ["--arms", "plain,without decoys", "--controls", "snapshots.sanity=false"]
+    arms = ["--arms", "plain,without decoys", "--controls"]
     assert main(["compare", "decoy_digits", *FAST, *arms, "logger=none"]) == 0
     runs = json.loads(only("runs/compare_decoy_digits/*/compare.json").read_text())
     left_out = {"a tenth carried over", "a hundredth carried over"}
@@ -241,9 +265,8 @@ def test_controls_are_trained_too_and_those_that_carry_over_too_little_are_left_
     assert written["a_hundredth_of_the_marks"].marked == 0.01
 
 
-def test_compare_writes_one_report_of_the_same_samples():
-    assert main(["compare", "decoy_digits", *FAST, "--arms", "plain,regularised", "logger=none"]) == 0
-    page = only("runs/compare_decoy_digits/*/report.html").read_text()
+def test_compare_writes_one_report_of_the_same_samples(compared):
+    page = (compared[0] / "report.html").read_text()
     assert page.count("<h2>Where the model looks") == 1
     assert "On the test data" in page
     assert "plain → regularised, at their ends: spurious saliency" in page
