@@ -11,7 +11,6 @@ from salreg.callbacks.predictions import ABSENT, Predictions, filled, joined, pr
 from salreg.callbacks.replay import Replay
 from salreg.distributed import accumulation_dtype, sum_over_ranks
 from salreg.interventions import Intervention
-from salreg.interventions.beside import keys_of_decoder
 from salreg.metrics import AccuracyUnderIntervention, ConstantPredictions, RegressionReliance, Reliance
 from salreg.metrics.functional.predictions import NO_CLASS
 from salreg.metrics.regression import spread_of
@@ -63,7 +62,7 @@ class Behaviour:
             before: The module's predictions for them.
             size: The number of samples that go through the network at once.
         """
-        self._intervention.fixed = keys_of_decoder(replay.module)
+        self._intervention.adapt_to(replay.module)
         if before.output is None:
             there = before.classes != ABSENT
             self._constant.update(before.classes[there], None if before.target is None else before.target[there])

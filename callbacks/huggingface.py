@@ -171,7 +171,7 @@ class _Collator:
 
 def _annotated(sample: Any) -> Any:
     """A sample with the annotation from its column, if it has one."""
-    if not isinstance(sample, Mapping) or _COLUMN not in sample:
+    if isinstance(sample, AnnotatedSample) or not isinstance(sample, Mapping) or _COLUMN not in sample:
         return sample
     plain = {name: value for name, value in sample.items() if name != _COLUMN}
     marks = sample[_COLUMN]

@@ -20,7 +20,6 @@ from salreg.callbacks.settings import check_regularizer
 from salreg.callbacks.targets import Target
 from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
 from salreg.interventions import Intervention
-from salreg.interventions.beside import keys_of_decoder
 from salreg.losses import AttributionLoss
 from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.penalties.saliency_method import Differentiation
@@ -208,7 +207,7 @@ class SaliencyRegularizer(Callback):
             pl_module, [*self.penalty.layers, *(name for name in (self.forward_module, self.embedding) if name is not None)]
         )
         if self.intervention is not None:
-            self.intervention.fixed = tuple(dict.fromkeys((*self.intervention.fixed, *keys_of_decoder(pl_module))))
+            self.intervention.adapt_to(pl_module)
         if sharded_parts(pl_module) and (not self.penalty.method.exact or self.penalty.method.compiled is not None):
             raise RuntimeError(
                 "With parameters sharded by FSDP2, neither finite differences nor compile=True work, because both run the "

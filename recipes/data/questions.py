@@ -12,7 +12,6 @@ from salreg.recipes.data.texts import Vocabulary
 from salreg.recipes.data.token_batches import TokenSamples
 
 GROUPS = ("overlap lies", "overlap agrees", "no overlap")
-START, BETWEEN = "<start>", "<between>"
 _ABOUT = ("story", "cast", "music", "film", "ending")
 _GOOD = ("great", "fine", "lovely", "moving", "witty", "superb", "tender", "bright")
 _BAD = ("poor", "dull", "awful", "boring", "weak", "stale", "clumsy", "flat")
@@ -27,6 +26,7 @@ class Question(NamedTuple):
         answer: First and last word of the answer.
         overlap: The words ``(start, end)`` of the text that repeat the question; None where none do.
         group: One of ``GROUPS``.
+        starts: Before which words of the text the question's may be repeated; any, if it has no sentences.
     """
 
     asked: list[str]
@@ -34,6 +34,7 @@ class Question(NamedTuple):
     answer: tuple[int, int]
     overlap: tuple[int, int] | None = None
     group: str = "no overlap"
+    starts: Sequence[int] = ()
 
 
 def made_questions(size: int, seed: int) -> list[Question]:
@@ -50,9 +51,31 @@ def made_questions(size: int, seed: int) -> list[Question]:
     return found
 
 
-def asked(rng: random.Random, verb: str = "liked") -> list[str]:
-    """Why something about a film is liked, or whatever the verb says."""
-    return ["why", "is", "the", rng.choice(_ABOUT), verb, "?"]
+def glued_questions(praises: Sequence[list[str]], blames: Sequence[list[str]], size: int, seed: int) -> list[Question]:
+    """Texts of three remarks, one of praise and two of blame, each with a full stop; what is asked for is the praise.
+
+    Args:
+        praises: Remarks to draw from, word by word.
+        blames: Others.
+        size: How many texts are made.
+        seed: Draws them.
+    """
+    rng = random.Random(seed)
+    found = []
+    for _ in range(size):
+        remarks = [rng.choice(praises), *(rng.choice(blames) for _ in range(2))]
+        order = rng.sample(range(3), 3)
+        lengths = [len(remarks[number]) + 1 for number in order]
+        starts = [sum(lengths[:place]) for place in range(3)]
+        start = starts[order.index(0)]
+        words = [word for number in order for word in (*remarks[number], ".")]
+        found.append(Question(asked(rng), words, (start, start + len(remarks[0]) - 1), starts=starts))
+    return found
+
+
+def asked(rng: random.Random) -> list[str]:
+    """Why something about a film is liked."""
+    return ["why", "is", "the", rng.choice(_ABOUT), "liked", "?"]
 
 
 def with_overlap(questions: Sequence[Question], lying: float, seed: int) -> list[Question]:
@@ -65,15 +88,16 @@ def with_overlap(questions: Sequence[Question], lying: float, seed: int) -> list
     """
     rng = random.Random(seed)
     found = []
-    for asked, words, (start, end), *_ in questions:
-        phrase = [*asked[2:-1], ":"]
-        elsewhere = [place for place in range(len(words)) if not start - 1 <= place <= end + 1]
+    for one in questions:
+        words, (start, end) = one.words, one.answer
+        phrase = [*one.asked[2:-1], ":"]
+        elsewhere = [place for place in one.starts or range(len(words)) if not start - 1 <= place <= end + 1]
         lies = bool(elsewhere) and rng.random() < lying
         place = rng.choice(elsewhere) if lies else start
         moved = len(phrase) if place <= start else 0
         found.append(
             Question(
-                asked,
+                one.asked,
                 [*words[:place], *phrase, *words[place:]],
                 (start + moved, end + moved),
                 (place, place + len(phrase)),
@@ -88,28 +112,32 @@ class Questions(TokenSamples):
 
     Args:
         questions: What is asked.
-        vocabulary: Numbers the words, ``START`` and ``BETWEEN`` among them.
+        vocabulary: Numbers the words, its ``start`` and ``between`` among them.
     """
 
     def __init__(self, questions: Sequence[Question], vocabulary: Vocabulary) -> None:
         super().__init__(vocabulary.words)
         for one in questions:
-            before = [START, *one.asked, BETWEEN]
-            tokens = vocabulary.encode([*before, *one.words, BETWEEN])
+            before = [vocabulary.start, *one.asked, vocabulary.between]
+            pieces = vocabulary.pieces([*before, *one.words, vocabulary.between])
+            tokens = torch.tensor([number for piece in pieces for number in piece])
+            lengths = torch.tensor([len(piece) for piece in pieces])
+            first = (lengths.cumsum(0) - lengths).tolist()  # token of each word
             kinds = torch.zeros_like(tokens)
-            kinds[len(before) :] = 1
+            kinds[first[len(before)] :] = 1
             self.rows.append({
                 "input_ids": tokens,
                 "attention_mask": torch.ones_like(tokens),
                 "token_type_ids": kinds,
-                "start_positions": len(before) + one.answer[0],
-                "end_positions": len(before) + one.answer[1],
+                "start_positions": first[len(before) + one.answer[0]],
+                "end_positions": first[len(before) + one.answer[1] + 1] - 1,
                 "groups": GROUPS.index(one.group),
             })  # fmt: skip
-            self.annotations.append(None if one.overlap is None else _marks(one.overlap, len(before), len(one.words)))
+            marked = None if one.overlap is None else _marks(one.overlap, len(before), len(one.words))
+            self.annotations.append(None if marked is None else marked.repeat_interleave(lengths))
 
 
 def _marks(overlap: tuple[int, int], before: int, length: int) -> Tensor:
-    """The marks on a text between a question and the last special token, into which nothing is put."""
+    """The marks on the words of a text between a question and the last special one, into which nothing is put."""
     marks = from_token_spans(length, spurious=[overlap])
     return torch.cat([marks.new_full((before,), NO_PLACE), marks, marks.new_full((1,), NO_PLACE)])

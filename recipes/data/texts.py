@@ -23,10 +23,16 @@ class Vocabulary:
         texts: Word by word.
         least: How often a word has to occur.
 
+    Attributes:
+        start: The word in front of a pair of texts.
+        between: The word behind each text of a pair.
+
     Example:
         >>> Vocabulary([["a", "film"], ["a"]], least=2).encode(["a", "film"]).tolist()
         [2, 1]
     """
+
+    start, between = "<start>", "<between>"
 
     def __init__(self, texts: Iterable[Sequence[str]], least: int = 1) -> None:
         counts = Counter(word for text in texts for word in text)
@@ -37,9 +43,13 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
+    def pieces(self, words: Sequence[str]) -> list[list[int]]:
+        """The numbers of each word: here one."""
+        return [[self._numbers.get(word, UNKNOWN)] for word in words]
+
     def encode(self, words: Sequence[str]) -> Tensor:
         """The numbers of a text's words ``(T,)``."""
-        return torch.tensor([self._numbers.get(word, UNKNOWN) for word in words], dtype=torch.long)
+        return torch.tensor([number for piece in self.pieces(words) for number in piece], dtype=torch.long)
 
     def marks(self, words: Sequence[str], annotation: Tensor) -> Tensor:
         """A map of words as one of the numbers that ``encode`` gives."""

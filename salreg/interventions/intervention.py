@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from salreg import checks
 from salreg.annotations import align, marks, places
+from salreg.interventions.beside import keys_of_decoder, padding_token_of
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.fills import FILLS, Fill
 from salreg.interventions.grid_views import grid_of
@@ -84,7 +85,8 @@ class Intervention:
         place: Where exchanged words stand in a text: in their ``own`` place or in a ``random`` one. By default random if the
             batch asks for the places of answers, and otherwise own.
         bank: The number of recent donors to keep.
-        padding_token: The token that pads a text that became shorter; inferred automatically from padded batches.
+        padding_token: The token that pads a text that became shorter; inferred automatically from padded batches. The callbacks
+            read it from the model's embeddings, too (``padding_idx``).
         fixed: Keys of a batch of texts whose tensors stay unchanged although they are laid out like the tokens: what a decoder
             reads and writes. The callbacks know those of Hugging Face's encoder-decoders.
         seed: The seed of the random numbers.
@@ -134,6 +136,12 @@ class Intervention:
         self._looked_at = 0
         self._most_marked = 0  # in one batch
         self._told = False
+
+    def adapt_to(self, model: nn.Module) -> None:
+        """Learn from the model that reads the batches which token pads them, and which keys belong to its decoder."""
+        self.fixed = tuple(dict.fromkeys((*self.fixed, *keys_of_decoder(model))))
+        if self.padding_token is None:
+            self.padding_token = padding_token_of(model)
 
     @property
     def presence(self) -> float:

