@@ -1,8 +1,8 @@
 """Where saliency is read: one forward pass, observed at its input, at chosen layers and at its logits.
 
-The observed call is that of a module (``record``), or a user's whole step (``StepObserver``), in which the batch's own tensors
-become leaves that require grad: whatever the step does to them stays in the graph, so that the gradient lands on the batch's
-own pixels, where the marks are. Token numbers carry no gradient: in their place the output of their embedding is the tap.
+The observed call is that of a module (``record``), or a user's whole step (``StepObserver``). In a step the batch's own tensors
+become leaves that require grad: whatever the step does to them stays in the graph, so that the gradient belongs to the batch's
+own pixels, where the marks are. Token numbers carry no gradient, so the output of their embedding is the tap instead.
 """
 
 from salreg.taps.calls import find_logits

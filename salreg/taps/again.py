@@ -1,4 +1,4 @@
-"""A recorded call once more: on other inputs, on some of its samples, or with an activation moved."""
+"""Repeats a recorded call: on other inputs, on some of its samples, or with an activation moved."""
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -42,14 +42,14 @@ def shifted(
     """See ``Recording.shifted``.
 
     Raises:
-        RuntimeError: No module returns the logits, which only the graph behind the loss knows then.
+        RuntimeError: No module returns the logits; only the graph behind the loss contains them.
     """
     size = _size(recording)
     if recording.found is not None and not recording.found.modules:
         raise RuntimeError(
-            "Finite differences need logits that a module returns, and here the loss alone knows them: let one return them "
-            "(self.logits = nn.Identity() in __init__, and self.logits(...) in the step), or take differentiation='exact', "
-            "which names what has no second derivative."
+            "Finite differences need logits that a module returns, but here only the loss contains them. Let a module return "
+            "them (self.logits = nn.Identity() in __init__, and self.logits(...) in the step), or take "
+            "differentiation='exact', which names any operation without a second derivative."
         )
 
     def change(arguments: Any) -> Any:
@@ -69,7 +69,7 @@ def _again(
     rng: RandomState | None = None,
     late_terms: bool = False,
 ) -> Recording:
-    """The recorded call with its arguments changed, and the explained input given anew."""
+    """The recorded call with its arguments changed, and the explained input replaced if ``inputs`` is given."""
     recording.require_logits()
     assert recording.call is not None
     of_tokens = recording.tokens is not None

@@ -1,4 +1,4 @@
-"""What the modules of a step returned, and what of it may be logits."""
+"""What the modules of a step returned, and which of these tensors may be logits."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ class Call:
     """One outermost call of a module during a step.
 
     Attributes:
-        module: What was called.
+        module: The module that was called.
         turn: How often it had been called before in this step.
-        arguments: Its ``(args, kwargs)``, where the batch's own tensor was among them as it was; otherwise None.
+        arguments: Its ``(args, kwargs)`` if they contain the batch's own tensor unchanged; otherwise None.
         outputs: The floating point tensors that it returned.
-        output: All that it returned.
-        rng: The random state before it, where that may be needed again.
-        is_random: Whether it drew random numbers, where that was looked at.
+        output: Everything that it returned.
+        rng: The random state before the call, if it may be needed again.
+        is_random: Whether it drew random numbers, if that was checked.
     """
 
     module: nn.Module
@@ -46,9 +46,9 @@ class Output(NamedTuple):
     """A tensor that a call returned.
 
     Attributes:
-        call: That returned it.
-        position: Its number among the call's tensors.
-        tensor: Itself.
+        call: The call that returned it.
+        position: Its index among the call's tensors.
+        tensor: The tensor.
     """
 
     call: Call
@@ -62,16 +62,16 @@ def outputs_of(calls: Sequence[Call]) -> list[Output]:
 
 
 def may_be_logits(one: Output, size: int) -> bool:
-    """A loss or a metric is none, nor is what does not go by samples."""
+    """Whether an output is neither a loss nor a metric, and has entries for each sample."""
     call, tensor = one.call, one.tensor
-    metrics = sys.modules.get("torchmetrics")  # which takes its time to import, and is there where a module has one
+    metrics = sys.modules.get("torchmetrics")  # slow to import, and already imported if a module is a metric
     if isinstance(call.module, (nn.modules.loss._Loss, *([] if metrics is None else [metrics.Metric]))):
         return False
     return tensor.ndim > 0 and len(tensor) > 0 and len(tensor) % size == 0
 
 
 def last_of(outputs: list[Output]) -> list[Output]:
-    """Those of which nothing else in the list was made."""
+    """The outputs from which no other output in the list was computed."""
     under: dict[int, set[Node]] = {index: below(one.tensor) for index, one in enumerate(outputs)}
     return [
         one

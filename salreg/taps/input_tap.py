@@ -1,4 +1,4 @@
-"""Making the input of a call a tap: the batch's own tensor, or what an embedding makes of its token numbers."""
+"""Makes the input of a call a tap: the batch's own tensor, or the output of an embedding for its token numbers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +13,13 @@ from salreg.token_tap import TokenTap, token_numbers
 
 
 class InputTap:
-    """Puts leaves that require grad in the place of the explained inputs, inside the observed call only.
+    """Replaces the explained inputs by leaves that require grad, only inside the observed call.
 
     Args:
-        recording: Takes the taps.
+        recording: The recording that receives the taps.
 
     Attributes:
-        size: How many samples the call got; 0 before it was made.
+        size: The number of samples that the call received; 0 before it is made.
     """
 
     def __init__(self, recording: Recording) -> None:
@@ -29,8 +29,8 @@ class InputTap:
         self._replaced = recording.options.replaced
         self._numbers: list[Tensor] = []
         self._texts: list[TokenTap] = []
-        self._embedded: dict[int, Tensor] = {}  # what stands for the tokens with those ids, wherever they are embedded
-        self._put: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # by its id what the call gets, the leaf, the caller's tensor
+        self._embedded: dict[int, Tensor] = {}  # by id of the tokens: the tensor used wherever they are embedded
+        self._put: dict[int, tuple[Tensor, Tensor, Tensor]] = {}  # by id: the call's tensor, its leaf, the caller's
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -39,7 +39,7 @@ class InputTap:
         return held or [tap for tap in (self._recording.input,) if tap is not None]
 
     def put_into(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of the observed call with taps in place of its floating point inputs; token numbers are noted."""
+        """The arguments of the observed call with taps in place of its floating point inputs; token numbers are remembered."""
         every = [tensor for tensor in tensors_in((args, kwargs)) if tensor.ndim]
         named = _by_name(args, kwargs)
         wanted = [tensor for tensor in every if any(tensor is one for one in self._options.inputs)]
@@ -58,7 +58,7 @@ class InputTap:
         return changed
 
     def take_embedded(self, module: nn.Module, given: Any, output: Any) -> Tensor | None:
-        """What the model gets in place of what an embedding made of the token numbers; None if these were not the tokens."""
+        """The tensor that replaces the output of an embedding for the token numbers; None if these were not the tokens."""
         for tokens in self._texts:
             if tokens.found(module, given, output, named=module is self._options.embedding):
                 return self._tapped_tokens(output, tokens)
@@ -67,15 +67,15 @@ class InputTap:
         return None
 
     def note_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Take in which tokens are padding, where a module is told by a keyword."""
+        """Remember which tokens are padding if a module is told so by a keyword."""
         for tokens in self._texts:
             if len(self._texts) == 1 or tokens.concerns(tensors_in((args, kwargs))):
                 tokens.note_masks(kwargs)
 
     def reconnected(self, arguments: tuple[Any, Any]) -> tuple[Any, Any]:
-        """A module's arguments in which a copy of the input that lost its graph on the way is the tap again.
+        """A module's arguments in which copies of the input that lost their graph on the way are replaced by the tap.
 
-        Only a copy with the same values: of any other it is not known where its pixels lie in the batch.
+        Only copies with the same values are replaced: for any other, it is unknown where its pixels lie in the batch.
         """
         if not torch.is_grad_enabled() or not self._put:
             return arguments
@@ -90,7 +90,7 @@ class InputTap:
         return changed
 
     def as_given(self, arguments: tuple[Any, Any]) -> tuple[Any, Any] | None:
-        """A module's arguments with the caller's tensors in place of taps; None where it received no input as it is."""
+        """A module's arguments with the caller's tensors in place of taps; None if it received no input unchanged."""
         every = tensors_in(arguments)
         given = {id(tensor): self._put[id(tensor)][2] for tensor in every if id(tensor) in self._put}
         has_numbers = any(tensor is one for tensor in every for one in self._numbers)
@@ -110,13 +110,13 @@ class InputTap:
             return given
         recording.input = leaf = given if given.requires_grad else _leaf(given)
         recording.taps_of[id(given)] = (given, leaf, None)
-        # A clone, so that an in-place operation of the model finds no leaf and spoils no tap.
+        # A clone, because an in-place operation of the model would fail on a leaf and overwrite the tap.
         put = leaf if self._options.with_gradient else leaf.clone()
         self._put[id(put)] = (put, leaf, given)
         return given if self._options.at_entry else put
 
     def _tapped_tokens(self, embedded: Tensor, text: TokenTap) -> Tensor:
-        """What the model gets in place of embedded tokens."""
+        """The tensor that the model gets in place of embedded tokens."""
         recording, shift = self._recording, self._options.shift
         tokens = text.channels_first(embedded) if self._replaced is None else self._replaced
         if None in shift:
@@ -135,7 +135,7 @@ class InputTap:
 
 
 def _by_name(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
-    """The call's tensors by keyword, or by key of the batch that it got."""
+    """The call's tensors by keyword, or by key of the batch that it received."""
     parts = [*args, *(part for one in args if isinstance(one, list | tuple) for part in one)]
     mapping = next((one for one in parts if isinstance(one, Mapping)), None)
     return kwargs if mapping is None else {**mapping, **kwargs}

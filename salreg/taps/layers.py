@@ -1,4 +1,4 @@
-"""The parts of a model that are looked up: layers by name, parameters, and modules that it keeps out of sight."""
+"""Looks up parts of a model: layers by name, trained parameters, and modules that ``named_modules()`` does not find."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from salreg.random_state import cuda_devices
 
 Layer = str | nn.Module
 
-#: In place of a layer's name: the last convolution that the model holds.
+#: In place of a layer's name: the model's last convolution.
 LAST_CONV = "last_conv"
 #: In place of a layer's name: the attention weights of all layers, see ``Recording.attention``.
 ATTENTION = "attention_weights"
@@ -37,7 +37,7 @@ def check_layers(model: nn.Module, layers: Sequence[Layer]) -> None:
 
 
 def name_of(model: nn.Module, module: nn.Module | None) -> str:
-    """A module's name in the model, or its class's where it has none."""
+    """A module's name in the model, or that of its class if it has none."""
     names = {id(one): name for name, one in model.named_modules()}
     return names.get(id(module)) or type(module).__name__
 
@@ -55,9 +55,9 @@ def all_modules(model: nn.Module) -> list[nn.Module]:
 
 @contextmanager
 def traceless(model: nn.Module) -> Iterator[None]:
-    """Extra forward passes inside leave buffers (BatchNorm's statistics) and the random state as they were.
+    """Keep buffers (BatchNorm's statistics) and the random state unchanged by extra forward passes inside the block.
 
-    The buffers are exchanged for copies, not overwritten afterwards: a graph of the training may have saved them.
+    The buffers are exchanged for copies instead of being restored in place: a graph of the training may have saved them.
     """
     owned = [(module, name, buffer) for module in all_modules(model) for name, buffer in module._buffers.items()]
     for module, name, buffer in owned:

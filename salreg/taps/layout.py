@@ -9,19 +9,19 @@ from torch import Tensor
 
 from salreg.taps.loss_graph import Link, between, node_of, operator
 
-#: The class of a place that has none, as losses ignore it.
+#: The class of a place without a label, which losses ignore.
 NO_LABEL = -100
-_ROWS = 16  # that are compared with what the loss saw
+_ROWS = 16  # the number compared with what the loss saw
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a model's logits for many places are brought to ``(B, C, P)``: classes in front, one column a place.
+    """How a model's logits for many places are brought to ``(B, C, P)``: classes first, one column per place.
 
     Attributes:
-        link: ``tokens``: a softmax at every place; ``span``: two of them over the places of a text, for its start and its end.
-        axis: The axis of the classes in what the model returned ``(B, P, C)`` or ``(B, C, P)``.
-        cut: Whether the last place is compared with nothing, as where a step drops it to predict the next token.
+        link: ``tokens``: a softmax at every place; ``span``: two over the places of a text, for an answer's start and end.
+        axis: The axis of the classes in the model's output ``(B, P, C)`` or ``(B, C, P)``.
+        cut: Whether the last place is compared with nothing, as when a step drops it to predict the next token.
         ignored: The class that the loss ignores.
     """
 
@@ -31,14 +31,14 @@ class Layout:
     ignored: int = NO_LABEL
 
     def of(self, outputs: Sequence[Tensor]) -> Tensor:
-        """The logits ``(B, C, P)``, a view of what the model returned; the two outputs ``(B, T)`` of a span are stacked."""
+        """The logits ``(B, C, P)``, a view of the model's output; the two outputs ``(B, T)`` of a span are stacked."""
         if len(outputs) > 1:
             return torch.stack(list(outputs), -1)
         logits = outputs[0].movedim(self.axis, 1)
         return logits[..., :-1] if self.cut else logits
 
     def target_in(self, loss: Tensor, outputs: Sequence[Tensor]) -> Tensor | None:
-        """The targets ``(B, P)`` that the loss compares the places with, ``NO_LABEL`` where it ignores them; None where its
+        """The targets ``(B, P)`` that the loss compares the places with, ``NO_LABEL`` where it ignores them; None if its
         operators keep none."""
         logits = self.of(outputs)
         terms = _of_span(loss, outputs) if self.link == "span" else _terms(loss, outputs[0])
@@ -49,7 +49,7 @@ class Layout:
 
 
 class _Term(NamedTuple):
-    """A softmax that a loss takes of logits: its log-probabilities ``(N, C)`` and the classes ``(N,)`` it asks them for."""
+    """A softmax that a loss takes of logits: its log-probabilities ``(N, C)`` and the target classes ``(N,)``."""
 
     log_probabilities: Tensor
     target: Tensor | None
@@ -57,11 +57,11 @@ class _Term(NamedTuple):
 
 
 def read_layout(loss: Tensor, outputs: Sequence[Tensor]) -> Layout | None:
-    """How logits for many places are laid out; None where they are for samples, or the loss does not tell.
+    """How logits for many places are laid out; None if they are one per sample, or if the loss does not show it.
 
     Args:
-        loss: What the step returned.
-        outputs: What the model returned: logits ``(B, ., .)``, or the two ``(B, T)`` of starts and ends.
+        loss: The loss that the step returned.
+        outputs: The model's outputs: logits ``(B, ., .)``, or those of the start and the end, each ``(B, T)``.
     """
     if len(outputs) == 2 or (outputs[0].ndim == 3 and outputs[0].shape[2] == 2 and len(_terms(loss, outputs[0])) == 2):
         return Layout("span", 1) if _of_span(loss, outputs) else None
@@ -80,13 +80,13 @@ def read_layout(loss: Tensor, outputs: Sequence[Tensor]) -> Layout | None:
 
 
 def asks_differently(loss: Tensor, output: Tensor) -> bool:
-    """Whether a loss compares parts of an output with targets that differ."""
+    """Whether a loss compares parts of an output with different targets."""
     targets = [one.target for one in _terms(loss, output) if one.target is not None]
     return any(one.shape != targets[0].shape or not torch.equal(one, targets[0]) for one in targets[1:])
 
 
 def reads_other_numbers(loss: Tensor, output: Tensor) -> bool:
-    """Whether a loss reads as many logits as an output ``(B, ., .)`` has, but other ones: divided by a temperature, masked."""
+    """Whether a loss reads as many logits as an output ``(B, ., .)`` has, but with other values: scaled or masked ones."""
     terms = _terms(loss, output)
     if len(terms) != 1:
         return False
@@ -96,7 +96,7 @@ def reads_other_numbers(loss: Tensor, output: Tensor) -> bool:
 
 
 def _terms(loss: Tensor, output: Tensor) -> list[_Term]:
-    """The softmaxes over several classes that a loss takes of an output, each once."""
+    """The softmaxes over several classes that a loss takes of an output, without duplicates."""
     nodes: list[Any] = between(loss, node_of(output))
     compared = [node for node in nodes if operator(node).startswith("NllLoss")]
     if compared:
@@ -106,7 +106,7 @@ def _terms(loss: Tensor, output: Tensor) -> list[_Term]:
 
 
 def _of_span(loss: Tensor, outputs: Sequence[Tensor]) -> list[_Term]:
-    """The terms of the start and of the end, in this order; empty where they cannot be told apart."""
+    """The terms of the start and of the end, in this order; empty if they cannot be told apart."""
     if len(outputs) == 2:
         both = [_terms(loss, one) for one in outputs]
         return [terms[0] for terms in both] if all(len(terms) == 1 for terms in both) else []
@@ -127,13 +127,13 @@ def _rows(values: Tensor, axis: int) -> Tensor:
 
 
 def _classes(node: Any) -> tuple[Tensor, int]:
-    """The classes that a loss asks for, ``NO_LABEL`` where it ignores them, and the one that it ignores."""
+    """The target classes of a loss, ``NO_LABEL`` where it ignores them, and the class that it ignores."""
     target, ignored = node._saved_target.flatten(), _signed(node._saved_ignore_index)
     return target.masked_fill(target == ignored, NO_LABEL), ignored
 
 
 def _signed(number: int) -> int:
-    return number - 2**64 if number >= 2**63 else number  # autograd keeps some of them unsigned
+    return number - 2**64 if number >= 2**63 else number  # autograd saves some of them as unsigned
 
 
 def _agree(seen: Tensor, output: Tensor, cut: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Tensors in whatever a user's batch is made of: nested tuples, lists, mappings and dataclasses."""
+"""Tensors in a user's batch, which may nest tuples, lists, mappings and dataclasses."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -17,23 +17,23 @@ def tensors_in(collection: Any) -> list[Tensor]:
 
 
 def replace_tensor(collection: Any, old: Tensor, new: Any) -> Any:
-    """A copy of nested collections in which ``new`` stands for ``old``."""
+    """A copy of nested collections in which ``new`` replaces ``old``."""
     return replace_tensors(collection, {id(old): new})
 
 
 def replace_tensors(collection: Any, new: Mapping[int, Any]) -> Any:
-    """A copy of nested collections in which other things stand for the tensors with those ids."""
+    """A copy of nested collections in which the tensors with these ids are replaced."""
     return map_leaves(lambda leaf: new.get(id(leaf), leaf), collection)
 
 
 def rows_of(collection: Any, chosen: Any, size: int) -> Any:
-    """Some samples of a batch of ``size``: of each tensor and each list with one entry per sample, be it a word, a number, or
-    as in detection a mapping or a tensor of the sample's own length.
+    """Some samples of a batch: the rows of each tensor and each list with one entry per sample. An entry may be a word,
+    a number or, as in detection, a mapping or a tensor of the sample's own length.
 
     Args:
         collection: The batch.
         chosen: A slice, or the samples' indices, as a list or a tensor.
-        size: How many samples it has.
+        size: The number of samples in the batch.
     """
     indices = range(size)[chosen] if isinstance(chosen, slice) else [int(index) for index in chosen]
 
@@ -48,16 +48,17 @@ def rows_of(collection: Any, chosen: Any, size: int) -> Any:
 
 
 def _is_by_sample(part: Any, size: int) -> bool:
-    """Whether a list holds something of each sample, rather than tensors of all of them."""
+    """Whether a list holds one entry per sample, rather than tensors of the whole batch."""
     if not isinstance(part, list | tuple) or hasattr(part, "_make") or len(part) != size:
         return False
     return not all(tensor.ndim and len(tensor) == size for tensor in tensors_in(part))
 
 
 def map_leaves(change: Callable[[Any], Any], collection: Any, is_leaf: Callable[[Any], bool] = lambda _: False) -> Any:
-    """A copy of nested collections with each leaf changed, and one that is there twice changed once.
+    """A copy of nested collections with each leaf changed; a leaf that occurs twice is changed once.
 
-    A leaf is a tensor, what holds none, or what ``is_leaf`` says; whatever stays as it is is not copied.
+    A leaf is a tensor, anything that holds no tensor, or anything for which ``is_leaf`` is true. Parts that do not change are
+    not copied.
     """
     made: dict[int, Any] = {}
 
@@ -74,7 +75,7 @@ def map_leaves(change: Callable[[Any], Any], collection: Any, is_leaf: Callable[
 
 
 def shells(collection: Any) -> Any:
-    """A copy of nested collections that hold the same tensors: what somebody takes out of the one stays in the other.
+    """A copy of nested collections that holds the same tensors: an entry removed from one stays in the other.
 
     Example:
         >>> batch = {"text": [1, 2], "label": 3}
@@ -91,7 +92,7 @@ def copied(collection: Any) -> Any:
 
 
 def place_of(collection: Any, wanted: Tensor) -> str | None:
-    """Where a tensor lies in a collection, as one would write it: ``["image"]``, ``[0]``, ``.pixels``; None if it does not.
+    """Where a tensor lies in a collection, as in Python: ``["image"]``, ``[0]``, ``.pixels``; None if it is not there.
 
     Example:
         >>> import torch
@@ -109,7 +110,7 @@ def place_of(collection: Any, wanted: Tensor) -> str | None:
 
 
 def _parts(collection: Any) -> list[tuple[Any, Any]]:
-    """What a collection holds, by key, position or field; nothing of what is no collection."""
+    """What a collection holds, by key, position or field; empty if this is not a collection."""
     if isinstance(collection, Mapping):
         return list(collection.items())
     if isinstance(collection, Sequence) and not isinstance(collection, str | bytes | range):
@@ -143,5 +144,5 @@ def _is_dataclass(collection: Any) -> bool:
 
 
 def is_mask(tensor: Tensor) -> bool:
-    """Whether a tensor holds 0 and 1 only, as masks and token types do."""
+    """Whether a tensor holds only 0 and 1, as masks and token types do."""
     return bool(((tensor == 0) | (tensor == 1)).all())

@@ -1,4 +1,4 @@
-"""Watching one forward pass: hooks are registered, the caller runs the pass, and nothing is left behind."""
+"""Observes one forward pass: registers hooks, lets the caller run the pass, and removes the hooks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,14 +24,14 @@ Self = TypeVar("Self", bound="Observer")
 
 
 class Observer:
-    """Sees one call of a module, whose output is the logits or holds them.
+    """Observes one call of a module whose output is the logits or contains them.
 
     Args:
         model: The module that owns the pass.
         options: How to observe.
 
     Attributes:
-        recording: What was seen.
+        recording: What was observed.
     """
 
     _sees_failed_calls = False
@@ -53,7 +53,7 @@ class Observer:
     def enter(
         self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Take note of the call before it is made; returns its arguments with taps among them."""
+        """Note the call before it is made; returns its arguments with taps among them."""
         recording = self.recording
         recording.call, recording.args, recording.kwargs = call, args, kwargs
         every = tensors_in((args, kwargs))
@@ -81,7 +81,7 @@ class Observer:
 
     @contextmanager
     def watching(self: Self) -> Iterator[Self]:
-        """Observe what runs inside the ``with`` block."""
+        """Observe the calls inside the ``with`` block."""
         every = all_modules(self._model)
         closed = [module for module in every if self._is_closed(module)]
         hidden = {inner for module in closed for inner in module.modules() if inner is not module}
@@ -117,12 +117,12 @@ class Observer:
             self._take(find_logits(output), output)
 
     def _is_closed(self, module: nn.Module) -> bool:
-        """Whether hooks inside the module would not be called: it is compiled, or becomes one graph with its gradient."""
+        """Whether hooks inside the module would not be called: it is compiled, or compiled together with its gradient."""
         return module is self._graph_of or (self._options.stays_compiled and is_compiled_itself(module))
 
     @contextmanager
     def _around(self, module: nn.Module) -> Iterator[None]:
-        """What hooks do, around a module that does not call any, or that is called in another way."""
+        """Does what the hooks do, for a module that does not call them or that is called in another way."""
         own = module._compiled_call_impl
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -136,7 +136,7 @@ class Observer:
             self._after(module, args, output)
             return output
 
-        vars(module)["_compiled_call_impl"] = call  # past what torch.compile returned, which hands attributes on
+        vars(module)["_compiled_call_impl"] = call  # not through torch.compile's wrapper, which forwards attributes
         try:
             yield
         finally:
@@ -162,11 +162,11 @@ class Observer:
             return output + self._options.shift[layer]
         held = self.recording.activations
         held[layer] = output if output.requires_grad else output.detach().clone().requires_grad_()
-        # A clone, because an in-place ReLU behind the layer would otherwise overwrite the activation.
+        # A clone, because an in-place ReLU after the layer would otherwise overwrite the activation.
         return held[layer].clone()
 
     def _is_past(self) -> bool:
-        """Whether nothing more is to be seen, or this is a pass without gradients: a teacher's or a momentum encoder's."""
+        """Whether the observation is over, or this pass has no gradients: it is a teacher's or a momentum encoder's."""
         recording = self.recording
         if recording.closed or recording.logits is not None:
             return True

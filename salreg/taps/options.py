@@ -1,4 +1,4 @@
-"""What an observation of a forward pass is asked for."""
+"""The options of an observed forward pass."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from salreg.taps.layers import Layer
 from salreg.taps.loss_graph import Link
 
-#: From a module, its arguments and the tap among these to the output and, where it can be had, the gradient at the tap.
+#: A function of a module, its arguments and the tap among them; returns the output and, if available, the tap's gradient.
 WithGradient = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], tuple[Any, Tensor | None]]
 
 
@@ -19,24 +19,24 @@ class Options:
 
     Attributes:
         layers: Layers of the model, by name or as modules, whose outputs are taps.
-        forward_module: The module whose output is the logits; by default the observed call's own output, or what a search of
-            the step finds.
-        link: How the training loss reads the logits, where somebody says so; else the loss tells.
-        embedding: The module that embeds token numbers, where it is not the ``nn.Embedding`` that receives them as they are.
+        forward_module: The module whose output is the logits; by default they are the observed call's own output, or found by a
+            search of the step.
+        link: How the training loss reads the logits, if the user says so; by default it is read off the loss.
+        embedding: The module that embeds token numbers; by default the ``nn.Embedding`` that receives them unchanged.
         tap_input: Whether the input becomes a tap. False observes without touching anything.
         searching: Whether the input becomes a tap only so that the logits can be found.
-        at_entry: Whether a step's input becomes a tap where a module receives it, and not before, because code ahead of the
-            module fails on tensors that require grad.
-        replaced: Embedded tokens ``(B, E, T)`` to stand for those of the call.
-        inputs: Which of the call's tensors are explained (``Recording.of`` chooses among them). By default it is the first
-            floating point one, or token numbers.
-        shift: What is added to the activations at taps.
-        late_terms: Whether to make room for terms of the loss that run the call again (``Recording.late``).
-        in_training: Whether calls without gradients are another network's, and passed over; by default where there are taps.
-        stays_compiled: Whether compiled modules are only observed from outside, as hooks inside are not called. By default they
-            have to run uncompiled.
-        with_gradient: The module that gives the logits, and what calls it and takes the gradient at its input in one go
-            (``Recording.gradient``); modules inside are not seen.
+        at_entry: Whether a step's input becomes a tap only when a module receives it, because code before the module fails on
+            tensors that require grad.
+        replaced: Embedded tokens ``(B, E, T)`` that replace those of the call.
+        inputs: The call's tensors that are explained (``Recording.of`` chooses among them); by default the first floating point
+            tensor, or the token numbers.
+        shift: The tensors that are added to the activations at taps.
+        late_terms: Whether terms can be added to the loss later that run the call again (``Recording.late``).
+        in_training: Whether calls without gradients are another network's and are skipped; by default if the input is a tap.
+        stays_compiled: Whether compiled modules stay compiled and are only observed from outside, because hooks inside are not
+            called. By default they run uncompiled.
+        with_gradient: The module that returns the logits, and a function that runs it and also returns the input gradient
+            (``Recording.gradient``); modules inside are not observed.
     """
 
     layers: Sequence[Layer] = ()
@@ -56,5 +56,5 @@ class Options:
 
     @property
     def skips_calls_without_gradients(self) -> bool:
-        """Whether such calls are those of a teacher or a momentum encoder."""
+        """Whether calls without gradients count as those of a teacher or a momentum encoder."""
         return self.tap_input if self.in_training is None else self.in_training

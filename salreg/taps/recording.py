@@ -1,4 +1,4 @@
-"""What was seen of one forward pass, and the same pass again on other samples."""
+"""What was observed of one forward pass, and ways to run the same pass again."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -23,20 +23,20 @@ from salreg.token_tap import TokenTap
 
 
 class Recording:
-    """What an ``Observer`` saw of one forward pass: that of a module, or of a user's whole step.
+    """One forward pass as an ``Observer`` saw it: a module's, or that of a user's whole step.
 
     Attributes:
         model: The module that owns the pass.
         options: How it was observed.
-        logits: What the network put out ``(B, C)``; None until that is known.
-        call: What was called with the input: a module, or a user's step; None until it was.
+        logits: The logits ``(B, C)``; None until they are known.
+        call: The callable that received the input: a module, or a user's step; None until it is called.
         args: Its positional arguments, as the caller gave them.
         kwargs: Its keyword arguments, likewise.
-        found: Where in a user's step the logits came from.
-        late: Room for terms of the loss that run the call again; None unless asked for.
-        gradient: The gradient at the input, where it was taken together with the call.
-        problem: Why there are no logits, where that is known.
-        outputs: What the network returned, where the logits are laid out anew (``found.layout``).
+        found: Where the logits come from in a user's step.
+        late: The terms to add to the loss later, which run the call again; None unless ``options.late_terms``.
+        gradient: The gradient at the input, if it was computed together with the call.
+        problem: Why there are no logits, if that is known.
+        outputs: What the network returned, if the logits are a rearranged view of it (``found.layout``).
     """
 
     def __init__(self, model: nn.Module, options: Options, attention: AttentionWeights | None) -> None:
@@ -63,22 +63,22 @@ class Recording:
         self._attention = attention
 
     def close(self) -> None:
-        """Stop observing. Activation checkpointing calls modules again while gradients are computed."""
+        """Stop observing, because activation checkpointing calls modules again while gradients are computed."""
         self.closed = True
 
     @property
     def module(self) -> nn.Module | None:
-        """The module that received the input and returned the logits; None where a step does more than call one module."""
+        """The module that received the input and returned the logits; None if a step does more than call one module."""
         return self.call if isinstance(self.call, nn.Module) else None
 
     @property
     def link(self) -> Link | None:
-        """How the training loss reads the logits, where that is known."""
+        """How the training loss reads the logits, if that is known."""
         return None if self.found is None else self.found.link
 
     @property
     def is_tapped(self) -> bool:
-        """Whether the input is a tap that was asked for."""
+        """Whether the input is a tap, and not only in order to find the logits."""
         return self.options.tap_input and not self.options.searching
 
     @property
@@ -97,7 +97,7 @@ class Recording:
         return kept if kept.is_floating_point else self.floating_input().dtype
 
     def target_in(self, loss: Tensor) -> Tensor | None:
-        """The targets that a loss compares the logits with; None where its operators keep none, or several differ."""
+        """The targets that a loss compares the logits with; None if its operators keep none, or several different ones."""
         layout = None if self.found is None else self.found.layout
         return target_of(loss, self.require_logits()) if layout is None else layout.target_in(loss, self.outputs)
 
@@ -108,10 +108,10 @@ class Recording:
         return self.logits
 
     def activation(self, layer: Layer | None) -> Tensor:
-        """The activation at a tap: a layer's output, or the input where ``layer`` is None.
+        """The activation at a tap: a layer's output, or the input if ``layer`` is None.
 
         Raises:
-            RuntimeError: The tap was not reached by the forward pass, with the reason.
+            RuntimeError: The forward pass did not reach the tap; the message says why.
         """
         self.require_logits()
         if layer is not None:
@@ -123,10 +123,10 @@ class Recording:
         return self.input
 
     def of(self, given: Tensor) -> "Recording":
-        """The same pass with one of its inputs as the one that ``activation(None)``, ``repeat`` and the like are about.
+        """The same pass, with one of its inputs as the one that ``activation(None)``, ``repeat`` and similar methods refer to.
 
         Args:
-            given: One of the inputs that were asked for, as the caller has it.
+            given: One of the explained inputs (``options.inputs``), as the caller has it.
 
         Raises:
             RuntimeError: The observed call did not receive it, or it carries no gradient.
@@ -143,7 +143,7 @@ class Recording:
         return one
 
     def floating_input(self) -> Tensor:
-        """The input as it was given, whether it is a tap or not; detached. Embedded tokens for a text.
+        """The input as it was given, detached, whether it is a tap or not; for a text, its embedded tokens.
 
         Raises:
             RuntimeError: There is no floating point input.
@@ -168,11 +168,11 @@ class Recording:
         return self.tokens.without_padding(annotation)
 
     def attention(self) -> list[Tensor]:
-        """The attention weights ``(B, heads, T, T)`` of every layer, in the order of the forward pass; needs the tap
+        """The attention weights ``(B, heads, T, T)`` of every layer, in the order of the forward pass; this needs the tap
         ``ATTENTION``.
 
         Raises:
-            RuntimeError: The model gives none, with what to switch.
+            RuntimeError: The model returns none; the message says which setting to change.
         """
         self.require_logits()
         assert self._attention is not None
@@ -180,7 +180,7 @@ class Recording:
 
     @contextmanager
     def as_in_forward(self, *, compiled: bool = False) -> Iterator[None]:
-        """The kernels and hooks of the pass, for activation checkpointing that runs its modules again."""
+        """Restores the kernels and hooks of the pass for activation checkpointing, which runs its modules again."""
         with ExitStack() as stack:
             stack.enter_context(twice_differentiable(self.model, compiled=compiled))
             if self._attention is not None:
@@ -192,22 +192,22 @@ class Recording:
         return trained_parameters(self.model)
 
     def repeat(self, inputs: Tensor) -> "Recording":
-        """Make the observed call again on other inputs, and leave no trace of it.
+        """Make the observed call again on other inputs, without side effects.
 
         Args:
-            inputs: ``(k * B, ...)`` for a recorded input ``(B, ...)``: k versions of the batch, one after the other. What else
-                the call got with one entry per sample is repeated k times.
+            inputs: ``(k * B, ...)`` for a recorded input ``(B, ...)``: k versions of the batch, one after the other. All other
+                arguments with one entry per sample are repeated k times.
 
         Raises:
-            RuntimeError: The recorded input is no tap, or the logits came from another call.
+            RuntimeError: The recorded input is not a tap, or the logits came from another call.
         """
         from salreg.taps.again import repeated
 
         return repeated(self, inputs)
 
     def rows(self, chosen: Tensor | None = None, *, late_terms: bool = False) -> "Recording":
-        """Make the observed call again on some of its samples, given by their indices, and leave no trace of it; without
-        indices on all of them, with the same random numbers if these were kept. ``late_terms`` as in ``Options``."""
+        """Make the observed call again on the samples with these indices, without side effects. Without indices it is made on
+        all samples, with the same random numbers if their state was kept. ``late_terms`` is as in ``Options``."""
         from salreg.taps.again import of_rows
 
         return of_rows(self, chosen, late_terms)
@@ -215,13 +215,13 @@ class Recording:
     def shifted(
         self, layer: Layer | None, shift: Tensor, rows: Tensor | None = None, stand_ins: Mapping[int, Tensor] | None = None
     ) -> Tensor:
-        """The logits of the same call with the same random numbers, the activation at a tap being moved.
+        """The logits of the same call with the same random numbers and with the activation at a tap moved.
 
         Args:
-            layer: The tap; None is the input.
-            shift: What is added to the activation, one row per sample.
-            rows: The samples' indices; all by default. Only a call that draws no random numbers is the same for some of them.
-            stand_ins: Take these in place of the call's tensors with those ids.
+            layer: The tap; None for the input.
+            shift: The tensor that is added to the activation, one row per sample.
+            rows: The samples' indices; by default all. A part of the samples gives the same logits only without random draws.
+            stand_ins: Replacements for the call's tensors, by their ids.
         """
         from salreg.taps.again import shifted
 

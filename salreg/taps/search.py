@@ -1,4 +1,4 @@
-"""Finding the logits of a user's step among what its modules returned."""
+"""Finds the logits of a user's step among the outputs of its modules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,12 +36,12 @@ class Found:
     """Where the logits of a step come from, so that the next step need not be searched.
 
     Attributes:
-        modules: The modules that return them, each with the turn of its call and the position among its tensors; none
-            where only the loss knows them.
-        link: How the loss reads them; None where that is not known.
-        probabilities: Whether they are probabilities, and the logarithm is to be taken back.
-        target: The targets that the loss compares them with, where it says.
-        layout: Where their classes and places lie, if they are logits for many places.
+        modules: The modules that return them, each with the turn of its call and the position among its tensors; empty if only
+            the loss contains them.
+        link: How the loss reads them; None if that is not known.
+        probabilities: Whether the modules return probabilities, of which the logarithm is taken to get logits.
+        target: The targets that the loss compares them with, if it keeps them.
+        layout: The axes of their classes and places, if they are logits for many places.
     """
 
     modules: tuple[tuple[nn.Module, int, int], ...]
@@ -52,7 +52,7 @@ class Found:
 
     @property
     def is_derived(self) -> bool:
-        """Whether the logits are made of what the modules returned, beside what the loss makes of it."""
+        """Whether salreg computes the logits from the modules' outputs, beside what the loss does with them."""
         return self.probabilities or len(self.modules) > 1 or self.layout is not None
 
 
@@ -62,15 +62,15 @@ def search(
     """Where the logits of a step come from.
 
     Args:
-        calls: The calls that it made, in their order.
-        taps: What the logits depend on; empty where nothing was tapped, and the loss alone tells.
-        loss: What the step returned, where it did.
-        size: How many samples the batch has.
-        model: That the step belongs to.
+        calls: The calls that the step made, in order.
+        taps: The tensors that the logits depend on; empty if nothing is tapped, and only the loss shows them.
+        loss: The loss, if the step returned one.
+        size: The number of samples in the batch.
+        model: The model that the step belongs to.
         options: How the step was observed.
 
     Raises:
-        RuntimeError: They cannot be told, with the reason and the remedy.
+        RuntimeError: The logits cannot be identified; the message gives the reason and the remedy.
     """
     loss = loss if loss is not None and loss.requires_grad else None
     if not taps and (loss is None or options.tap_input):
@@ -103,7 +103,7 @@ def search(
 def _last_returned(
     calls: Sequence[Call], taps: Sequence[Tensor], loss: Tensor | None, size: int, model: nn.Module, options: Options
 ) -> list[Output]:
-    """What was returned last of what depends on the taps and reaches the loss; nothing where the loss alone can tell."""
+    """The last outputs that depend on the taps and reach the loss; empty if only the loss can show the logits."""
     ends, outputs = {node_of(tap) for tap in taps}, outputs_of(calls)
     reached = [one for one in outputs if (ends & below(one.tensor) if taps else one.tensor.requires_grad)]
     under_loss = set() if loss is None else below(loss)
@@ -119,14 +119,14 @@ def _last_returned(
     try:
         return of_one_module(last, model)
     except RuntimeError:
-        # The loss may bring several together: the mean of an ensemble, images compared with texts.
+        # The loss may combine several outputs: the mean of an ensemble, images compared with texts.
         if loss is None or logits_in_loss(loss, ends) is None:
             raise
         return []
 
 
 def _found(last: list[Output], loss: Tensor | None, name: str) -> Found:
-    """What the loss says of the logits that a module of that name returned."""
+    """What the loss shows about the logits that a module of this name returned."""
     modules, tensors = tuple((one.call.module, one.call.turn, one.position) for one in last), [one.tensor for one in last]
     layout = None if loss is None or not for_places(last) else read_layout(loss, tensors)
     layout = Layout("span", 1) if layout is None and is_span(last) else layout
@@ -142,7 +142,7 @@ def _found(last: list[Output], loss: Tensor | None, name: str) -> Found:
 
 
 def _check_told(loss: Tensor, logits: Tensor, name: str) -> None:
-    """Refuse logits ``(B, ., .)`` of which the loss does not tell what it asks for."""
+    """Refuse logits ``(B, ., .)`` if the loss does not show which classes and places it compares."""
     if asks_differently(loss, logits):
         raise RuntimeError(
             f"The loss compares parts of what {name!r} returned, shape {tuple(logits.shape)}, with different targets, and it "
@@ -158,8 +158,8 @@ def _check_told(loss: Tensor, logits: Tensor, name: str) -> None:
 
 
 def known_logits(found: Found | None, calls: Sequence[Call]) -> Tensor | None:
-    """What the modules returned that are known to give the logits, and their mean where there are several; None until all of
-    them were called."""
+    """The logits from the outputs of the modules known to return them, averaged if there are several; None until all modules
+    were called."""
     outputs = known_outputs(found, calls)
     if found is None or outputs is None:
         return None
@@ -170,7 +170,7 @@ def known_logits(found: Found | None, calls: Sequence[Call]) -> Tensor | None:
 
 
 def known_outputs(found: Found | None, calls: Sequence[Call]) -> list[Tensor] | None:
-    """The tensors that the modules returned of which the logits are made; None until all of them were called."""
+    """The modules' outputs from which the logits are computed; None until all modules were called."""
     if found is None or not found.modules:
         return None
     made = {(id(call.module), call.turn): call for call in calls}
@@ -195,7 +195,7 @@ def logits_of(found: Found, calls: Sequence[Call], taps: Sequence[Tensor], loss:
 
 
 def from_probabilities(output: Tensor) -> Tensor:
-    """Logits whose softmax, or sigmoid where there is one number a sample or the classes are labels, is the output."""
+    """Logits whose softmax is the output, or whose sigmoid is if a sample has one number or several independent labels."""
     smallest = torch.finfo(output.dtype).tiny
     logs = output.clamp(min=smallest).log()
     exclusive = output.ndim > 1 and output.shape[1] > 1 and bool(((output.sum(1) - 1).abs() < 1e-2).all())
@@ -203,7 +203,7 @@ def from_probabilities(output: Tensor) -> Tensor:
 
 
 def _link_of_raw(loss: Tensor, logits: Tensor) -> Link | None:
-    """How a loss reads logits that it alone knows."""
+    """How a loss reads logits that no module returned."""
     return "softmax" if "LogSoftmax" in node_of(logits).name() else link_of(loss, logits)
 
 
@@ -212,11 +212,11 @@ def _unreached(calls: Sequence[Call], by_loss: bool, model: nn.Module) -> str:
         return f"The step called no module with gradients enabled, so the forward pass could not be found. {REMEDY}"
     called = ", ".join(dict.fromkeys(repr(name_of(model, call.module)) for call in calls))
     if by_loss:
-        return f"The loss depends on the batch's input, but no output of {called} goes by its samples. {REMEDY}"
+        return f"The loss depends on the batch's input, but no output of {called} has one entry per sample. {REMEDY}"
     if not any(output.requires_grad for call in calls for output in call.outputs):
         return (
-            f"Nothing that {called} returned carries a gradient: the step, or its call of the network, runs under "
-            "torch.no_grad() or torch.inference_mode() of its own. Take that away: in validation Lightning does it by itself."
+            f"Nothing that {called} returned carries a gradient: the step, or its call of the network, runs under its own "
+            "torch.no_grad() or torch.inference_mode(). Remove it: in validation Lightning already disables gradients."
         )
     return (
         f"The batch's input does not reach the output of {called} with a gradient: it went through integers, .numpy(), "

@@ -1,4 +1,4 @@
-"""Watching a user's whole step: from the batch's own tensors to the logits, whatever lies between them."""
+"""Observes a user's whole step, from the batch's own tensors to the logits, whatever lies between them."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from salreg.taps.search import Found, known_logits, known_outputs, logits_of, se
 
 
 class Reached(BaseException):
-    """The logits of a step are there, so that the rest of it need not run. No ``except Exception`` of a user stops it."""
+    """Ends a step once its logits are known. It is a ``BaseException`` so that no ``except Exception`` of a user catches it."""
 
 
 class _Open(NamedTuple):
-    """A call that has begun."""
+    """A call that has begun and not yet returned."""
 
     module: nn.Module
     turn: int
@@ -30,15 +30,15 @@ class _Open(NamedTuple):
 
 
 class StepObserver(Observer):
-    """Sees a user's step. The logits are what its modules returned last, of what depends on the batch's input.
+    """Observes a user's step. The logits are the last of its modules' outputs that depend on the batch's input.
 
     Args:
-        model: The module whose step it is.
+        model: The module that the step belongs to.
         options: How to observe.
-        found: Where the logits come from, once that is known.
+        found: Where the logits come from, if that is known.
     """
 
-    _sees_failed_calls = True  # or the outermost calls could not be told from the others any more
+    _sees_failed_calls = True  # otherwise the outermost calls could no longer be told from the others
 
     def __init__(self, model: nn.Module, options: Options, found: Found | None = None) -> None:
         super().__init__(model, options)
@@ -55,7 +55,7 @@ class StepObserver(Observer):
         return entered
 
     def run(self, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Make the step once more, as far as to its logits."""
+        """Run the step once more, up to its logits."""
         args, kwargs = self.enter(call, args, kwargs)
         self._stops, output = True, None
         with suppress(Reached):
@@ -63,13 +63,13 @@ class StepObserver(Observer):
         self.settle(output if isinstance(output, Tensor) and self.concerns(output) else None)
 
     def settle(self, loss: Tensor | None) -> None:
-        """Take the logits of the step that has run.
+        """Find the logits of the step that has run.
 
         Args:
-            loss: What it returned, where that is a loss.
+            loss: The step's return value, if it is a loss.
 
         Raises:
-            RuntimeError: They cannot be told; ``recording.problem`` says why, too.
+            RuntimeError: The logits cannot be identified; ``recording.problem`` says why, too.
         """
         recording, taps = self.recording, self._taps()
         logits = known_logits(recording.found, self._calls)
@@ -88,17 +88,17 @@ class StepObserver(Observer):
             recording.rng, recording.is_random = last.rng, last.is_random
 
     def concerns(self, loss: Tensor) -> bool:
-        """Whether a loss depends on the batch's input, as far as that is seen."""
+        """Whether a loss depends on the batch's input, as far as this was observed."""
         taps, logits = self._taps(), known_logits(self.recording.found, self._calls)
         ends = {node_of(one) for one in (taps or ([] if logits is None else [logits]))}
         return bool(ends & below(loss))
 
     def _taps(self) -> list[Tensor]:
-        """What the logits depend on: the input, or where that is no tap the layers."""
+        """The tensors that the logits depend on: the input, or the layers if the input is not a tap."""
         return self._tap.leaves or list(self.recording.activations.values())
 
     def _last_call(self) -> Call | None:
-        """The last call that gave logits."""
+        """The last call that returned logits."""
         modules = () if self.recording.found is None else self.recording.found.modules
         given = {(id(module), turn) for module, turn, _ in modules}
         return next((call for call in reversed(self._calls) if (id(call.module), call.turn) in given), None)
@@ -128,7 +128,7 @@ class StepObserver(Observer):
         moved = opened.rng is not None and opened.rng.has_moved()
         self._calls.append(Call(opened.module, opened.turn, opened.arguments, outputs, output, opened.rng, moved))
         if self._stops and known_logits(self.recording.found, self._calls) is not None:
-            self._stops = False  # the modules around this one return, too
+            self._stops = False  # so that the modules around this one return, too
             raise Reached
 
 

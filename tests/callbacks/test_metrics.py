@@ -44,7 +44,7 @@ def test_a_step_without_gradients_of_its_own_is_named():
     class Decorated(Lit):
         validation_step = torch.no_grad()(Lit.validation_step)
 
-    with pytest.warns(UserWarning, match=r"measures nothing: .*torch.no_grad\(\).* Take that away"):
+    with pytest.warns(UserWarning, match=r"measures nothing: .*torch.no_grad\(\).* Remove it"):
         fit(fresh(Decorated), SaliencyMetrics(), val=loader(), epochs=1)
 
 
