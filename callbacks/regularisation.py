@@ -11,8 +11,8 @@ from torch import Tensor
 
 from salreg.annotations import is_annotated
 from salreg.callbacks.aliveness import check_alive
-from salreg.callbacks.epoch_means import EpochMeans
 from salreg.callbacks.injection import Injection
+from salreg.callbacks.logged_numbers import LoggedNumbers
 from salreg.callbacks.plan import Plan
 from salreg.callbacks.reading import Reading
 from salreg.callbacks.regularised_input import RegularisedInput
@@ -42,6 +42,7 @@ class Regularisation:
 
     Attributes:
         injection: What was learnt of the module.
+        logged: The numbers that the training logs.
     """
 
     def __init__(
@@ -54,11 +55,11 @@ class Regularisation:
         name: str,
     ) -> None:
         self.penalty, self.intervention, self.schedule = penalty, intervention, schedule
-        self.input, self.target, self.name = input, target, name
+        self.input, self.target = input, target
         self.inputs: dict[str | None, RegularisedInput] = {None: RegularisedInput(penalty, intervention)}
         self.counts = {"unannotated_batches": 0, "undefined_maps": 0, "skipped_penalties": 0}
         self.injection: Injection | None = None
-        self._means = EpochMeans()
+        self.logged = LoggedNumbers(name, schedule)
 
     @property
     def reading(self) -> Reading | None:
@@ -99,7 +100,7 @@ class Regularisation:
             given = given if name is None else input_named(sample, name)
             done = self.of(name).intervene(sample, annotation, looked_at[name], given)
             sample, changed[name] = done.sample, done.annotation
-            self.log_mean(module, name, "intervened", done.changed.float())
+            self.logged.mean_of_step(module, name, "intervened", done.changed.float())
         return replace(batch, sample=sample, annotation=by_name(changed))
 
     def check_unannotated(self) -> bool:
@@ -163,7 +164,7 @@ class Regularisation:
         module: pl.LightningModule,
     ) -> Tensor:
         """The loss with the penalty of one input added."""
-        of_input, log = self.of(name), partial(self.log, module, name)
+        of_input, log = self.of(name), partial(self.logged.of_step, module, name)
         penalty = of_input.penalty.measure(recording, target, annotation)
         if of_input.penalty.method.decided and not of_input.announced:
             rank_zero_info(f"salreg: the penalty is differentiated by {of_input.penalty.method.decided}.")
@@ -173,14 +174,14 @@ class Regularisation:
         if penalty.scored:
             value = _over_ranks(penalty.value.detach())
             log({"penalty": value})
-            self._means.add(self._key(name, "penalty"), value, penalty.scored / world_size())
+            self.logged.add(name, "penalty", value, penalty.scored / world_size())
         elif penalty.undefined:
-            self._means.add(self._key(name, "penalty"), penalty.value.new_tensor(float("nan")), 0)
+            self.logged.add(name, "penalty", penalty.value.new_tensor(float("nan")), 0)
         if not penalty.scored and not penalty.undefined and not is_annotated(penalty.annotation).any():
             log(self._counted("unannotated_batches"))
             return loss
         if penalty.saliency is not None:
-            self.log_mean(module, name, "spurious_saliency", _spurious(penalty.saliency, penalty.annotation))
+            self.logged.mean_of_step(module, name, "spurious_saliency", _spurious(penalty.saliency, penalty.annotation))
         if penalty.error is not None:
             log({"fd_error": penalty.error})
         if penalty.undefined:
@@ -211,45 +212,6 @@ class Regularisation:
     def _counted(self, what: str, by: int = 1) -> dict[str, Any]:
         self.counts[what] += by
         return {what: float(self.counts[what])}
-
-    def log(self, module: pl.LightningModule, input: str | None, values: dict[str, Any]) -> None:
-        """Log a step's numbers."""
-        for key, value in values.items():
-            module.log(self._key(input, key), value, prog_bar=self._is_on_the_bar(key), batch_size=1)
-
-    def log_mean(self, module: pl.LightningModule, input: str | None, key: str, values: Tensor) -> None:
-        """Log the mean over a step's samples ``(N,)`` of this process, and let them enter the epoch's; nothing where N is 0."""
-        if len(values):
-            self.log(module, input, {key: values.mean()})
-            self._means.add(self._key(input, key), values.mean(), len(values))
-
-    def forget_logged(self, logged: dict[str, Tensor]) -> None:
-        """Take the last epoch's means out of the Trainer's metrics: an epoch that scores no sample has none."""
-        for key in self._mean_keys():
-            logged.pop(key, None)
-
-    def log_epoch(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Log the epoch's means over the samples that were scored: in the Trainer's metrics in place of the last step's, and in
-        loggers, which hold the steps, under a name with ``_epoch`` behind it. Every process must call it."""
-        means = self._means.take(self._mean_keys(), module.device)
-        for key, mean in means.items():
-            module.log(key, mean.float(), logger=False, prog_bar=self._is_on_the_bar(key), batch_size=1)
-        # By the loggers' own method: Lightning would send them a step behind the snapshot of this epoch.
-        if means and trainer.is_global_zero:
-            values = {f"{key}_epoch": float(mean) for key, mean in means.items()}
-            for logger in trainer.loggers:
-                logger.log_metrics({**values, "epoch": trainer.current_epoch}, trainer.global_step)
-
-    def _is_on_the_bar(self, key: str) -> bool:
-        """Of the progress bar: a penalty that is only watched is not."""
-        return key.endswith("spurious_saliency") or (key.endswith("penalty") and self.schedule.weight > 0)
-
-    def _mean_keys(self) -> list[str]:
-        names = sorted(self.inputs, key=lambda name: name or "")
-        return [self._key(name, key) for name in names for key in ("penalty", "spurious_saliency", "intervened")]
-
-    def _key(self, input: str | None, key: str) -> str:
-        return f"{self.name}/{key}" if input is None else f"{self.name}/{input}/{key}"
 
 
 def _over_ranks(penalty: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from salreg.attributions import Attribution, MapFunction
 from salreg.callbacks.base import Callback
@@ -17,15 +16,14 @@ from salreg.callbacks.progress_bar import show_significant_digits
 from salreg.callbacks.regularisation import Regularisation
 from salreg.callbacks.schedule import Schedule
 from salreg.callbacks.settings import check_regularizer
+from salreg.callbacks.support import check_sharding, check_strategy, warn_of_compiled
 from salreg.callbacks.targets import Target
-from salreg.differentiation import is_compiled, reusable_graphs, sharded_parts
+from salreg.differentiation import is_compiled, reusable_graphs
 from salreg.interventions import Intervention
 from salreg.losses import AttributionLoss
 from salreg.penalties import Penalty, SaliencyPenalty
 from salreg.penalties.saliency_method import Differentiation
 from salreg.taps import check_layers
-
-_UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
 
 
 class SaliencyRegularizer(Callback):
@@ -185,11 +183,8 @@ class SaliencyRegularizer(Callback):
         return self._generate_state_key(name=self.name)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if stage == "fit" and type(trainer.strategy).__name__ in _UNSUPPORTED:
-            raise RuntimeError(
-                f"SaliencyRegularizer does not support {type(trainer.strategy).__name__}: sharded parameters are gone when "
-                "the saliency is differentiated a second time. Use ModelParallelStrategy (FSDP2), DDP or one device."
-            )
+        if stage == "fit":
+            check_strategy(trainer.strategy)
         if stage == "fit" and self._has_ended:
             self._start_anew()
         show_significant_digits(trainer.progress_bar_callback)
@@ -208,26 +203,15 @@ class SaliencyRegularizer(Callback):
         )
         if self.intervention is not None:
             self.intervention.adapt_to(pl_module)
-        if sharded_parts(pl_module) and (not self.penalty.method.exact or self.penalty.method.compiled is not None):
-            raise RuntimeError(
-                "With parameters sharded by FSDP2, neither finite differences nor compile=True work, because both run the "
-                "network outside its own forward and backward pass. Use differentiation='exact'."
-            )
+        check_sharding(pl_module, self.penalty.method)
         if is_compiled(pl_module):  # it may be compiled for a plain step first
             self._while_fitting.enter_context(reusable_graphs())
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        by_salreg = self.penalty.method.compiled is not None
-        if is_compiled(pl_module) and ((self.penalty.method.exact and not by_salreg) or pl_module._compiler_ctx is not None):
-            rank_zero_warn(
-                "Compiled modules have no second derivative, so penalised steps run them uncompiled (or only their annotated "
-                "samples, if these are at most half); all other steps stay compiled. every_n_steps > 1 keeps more of the "
-                "speed; differentiation='finite_difference' keeps all of it if the network is smooth; and compile=True also "
-                "compiles penalised steps, if the network rather than the LightningModule is compiled."
-            )
+        warn_of_compiled(pl_module, self.penalty.method)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._regularisation.forget_logged(trainer.callback_metrics)
+        self._regularisation.logged.forget(self._regularisation.inputs, trainer.callback_metrics)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -239,7 +223,7 @@ class SaliencyRegularizer(Callback):
         if self.intervenes and not self.weight and self._map_watch is not None and batch_idx % every == 0:
             seen = self._map_watch.measure(trainer, pl_module, self._injection, batch)
             for key, values in seen.items():
-                self._regularisation.log_mean(pl_module, self.input, key, values)
+                self._regularisation.logged.mean_of_step(pl_module, self.input, key, values)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._has_ended = True
@@ -249,7 +233,7 @@ class SaliencyRegularizer(Callback):
             one.penalty.check_marks()
             one.warn_if_alone()
             one.warn_if_negligible()
-        self._regularisation.log_epoch(trainer, pl_module)
+        self._regularisation.logged.of_epoch(self._regularisation.inputs, trainer, pl_module)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._while_fitting.close()

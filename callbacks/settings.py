@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salreg import checks
+from salreg import checks, registry
 from salreg.interventions import Intervention
 
 
@@ -29,7 +29,7 @@ def check_regularizer(given: Mapping[str, Any]) -> None:
     checks.flag(compile=given.get("compile", False))
     checks.text(name=given.get("name", "salreg"))
     if isinstance(given.get("intervene"), Mapping):
-        checks.options("intervene", given["intervene"], inspect.signature(Intervention).parameters)
+        registry.options("intervene", given["intervene"], inspect.signature(Intervention).parameters)
     _check_places(given)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from salreg import checks
+from salreg import registry
 from salreg.attributions.attention import (
     AttentionAttribution,
     AttentionRollout,
@@ -18,7 +18,8 @@ from salreg.attributions.decomposition import ContextualDecomposition, decompose
 from salreg.attributions.gradient import InputGradient, InputTimesGradient, SmoothGrad, VarGrad
 from salreg.attributions.influence import InfluenceGradient
 from salreg.attributions.path import ExpectedGradients, IntegratedGradients
-from salreg.attributions.perturbation import RISE, FeatureAblation, Occlusion
+from salreg.attributions.perturbation import FeatureAblation, Occlusion
+from salreg.attributions.rise import RISE
 
 __all__ = [
     "RISE",
@@ -94,7 +95,7 @@ def resolve(attribution: str | Mapping[str, Any] | MapFunction | Attribution) ->
         return attribution
     if callable(attribution) and not isinstance(attribution, type):
         return CustomAttribution(attribution)
-    return checks.made("an attribution", cast("str | Mapping[str, Any]", attribution), NAMED)
+    return registry.made("an attribution", cast("str | Mapping[str, Any]", attribution), NAMED)
 
 
 def name_of(attribution: Attribution) -> str:

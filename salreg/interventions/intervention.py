@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from salreg import checks
 from salreg.annotations import align, marks, places
 from salreg.interventions.beside import keys_of_decoder, padding_token_of
+from salreg.interventions.changed_batch import Intervened, WithPresence
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.fills import FILLS, Fill
 from salreg.interventions.grid_views import grid_of
@@ -18,37 +19,6 @@ from salreg.interventions.inputs import AnnotatedInput, annotated_input, replace
 from salreg.interventions.tables import change_rows
 from salreg.interventions.text_batches import PLACES, Place, TextBatch, by_choice, change_text_batch
 from salreg.rng import Rng
-
-
-class Intervened(NamedTuple):
-    """A batch that an intervention changed.
-
-    Attributes:
-        sample: The batch with the annotated input changed.
-        annotation: The annotations of the changed batch.
-        changed: Which samples were changed: booleans ``(B,)``.
-    """
-
-    sample: Any
-    annotation: Tensor
-    changed: Tensor
-
-
-class WithPresence(NamedTuple):
-    """A batch in which all samples that somebody looked at have the spurious feature, or none of them does.
-
-    Attributes:
-        sample: The batch with the annotated input changed.
-        looked_at: Which samples this applies to: booleans ``(B,)``. In tables, the marked ones.
-        done: For which of them it succeeded: booleans ``(B,)``. A single donor has no other to exchange with; nothing is
-            inserted into a sample that is relevant everywhere; and a table's column cannot be removed.
-        annotation: The annotations of the changed batch.
-    """
-
-    sample: Any
-    looked_at: Tensor
-    done: Tensor
-    annotation: Tensor
 
 
 class Intervention:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from salreg import checks
+from salreg import registry
 from salreg.losses.base import AttributionLoss, PerSample
 from salreg.losses.energy import EnergyLoss
 from salreg.losses.masked import CosineLoss, MaskedL1, RightForRightReasons
@@ -74,4 +74,4 @@ def resolve(loss: str | Mapping[str, Any] | AttributionLoss) -> AttributionLoss:
     """
     if isinstance(loss, AttributionLoss):
         return loss
-    return checks.made("an attribution loss", loss, NAMED)
+    return registry.made("an attribution loss", loss, NAMED)

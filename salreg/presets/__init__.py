@@ -8,7 +8,7 @@ do not carry over; start with a weight of 1.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from salreg import checks
+from salreg import registry
 from salreg.penalties import Penalty
 from salreg.presets.input_maps import energy, expected_gradients_prior, gals_outside, gradmask, rationale_supervision, rbr, rrr
 from salreg.presets.layer_maps import gradia, hint, ppce, res, rrr_gradcam
@@ -59,4 +59,4 @@ def resolve(preset: str | Mapping[str, Any] | Penalty) -> Penalty:
     """
     if isinstance(preset, Penalty):
         return preset
-    return checks.made("a preset", preset, NAMED)
+    return registry.made("a preset", preset, NAMED)

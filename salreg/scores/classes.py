@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, log_softmax, logsigmoid
 
-from salreg import checks
+from salreg import registry
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -91,7 +91,7 @@ def resolve(score: str | Score) -> Score:
     """The score given by a name, or the callable itself."""
     if callable(score) and not isinstance(score, type):
         return score
-    return checks.named("a score", score, NAMED)
+    return registry.named("a score", score, NAMED)
 
 
 def one_row_per_sample(logits: Tensor) -> Tensor:
