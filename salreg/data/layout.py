@@ -28,7 +28,8 @@ def layout(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def of_series(annotation: Tensor, sample: Any, name: str | None) -> Tensor:
-    """Annotations of the steps ``(B, T)`` of a series ``(B, T, F)``, laid out like it: a marked step is marked in all features.
+    """Annotations of the steps ``(B, T)`` of a series, laid out like it: a marked step is marked in all features of a series
+    ``(B, T, F)``, and in all channels of a signal ``(B, C, T)``, for which ``(B, 1, T)`` is enough.
 
     Annotations of anything else, embedded tokens among them, remain as they are.
 
@@ -40,11 +41,16 @@ def of_series(annotation: Tensor, sample: Any, name: str | None) -> Tensor:
     if annotation.ndim != 2:
         return annotation
     given = tensors_in(_without_embedded(sample) if name is None else [input_named(sample, name)])
-    alike = [one for one in given if one.shape[:2] == annotation.shape and one.dtype != torch.bool]
-    if name == _EMBEDDED or any(one.ndim == 2 and not is_mask(one) for one in alike):
+    if name == _EMBEDDED or any(
+        one.shape == annotation.shape and one.dtype != torch.bool and not is_mask(one) for one in given
+    ):
         return annotation
-    series = next((one for one in alike if one.ndim == 3 and one.is_floating_point()), None)
-    return annotation if series is None else annotation.unsqueeze(-1).expand(series.shape)
+    for series in (one for one in given if one.ndim == 3 and one.is_floating_point()):
+        if series.shape[:2] == annotation.shape:
+            return annotation.unsqueeze(-1).expand(series.shape)
+        if series.shape[::2] == annotation.shape:
+            return annotation.unsqueeze(1)
+    return annotation
 
 
 def _without_embedded(sample: Any) -> Any:

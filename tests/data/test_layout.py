@@ -21,13 +21,17 @@ def test_a_marked_step_is_marked_in_all_its_features(features):
     assert torch.equal(named.annotation["row"], STEPS)
 
 
+def test_a_marked_step_of_a_signal_is_a_place():
+    assert torch.equal(AnnotatedBatch((torch.rand(2, 4, 3), torch.tensor([0, 1])), STEPS).annotation, STEPS.unsqueeze(1))
+
+
 @pytest.mark.parametrize(
     "sample",
     [
         {"input_ids": torch.randint(5, 9, (2, 3)), "features": torch.rand(2, 3, 5)},
         {"inputs_embeds": torch.rand(2, 3, 5)},
         (torch.rand(2, 3), torch.rand(2, 3, 5)),
-        torch.rand(2, 4, 3),
+        torch.rand(2, 4, 5),
     ],
 )
 def test_annotations_of_anything_else_remain_as_they_are(sample):
