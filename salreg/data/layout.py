@@ -47,7 +47,7 @@ def of_series(annotation: Tensor, sample: Any, name: str | None) -> Tensor:
         return annotation
     for series in (one for one in given if one.ndim == 3 and one.is_floating_point()):
         if series.shape[:2] == annotation.shape:
-            return annotation.unsqueeze(-1).expand(series.shape)
+            return annotation.unsqueeze(-1).expand(series.shape).contiguous()
         if series.shape[::2] == annotation.shape:
             return annotation.unsqueeze(1)
     return annotation
