@@ -41,7 +41,7 @@ def load(root: Path) -> ColorImages:
             return ColorImages(*_batches(folder, _TRAIN), *_batches(folder, _TEST))
     raise FileNotFoundError(
         f"{root} holds no CIFAR-10{nearest_path(root)}. Point data.root at the unpacked cifar-10-binary.tar.gz "
-        "(data_batch_1.bin ... test_batch.bin), or leave data.root empty for a small made sample."
+        "(data_batch_1.bin ... test_batch.bin), or leave data.root empty for a small generated sample."
     )
 
 

@@ -47,7 +47,7 @@ def read_instructions(path: Path) -> list[Instruction]:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. Point data.root at a folder with train.jsonl, validation.jsonl and "
-            "test.jsonl, or leave data.root empty for a small made sample."
+            "test.jsonl, or leave data.root empty for a small generated sample."
         )
     found = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):

@@ -64,7 +64,7 @@ def read(path: Path) -> People:
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. "
             f"It is part of ProPublica's repository compas-analysis. Point data.root at its folder, or "
-            "leave data.root empty for a small made sample."
+            "leave data.root empty for a small generated sample."
         )
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.reader(file))

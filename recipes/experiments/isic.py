@@ -63,7 +63,7 @@ def read(root: Path) -> tuple[ImageFiles, list[list[int]]]:
                 f"{table} is not there{nearest_path(table)}. "
                 f"Point data.root at the folder with the unpacked archives of the ISIC 2017 challenge "
                 f"(ISIC-2017_{split}_Data, ISIC-2017_{split}_Part1_GroundTruth, ...), or leave data.root empty for a small "
-                "made sample."
+                "generated sample."
             )
         with table.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))

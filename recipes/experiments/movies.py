@@ -50,7 +50,7 @@ def read(root: Path, name: str, longest: int) -> Reviews:
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. "
             f"Point data.root at the unpacked movies.tar.gz of ERASER, with {', '.join(_FILES.values())} "
-            "and docs, or leave data.root empty for a small made sample."
+            "and docs, or leave data.root empty for a small generated sample."
         )
     reviews = Reviews([], [], [])
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):

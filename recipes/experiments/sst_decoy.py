@@ -56,7 +56,7 @@ def read_trees(path: Path) -> Sentences:
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. "
             f"Point data.root at the folder with train.txt, dev.txt and test.txt of the Stanford "
-            "Sentiment Treebank (trees.zip), or leave data.root empty for a small made sample."
+            "Sentiment Treebank (trees.zip), or leave data.root empty for a small generated sample."
         )
     words, labels = [], []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):

@@ -161,6 +161,6 @@ def _present(path: Path) -> Path:
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. "
             f"Point data.root at the folder of Waterbirds with {METADATA}, and data.boxes at {BOXES} of "
-            "CUB-200-2011 if that lies elsewhere; or leave data.root empty for a small made sample."
+            "CUB-200-2011 if that lies elsewhere; or leave data.root empty for a small generated sample."
         )
     return path
