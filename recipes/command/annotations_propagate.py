@@ -81,8 +81,8 @@ def carry_over(
             "have something spurious.",
             f"Picture of the images to look at next: {sheet}",
             f"List of all of them, in that order: {listed}",
-            "Next: look at the picture. Mark the images where it is wrong, add them to the annotations and carry the marks over "
-            f"again, or train: salreg run image_folder data.root={root} data.annotations={out}",
+            "Next: look at the picture. Mark the images where it is wrong, add them to the annotations and carry the marks "
+            f"over again, or train: salreg run image_folder data.root={root} data.annotations={out}",
         ]
     )
 

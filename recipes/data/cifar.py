@@ -9,7 +9,7 @@ from torch import Tensor
 
 from salreg.recipes.data.paths import nearest_path
 
-#: In the order of their numbers.
+#: In the order of their labels.
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
 _TRAIN, _TEST = tuple(f"data_batch_{number}.bin" for number in range(1, 6)), ("test_batch.bin",)
@@ -31,8 +31,8 @@ def load(root: Path) -> ColorImages:
     The "python version" is pickled and therefore not read.
 
     Raises:
-        FileNotFoundError: Neither is there.
-        ValueError: A file that is not what its name says.
+        FileNotFoundError: The folder has neither.
+        ValueError: A file does not have the format that its name implies.
     """
     if (root / "train.npz").is_file():
         return ColorImages(*_archive(root / "train.npz"), *_archive(root / "test.npz"))
@@ -68,7 +68,7 @@ def _archive(path: Path) -> tuple[Tensor, Tensor]:
 
 
 def _batches(folder: Path, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
-    """Records of one byte of label and 3 x 32 x 32 of pixels."""
+    """Read records of one label byte and 3 x 32 x 32 pixel bytes."""
     size = 1 + 3 * SIDE * SIDE
     records = []
     for name in names:

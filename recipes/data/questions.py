@@ -1,4 +1,4 @@
-"""Questions about texts whose answers are spans of words, with the question's words repeated beside one of them."""
+"""Questions about texts whose answers are spans of words, with the question's words repeated beside one span."""
 
 import random
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ class Question(NamedTuple):
 
     Attributes:
         asked: The question's words.
-        words: The text's.
-        answer: First and last word of the answer.
-        overlap: The words ``(start, end)`` of the text that repeat the question; None where none do.
+        words: The text's words.
+        answer: The indices of the answer's first and last word.
+        overlap: The words ``(start, end)`` of the text that repeat the question; None if there are none.
         group: One of ``GROUPS``.
     """
 
@@ -37,7 +37,7 @@ class Question(NamedTuple):
 
 
 def made_questions(size: int, seed: int) -> list[Question]:
-    """Texts of 24 words with a praise and a blame of two words each; what is asked for is the praise."""
+    """Texts of 24 words with praise and blame of two words each; the questions ask for the praise."""
     rng = random.Random(seed)
     fillers = [f"word{number}" for number in range(30)]
     found = []
@@ -51,17 +51,17 @@ def made_questions(size: int, seed: int) -> list[Question]:
 
 
 def asked(rng: random.Random, verb: str = "liked") -> list[str]:
-    """Why something about a film is liked, or whatever the verb says."""
+    """A question: why something about a film is liked, or another verb."""
     return ["why", "is", "the", rng.choice(_ABOUT), verb, "?"]
 
 
 def with_overlap(questions: Sequence[Question], lying: float, seed: int) -> list[Question]:
-    """The same questions; in each text the question's words stand in front of the answer, or, where they lie, of other words.
+    """The same questions; in each text the question's words stand in front of the answer or, to mislead, of other words.
 
     Args:
-        questions: Without overlap.
-        lying: The share of those where they stand elsewhere.
-        seed: Draws these, and where.
+        questions: Questions without overlap.
+        lying: The share of texts in which they stand in front of other words.
+        seed: The seed for drawing these texts and the places.
     """
     rng = random.Random(seed)
     found = []
@@ -84,11 +84,11 @@ def with_overlap(questions: Sequence[Question], lying: float, seed: int) -> list
 
 
 class Questions(TokenSamples):
-    """Samples as models for question answering take them: the question, the text, where the answer starts and ends.
+    """Samples for question answering: the question, the text, and where the answer starts and ends.
 
     Args:
-        questions: What is asked.
-        vocabulary: Numbers the words, ``START`` and ``BETWEEN`` among them.
+        questions: The questions with their texts.
+        vocabulary: The vocabulary, which includes ``START`` and ``BETWEEN``.
     """
 
     def __init__(self, questions: Sequence[Question], vocabulary: Vocabulary) -> None:
@@ -110,6 +110,6 @@ class Questions(TokenSamples):
 
 
 def _marks(overlap: tuple[int, int], before: int, length: int) -> Tensor:
-    """The marks on a text between a question and the last special token, into which nothing is put."""
+    """The marks on a text; interventions put nothing into the question before it or the special token after it."""
     marks = from_token_spans(length, spurious=[overlap])
     return torch.cat([marks.new_full((before,), NO_PLACE), marks, marks.new_full((1,), NO_PLACE)])
