@@ -16,7 +16,8 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Classifier(AdamWModule):
-    """A classifier with cross-entropy and AdamW; it logs the accuracy by group, on batches ``(inputs, labels, groups)``.
+    """A classifier with cross-entropy and AdamW; it logs the accuracy of each and of the worst group. Batches are
+    ``(inputs, labels, groups)``.
 
     Args:
         net: The network, which returns logits.

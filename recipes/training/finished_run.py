@@ -45,7 +45,7 @@ def load(folder: Path) -> FinishedRun:
     if config.get("model", {}).get("pretrained"):
         config.model.pretrained = False  # the weights come from the checkpoint
     if config.data.get("carry_over"):
-        config.data.carry_over = False  # about marks of the training data, which are not needed here
+        config.data.carry_over = False  # an audit needs no new marks of the training data
     experiment = seeded(config)
     try:
         experiment.module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
