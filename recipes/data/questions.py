@@ -51,7 +51,7 @@ def made_questions(size: int, seed: int) -> list[Question]:
 
 
 def asked(rng: random.Random, verb: str = "liked") -> list[str]:
-    """A question: why something about a film is liked, or another verb."""
+    """Why something about a film is liked, or whatever the verb says."""
     return ["why", "is", "the", rng.choice(_ABOUT), verb, "?"]
 
 
@@ -87,8 +87,8 @@ class Questions(TokenSamples):
     """Samples for question answering: the question, the text, and where the answer starts and ends.
 
     Args:
-        questions: The questions with their texts.
-        vocabulary: The vocabulary, which includes ``START`` and ``BETWEEN``.
+        questions: What is asked.
+        vocabulary: Numbers the words, ``START`` and ``BETWEEN`` among them.
     """
 
     def __init__(self, questions: Sequence[Question], vocabulary: Vocabulary) -> None:
@@ -110,6 +110,6 @@ class Questions(TokenSamples):
 
 
 def _marks(overlap: tuple[int, int], before: int, length: int) -> Tensor:
-    """The marks on a text; interventions put nothing into the question before it or the special token after it."""
+    """The marks on a text between a question and the last special token, into which nothing is put."""
     marks = from_token_spans(length, spurious=[overlap])
     return torch.cat([marks.new_full((before,), NO_PLACE), marks, marks.new_full((1,), NO_PLACE)])

@@ -40,7 +40,7 @@ class SubWords(Vocabulary):
         return torch.tensor([self._tokenizer.cls_token_id, *numbers, self._tokenizer.sep_token_id])
 
     def marks(self, words: Sequence[str], annotation: Tensor) -> Tensor:
-        """An annotation of words as one of their sub-words."""
+        """A map of words as one of their sub-words."""
         lengths = torch.tensor([len(word) for word in self._of(words)])
         special = annotation.new_full((1,), NO_PLACE)
         return torch.cat([special, annotation.repeat_interleave(lengths), special])

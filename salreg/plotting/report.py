@@ -147,7 +147,7 @@ def _sanity(name: str, run: History) -> list[str]:
 
 
 def _same_panel(runs: Mapping[str, History]) -> dict[str, History]:
-    """The runs that can be shown side by side with the first run that has a panel."""
+    """The runs that can be shown side by side with the first that has a panel."""
     drawn = {name: run for name, run in runs.items() if run.frames}
     first = next(iter(drawn.values()), None)
     return {name: run for name, run in drawn.items() if first is not None and _equal(run.images, first.images)}
