@@ -20,7 +20,7 @@ class Vocabulary:
     """Numbers for words; 0 is padding, 1 is any other word.
 
     Args:
-        texts: Word by word.
+        texts: The texts as lists of words.
         least: The number of times that a word has to occur.
 
     Example:
@@ -50,9 +50,9 @@ class Texts(Dataset[tuple[Tensor, int, int]]):
     """Samples ``(token numbers, label, group)``.
 
     Args:
-        texts: Word by word.
-        labels: One each.
-        groups: One each.
+        texts: The texts as lists of words.
+        labels: One label per text.
+        groups: One group per text.
         vocabulary: The vocabulary that numbers the words.
         classes: The names of the labels.
 
