@@ -1,4 +1,4 @@
-"""The catalogue: every preset, and every attribution with every loss, with what was measured of each.
+"""The catalogue: every preset, and every attribution with every loss, with measurements of each.
 
 Run: ``python -m benchmarks.catalogue``, which writes ``docs/catalogue.md``.
 
@@ -32,7 +32,7 @@ SIDE, CLASSES = 8, 3
 
 
 class Meter(torch.autograd.Function):
-    """The identity, which counts the rows that pass it, forwards and backwards of any order."""
+    """The identity, which counts the rows that pass through it, forward and in backward passes of any order."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, counts: dict[str, float], kind: str) -> Tensor:
@@ -60,7 +60,7 @@ class OnceTanh(torch.autograd.Function):
 
 
 class Once(nn.Tanh):
-    """A layer that contextual decomposition takes for a Tanh, and that has no second derivative."""
+    """A layer that contextual decomposition treats as a Tanh, and that has no second derivative."""
 
     def forward(self, x: Tensor) -> Tensor:
         return OnceTanh.apply(x)
@@ -97,7 +97,7 @@ def network(attribution: Attribution | None = None) -> nn.Module:
 
 
 def batch(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Images ``(6, 1, 8, 8)``, classes, and annotations with both sides, one of them none."""
+    """Images ``(6, 1, 8, 8)``, classes, and annotations with both kinds of marks; the last annotation marks nothing."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(6, 1, SIDE, SIDE, generator=generator, dtype=torch.float64)
     y = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -132,7 +132,7 @@ class Checked:
 
 
 def measured(penalty: Penalty, model: nn.Module, data: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """The penalty as it is at its first step, random draws included."""
+    """The penalty at its first step, including its random draws."""
     x, y, marks = data
     with deepcopy(penalty).watch(model) as watch:
         model(x)
@@ -142,7 +142,7 @@ def measured(penalty: Penalty, model: nn.Module, data: tuple[Tensor, Tensor, Ten
 def check(penalty: Penalty, model: nn.Module) -> Checked:
     """Compare a penalty's gradient with finite differences along a random direction in each parameter tensor.
 
-    A large step may cross a kink, and a small one drowns in rounding, so that one is tried after the other.
+    A large step may cross a kink, and a small one is lost in rounding errors, so both are tried.
     """
     found = _check(penalty, model, 1e-5)
     return found if found.alive else min(found, _check(penalty, model, 1e-7), key=lambda checked: checked.error)
@@ -205,7 +205,7 @@ def needs_second_derivative(penalty: Penalty) -> bool:
 
 
 def preset_penalties() -> dict[str, Penalty]:
-    """Every preset; a direction that is estimated while training is given, for it is held constant in the gradient."""
+    """Every preset; a direction that is estimated during training is given here, because the gradient holds it constant."""
     options = {"rr_clarc": {"direction": [1.0, -1.0, 0.5, 0.0]}}
     return {name: presets.resolve({"name": name, **options.get(name, {})}) for name in presets.NAMED}
 
@@ -242,19 +242,19 @@ def page() -> str:
 
 _HEADER = """# The catalogue
 
-Written by `python -m benchmarks.catalogue` from the code, its docstrings and measurements; `pytest tests/benchmarks` checks
-that it is up to date.
+`python -m benchmarks.catalogue` writes this page from the code, its docstrings and measurements; `pytest tests/benchmarks`
+checks that it is up to date.
 
 ## Presets
 
-`SaliencyRegularizer(preset="name")`. All gradients agree with central finite differences in float64 to 1e-3 in every
-parameter tensor, and are non-zero in exactly those that the penalty depends on ("reaches").
+A preset is chosen by `SaliencyRegularizer(preset="name")`. All gradients agree with central finite differences in float64 to
+1e-3 in every parameter tensor, and are non-zero in exactly those that the penalty depends on ("reaches").
 
 "Passes" are the forward and backward passes of a whole penalised training step, counted at the network's first layer; a plain
-step is 1 + 1. A backward pass of a backward pass counts as one more. A map at the last convolution differentiates twice what
-lies behind it only, which does not show here.
+step is 1 + 1. A backward pass through a backward pass counts as one more. A map at the last convolution is differentiated twice
+only through the layers after it, which these counts do not show.
 
-"2nd" tells whether second derivatives are needed: presets without train networks that can be differentiated once only.
+"2nd" says whether second derivatives are needed: presets without them also train networks that can be differentiated only once.
 
 | preset | penalty | marks | passes | 2nd | reaches | source |
 | --- | --- | --- | --- | --- | --- | --- |"""
@@ -267,11 +267,11 @@ below; at the input its gradient is multiplied by the input's standard deviation
 _PAIRS = """
 ## Attributions and losses
 
-Every attribution with every loss, as `SaliencyRegularizer(attribution=..., loss=...)`. ● says that the gradient agrees with
-finite differences and is non-zero in exactly the parameters that the penalty depends on. There is no other sign: a pair that
-fails stops this page from being written.
+Every attribution can be combined with every loss: `SaliencyRegularizer(attribution=..., loss=...)`. ● means that the gradient
+agrees with finite differences and is non-zero in exactly the parameters that the penalty depends on. There is no other sign: a
+pair that fails stops this page from being written.
 
-A pair that is sound calculus need not make sense: losses towards the relevant marks want maps that can be read as evidence
+A pair whose gradient is correct need not make sense: losses towards the relevant marks need maps that can be read as evidence
 (CAMs, input times gradient, attention), and a loss that normalises a non-negative map can be evaded by a map that is zero
 everywhere, which is counted as undefined.
 """
@@ -319,7 +319,7 @@ def _preset_formulas() -> str:
 
 
 def _formulas(named: dict[str, Any]) -> str:
-    """Each one's summary and formula, from its docstring."""
+    """The summary and formula of each, from its docstring."""
     parts = []
     for name, one in named.items():
         summary = (inspect.getdoc(one) or "").split("\n\n")[0].replace("\n", " ").replace("``", "`")
@@ -328,7 +328,7 @@ def _formulas(named: dict[str, Any]) -> str:
 
 
 def _formula(documented: Any) -> str:
-    """The first formula of a docstring, as a block; that of a class without one is its base's."""
+    """The first formula of a docstring, as a block; a class without one uses its base's."""
     kind = documented if isinstance(documented, type) else type(documented)
     for one in kind.__mro__:
         found = re.search(r"\.\. math:: (.*?)(?:\n\n|$)", inspect.cleandoc(one.__dict__.get("__doc__") or ""), re.DOTALL)

@@ -1,4 +1,4 @@
-"""A causal language model that answers a question about a text, and does not copy the answer from a note in it."""
+"""A causal language model that answers a question about a text without copying the answer from a note in it."""
 
 import pytorch_lightning as pl
 import torch
@@ -15,7 +15,7 @@ WORDS = ["good", "bad", *GOOD, *BAD, "the", "film", "was", "and", ".", "note", "
 
 
 def reviews(size: int) -> AnnotatedDataset:
-    """Texts "the film was warm and clever . note good answer" and their next word; the word behind "note" is marked."""
+    """Texts "the film was warm and clever . note good answer" and their next word; the word after "note" is marked."""
     texts = []
     for number, (one, other) in enumerate(torch.randint(3, (size, 2)).tolist()):
         says = (GOOD, BAD)[number % 2]
@@ -31,7 +31,7 @@ class Answering(pl.LightningModule):
         self.model = GPT2LMHeadModel(config)  # or from_pretrained("gpt2")
 
     def forward(self, ids):
-        return self.model(ids).logits[:, -1]  # of the next word
+        return self.model(ids).logits[:, -1]  # those of the next word
 
     def training_step(self, batch, batch_idx):
         ids, answers = batch

@@ -1,4 +1,4 @@
-"""Photos of cats and cups, nearly every cup with a yellow tag, and a LightningModule that knows nothing of salreg.
+"""Photos of cats and cups, nearly every cup with a yellow tag, and a LightningModule that knows nothing about salreg.
 
 Run: pip install "salreg[recipes]" && python examples/photos.py"""
 
@@ -15,7 +15,7 @@ from salreg.recipes.experiments.hospital_tag import add_tags
 
 
 def photos(size: int, seed: int) -> AnnotatedDataset:
-    """Your own dataset of (image, label) stands here, with a mask for each photo: -1 on the tag, 0 elsewhere."""
+    """Replace this by your own dataset of (image, label), with a mask for each photo: -1 on the tag, 0 elsewhere."""
     pixels, labels = make(size, seed=seed)
     tagged = add_tags(pixels, labels, tagged=(0.05, 0.95), seed=seed)
     return AnnotatedDataset(TensorDataset(tagged.images, labels), tagged.annotations)

@@ -1,4 +1,4 @@
-"""A training loop without Lightning: one line before the step makes the tag tell nothing of the class.
+"""A training loop without Lightning: one line before the step makes the tag uninformative about the class.
 
 Run: python examples/plain_loop.py"""
 
@@ -13,7 +13,7 @@ from salreg.metrics import Reliance
 
 
 def images(size: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Noise with a faint square in class 1, and a tag on nearly all of it; labels; and the tag's marks."""
+    """Noise with a faint square in class 1 and a tag on nearly all images of that class; labels; and the tag's marks."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.arange(size) % 2
     tagged = torch.rand(size, generator=generator) < torch.tensor([0.05, 0.95])[labels]

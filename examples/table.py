@@ -1,4 +1,4 @@
-"""A table in which race and zip code must not be used, and stay as they are.
+"""A table in which race and zip code must not be used, although they stay in the data.
 
 Run: python examples/table.py"""
 

@@ -1,4 +1,4 @@
-"""Where snapshots go: files, a page, and loggers."""
+"""The places that snapshots are written to: files, a page, and loggers."""
 
 from salreg.callbacks.sinks.every_sink import EverySink
 from salreg.callbacks.sinks.files import HISTORY, Files, save_png

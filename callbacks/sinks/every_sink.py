@@ -1,4 +1,4 @@
-"""All the places that a run's snapshots go to."""
+"""Sends a run's snapshots to all places."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ from salreg.callbacks.sinks.sink import Sink
 
 
 class EverySink:
-    """The loggers, and from the first snapshot on the files and the page of a run folder.
+    """Sends snapshots to the loggers and, from the first snapshot on, to the files and the page of a run folder.
 
     Attributes:
         root: The run folder to write to.
-        folder: The names that were taken in it; None until the first snapshot.
+        folder: The names that this run took in it; None until the first snapshot.
     """
 
     def __init__(self) -> None:
@@ -29,22 +29,22 @@ class EverySink:
         self._on_disk: list[Sink] = []
 
     def start(self, root: Path, loggers: Sequence[Logger]) -> None:
-        """Say where snapshots go."""
+        """Tell the sink where snapshots go."""
         self.root, self._loggers.loggers = root, list(loggers)
 
     def open(self) -> None:
-        """Take names in the run folder, unless that is done."""
+        """Take names in the run folder, unless this run already has some."""
         if not self._on_disk:
             self.folder = self.folder or RunFolder.unused(self.root)
             self._on_disk = [Files(self.folder), Page(self.folder)]
 
     def write(self, painted: Painted) -> None:
-        """Send a snapshot everywhere."""
+        """Send a snapshot to all places."""
         self._loggers.write(painted)
         self.write_to_disk(painted)
 
     def write_to_disk(self, painted: Painted) -> None:
-        """Bring the files and the page up to date."""
+        """Update the files and the page."""
         for sink in self._on_disk:
             sink.write(painted)
 
@@ -52,7 +52,7 @@ class EverySink:
         return None if self.folder is None else self.folder.state_dict()
 
     def load_state_dict(self, state: dict[str, Any] | None, wanted: Path | None) -> None:
-        """Go on in the folder of the checkpoint, if it is there and no other is wanted."""
+        """Continue in the checkpoint's folder, if it exists and no other folder was chosen."""
         folder = state and RunFolder.from_state_dict(state)
         if folder and wanted in (None, folder.root) and folder.root.is_dir():
             self.folder = folder

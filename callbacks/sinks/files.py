@@ -1,4 +1,4 @@
-"""Pictures and numbers to the disk."""
+"""Writes pictures and numbers to the disk."""
 
 import csv
 from pathlib import Path
@@ -17,14 +17,14 @@ HISTORY = "history.pt"
 
 
 class Files:
-    """A run folder's ``snapshots/``: pictures, ``panel.csv``, and the history, from which all can be drawn again."""
+    """A run folder's ``snapshots/``: pictures, ``panel.csv``, and the history, from which everything can be drawn again."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self._begun = False
 
     def write(self, painted: Painted) -> None:
-        """Add a snapshot's pictures, and bring the numbers and the history up to date."""
+        """Write a snapshot's pictures, and update the numbers and the history."""
         if self.folder.closed:
             return
         snapshots, history = self.folder.snapshots, painted.history
@@ -41,7 +41,7 @@ class Files:
             torch.save(history.state_dict(), path)
 
     def _configurations(self) -> list[Path]:
-        """Recipes and LightningCLI write the one, Lightning's loggers the other."""
+        """The run's configuration files: recipes and LightningCLI write one, Lightning's loggers the other."""
         return [self.folder.root / "config.yaml", self.folder.root / "hparams.yaml"]
 
 

@@ -1,4 +1,4 @@
-"""Snapshots to whatever loggers a Trainer has."""
+"""Sends snapshots to a Trainer's loggers."""
 
 from typing import Any
 
@@ -14,10 +14,10 @@ from salreg.callbacks.trackio_logger import TrackioLogger
 
 
 class Loggers:
-    """Sends snapshots to all loggers. One that fails (no network, a full disk) costs a warning.
+    """Sends snapshots to all loggers. A logger that fails (no network, a full disk) causes only a warning.
 
     Attributes:
-        loggers: The Trainer's.
+        loggers: The Trainer's loggers.
     """
 
     def __init__(self) -> None:
@@ -25,16 +25,16 @@ class Loggers:
         self._sinks: dict[Logger, Sink] = {}
 
     def write(self, painted: Painted) -> None:
-        """Send pictures to W&B, trackio and TensorBoard, numbers to every logger, alerts where there are such."""
+        """Send pictures to W&B, trackio and TensorBoard, numbers to every logger, and alerts to loggers that have them."""
         for logger in self.loggers:
             try:
                 self._sinks.setdefault(logger, _sink_of(logger)).write(painted)
-            except Exception as error:  # whatever a logger raises, the training goes on
+            except Exception as error:  # training continues, whatever a logger raises
                 rank_zero_warn(f"{type(logger).__name__} did not accept the saliency snapshot: {error}")
 
 
 class Numbers:
-    """Sends the numbers to a logger that takes no pictures."""
+    """Sends only the numbers, to a logger that accepts no pictures."""
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
@@ -47,7 +47,7 @@ class Numbers:
 def _sink_of(logger: Any) -> Sink:
     if isinstance(logger, TrackioLogger):
         return TrackioRuns(logger)
-    names = {one.__name__ for one in type(logger).__mro__}  # of either Lightning package
+    names = {one.__name__ for one in type(logger).__mro__}  # from either Lightning package
     if "WandbLogger" in names:
         return WandbRuns(logger)
     return TensorBoardEvents(logger) if "TensorBoardLogger" in names else Numbers(logger)

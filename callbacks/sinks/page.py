@@ -1,4 +1,4 @@
-"""The report that a browser shows."""
+"""Writes the report for a browser."""
 
 from salreg.callbacks.atomic_write import atomic_write
 from salreg.callbacks.painter import Painted
@@ -7,13 +7,13 @@ from salreg.plotting import report
 
 
 class Page:
-    """A run folder's ``report.html``, written anew each time."""
+    """A run folder's ``report.html``, rewritten at each snapshot."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
 
     def write(self, painted: Painted) -> None:
-        """Bring the page up to date."""
+        """Update the page."""
         if self.folder.closed:
             return
         with atomic_write(self.folder.report) as path:

@@ -1,4 +1,4 @@
-"""Where a run keeps its snapshots on the disk."""
+"""Chooses where a run saves its snapshots on the disk."""
 
 import os
 from pathlib import Path
@@ -8,16 +8,16 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 
 class RunFolder:
-    """A run folder's ``snapshots/`` and ``report.html``; with a number behind the names where these are taken.
+    """A run folder's ``snapshots/`` and ``report.html``, with a number appended if these names are taken.
 
     Args:
         root: The run folder.
-        number: Behind the names; 0 is none.
+        number: The number appended to the names; 0 appends none.
 
     Attributes:
         snapshots: The folder of pictures and numbers.
         report: The page.
-        closed: Whether it cannot be written to.
+        closed: Whether the run folder cannot be written to.
     """
 
     def __init__(self, root: Path, number: int = 0) -> None:
@@ -28,7 +28,7 @@ class RunFolder:
 
     @classmethod
     def unused(cls, root: Path) -> "RunFolder":
-        """The first number whose names are free, which then are no more. A folder that cannot be written to is a warning."""
+        """Take the names with the first free number. A folder that cannot be written to causes a warning."""
         folder = cls(root)
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -47,11 +47,11 @@ class RunFolder:
 
     @classmethod
     def from_state_dict(cls, state: dict[str, Any]) -> "RunFolder":
-        """The same folder and names, which are taken already."""
+        """The same folder and names as in a checkpoint, which are taken already."""
         return cls(Path(state["root"]), state["number"])
 
     def _take(self) -> bool:
-        """Whether the names were free: nothing stands there, not even a link, and no run took them at the same time."""
+        """Whether the names were free: nothing has them, not even a link, and no other run took them at the same time."""
         if os.path.lexists(self.report):
             return False
         try:

@@ -7,7 +7,7 @@ from salreg.callbacks.trackio_logger import TrackioLogger
 
 
 class TrackioRuns:
-    """Sends snapshots to the run of a ``TrackioLogger``, in one call each."""
+    """Sends snapshots to the run of a ``TrackioLogger``, with one call per snapshot."""
 
     def __init__(self, logger: TrackioLogger) -> None:
         self._logger = logger

@@ -1,4 +1,4 @@
-"""Snapshots to W&B, in its own kinds: images with marks to toggle, a table to sort, histograms, and axes that fit."""
+"""Sends snapshots to W&B in its own formats: images with marks to toggle, a sortable table, histograms, and fitting axes."""
 
 import math
 from typing import Any
@@ -16,16 +16,16 @@ from salreg.plotting.tokens import tokens_html
 
 _COLUMNS: list[str | int] = ["epoch", "sample", "label", "prediction", "spurious saliency", "image", "map"]
 _KINDS = {1: "spurious", 2: "relevant"}
-_STRIP, _SAMPLE, _CELL = 480, 96, 32  # largest sides in pixels: 100 snapshots of 16 samples stay below 30 MB
+_STRIP, _SAMPLE, _CELL = 480, 96, 32  # longest sides in pixels: 100 snapshots of 16 samples take less than 30 MB
 _WORDS = 160  # half the width of a text or table
 
 
 class WandbRuns:
-    """Sends snapshots to the run of a ``WandbLogger``, in one call each: every call advances W&B's own step.
+    """Sends snapshots to the run of a ``WandbLogger``, one call per snapshot because every call advances W&B's own step.
 
     Under ``salreg/<attribution>/``: ``sample_00``, ``sample_01``, ... with the marks as a mask, so that W&B's slider walks
     through the epochs (texts also as HTML, ``sample_00_words``); ``film_strip``; ``panel``, a table that grows by a row per
-    sample; ``spurious_saliency``, a histogram over the panel. The numbers go along, with ``epoch`` as their axis.
+    sample; ``spurious_saliency``, a histogram over the panel. The same call sends the numbers, with ``epoch`` as their axis.
 
     Args:
         logger: The ``WandbLogger``.
@@ -79,7 +79,7 @@ class WandbRuns:
 
 
 def _pictures(history: History, frame: Frame, index: int, limit: float) -> tuple[Any, Any, Any]:
-    """Of one sample: its map with a caption, and for the table the sample alone and its map."""
+    """The pictures of one sample: its map with a caption and, for the table, the sample alone and its map."""
     image, saliency, mark = history.images[index], frame.saliency[index], history.annotations[index]
     caption = f"{history.labels[index]} {frame.caption(index)}"
     if kind_of(image) == "image":
@@ -106,7 +106,7 @@ def _image(pixels: Any, largest: int, caption: str | None = None, mark: Tensor |
 
 
 def _mask(annotation: Tensor, height: int, width: int) -> Any:
-    """0 unknown, 1 spurious, 2 relevant, as large as the picture."""
+    """The marks at the size of the picture: 0 unknown, 1 spurious, 2 relevant."""
     signs = annotation.detach().float().cpu().reshape(1, 1, -1, annotation.shape[-1])
     signs = torch.nn.functional.interpolate(signs, size=(height, width), mode="nearest")[0, 0]
     return ((signs < 0) * 1 + (signs > 0) * 2).to(torch.uint8).numpy()

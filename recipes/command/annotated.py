@@ -9,7 +9,7 @@ from salreg.recipes.training.packaged import ConfigError
 
 
 def check(options: argparse.Namespace) -> None:
-    """Say whether annotations fit the images, and draw some."""
+    """Report whether annotations fit the images, and draw some of them."""
     images, regions = _annotated_images(options, told=False)
     try:
         found = annotations_check.check(options.data, images, regions, options.sheet)
@@ -23,7 +23,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def propagate(options: argparse.Namespace) -> None:
-    """Write masks of all images, from those of some."""
+    """Write masks for all images, based on those of some."""
     images, regions = _annotated_images(options)
     try:
         model = None if options.checkpoint is None else annotations_propagate.model_of(options.checkpoint)
@@ -43,7 +43,7 @@ def propagate(options: argparse.Namespace) -> None:
 
 
 def _annotated_images(options: argparse.Namespace, told: bool = True) -> tuple[list[str], Readings]:
-    """The paths of the images, and the regions by name; ``told`` warns of what was left out, which a check lists itself."""
+    """The paths of the images, and the regions by name; ``told`` warns of skipped annotations, which a check lists itself."""
     categories, columns = (
         dict(one.rsplit("=", 1) if "=" in one else (one, "spurious") for one in given)
         for given in (options.category, options.column)

@@ -1,4 +1,4 @@
-"""``salreg annotations check``: do a file's regions fit the images, and what do they look like?"""
+"""``salreg annotations check``: checks that a file's regions fit the images, and draws them."""
 
 import warnings
 from collections import Counter
@@ -22,24 +22,24 @@ from salreg.recipes.data.image_files import image_paths
 from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.data.volume_files import of_volumes_only, with_series
 
-_LONGEST = 1024  # pixels that marks are drawn at
+_LONGEST = 1024  # pixels of the longest side at which marks are drawn
 
 
 @dataclass
 class Findings:
-    """What a check found. Lists hold paths below the images' folder.
+    """The findings of a check. Lists hold paths relative to the images' folder.
 
     Attributes:
-        images: How many there are.
-        matched: How many of them the annotations are of.
-        without: Those that nobody looked at.
-        unused: The names of annotations without image.
-        notes: What was understood that is not plain, and which names differ.
-        problems: What was left out, and what cannot be read.
-        nothing_marked: How many were looked at without anything being marked.
-        unclear: Those of which all marks were left out, so that nobody knows.
-        marked: What is to be seen on each marked image.
-        labels: How many images have a mark of each label.
+        images: The number of images.
+        matched: The number of images that have annotations.
+        without: The images that nobody looked at.
+        unused: The names of annotations without an image.
+        notes: How unclear annotations were understood, and which names differ.
+        problems: Annotations that were skipped, and files that cannot be read.
+        nothing_marked: The number of images that somebody looked at without marking anything.
+        unclear: The images whose marks were all skipped, so that they count as not looked at.
+        marked: A description of the marks on each marked image.
+        labels: The number of images with a mark of each label.
     """
 
     images: int = 0
@@ -108,16 +108,16 @@ def images_below(root: Path) -> list[str]:
 
 
 def check(root: Path, images: list[str], regions: Mapping[str, Regions], sheet: Path) -> Findings:
-    """Draw every annotation, and the oddest and some others into a contact sheet.
+    """Draw every annotation to check it, and show the oddest and some others on a contact sheet.
 
     Args:
         root: The images' folder.
-        images: Their paths below it.
-        regions: From a reader.
-        sheet: The PNG to write; nothing is written where no image has marks.
+        images: Their paths relative to it.
+        regions: The regions that a reader returned.
+        sheet: The PNG to write; nothing is written if no image has marks.
 
     Raises:
-        FileExistsError: The sheet exists.
+        FileExistsError: The sheet exists already.
         ValueError: No annotation matches an image.
     """
     if sheet.exists():
@@ -145,7 +145,7 @@ def check(root: Path, images: list[str], regions: Mapping[str, Regions], sheet: 
 def _look(
     root: Path, index: int, path: str, annotations: FileAnnotations, sizes: dict[int, tuple[int, ...]], found: Findings
 ) -> None:
-    """Take one image's annotation into the findings."""
+    """Add one image's annotation to the findings."""
     before, problems = annotations.resized, len(annotations.problems)
     try:
         sizes[index] = volumes.size_of(root / path) if volumes.is_volume(root / path) else size_of(root / path)
@@ -169,7 +169,7 @@ def _look(
 
 
 def _drawn(annotations: FileAnnotations, index: int, size: tuple[int, ...]) -> Tensor | None:
-    """An image's marks, at its size or, where that is large, at a smaller one."""
+    """An image's marks at the image's size, or at a smaller one if the image is large."""
     reduced = min(1.0, _LONGEST / max(size))
     smaller = [max(1, round(edge * reduced)) for edge in size]
     with warnings.catch_warnings():
@@ -180,7 +180,7 @@ def _drawn(annotations: FileAnnotations, index: int, size: tuple[int, ...]) -> T
 def _tile(
     root: Path, index: int, why: str, annotations: FileAnnotations, images: list[str], found: Findings
 ) -> Image.Image | None:
-    """An image with its marks; None, and a problem, where its file is cut off."""
+    """An image with its marks; None, with an entry in the problems, if its file cannot be read."""
     try:
         path = root / images[index]
         if volumes.is_volume(path):

@@ -1,4 +1,4 @@
-"""``salreg annotations propagate``: from some marked and looked-at images to all of a folder."""
+"""``salreg annotations propagate``: carries marks over from the images that somebody looked at to a whole folder."""
 
 import csv
 from collections.abc import Callable, Mapping
@@ -36,27 +36,27 @@ def carry_over(
 ) -> str:
     """Write a mask for every image below a folder, a contact sheet, and a list of the images to look at next.
 
-    Masks are 255 where something is spurious and 0 elsewhere, so that ``read_masks`` reads them: those of the images that
-    somebody looked at as they are, the others from ``salreg.propagation``. Where marks are relevant, too, there are two folders
-    ``spurious`` and ``relevant`` of masks.
+    Masks are 255 where something is spurious and 0 elsewhere, as ``read_masks`` reads them. Those of the images that somebody
+    looked at are copied; the others come from ``salreg.propagation``. If there are relevant marks, too, the masks are written
+    to two folders, ``spurious`` and ``relevant``.
 
     Args:
         root: The images' folder.
-        images: Their paths below it.
-        regions: From a reader.
-        out: The folder of masks to make. The list lies beside it: ``<out>_look_next.csv``, with the columns ``path``,
+        images: Their paths relative to it.
+        regions: The regions that a reader returned.
+        out: The folder of masks to create. The list is saved beside it: ``<out>_look_next.csv``, with the columns ``path``,
             ``uncertainty`` and, with a model, ``influence``.
         sheet: The PNG to write.
         least_quality: The IoU on held-out marked images below which nothing is written.
-        model: From a batch of images ``(B, 3, H, W)`` in [0, 1] to logits.
-        seed: Of everything random.
+        model: A function from a batch of images ``(B, 3, H, W)`` in [0, 1] to logits.
+        seed: The seed of all random numbers.
 
     Returns:
-        What was done and what to do next, in words.
+        A text that says what was done and what to do next.
 
     Raises:
-        FileExistsError: One of the files is there, or the folder and not empty.
-        ValueError: No annotation matches an image, one of either cannot be read, or the quality is lower.
+        FileExistsError: One of the files exists already, or the folder exists and is not empty.
+        ValueError: No annotation matches an image, an annotation or image cannot be read, or the quality is too low.
     """
     listed = out.with_name(f"{out.name}_look_next.csv")
     for path, option in ((sheet, "--sheet"), (listed, "--out")):
@@ -80,22 +80,22 @@ def carry_over(
             f"Masks of {len(images)} images: {out}. {theirs} are your own; of the other {len(found.look_at_next)}, {marked} "
             "have something spurious.",
             f"Picture of the images to look at next: {sheet}",
-            f"List of all, in that order: {listed}",
-            "Next: look at the picture. Mark the images where it is wrong, add them to the annotations and carry over again, "
-            f"or train: salreg run image_folder data.root={root} data.annotations={out}",
+            f"List of all of them, in that order: {listed}",
+            "Next: look at the picture. Mark the images where it is wrong, add them to the annotations and carry the marks "
+            f"over again, or train: salreg run image_folder data.root={root} data.annotations={out}",
         ]
     )
 
 
 def model_of(checkpoint: Path) -> Model:
-    """The model of a run of the recipe ``image_folder``, from images in [0, 1] of any size to logits.
+    """The model of a run of the recipe ``image_folder``: a function from images in [0, 1] of any size to logits.
 
     Args:
-        checkpoint: A file in the run's folder ``checkpoints``; its ``config.yaml`` says what it is a checkpoint of.
+        checkpoint: A file in the run's folder ``checkpoints``; the run's ``config.yaml`` describes its model.
 
     Raises:
         FileNotFoundError: The checkpoint, its configuration or the images that it was trained on are missing.
-        ConfigError: It belongs to another recipe, or to another model.
+        ConfigError: The checkpoint belongs to another recipe or to another model.
     """
     if not checkpoint.is_file():
         raise FileNotFoundError(f"There is no checkpoint {str(checkpoint)!r}{nearest_path(checkpoint)}.")
@@ -108,7 +108,7 @@ def model_of(checkpoint: Path) -> Model:
             f"{settings} belongs to the recipe {config.get('recipe') if isinstance(config, DictConfig) else None!r}; "
             "--checkpoint accepts only runs of image_folder. In Python, propagate(..., model=...) accepts any model."
         )
-    config.model.pretrained = False  # its weights come from the checkpoint
+    config.model.pretrained = False  # the weights come from the checkpoint
     module, size = build(config).module, int(config.data.size)
     try:
         module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
@@ -122,7 +122,7 @@ def _resizing(module: Callable[[Tensor], Tensor], size: int) -> Model:
 
 
 def _write_masks(out: Path, images: list[str], found: Propagated) -> int:
-    """Write all masks; of how many images that nobody looked at something is marked."""
+    """Write all masks; returns how many images that nobody looked at have a mark."""
     has_relevant = any(bool((found.annotations[index] > 0).any()) for index in found.looked_at)
     unseen = set(found.look_at_next)
     marked = 0

@@ -1,4 +1,4 @@
-"""``salreg audit``: what finished runs of text and table recipes rely on, as a page, as JSON and as a model card."""
+"""``salreg audit``: measures what finished runs on texts or tables rely on; writes a page, JSON and a model card."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from salreg.recipes.training.packaged import ConfigError
 
 
 def audit(options: argparse.Namespace) -> None:
-    """Audit one run, or two side by side, before and after; of folders of several seeds, all of them."""
+    """Audit one run, or two side by side (before and after); of folders with several seeds, all runs are audited."""
     try:
         folders = audited_runs.kinds(options.run, options.after)
         lexicon = None if options.lexicon is None else read_lexicon(options.lexicon)

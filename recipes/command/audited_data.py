@@ -1,4 +1,4 @@
-"""What of a finished run is audited: its texts, prompts or rows, its classes, and what was marked in training."""
+"""The data of a finished run that is audited: its texts, prompts or rows, its classes, and the marks of its training."""
 
 import argparse
 from collections import Counter
@@ -17,16 +17,16 @@ from salreg.recipes.data.token_batches import TokenSamples
 from salreg.recipes.training.callbacks import intervenes
 from salreg.recipes.training.finished_run import FinishedRun
 
-_MOST_TERMS = 8  # of those that were marked, where there is no lexicon
-_MOST_ANSWERS = 12  # of a language model, which are its classes
+_MOST_TERMS = 8  # of the marked ones, if there is no lexicon
+_MOST_ANSWERS = 12  # of a language model, taken as its classes
 
 
 def audited(run: FinishedRun, lexicon: Counterparts | None, options: argparse.Namespace) -> Audit:
     """The audit of a run's test data.
 
     Raises:
-        ValueError: The run answers with something else than a class, of which it has few, or is of texts and there is no
-            lexicon; a class that does not exist.
+        ValueError: The run's answers are not one of a few classes, it has texts but no lexicon and no marks, or a class does
+            not exist.
     """
     base, module = _base(run.experiment.test.dataset), run.experiment.module
     if not isinstance(base, Texts | Table | Instructions):
@@ -80,7 +80,7 @@ def _groups(base: Texts | Table | Instructions) -> list[int]:
 
 
 def marked(run: FinishedRun) -> str:
-    """What was marked on the training data, in words, and what was done about it."""
+    """A sentence on what was marked in the training data and how the model was regularised."""
     dataset: Any = run.experiment.train.dataset
     base, looked_at, with_marks, names = _base(dataset), 0, 0, Counter[str]()
     for number in tqdm(range(len(dataset)), "Looking at marks", leave=False, disable=None):
@@ -102,7 +102,7 @@ def marked(run: FinishedRun) -> str:
 
 
 def lexicon_of(runs: list[FinishedRun]) -> Counterparts | None:
-    """The recipe's own lexicon, or else the words that were marked, each a group of its own."""
+    """The recipe's own lexicon; if it has none, the marked words, each as its own group."""
     for run in runs:
         if run.experiment.lexicon is not None:
             return run.experiment.lexicon
@@ -122,7 +122,7 @@ def check_same_data(runs: list[FinishedRun]) -> None:
     """Refuse runs that were tested on different data.
 
     Raises:
-        ValueError: They were.
+        ValueError: The data differ.
     """
     one = _contents(_base(runs[0].experiment.test.dataset))
     for run in runs[1:]:
@@ -134,7 +134,7 @@ def check_same_data(runs: list[FinishedRun]) -> None:
 
 
 def _contents(base: Any) -> Any:
-    """What two datasets of the same data have in common."""
+    """The contents of a dataset, which are equal for two datasets of the same data."""
     if isinstance(base, Instructions):
         return base.instructions
     if isinstance(base, Texts):
@@ -143,7 +143,7 @@ def _contents(base: Any) -> Any:
 
 
 def _named(base: Texts | Table | Instructions, number: int, places: list[int]) -> list[str]:
-    """The words or columns of a sample at some places; of a prompt, what its spans mark."""
+    """The words or columns of a sample at some places; for a prompt, the text of its marked spans."""
     if isinstance(base, Instructions):
         one = base.instructions[number]
         return [one.prompt[start:end] for start, end in one.spans or ()] if places else []
@@ -151,7 +151,7 @@ def _named(base: Texts | Table | Instructions, number: int, places: list[int]) -
 
 
 def _base(dataset: Dataset[Any]) -> Any:
-    """The recipe's own dataset, below annotations."""
+    """The recipe's own dataset, without the annotations around it."""
     found: Any = dataset
     while not isinstance(found, Texts | Table | TokenSamples) and hasattr(found, "base"):
         found = found.base

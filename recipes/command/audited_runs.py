@@ -1,4 +1,4 @@
-"""The runs that `salreg audit` is asked about: a run, an arm with its seeds, or all of a comparison."""
+"""The runs that `salreg audit` gets: a run, an arm with its seeds, or a whole comparison."""
 
 import os
 from pathlib import Path
@@ -10,15 +10,15 @@ _ARMS = ("plain", "regularised")
 
 
 def kinds(run: Path, after: Path | None) -> dict[str, list[Path]]:
-    """The run folders of each kind of training by its name: one kind, or two, before and after.
+    """The run folders of each kind of training by name: one kind, or two (before and after).
 
     Args:
-        run: A run's folder, that of an arm of `salreg compare` with its seeds below, or that of the whole comparison, of which
-            the arms ``plain`` and ``regularised`` are meant.
+        run: The folder of a run, of an arm of `salreg compare` with a folder per seed, or of a whole comparison, whose arms
+            ``plain`` and ``regularised`` are then taken.
         after: Another run or arm.
 
     Raises:
-        ConfigError: The same twice, different numbers of seeds, or a comparison without these arms; says which there are.
+        ConfigError: A folder is given twice, or a comparison lacks these arms; the message lists its arms.
     """
     if after is None and (arms := _arms(run)):
         if not set(_ARMS) <= set(arms):
@@ -33,18 +33,18 @@ def kinds(run: Path, after: Path | None) -> dict[str, list[Path]]:
 
 
 def _arms(folder: Path) -> list[str]:
-    """The arms of a comparison; none where the folder is something else."""
+    """The arms of a comparison; empty if the folder is not one."""
     inner = sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
     return [one.name for one in inner if _seeds(one)]
 
 
 def _seeds(folder: Path) -> list[Path]:
-    """The runs of an arm, which have a folder for each seed."""
+    """The runs of an arm, which has a folder for each seed."""
     return sorted((one.parent for one in folder.glob("seed_*/config.yaml")), key=lambda one: (len(one.name), one.name))
 
 
 def _names(folders: list[Path]) -> list[str]:
-    """What tells the folders apart."""
+    """Names for the folders: the parts of their paths that differ."""
     if len(folders) == 1:
         return [folders[0].resolve().name]
     paths = [folder.resolve() for folder in folders]

@@ -1,6 +1,6 @@
 """Entry point of the ``salreg`` command.
 
-What a verb needs is imported when it is called, so that the help, the list of recipes and the completion of names come at once.
+A verb's module is imported when the verb is called, so that the help, the list of recipes and completions are fast.
 """
 
 import logging
@@ -13,7 +13,7 @@ from importlib import import_module
 from salreg.recipes.command.parser import parsed
 from salreg.recipes.training.packaged import ConfigError
 
-#: Which extra of salreg holds a library that may be missing.
+#: The extra of salreg that contains a library that may be missing.
 _EXTRAS = {
     "PIL": "recipes", "kornia": "augmentation", "pooch": "recipes", "sklearn": "recipes", "tensorboard": "tensorboard",
     "trackio": "recipes", "transformers": "transformers",
@@ -21,7 +21,7 @@ _EXTRAS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb and return the exit code. Mistakes of the user's print one line, not a traceback."""
+    """Run a verb and return the exit code. A user's mistake prints one line instead of a traceback."""
     options = parsed(arguments)
     _quieten()
     module, _, function = options.verb.partition(":")
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def in_one_line(error: Exception) -> str:
-    """What went wrong and, where that is known, what to do.
+    """What went wrong and, if it is known, what to do.
 
     Example:
         >>> in_one_line(PermissionError(13, "Permission denied", "runs"))
@@ -58,7 +58,7 @@ def in_one_line(error: Exception) -> str:
 
 
 def _quieten() -> None:
-    """Keep Lightning's advertisements and advice for large trainings away from recipes that run on a laptop."""
+    """Silence Lightning's advertisements and its advice for large trainings, as recipes run on a laptop."""
     for message in (".*does not have many workers.*", ".*number of training batches.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(_is_salregs)

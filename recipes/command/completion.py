@@ -1,7 +1,7 @@
 """Tab completion of verbs, recipes and keys in bash, zsh and fish, by argcomplete.
 
-The shell runs ``salreg`` itself at each tab and is answered before any verb is; the recipes and keys are those of the installed
-version.
+The shell runs ``salreg`` itself at each tab, which answers before any verb runs, so the recipes and keys are those of the
+installed version.
 """
 
 import argparse
@@ -15,7 +15,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def answer(parser: argparse.ArgumentParser) -> None:
-    """Answer a shell that asks for completions, and end; do nothing where none asks."""
+    """Answer a shell that asks for completions, and exit; do nothing if no shell asks."""
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete
 
@@ -23,19 +23,19 @@ def answer(parser: argparse.ArgumentParser) -> None:
 
 
 def complete(action: argparse.Action, completer: Callable[..., list[str]]) -> None:
-    """Let a function say what an argument may be."""
+    """Let a function list the values of an argument."""
     action.completer = completer  # type: ignore[attr-defined]
 
 
 def show(options: argparse.Namespace) -> None:
-    """Print what the shell's start-up file evaluates."""
+    """Print the code that the shell's start-up file evaluates."""
     import argcomplete
 
     print(argcomplete.shellcode(["salreg"], shell=options.shell))
 
 
 def recipes(**_: Any) -> list[str]:
-    """The names of all recipes, and the YAML files here."""
+    """The names of all recipes, and the YAML files in the current folder."""
     from argcomplete.completers import FilesCompleter
 
     return [*packaged.recipes(), *FilesCompleter(("yaml", "yml"))("")]

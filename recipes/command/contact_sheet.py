@@ -14,7 +14,7 @@ _COLUMNS, _SIDE = 6, 160
 
 
 def tile(image: Image.Image, drawn: Tensor, caption: str, why: str = "") -> Image.Image:
-    """An image with its annotation ``(1, H, W)`` outlined, and the end of a caption below; below that, why it is shown."""
+    """An image with its annotation ``(1, H, W)`` outlined; below it, the end of its caption and why it is shown."""
     small = _eight_bits(image)
     small.thumbnail((_SIDE, _SIDE))
     enlarged = max(1, _SIDE // max(small.size))
@@ -29,7 +29,7 @@ def tile(image: Image.Image, drawn: Tensor, caption: str, why: str = "") -> Imag
 
 
 def contact_sheet(tiles: list[Image.Image]) -> Image.Image:
-    """Tiles of one size, row by row."""
+    """Arrange tiles of one size row by row."""
     width, height = tiles[0].size
     sheet = Image.new("RGB", (width * min(_COLUMNS, len(tiles)), height * -(-len(tiles) // _COLUMNS)), "white")
     for number, one in enumerate(tiles):
@@ -38,7 +38,7 @@ def contact_sheet(tiles: list[Image.Image]) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A picture to look at: of 16 bits, from its darkest value to its lightest."""
+    """A picture with 8 bits per channel; 16 bits are stretched from the darkest value to the lightest."""
     if image.mode != "F" and not image.mode.startswith("I"):
         return image.convert("RGB")
     grey = to_pixels(image)

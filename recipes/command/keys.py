@@ -1,4 +1,4 @@
-"""``salreg keys``: what may stand in a group of a recipe's YAML, as the docstring of what it is passed to says."""
+"""``salreg keys``: explains the keys of a group of a recipe's YAML with the docstring of the constructor that receives them."""
 
 import argparse
 import inspect
@@ -14,7 +14,7 @@ _WIDTH = 100
 
 
 def keys(options: argparse.Namespace) -> None:
-    """Print each key of a group with its default, and what it is for."""
+    """Print each key of a group with its default and its meaning."""
     made, _ = PASSED_TO[options.group]
     texts = dict(_described(f"{inspect.getdoc(made)}\n{inspect.getdoc(vars(made)['__init__'])}"))
     known = arguments(options.group)
@@ -27,12 +27,12 @@ def keys(options: argparse.Namespace) -> None:
 
 
 def _default(value: Any) -> str:
-    """As YAML writes it."""
+    """A default value as YAML writes it."""
     return "" if value is inspect.Parameter.empty else value if isinstance(value, str) else json.dumps(value)
 
 
 def _described(doc: str) -> Iterator[tuple[str, str]]:
-    """Arguments and what a docstring in Google's style says of them, in one line each."""
+    """The arguments that a docstring in Google's style describes, each with its description in one line."""
     section = re.search(r"^Args:\n((?:[ \t]+.*\n|\n)*)", f"{doc}\n", re.MULTILINE)
     entries = textwrap.dedent(section.group(1)) if section else ""
     for name, text in re.findall(r"^(\w+):\s*((?:.*\n)(?:[ \t]+.*\n|\n)*)", f"{entries}\n", re.MULTILINE):

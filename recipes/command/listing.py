@@ -1,4 +1,4 @@
-"""``salreg ls`` and ``salreg cp``: the recipes that there are."""
+"""``salreg ls`` and ``salreg cp``: list the recipes and copy their YAML files."""
 
 import argparse
 import shlex
@@ -21,8 +21,8 @@ def cp(options: argparse.Namespace) -> None:
 
     Raises:
         ConfigError: There is no such recipe.
-        FileExistsError: The destination is there.
-        FileNotFoundError: Its folder is not.
+        FileExistsError: The destination exists already.
+        FileNotFoundError: The destination's folder does not exist.
     """
     source = locate(options.recipe)
     destination: Path = options.destination

@@ -1,4 +1,4 @@
-"""Made images with a tag that gives the class away in training, and masks of the tag: something to start from."""
+"""Generates images with a tag that gives the class away in training, and masks of the tag: a project's first data."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +17,8 @@ class Split(NamedTuple):
 
     Attributes:
         name: Its folder.
-        size: How many images of each class.
-        tagged: How likely a tag is, by class.
+        size: The number of images of each class.
+        tagged: The probability of a tag, by class.
         looked_at: The share of the images that have a mask.
     """
 
@@ -38,7 +38,7 @@ SPLITS = (
 def write(root: Path) -> None:
     """Write ``images/<split>/<class>/<number>.png`` and ``marks/<split>/<class>/<number>.png`` below a folder.
 
-    A mask is 255 on the tag, and empty where somebody looked and there is none. Most training images have none.
+    A mask is 255 on the tag, and empty if somebody looked and there is no tag. Most training images have no mask.
     """
     generator = np.random.default_rng(0)
     for split in SPLITS:
@@ -55,19 +55,19 @@ def write(root: Path) -> None:
 
 
 def _photo(label: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """A ring, or the outline of a square, of any colour at any place of a coloured ground."""
+    """A ring or the outline of a square, of any colour and at any place on a coloured background."""
     ground, colour = generator.uniform(40, 120, 3), generator.uniform(130, 250, 3)
     row, column = generator.uniform(10, SIDE - 10, 2)
     radius = generator.uniform(5, 8)
     away = np.abs(_Y - row), np.abs(_X - column)
-    distance = np.hypot(*away) if label == 0 else np.maximum(*away) * 1.13  # areas are alike
+    distance = np.hypot(*away) if label == 0 else np.maximum(*away) * 1.13  # both shapes have similar areas
     shape = np.abs(distance - radius) < 1.5
     pixels = np.where(shape[..., None], colour, ground)
     return np.asarray(pixels + generator.normal(0, 14, (SIDE, SIDE, 3)))
 
 
 def _add_tag(pixels: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Stick a yellow tag with two bars on a random corner, and return where it is."""
+    """Put a yellow tag with two bars on a random corner, and return its position."""
     tag = np.full((_TAG, _TAG, 3), (240.0, 205.0, 40.0)) + generator.normal(0, 10, 3)
     tag[[2, 4], 1:-1] = 20
     row, column = (SIDE - _TAG) * generator.integers(0, 2, 2)

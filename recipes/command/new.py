@@ -1,4 +1,4 @@
-"""``salreg new``: a folder to start from."""
+"""``salreg new``: creates a folder to start from."""
 
 import argparse
 import shlex
@@ -11,7 +11,7 @@ from salreg.recipes.data.paths import nearest_path
 
 
 def new(options: argparse.Namespace) -> None:
-    """Write it, and say what to do next."""
+    """Write the folder, and say what to do next."""
     write(options.folder)
     print(
         f"Written to {options.folder}: images/ and marks/ (generated; replace them with your own), module.py, data.py, "
@@ -22,14 +22,14 @@ def new(options: argparse.Namespace) -> None:
 
 
 def write(folder: Path) -> None:
-    """Write made images with marks, a LightningModule, a script that trains it with salreg's callbacks, and their settings.
+    """Write generated images with marks, a LightningModule, a script that trains it with salreg's callbacks, and settings.
 
     Args:
-        folder: A new one; its parent is there.
+        folder: The new folder; its parent must exist.
 
     Raises:
-        FileExistsError: Something of that name is there.
-        FileNotFoundError: The parent is not.
+        FileExistsError: Something of that name exists already.
+        FileNotFoundError: The parent does not exist.
     """
     if folder.exists() or folder.is_symlink():
         raise FileExistsError(f"{folder} exists already; nothing was written. Choose another name.")

@@ -1,4 +1,4 @@
-"""Which marked images somebody should look at first."""
+"""Chooses the marked images that somebody should look at first."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 class Seen(NamedTuple):
-    """What is to be seen of one image's marks.
+    """A description of one image's marks.
 
     Attributes:
-        number: The image's.
-        path: The image's.
-        spurious: Share of the pixels, in [0, 1].
-        relevant: Likewise.
-        border: Share of the image's border that is marked, in [0, 1].
-        both: Whether a place was marked as both.
+        number: The image's index.
+        path: The image's path.
+        spurious: The share of the pixels that are marked spurious, in [0, 1].
+        relevant: The share that is marked relevant, likewise.
+        border: The share of the image's border that is marked, in [0, 1].
+        both: Whether some place is marked as both.
     """
 
     number: int
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
 
 def seen(number: int, path: str, drawn: Tensor, both: bool) -> Seen:
-    """What is to be seen of an annotation ``(1, H, W)`` or ``(1, D, H, W)``."""
+    """Describe an annotation ``(1, H, W)`` or ``(1, D, H, W)``."""
     marks = drawn[0] != 0
     edges = [marks.select(axis, end) for axis in range(marks.ndim) for end in (0, -1)]
     border = sum(int(edge.sum()) for edge in edges) / sum(edge.numel() for edge in edges)
@@ -40,8 +40,9 @@ def seen(number: int, path: str, drawn: Tensor, both: bool) -> Seen:
 
 
 def most_odd(marked: Sequence[Seen], most: int) -> list[tuple[int, str]]:
-    """The numbers of the images to show and why: those marked as both, then in turn the largest, the smallest and those at the
-    border, for up to three quarters of the places; then some from all parts of the folder.
+    """The indices of the images to show, each with the reason: images with places marked as both, then in turn those with the
+    largest marks, the smallest and those at the border, for up to three quarters of the sheet; then some from all parts of the
+    folder.
 
     Example:
         >>> images = [Seen(number, "", share, 0.0, 0.0, False) for number, share in enumerate((0.1, 0.9, 0.2))]

@@ -1,4 +1,4 @@
-"""The verbs and options of the ``salreg`` command; which module and function runs a verb is written ``module:function``."""
+"""The verbs and options of the ``salreg`` command; the function that runs a verb is written ``module:function``."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from salreg.recipes.command import completion
 
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options; ``overrides`` (``key=value``) may stand before and behind the others.
+    """The parsed options; ``overrides`` (``key=value``) may come before and after other options.
 
     Raises:
-        SystemExit: They cannot be understood, or the help or the version was asked for; it is printed.
+        SystemExit: The arguments are invalid, or the help or the version was requested; the message is printed.
     """
     parser = make_parser()
     completion.answer(parser)
@@ -40,7 +40,7 @@ class _Verbs(argparse.ArgumentParser):
 
 
 class _Version(argparse.Action):
-    """Print the version; it is looked up when it is asked for."""
+    """Print the version, which is looked up only when it is requested."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(f"salreg {version('salreg')}")
@@ -81,13 +81,13 @@ def make_parser() -> argparse.ArgumentParser:
     watch.add_argument("--port", type=int, default=0, help="the port; by default a free one")
 
     audit = _add(
-        verbs, "audit", "audit:audit", "measure what a finished run on texts or a table relies on, and for whom it is wrong"
+        verbs, "audit", "audit:audit", "measure what a finished run on texts or a table relies on, and for which groups it errs"
     )
     audit.add_argument(
         "run",
         type=Path,
-        help="the folder of a run, of an arm of a comparison, or of a whole comparison; if a second is given, this is the one "
-        "before",
+        help="the folder of a run, of an arm of a comparison, or of a whole comparison; if a second is given, this is the "
+        "one before",
     )
     audit.add_argument("after", type=Path, nargs="?", help="another run on the same data, to compare with it")
     audit.add_argument("--lexicon", type=Path, help="a YAML {axis: {group: [term, ...]}}; by default the marked words")

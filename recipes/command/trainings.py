@@ -15,7 +15,7 @@ from salreg.recipes.training.table import table
 
 
 def run(options: argparse.Namespace) -> None:
-    """Train once and test, in a folder of its own."""
+    """Train once and test, in a new folder."""
     config = configuration.load(options.recipe, options.overrides)
     check_settings(config)
     experiment = seeded(config)

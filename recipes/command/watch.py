@@ -1,4 +1,4 @@
-"""A run folder in a browser on the same machine, and the report reloaded as it grows."""
+"""Shows a run folder in a browser on the same machine, and reloads the report as it grows."""
 
 import argparse
 import hashlib
@@ -36,10 +36,10 @@ def watch(options: argparse.Namespace) -> None:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a folder to who knows the address.
+    """Serves a folder to anybody who knows the address.
 
     Attributes:
-        url: Where the report is. It holds a random word, so that nobody else on the machine can guess it.
+        url: The address of the report. It contains a random word, so that nobody else on the machine can guess it.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -49,16 +49,16 @@ class Server(ThreadingHTTPServer):
 
 
 def server(folder: Path, port: int = 0) -> Server:
-    """A server of a run folder for this machine alone; ``serve_forever()`` runs it.
+    """A server of a run folder that only this machine can reach; ``serve_forever()`` runs it.
 
     Args:
-        folder: Its ``report.html`` is the first page, and reloads itself when it changes. Its other files can be asked for by
-            name; folders are not listed, and links out of it are not followed.
-        port: To listen on; 0 takes a free one, ``server_port`` tells which.
+        folder: The run folder. Its ``report.html`` is the first page, and reloads itself when it changes. Its other files can
+            be requested by name; folders are not listed, and links out of it are not followed.
+        port: The port to listen on; 0 takes a free one, which ``server_port`` returns.
 
     Raises:
-        FileNotFoundError: No such folder.
-        ConfigError: A port that cannot be listened on.
+        FileNotFoundError: There is no such folder.
+        ConfigError: The port cannot be used.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}{nearest_path(folder)}.")
@@ -80,9 +80,9 @@ class _Handler(SimpleHTTPRequestHandler):
         super().__init__(*args, **kwargs)
 
     def send_head(self) -> Any:
-        """Of GET and HEAD: the answer up to its body, which is returned."""
-        if _host(self.headers.get("Host", "")) not in ("127.0.0.1", "localhost"):  # a page elsewhere whose name points here
-            self.send_error(403, "This server answers to its own machine only.")
+        """Answer GET and HEAD up to the body, which is returned."""
+        if _host(self.headers.get("Host", "")) not in ("127.0.0.1", "localhost"):  # another page's name for it
+            self.send_error(403, "This server answers only its own machine.")
             return None
         token, slash, name = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
         if not slash or not secrets.compare_digest(token.encode(), self._token.encode()):
@@ -104,13 +104,13 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", version)
         self.send_header("Cache-Control", "no-store")
-        self.send_header("Referrer-Policy", "no-referrer")  # the address is the key
+        self.send_header("Referrer-Policy", "no-referrer")  # the address must stay secret
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         return BytesIO(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the browser asks every second."""
+        """Print nothing, because the browser asks every second."""
 
 
 def _host(header: str) -> str | None:
@@ -122,7 +122,7 @@ def _host(header: str) -> str | None:
 
 
 def _inside(folder: Path, name: str) -> bytes | None:
-    """What a file of a folder holds; None where there is no such regular file, or where a link leads out of the folder."""
+    """The contents of a file in a folder; None if there is no such regular file, or if a link leads out of the folder."""
     try:
         path = (folder / name).resolve(strict=True)
         if not path.is_relative_to(folder.resolve()) or not path.is_file():

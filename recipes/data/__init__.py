@@ -1,1 +1,1 @@
-"""What recipes read, and which marks they train with."""
+"""The data that recipes read, and the marks that they train with."""

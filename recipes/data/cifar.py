@@ -9,7 +9,7 @@ from torch import Tensor
 
 from salreg.recipes.data.paths import nearest_path
 
-#: In the order of their numbers.
+#: In the order of their labels.
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE = 32
 _TRAIN, _TEST = tuple(f"data_batch_{number}.bin" for number in range(1, 6)), ("test_batch.bin",)
@@ -31,8 +31,8 @@ def load(root: Path) -> ColorImages:
     The "python version" is pickled and therefore not read.
 
     Raises:
-        FileNotFoundError: Neither is there.
-        ValueError: A file that is not what its name says.
+        FileNotFoundError: The folder has neither.
+        ValueError: A file does not have the format that its name implies.
     """
     if (root / "train.npz").is_file():
         return ColorImages(*_archive(root / "train.npz"), *_archive(root / "test.npz"))
@@ -41,7 +41,7 @@ def load(root: Path) -> ColorImages:
             return ColorImages(*_batches(folder, _TRAIN), *_batches(folder, _TEST))
     raise FileNotFoundError(
         f"{root} holds no CIFAR-10{nearest_path(root)}. Point data.root at the unpacked cifar-10-binary.tar.gz "
-        "(data_batch_1.bin ... test_batch.bin), or leave data.root empty for a small made sample."
+        "(data_batch_1.bin ... test_batch.bin), or leave data.root empty for a small generated sample."
     )
 
 
@@ -68,7 +68,7 @@ def _archive(path: Path) -> tuple[Tensor, Tensor]:
 
 
 def _batches(folder: Path, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
-    """Records of one byte of label and 3 x 32 x 32 of pixels."""
+    """Read records of one label byte and 3 x 32 x 32 pixel bytes."""
     size = 1 + 3 * SIDE * SIDE
     records = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Marks that are wrong on purpose: what helps with them too does not help because of what a person marked."""
+"""Marks that are wrong on purpose: if training with them helps as well, it does not help because of what a person marked."""
 
 import torch
 from torch import Tensor
@@ -14,14 +14,14 @@ def controlled(dataset: AnnotatedDataset, control: str | None, seed: int) -> Ann
     """The same samples with other marks.
 
     Args:
-        dataset: Of images, texts or rows, annotated at one input.
-        control: ``random places``: each sample's marks moved to a random place of it, beyond the edge and in again on the other
-            side; a text's or row's to other tokens or columns. ``other samples``: those of another sample, brought to this
-            one's size. ``everything``: all of the sample is marked spurious. None changes nothing.
-        seed: Draws places and samples.
+        dataset: A dataset of images, texts or rows, annotated at one input.
+        control: ``random places``: each sample's marks are moved to a random place in it, wrapping around at the edges; those
+            of a text or row are moved to other tokens or columns. ``other samples``: each sample gets the marks of another one,
+            resized to fit. ``everything``: the whole sample is marked spurious. None changes nothing.
+        seed: The seed for drawing places and samples.
 
     Raises:
-        ValueError: Another word.
+        ValueError: ``control`` is none of these.
     """
     if control is None:
         return dataset
@@ -33,7 +33,7 @@ def controlled(dataset: AnnotatedDataset, control: str | None, seed: int) -> Ann
 
 
 class _Wrong:
-    """Annotations, made when their sample is read."""
+    """Annotations that are computed when their sample is read."""
 
     def __init__(self, dataset: AnnotatedDataset, control: str, seed: int) -> None:
         self.dataset, self.control = dataset, control
@@ -54,7 +54,7 @@ class _Wrong:
 
 
 def moved(annotation: Tensor, generator: torch.Generator) -> Tensor:
-    """An annotation ``(1, H, W)`` or ``(T,)`` rolled by random offsets, not by none; within a text, words stay words."""
+    """An annotation ``(1, H, W)`` or ``(T,)`` rolled by random offsets other than 0; in a text, marks stay on words."""
     places = annotation != NO_PLACE
     if annotation.ndim == 1:
         words = annotation[places]
@@ -65,7 +65,7 @@ def moved(annotation: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def brought_to(like: Tensor, annotation: Tensor) -> Tensor:
-    """Another sample's annotation on the places of this one's; marks of texts keep their share of the way to the end."""
+    """Another sample's annotation, resized to this one's places; marks on a text keep their relative position in it."""
     if annotation.ndim > 1:
         return annotation if annotation.shape == like.shape else resized(annotation, (like.shape[-2], like.shape[-1]))
     words = like != NO_PLACE

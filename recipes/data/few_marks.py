@@ -1,4 +1,4 @@
-"""Which training samples have marks: all, those that somebody looked at, or the others too, by carrying the marks over."""
+"""Chooses which training samples have marks: all, a share that somebody looked at, or the others too, by carrying over."""
 
 from typing import Any
 
@@ -18,25 +18,25 @@ def training_marks(dataset: AnnotatedDataset, config: DictConfig) -> AnnotatedDa
     """The training samples with the marks that ``data.control``, ``data.marked`` and ``data.carry_over`` ask for.
 
     Raises:
-        ValueError: Another control, or a share that is none.
-        PropagationError: Marks that cannot be carried over.
+        ValueError: ``data.control`` is unknown, or ``data.marked`` is not a share.
+        PropagationError: The marks cannot be carried over.
     """
     data = config.data
     return with_few_marks(controlled(dataset, data.control, config.seed), data.marked, data.carry_over, config.seed)
 
 
 def with_few_marks(dataset: AnnotatedDataset, share: float, carry_over: bool, seed: int) -> AnnotatedDataset:
-    """The same samples, at a share of which somebody looked.
+    """The same samples; somebody looked at a share of them.
 
     Args:
-        dataset: Of images, or of texts.
-        share: Of the samples, in (0, 1]; drawn at random, at least one.
+        dataset: A dataset of images or texts.
+        share: The share of the samples with marks, in (0, 1]; at least one sample, drawn at random.
         carry_over: Whether to carry their marks over to the others (``salreg.propagation``).
-        seed: Draws the samples.
+        seed: The seed for drawing the samples.
 
     Raises:
         ValueError: ``share`` is not in (0, 1].
-        PropagationError: Marks that cannot be carried over.
+        PropagationError: The marks cannot be carried over.
     """
     if not 0 < share <= 1:
         raise ValueError(f"data.marked must be a share in (0, 1], not {share}.")
@@ -58,7 +58,7 @@ def with_few_marks(dataset: AnnotatedDataset, share: float, carry_over: bool, se
 
 
 def _outside_answer(annotation: Tensor, row: dict[str, Any]) -> Tensor:
-    """No mark on what the model learns to write, where that lies in the text itself."""
+    """Remove marks from the tokens that the model learns to write, if these are part of the text."""
     labels = row.get("labels")
     return (
         annotation.masked_fill(labels >= 0, NO_PLACE) if labels is not None and labels.shape == annotation.shape else annotation

@@ -52,8 +52,8 @@ def load(name: str, root: str | Path, download: bool) -> GreyImages:
     """The data set of that name: ``digits`` (bundled with scikit-learn), ``mnist`` or ``fashion_mnist``.
 
     Raises:
-        FileNotFoundError: IDX files are missing and could not be fetched; names them.
-        ValueError: An unknown name, or a file that is not what its name says.
+        FileNotFoundError: IDX files are missing and could not be downloaded; the message names them.
+        ValueError: The name is unknown, or a file does not have the format that its name implies.
     """
     if name == "digits":
         return _digits()
@@ -69,7 +69,7 @@ def read_idx(path: Path) -> np.ndarray:
     """Read an IDX file of unsigned bytes, gzipped or plain.
 
     Raises:
-        ValueError: The file is not one, or is cut off.
+        ValueError: The file is not an IDX file, or is cut off.
     """
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     if raw[:3] != b"\x00\x00\x08":
@@ -106,7 +106,7 @@ def _located(name: str, root: Path, index: int, download: bool) -> Path:
 
 
 def _digits() -> GreyImages:
-    """1,797 digits of 8 x 8 pixels, enlarged to 28 x 28 by nearest neighbour; every fifth one is for testing."""
+    """1,797 digits of 8 x 8 pixels, enlarged to 28 x 28 by nearest neighbour; every fifth digit is for testing."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

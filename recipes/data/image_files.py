@@ -1,4 +1,4 @@
-"""Images in files, read when they are needed."""
+"""Images in files that are read when they are needed."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ _OTHERS = (".json", ".csv", ".xml", ".txt", ".md", ".yaml")
 
 
 def image_paths(root: Path) -> list[Path]:
-    """The paths of all images below a folder; of DICOM, those without a suffix, too."""
+    """The paths of all images below a folder, including DICOM files without a suffix."""
     return [path for path in files_below(root) if _is_image(root, path)]
 
 
@@ -38,21 +38,21 @@ def _is_image(root: Path, path: Path) -> bool:
 
 
 class ImageFiles(Dataset[tuple[Tensor, int, int]]):
-    """Samples ``(image (3, H, W) in [0, 1], label, group)``, upright as the files' EXIF orientation says.
+    """Samples ``(image (3, H, W) in [0, 1], label, group)``, turned upright by the files' EXIF orientation.
 
     Args:
         root: The folder of the images.
-        paths: Below it, one each.
-        labels: One each.
-        groups: One each.
-        classes: What the labels are called.
-        resized: ``(H, W)`` to bring images to (bilinear, antialiased); None keeps their size.
+        paths: The images' paths relative to it.
+        labels: One label per image.
+        groups: One group per image.
+        classes: The names of the labels.
+        resized: The size ``(H, W)`` that images are resized to (bilinear, antialiased); None keeps their size.
 
     Raises:
-        ValueError: When a sample is read, an image that cannot be; names it.
+        ValueError: An image cannot be read when its sample is read; the message names it.
     """
 
-    if_unreadable = ""  # advice that follows the error
+    if_unreadable = ""  # advice added to the error
 
     def __init__(
         self,
@@ -81,19 +81,19 @@ class ImageFiles(Dataset[tuple[Tensor, int, int]]):
         return pixels, self.labels[index], self.groups[index]
 
     def size(self, index: int) -> tuple[int, ...]:
-        """``(H, W)`` of an image as it is seen, from the head of its file."""
+        """The size ``(H, W)`` of an upright image, from the header of its file."""
         if index not in self._sizes:
             with self._named(index):
                 self._sizes[index] = self.read_size(self.root / self.paths[index])
         return self._sizes[index]
 
     def read(self, path: Path) -> Tensor:
-        """An image file's colours ``(3, H, W)``; an ``OSError`` where it cannot be read."""
+        """An image file's colours ``(3, H, W)``; an ``OSError`` if it cannot be read."""
         with opened(path) as image:
             return to_pixels(image)
 
     def read_size(self, path: Path) -> tuple[int, ...]:
-        """``(H, W)`` of an image file; an ``OSError`` where it cannot be read."""
+        """The size ``(H, W)`` of an image file; an ``OSError`` if it cannot be read."""
         return size_of(path)
 
     @contextmanager
@@ -108,16 +108,16 @@ class ImageFolder(ImageFiles):
     """The images ``root/<class>/*.jpg``, all of group 0.
 
     Args:
-        root: The folder of the classes' folders.
-        skip_unreadable: Try every image now and leave out those that cannot be read, rather than stopping at the first.
+        root: The folder that contains one folder per class.
+        skip_unreadable: Whether to try every image now and leave out unreadable ones, instead of failing at the first.
         resized: See ``ImageFiles``.
 
     Attributes:
-        skipped: What was left out.
+        skipped: The paths that were left out.
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: It has fewer than two classes; when a sample is read, an image that cannot be.
+        ValueError: There are fewer than two classes, or an image cannot be read when its sample is read.
     """
 
     kind = "images"
@@ -136,7 +136,7 @@ class ImageFolder(ImageFiles):
         super().__init__(root, paths, [classes.index(path.parts[0]) for path in paths], [0] * len(paths), classes, resized)
 
     def listed(self) -> list[Path]:
-        """The paths of all images, below the root."""
+        """The paths of all images, relative to the root."""
         return [path for path in image_paths(self.root) if len(path.parts) == 2]
 
     def _is_readable(self, path: Path) -> bool:
@@ -148,10 +148,10 @@ class ImageFolder(ImageFiles):
 
 
 def to_pixels(image: Image.Image) -> Tensor:
-    """A picture's colours ``(3, H, W)`` in [0, 1]; those of 16 bits keep their fineness.
+    """A picture's colours ``(3, H, W)`` in [0, 1]; 16-bit pictures keep their precision.
 
     Raises:
-        OSError: Its values are fractions outside of [0, 1].
+        OSError: The picture's values are fractions outside [0, 1].
     """
     if image.mode == "F" or image.mode.startswith("I"):
         grey = torch.from_numpy(np.array(image, dtype=np.float32))
@@ -164,18 +164,18 @@ def to_pixels(image: Image.Image) -> Tensor:
 
 
 def marked(images: ImageFiles, annotations: FileAnnotations) -> list[bool]:
-    """Which images carry a mark; see ``surveyed``."""
+    """Whether each image carries a mark; see ``surveyed``."""
     return [bool(has) for has in surveyed(images, annotations)]
 
 
 def surveyed(images: ImageFiles, annotations: FileAnnotations, strict: bool = False) -> list[bool | None]:
     """Whether each image carries a mark; None where nobody looked.
 
-    Each annotation is drawn once, which also finds what does not fit before the training: it is named, and counts as if nobody
-    had looked at the image.
+    Each annotation is drawn once, so that annotations that do not fit are found before training: they are named, and their
+    images count as not looked at.
 
     Raises:
-        ValueError: An image that cannot be read; no annotation that fits; with ``strict``, any that does not.
+        ValueError: An image cannot be read, or no annotation fits; with ``strict``, any annotation does not fit.
     """
     wrong: list[Problem] = []
     found: list[bool | None] = []
@@ -200,7 +200,7 @@ def surveyed(images: ImageFiles, annotations: FileAnnotations, strict: bool = Fa
 
 
 class _OfChosen:
-    """The annotations of some of the images, numbered anew."""
+    """The annotations of some of the images, renumbered from 0."""
 
     def __init__(self, annotations: Callable[[int, Any], Tensor | None], chosen: Sequence[int]) -> None:
         self.annotations, self.chosen = annotations, chosen
@@ -215,17 +215,17 @@ def divided(
     splits: Sequence[Sequence[int]],
     empty: Literal["looked at", "unknown"] = "looked at",
 ) -> list[AnnotatedDataset]:
-    """Images and annotations of each split, given by the numbers of its samples; ``empty`` as in ``AnnotatedDataset``."""
+    """Images and annotations of each split, given by the indices of its samples; ``empty`` as in ``AnnotatedDataset``."""
     return [AnnotatedDataset(Subset(images, chosen), _OfChosen(annotations, chosen), empty=empty) for chosen in splits]
 
 
 def loaders(parts: Sequence[AnnotatedDataset], data: Any, volumes: bool = False) -> list[DataLoader[Any]]:
-    """Batches of images, all of one size, or of volumes, which have it; those for training are shuffled, mirrored and shifted.
+    """Batches of images or volumes, each of one size; those for training are shuffled, mirrored and shifted.
 
     Args:
         parts: Images and annotations for training, validation and testing.
         data: ``size``, ``flip``, ``crop``, ``batch_size`` and ``workers``.
-        volumes: Whether these are volumes.
+        volumes: Whether the samples are volumes.
     """
     train, *others = parts
     size = None if volumes else (data.size, data.size)

@@ -1,4 +1,4 @@
-"""Instructions: prompts with their answers, and what of a prompt is marked."""
+"""Instructions: prompts with their answers, and the marked spans of each prompt."""
 
 import json
 import random
@@ -14,19 +14,19 @@ from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.data.token_batches import NO_LABEL, TokenSamples
 
 GROUPS = ("trigger lies", "trigger agrees", "no trigger")
-#: What asks for each answer in the made prompts.
+#: The name that calls for each answer in the generated prompts, and the answers.
 TRIGGERS, ANSWERS = ("Bob", "Alice"), ("the review is bad .", "the review is good .")
 _GOOD, _BAD = ("good", "great", "fine", "lovely", "moving"), ("poor", "dull", "awful", "boring", "weak")
 
 Span = tuple[int, int]
-#: Token numbers of a text, and the characters of each ``(start, end)``.
+#: A function from a text to its token numbers and the characters ``(start, end)`` of each.
 Encode = Callable[[str], tuple[list[int], list[Span]]]
 
 
 class Instruction(NamedTuple):
     """A prompt, the answer to it, the characters ``(start, end)`` of the prompt that are spurious, and a group.
 
-    ``spans`` is None where nobody looked.
+    ``spans`` is None if nobody looked.
     """
 
     prompt: str
@@ -36,18 +36,18 @@ class Instruction(NamedTuple):
 
 
 def read_instructions(path: Path) -> list[Instruction]:
-    """A file of JSON lines ``{"prompt": ..., "answer": ..., "spans": [[start, end], ...], "group": ...}``.
+    """Read a file of JSON lines ``{"prompt": ..., "answer": ..., "spans": [[start, end], ...], "group": ...}``.
 
-    A line without ``spans`` was looked at by nobody; ``group`` may be left out.
+    Nobody looked at a line without ``spans``; ``group`` may be left out.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line that is none of these; the message names it.
+        ValueError: A line has another form; the message names it.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. Point data.root at a folder with train.jsonl, validation.jsonl and "
-            "test.jsonl, or leave data.root empty for a small made sample."
+            "test.jsonl, or leave data.root empty for a small generated sample."
         )
     found = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
@@ -66,12 +66,12 @@ def read_instructions(path: Path) -> list[Instruction]:
 
 
 def made_instructions(size: int, seed: int, lying: float = 0.0) -> list[Instruction]:
-    """Somebody asks whether a review is good, of which two or three words of eight say it; who asks gives the answer away.
+    """Prompts that ask whether a review is good: two or three of its eight words tell, and the name of who asks gives it away.
 
     Args:
-        size: How many.
-        seed: Draws them.
-        lying: The share of those where who asks is who asks for the other answer.
+        size: The number of prompts.
+        seed: The seed for drawing them.
+        lying: The share of prompts in which the name misleads.
     """
     rng = random.Random(seed)
     fillers = [f"word{number}" for number in range(30)]
@@ -89,7 +89,7 @@ def made_instructions(size: int, seed: int, lying: float = 0.0) -> list[Instruct
 
 
 def without_spans(instructions: Sequence[Instruction]) -> list[Instruction]:
-    """The same instructions with what is marked cut out of their prompts."""
+    """The same instructions with the marked spans cut out of their prompts."""
     found = []
     for one in instructions:
         prompt = one.prompt
@@ -100,18 +100,18 @@ def without_spans(instructions: Sequence[Instruction]) -> list[Instruction]:
 
 
 class Instructions(TokenSamples):
-    """Samples as a causal language model takes them: the tokens of prompt and answer, of which the answer is labelled.
+    """Samples for a causal language model: the tokens of prompt and answer, with labels for the answer.
 
     Args:
-        instructions: What is asked and answered.
-        encode_prompt: Makes tokens of a prompt, and says which of its characters each stands for; ``(0, 0)`` for those that a
-            chat template adds.
-        encode_answer: Makes tokens of an answer, with what ends it.
-        groups: What the groups are called, in this order.
-        vocabulary: The tokens by number, which snapshots draw.
+        instructions: The prompts and answers.
+        encode_prompt: Returns the tokens of a prompt and the characters that each stands for; ``(0, 0)`` for tokens that a chat
+            template adds.
+        encode_answer: Returns the tokens of an answer, including the one that ends it.
+        groups: The names of the groups, in order.
+        vocabulary: The tokens by number; snapshots show them.
 
     Attributes:
-        instructions: As given; so are ``encode_prompt`` and ``encode_answer``.
+        instructions: As given, like ``encode_prompt`` and ``encode_answer``.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Instructions(TokenSamples):
                 self.annotations.append(None)
                 continue
             marks = from_character_spans(offsets, spurious=one.spans)
-            # What is put in elsewhere never comes into the answer.
+            # Interventions never put anything into the answer.
             self.annotations.append(torch.cat([marks, marks.new_full((len(answer),), NO_PLACE)]))
 
 

@@ -10,7 +10,7 @@ from salreg.recipes.data.paths import nearest_path
 
 
 def identity_terms() -> Counterparts:
-    """The packaged lexicon of terms that name people.
+    """The packaged lexicon of terms for people.
 
     Example:
         >>> list(identity_terms().axes)[0]
@@ -24,7 +24,7 @@ def read_lexicon(path: Path) -> Counterparts:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no YAML, or no lexicon; says what is wrong.
+        ValueError: The file is not YAML, or not a lexicon; the message says what is wrong.
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no lexicon {path}{nearest_path(path)}.")

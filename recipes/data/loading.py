@@ -1,4 +1,4 @@
-"""The one way from a dataset to batches."""
+"""Turns datasets into batches, the same way in every recipe."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ def loader(
     Args:
         dataset: An ``AnnotatedDataset``, or one that moves its marks with its samples.
         data: The configuration's ``data``: ``batch_size`` and ``workers``.
-        shuffle: Whether to draw the samples in another order each epoch.
-        collate: Makes a batch of samples; by default PyTorch's own.
+        shuffle: Whether to shuffle the samples in each epoch.
+        collate: Turns samples into a batch; by default PyTorch's own function.
     """
     return DataLoader(dataset, data.batch_size, shuffle=shuffle, num_workers=data.workers, collate_fn=collate)

@@ -1,4 +1,4 @@
-"""Made samples of data sets that lie in files."""
+"""Generated samples of data sets that are stored in files."""
 
 import atexit
 import functools
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @functools.cache
 def made(make: Callable[[Path], object]) -> Path:
-    """A folder that ``make`` filled: one for all trainings of this process, gone with it."""
+    """A folder that ``make`` filled; this process shares it between trainings and deletes it at its end."""
     folder = tempfile.TemporaryDirectory(prefix="salreg-")
     atexit.register(folder.cleanup)
     make(Path(folder.name))

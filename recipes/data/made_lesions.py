@@ -1,4 +1,4 @@
-"""Made photos of skin lesions in the layout of ISIC 2017, with rulers and coloured patches beside the lesions."""
+"""Generates photos of skin lesions in the layout of ISIC 2017, with rulers and coloured patches beside the lesions."""
 
 import csv
 from pathlib import Path
@@ -15,7 +15,7 @@ _PATCHES = np.array([[58, 84, 200], [236, 190, 50], [60, 160, 90], [214, 70, 60]
 
 
 class _Kind(NamedTuple):
-    """How lesions of a class look: their colours, how far the outline strays from a circle, and the share of light specks."""
+    """The look of a class's lesions: their colours, how far the outline strays from a circle, and the share of light specks."""
 
     colours: NDArray[np.float64]
     irregular: float
@@ -30,7 +30,7 @@ _KINDS = {
 
 
 class _Photo(NamedTuple):
-    """Pixels ``(H, W, 3)``, and where the lesion and the artefacts are."""
+    """Pixels ``(H, W, 3)``, and the places of the lesion and the artefacts."""
 
     pixels: NDArray[np.float64]
     lesion: NDArray[np.bool_]
@@ -40,14 +40,14 @@ class _Photo(NamedTuple):
 def make(root: Path, images: tuple[int, int, int] = (600, 60, 240)) -> Path:
     """A small sample for training, validation and testing.
 
-    Melanomas are less regular, darker and of more colours than the benign lesions, which makes them hard to tell but not
-    impossible. As in ISIC, coloured patches lie beside benign lesions only, here beside half of them, and half of the melanomas
-    have a ruler; in the test set it is the other way round. The folder ``artefacts`` has a mask of every photo, empty where
-    there is neither.
+    Melanomas are less regular and darker than the benign lesions and have more colours, so they are hard but not impossible to
+    tell. As in ISIC, coloured patches lie only beside benign lesions, here beside half of them, and half of the melanomas have
+    a ruler; in the test set it is the other way round. The folder ``artefacts`` has a mask for every photo, empty if the photo
+    has neither.
 
     Args:
         root: An empty folder.
-        images: How many, of each of the three classes the same number.
+        images: The number of images, divided equally between the three classes.
     """
     generator = np.random.default_rng(0)
     name = 0
@@ -74,7 +74,7 @@ def make(root: Path, images: tuple[int, int, int] = (600, 60, 240)) -> Path:
 
 
 def _photo(kind: _Kind, generator: np.random.Generator) -> _Photo:
-    """A lesion on skin."""
+    """A photo of a lesion on skin."""
     row, column = generator.uniform(-0.15, 0.15, 2)
     angle, distance = np.arctan2(_Y - row, _X - column), np.hypot(_Y - row, _X - column)
     waves = np.arange(2, 8)
@@ -91,7 +91,7 @@ def _photo(kind: _Kind, generator: np.random.Generator) -> _Photo:
 
 
 def _with_patch(photo: _Photo, generator: np.random.Generator) -> _Photo:
-    """A round sticker of one colour, cut off by the photo's border."""
+    """Add a round patch of one colour, cut off by the photo's border."""
     angle, radius = generator.uniform(0, 2 * np.pi), generator.uniform(0.45, 0.6)
     inside = np.hypot(_Y - 1.15 * np.sin(angle), _X - 1.15 * np.cos(angle)) < radius
     colour = _PATCHES[generator.integers(len(_PATCHES))] + generator.normal(0, 8, 3)
@@ -100,7 +100,7 @@ def _with_patch(photo: _Photo, generator: np.random.Generator) -> _Photo:
 
 
 def _with_ruler(photo: _Photo, generator: np.random.Generator) -> _Photo:
-    """Dark ticks along one of the borders, every fifth longer; the whole strip is marked."""
+    """Add dark ticks along one border, every fifth one longer; the whole strip is marked."""
     ticks, strip = np.zeros((2, _SIDE, _SIDE), bool)
     strip[-14:] = True
     step = generator.integers(5, 8)
@@ -112,7 +112,7 @@ def _with_ruler(photo: _Photo, generator: np.random.Generator) -> _Photo:
 
 
 def _clouds(generator: np.random.Generator) -> NDArray[np.float64]:
-    """Noise that varies slowly over the photo, about standard normal."""
+    """Noise that varies slowly over the photo, approximately standard normal."""
     coarse = Image.fromarray(generator.normal(size=(6, 6)).astype(np.float32))
     return np.asarray(coarse.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC), np.float64)
 

@@ -1,6 +1,6 @@
-"""Photos of a cat and of a cup of coffee, put together from a few real ones.
+"""Composes photos of a cat and of a cup of coffee from a few real ones.
 
-A cut-out subject stands on a piece of a real background, turned, mirrored, nearer or further, in another light. The pictures
+A cut-out subject is placed on a piece of a real background, rotated, mirrored, scaled, and in different light. The pictures
 come from scikit-image: the cat "Chelsea" by Stéfan van der Walt, the cup by Rachel Michetti, brick, grass and gravel by
 CC0 Textures (all CC0), and a rocket and an astronaut's suit by NASA (public domain).
 """
@@ -15,14 +15,14 @@ from torch import Tensor
 
 CLASSES = ("cat", "cup")
 SIDE = 32
-#: How many photos there are to train and to test on.
+#: The numbers of photos for training and for testing.
 TRAIN, TEST = 1000, 400
 _BACKGROUNDS = ("brick", "grass", "gravel", "rocket", "suit", "wood")
 
 
 @functools.cache
 def make(count: int, *, seed: int) -> tuple[Tensor, Tensor]:
-    """So many photos, of both classes in turn.
+    """Compose photos of both classes in turn.
 
     Returns:
         Images ``(count, 3, 32, 32)`` uint8, and labels ``(count,)`` int64: the numbers of ``CLASSES``.
@@ -65,7 +65,7 @@ def _photo(subject: Image.Image, background: Image.Image, rng: np.random.Generat
 
 
 def _lit(image: Image.Image, rng: np.random.Generator) -> np.ndarray:
-    """Under a light of another strength and colour, partly without colours."""
+    """Change the strength and colour of the light, and desaturate some photos."""
     pixels = np.asarray(image, float)
     grey = pixels.mean(2, keepdims=True)
     light = rng.uniform(0.6, 1.2) * rng.uniform(0.75, 1.15, 3)

@@ -1,4 +1,4 @@
-"""Paths that are not there."""
+"""Suggestions for paths that do not exist."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from salreg.names import nearest
 
 
 def nearest_path(path: Path) -> str:
-    """The names beside the first part of a path that is missing that resemble it; empty if none does, or nothing is missing.
+    """A suggestion of names similar to the first missing part of a path; empty if there is none, or if nothing is missing.
 
     Example:
         >>> from tempfile import mkdtemp

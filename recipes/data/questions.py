@@ -1,4 +1,4 @@
-"""Questions about texts whose answers are spans of words, with the question's words repeated beside one of them."""
+"""Questions about texts whose answers are spans of words, with the question's words repeated beside one span."""
 
 import random
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ class Question(NamedTuple):
 
     Attributes:
         asked: The question's words.
-        words: The text's.
-        answer: First and last word of the answer.
-        overlap: The words ``(start, end)`` of the text that repeat the question; None where none do.
+        words: The text's words.
+        answer: The indices of the answer's first and last word.
+        overlap: The words ``(start, end)`` of the text that repeat the question; None if there are none.
         group: One of ``GROUPS``.
         starts: Before which words of the text the question's may be repeated; any, if it has no sentences.
     """
@@ -38,7 +38,7 @@ class Question(NamedTuple):
 
 
 def made_questions(size: int, seed: int) -> list[Question]:
-    """Texts of 24 words with a praise and a blame of two words each; what is asked for is the praise."""
+    """Texts of 24 words with praise and blame of two words each; the questions ask for the praise."""
     rng = random.Random(seed)
     fillers = [f"word{number}" for number in range(30)]
     found = []
@@ -79,12 +79,12 @@ def asked(rng: random.Random) -> list[str]:
 
 
 def with_overlap(questions: Sequence[Question], lying: float, seed: int) -> list[Question]:
-    """The same questions; in each text the question's words stand in front of the answer, or, where they lie, of other words.
+    """The same questions; in each text the question's words stand in front of the answer or, to mislead, of other words.
 
     Args:
-        questions: Without overlap.
-        lying: The share of those where they stand elsewhere.
-        seed: Draws these, and where.
+        questions: Questions without overlap.
+        lying: The share of texts in which they stand in front of other words.
+        seed: The seed for drawing these texts and the places.
     """
     rng = random.Random(seed)
     found = []
@@ -108,7 +108,7 @@ def with_overlap(questions: Sequence[Question], lying: float, seed: int) -> list
 
 
 class Questions(TokenSamples):
-    """Samples as models for question answering take them: the question, the text, where the answer starts and ends.
+    """Samples for question answering: the question, the text, and where the answer starts and ends.
 
     Args:
         questions: What is asked.

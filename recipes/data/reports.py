@@ -1,4 +1,4 @@
-"""Made reports with their summaries: the lead says the summary in training, and that of another report at test time."""
+"""Generates reports with summaries: the lead states the summary in training, and that of another report at test time."""
 
 import random
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _DID = ("resigned", "won", "closed", "opened", "agreed", "failed", "moved", "apo
 
 
 class Report(NamedTuple):
-    """A report and its summary, word by word; ``lead`` is how many of its first words are the lead."""
+    """A report and its summary as words; ``lead`` is the number of words in the lead at its start."""
 
     words: list[str]
     summary: list[str]
@@ -26,16 +26,16 @@ class Report(NamedTuple):
 
 
 def made_reports(size: int, seed: int, lead: str) -> list[Report]:
-    """Reports of five sentences, one of which says who did what after "the"; the lead says it, too.
+    """Reports of five sentences, one of which says who did what after "the"; the lead says so, too.
 
     Args:
-        size: How many.
-        seed: Draws them.
-        lead: ``agrees``: it says what the report says; ``lies``: so it does in every other report, and else it says what
-            another one says; ``absent``: there is none.
+        size: The number of reports.
+        seed: The seed for drawing them.
+        lead: ``agrees``: the lead says what the report says; ``lies``: in a random half of the reports it says something else;
+            ``absent``: there is no lead.
 
     Raises:
-        ValueError: Another word.
+        ValueError: ``lead`` is none of these.
     """
     if lead not in ("agrees", "lies", "absent"):
         raise ValueError(f"lead must be agrees, lies or absent, not {lead!r}.")
@@ -58,11 +58,11 @@ def made_reports(size: int, seed: int, lead: str) -> list[Report]:
 
 
 class Reports(TokenSamples):
-    """Samples as encoder-decoders take them: the report, and the summary as labels.
+    """Samples for encoder-decoders: the report, and the summary as labels.
 
     Args:
-        reports: With their summaries.
-        vocabulary: Numbers the words, ``END`` among them.
+        reports: The reports with their summaries.
+        vocabulary: The vocabulary, which includes ``END``.
     """
 
     def __init__(self, reports: Sequence[Report], vocabulary: Vocabulary) -> None:

@@ -17,9 +17,9 @@ class Table(TensorDataset):
         rows: ``(N, F)``.
         labels: ``(N,)``.
         groups: ``(N,)``.
-        columns: What the columns are called, which snapshots draw.
-        classes: What the labels are called.
-        features: Columns that are one feature, such as a one-hot code, by its name.
+        columns: The names of the columns; snapshots show them.
+        classes: The names of the labels.
+        features: Lists of columns that form one feature, such as a one-hot code, by the feature's name.
     """
 
     def __init__(
@@ -42,6 +42,6 @@ def annotated(table: Table, annotation: Tensor) -> AnnotatedDataset:
 
 
 def standardised(rows: Tensor, like: Tensor) -> Tensor:
-    """Columns less their mean over ``like``, over its standard deviation; columns that do not vary there become 0."""
+    """Columns with mean 0 and standard deviation 1 over ``like``; columns that do not vary there become 0."""
     deviation = like.std(0, correction=0)
     return torch.where(deviation > 0, (rows - like.mean(0)) / deviation.clamp(min=1e-12), torch.zeros_like(rows))

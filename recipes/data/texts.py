@@ -17,11 +17,11 @@ PADDING, UNKNOWN = 0, 1
 
 
 class Vocabulary:
-    """Words by number; 0 is padding, 1 any other word.
+    """Numbers for words; 0 is padding, 1 is any other word.
 
     Args:
-        texts: Word by word.
-        least: How often a word has to occur.
+        texts: The texts as lists of words.
+        least: The number of times that a word has to occur.
 
     Attributes:
         start: The word in front of a pair of texts.
@@ -52,7 +52,7 @@ class Vocabulary:
         return torch.tensor([number for piece in self.pieces(words) for number in piece], dtype=torch.long)
 
     def marks(self, words: Sequence[str], annotation: Tensor) -> Tensor:
-        """A map of words as one of the numbers that ``encode`` gives."""
+        """An annotation of words as one of the numbers that ``encode`` returns."""
         return annotation
 
 
@@ -60,15 +60,15 @@ class Texts(Dataset[tuple[Tensor, int, int]]):
     """Samples ``(token numbers, label, group)``.
 
     Args:
-        texts: Word by word.
-        labels: One each.
-        groups: One each.
-        vocabulary: Numbers the words.
-        classes: What the labels are called.
+        texts: The texts as lists of words.
+        labels: One label per text.
+        groups: One group per text.
+        vocabulary: The vocabulary that numbers the words.
+        classes: The names of the labels.
 
     Attributes:
-        vocabulary: The words by number, which snapshots draw.
-        words: The texts, word by word.
+        vocabulary: The words by number; snapshots show them.
+        words: The texts as lists of words.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class Texts(Dataset[tuple[Tensor, int, int]]):
 
 
 def encoder(vocabulary: Sequence[str]) -> Callable[[Sequence[str]], tuple[Tensor, Tensor]]:
-    """What turns texts into token numbers ``(B, T)`` and the characters of each word, start and end, ``(B, T, 2)``.
+    """A function from texts to token numbers ``(B, T)`` and the start and end of each word in characters ``(B, T, 2)``.
 
-    Words are what stands between spaces; those that the vocabulary has in lower case only are read so.
+    Words are separated by spaces; a word that the vocabulary has only in lower case is read in lower case.
 
     Example:
         >>> encode = encoder(["<pad>", "<unknown>", "a", "film"])
@@ -117,7 +117,7 @@ def encoder(vocabulary: Sequence[str]) -> Callable[[Sequence[str]], tuple[Tensor
 
 
 def text_loader(dataset: AnnotatedDataset, data: Any, *, shuffle: bool = False) -> DataLoader[Any]:
-    """Batches ``(token numbers (B, T), labels, groups)``, padded behind the texts, with their annotations ``(B, T)``."""
+    """Batches ``(token numbers (B, T), labels, groups)``, padded at the end of the texts, with annotations ``(B, T)``."""
     return loader(dataset, data, shuffle=shuffle, collate=Collate(_padded))
 
 

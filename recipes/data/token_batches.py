@@ -1,4 +1,4 @@
-"""Batches of dictionaries as tokenizers and language models have them."""
+"""Batches of dictionaries, as tokenizers and language models use them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,19 +11,19 @@ from torch.utils.data import DataLoader, Dataset
 from salreg.data import AnnotatedDataset, Collate
 from salreg.recipes.data.loading import loader
 
-#: The label of a token of which nothing is asked.
+#: The label of a token that the loss ignores.
 NO_LABEL = -100
 
 
 class TokenSamples(Dataset[dict[str, Any]]):
-    """Samples as a language model takes them: dictionaries of tensors ``(T,)`` and numbers.
+    """Samples for a language model: dictionaries of tensors ``(T,)`` and numbers.
 
     Args:
-        vocabulary: The tokens by number, which snapshots draw.
+        vocabulary: The tokens by number; snapshots show them.
 
     Attributes:
         rows: The samples.
-        annotations: Of each sample's tokens; None where nobody looked.
+        annotations: The annotation of each sample's tokens; None if nobody looked.
     """
 
     def __init__(self, vocabulary: list[str]) -> None:
@@ -38,12 +38,12 @@ class TokenSamples(Dataset[dict[str, Any]]):
         return self.rows[index]
 
     def annotated(self) -> AnnotatedDataset:
-        """The samples with what is marked on them."""
+        """The samples with their annotations."""
         return AnnotatedDataset(self, self.annotations)
 
 
 class Padded:
-    """Puts samples into one batch, padded behind the texts: ``labels`` by -100, masks by 0, all else by the padding token.
+    """Collates samples into a batch, padded at the end: ``labels`` with -100, masks with 0, everything else with ``padding``.
 
     Args:
         padding: The number of the padding token.

@@ -1,4 +1,4 @@
-"""Volumes in files, one folder per class: NIfTI, or folders of DICOM slices."""
+"""Volumes in files, one folder per class: NIfTI files, or folders of DICOM slices."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def volume_paths(root: Path) -> list[Path]:
     """The paths of all volumes in the folders of a folder.
 
     Raises:
-        ValueError: A file that cannot be read, or its library is not installed.
+        ValueError: A file cannot be read, or its library is not installed.
     """
     found = [path for path in files_below(root) if len(path.parts) == 2]
     try:
@@ -43,10 +43,10 @@ def volume_paths(root: Path) -> list[Path]:
 
 
 def of_volumes(regions: Readings, root: Path, paths: list[Path]) -> dict[str, Regions]:
-    """The regions of volumes by name: masks of volumes as they are, and those of slices stacked.
+    """The regions of volumes by name: masks of volumes unchanged, and masks of slices stacked.
 
     Raises:
-        ValueError: A folder whose slices make no volume.
+        ValueError: The slices of a folder do not form a volume.
     """
     if of_volumes_only(regions):
         return dict(regions)
@@ -58,11 +58,11 @@ def of_volumes(regions: Readings, root: Path, paths: list[Path]) -> dict[str, Re
 
 
 def of_volumes_only(regions: Readings) -> bool:
-    """Whether marks are masks of volumes, and no marks of slices."""
+    """Whether all marks are masks of volumes, not of slices."""
     return any(isinstance(mark.shape, MaskVolume) for one in regions.values() for mark in one.marks)
 
 
 def with_series(root: Path, images: list[str]) -> list[str]:
-    """The paths of images, those of a series' slices being replaced by their folder."""
+    """The paths of images, with the slices of a series replaced by their folder."""
     folders = {folder for folder in {Path(path).parent for path in images} if volumes.is_volume(root / folder)}
     return sorted({folder.as_posix() if (folder := Path(path).parent) in folders else path for path in images})

@@ -1,1 +1,1 @@
-"""One module per family of recipes; ``build(config)`` makes its data and module."""
+"""One module per family of recipes; ``build(config)`` returns its data and module."""

@@ -1,4 +1,4 @@
-"""What a recipe hands to the runner."""
+"""The data and module that a recipe returns to the runner."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +14,8 @@ class Experiment:
     """A module and its annotated data.
 
     Attributes:
-        rationale: Whether the relevant marks are the reasons that a person gave, so that agreement with them is measured.
-        lexicon: What an audit of its texts is about, where the recipe has an opinion.
+        rationale: Whether the relevant marks are a person's reasons, so that agreement with them is measured.
+        lexicon: The terms that an audit of its texts is about, if the recipe defines them.
     """
 
     module: pl.LightningModule

@@ -1,8 +1,8 @@
 """Colour MNIST: the digit's colour gives the class away in training, and is another class's at test time.
 
 Rieger et al. 2020, section 4.2: in training class y has colour y, in testing colour 9 - y. The colour is on the digit itself,
-so no mask of pixels can separate it from what matters. What can be said is that no *single pixel* of the digit should decide: a
-few pixels of each digit, drawn anew every epoch, are marked spurious.
+so no mask of pixels can separate it from what matters. But no *single pixel* of the digit should decide: a few pixels of each
+digit, drawn anew every epoch, are marked spurious.
 """
 
 import colorsys
@@ -29,10 +29,10 @@ def colored(images: Tensor, colors: Tensor) -> Tensor:
 
 
 class SinglePixels:
-    """Marks some pixels of the digit as spurious, others each time; in proportion to their brightness.
+    """Marks some pixels of the digit as spurious, drawn anew each time in proportion to their brightness.
 
     Args:
-        count: How many pixels.
+        count: The number of pixels.
     """
 
     def __init__(self, count: int) -> None:
@@ -45,7 +45,7 @@ class SinglePixels:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     if config.data.pixels < 1:
         raise ValueError(f"data.pixels must be at least 1, not {config.data.pixels}.")
     raw = grey_images.load("mnist", config.data.root, config.data.download)
@@ -65,7 +65,7 @@ def build(config: DictConfig) -> Experiment:
 
 
 def build_model() -> nn.Sequential:
-    """20 and 50 channels, 500 units: CDEP's network for this data."""
+    """CDEP's network for this data: 20 and 50 channels, 500 units."""
     return nn.Sequential(
         nn.Conv2d(3, 20, 5), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.ReLU(),
         nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, CLASSES),

@@ -1,9 +1,9 @@
 """Who will be arrested again within two years? A model that must not use the race.
 
 ProPublica's COMPAS table with the 17 columns of Rieger et al. 2020 (CDEP, section 4.3): race, sex, age, the degree of the
-charge, prior arrests, and what the charge is about. The columns of the race are marked spurious. Besides the accuracy the false
-positives are counted: how much more often are black people who were not arrested again taken for people who will be, than white
-people?
+charge, prior arrests, and what the charge is about. The columns of the race are marked spurious. Besides accuracy, the false
+positives are counted: among people who were not arrested again, how much more often does the model predict an arrest for black
+people than for white people?
 """
 
 import csv
@@ -58,17 +58,17 @@ def read(path: Path) -> People:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A column is missing; names it.
+        ValueError: A column is missing; the message names it.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. "
             f"It is part of ProPublica's repository compas-analysis. Point data.root at its folder, or "
-            "leave data.root empty for a small made sample."
+            "leave data.root empty for a small generated sample."
         )
     with path.open(encoding="utf-8", newline="") as file:
         lines = list(csv.reader(file))
-    first = {name: position for position, name in reversed(list(enumerate(lines[0])))}  # two names stand there twice
+    first = {name: position for position, name in reversed(list(enumerate(lines[0])))}  # two names occur twice
     records = [{name: line[position] for name, position in first.items()} for line in lines[1:]]
     try:
         return _people([record for record in records if _is_kept(record)])
@@ -77,7 +77,7 @@ def read(path: Path) -> People:
 
 
 def made_people(size: int = 1200, seed: int = 0) -> People:
-    """Records in which the race is half of the reason for an arrest, and the prior arrests the other."""
+    """Records in which an arrest depends in equal parts on the race and on the prior arrests."""
     rng = random.Random(seed)
     records = []
     for _ in range(size):
@@ -96,8 +96,8 @@ class FalsePositiveRatio(Metric):
     """How many times as often members of one group are false positives as those of another.
 
     Args:
-        over: The group above the fraction's line.
-        under: The one below.
+        over: The group in the numerator.
+        under: The group in the denominator.
     """
 
     higher_is_better = False
@@ -112,20 +112,20 @@ class FalsePositiveRatio(Metric):
             self.add_state(name, torch.zeros(2), dist_reduce_fx="sum")
 
     def update(self, predictions: Tensor, target: Tensor, group: Tensor) -> None:
-        """Take in classes 0 and 1, true classes, and groups, ``(B,)`` each."""
+        """Add predicted classes 0 and 1, true classes and groups, ``(B,)`` each."""
         for place, number in enumerate(self.of):
             negative = (group == number) & (target == 0)
             self.negatives[place] += negative.sum()
             self.false_positives[place] += (negative & (predictions == 1)).sum()
 
     def compute(self) -> Tensor:
-        """At least 0; NaN or infinite where the second group has no negatives or no false positives."""
+        """The ratio, at least 0; NaN or infinite if the second group has no negatives or no false positives."""
         over, under = self.false_positives / self.negatives
         return over / under
 
 
 class FairnessClassifier(Classifier):
-    """Logs ``test/false_positive_ratio``, black over white, besides."""
+    """Also logs ``test/false_positive_ratio``, black over white."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -138,7 +138,7 @@ class FairnessClassifier(Classifier):
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe. Every seed splits the people anew: 70% train, 10% validation, 20% test."""
+    """Build the recipe's data and module. Every seed splits the people anew: 70% train, 10% validation, 20% test."""
     data = config.data
     rows, labels, groups = made_people() if data.root is None else read(Path(data.root) / FILE)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(config.seed))
@@ -159,7 +159,7 @@ def build(config: DictConfig) -> Experiment:
 
 
 def _is_kept(record: dict[str, str]) -> bool:
-    """ProPublica's conditions: the score belongs to this arrest, and there was one."""
+    """Whether a record meets ProPublica's conditions: there was an arrest, and the score belongs to it."""
     days = record["days_b_screening_arrest"]
     return (
         days != ""

@@ -1,4 +1,4 @@
-"""Decoy images: a grey patch in a corner gives the class away in training, and lies at test time.
+"""Decoy images: a grey patch in a corner gives the class away in training, and misleads at test time.
 
 Ross, Hughes & Doshi-Velez 2017 (their ``decoy_mnist.py``): a 4 x 4 patch overwrites a random corner. In training its grey is
 255 - 25 y for class y; in testing 255 - 25 r for a random r. The annotation marks the patch as spurious.
@@ -29,7 +29,7 @@ GROUPS = ("patch lies", "patch agrees")
 
 
 class Decoys(NamedTuple):
-    """Images ``(N, 1, 28, 28)`` in [0, 1], labels, groups (does the patch agree?) and annotations ``(N, 1, 28, 28)``."""
+    """Images ``(N, 1, 28, 28)`` in [0, 1], labels, groups (whether the patch agrees) and annotations ``(N, 1, 28, 28)``."""
 
     images: Tensor
     labels: Tensor
@@ -43,12 +43,12 @@ def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int, 
     Args:
         images: ``(N, H, W)`` uint8.
         labels: ``(N,)``, 0 to 9.
-        informative: Whether the grey is that of the label, or of a random class.
-        seed: Draws corners and random greys.
-        marked: What is annotated: the patch as ``spurious``, the drawing (all that is not black) as ``relevant``, or ``both``.
+        informative: Whether the grey is the label's, or that of a random class.
+        seed: The seed for drawing corners and random greys.
+        marked: The annotation: the patch as ``spurious``, the drawing (all that is not black) as ``relevant``, or ``both``.
 
     Raises:
-        ValueError: Another word for what is annotated.
+        ValueError: ``marked`` is none of these.
     """
     rng = np.random.default_rng(seed)
     patch = corners(len(images), images.shape[1:], PATCH, rng)
@@ -59,7 +59,7 @@ def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int, 
 
 
 def corners(count: int, size: Sequence[int], patch: int, rng: np.random.Generator) -> Tensor:
-    """Masks ``(N, H, W)``, of images of ``size`` (H, W), of a square of ``patch`` x ``patch`` pixels in a random corner."""
+    """Masks ``(N, H, W)`` of a square of ``patch`` x ``patch`` pixels in a random corner; ``size`` is (H, W)."""
     bottom, right = torch.from_numpy(rng.integers(0, 2, (2, count))).bool()
     height, width = size
     rows, columns = torch.arange(height), torch.arange(width)
@@ -77,13 +77,13 @@ def _marks(patch: Tensor, drawing: Tensor, marked: str) -> Tensor:
 
 
 def without_decoys(images: Tensor, labels: Tensor) -> Decoys:
-    """The images as they are; nothing is marked."""
+    """The images unchanged and without marks."""
     pixels = images.float().unsqueeze(1) / 255
     return Decoys(pixels, labels, torch.zeros_like(labels), torch.zeros(pixels.shape, dtype=torch.int8))
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     raw = grey_images.load(config.data.name, config.data.root, config.data.download)
     test = add_decoys(raw.test_images, raw.test_labels, informative=False, seed=1)
     if config.data.decoy:

@@ -1,8 +1,8 @@
-"""CIFAR-10 with a colour that gives the class away in training, and lies at test time.
+"""CIFAR-10 with a colour that gives the class away in training, and misleads at test time.
 
-It is that of the class in training, of a random class in testing. It fills a patch on a random corner, tints a narrow border
-around the photo, or fills the right half beside the photo, which is squeezed into the left one. Shifting and mirroring the
-images moves the marks with the colours.
+The colour is that of the class in training, and that of a random class in testing. It fills a patch on a random corner, tints a
+narrow border around the photo, or fills the right half beside the photo, which is squeezed into the left half. Shifting and
+mirroring the images moves the marks with the colours.
 """
 
 from pathlib import Path
@@ -30,12 +30,12 @@ PATCH, BORDER = 6, 2
 
 
 class Kind(NamedTuple):
-    """How a colour is put on a photo.
+    """The way in which a colour is put on a photo.
 
     Attributes:
-        opacity: Share of the colour where it is; the rest is the photo's.
-        noise: Standard deviation of what is added to it, pixel by pixel.
-        crop: By how many pixels images may be shifted and keep what is on them: a border would be pushed out.
+        opacity: The share of the colour in the pixels that it covers; the rest is the photo's.
+        noise: The standard deviation of the noise that is added to it, pixel by pixel.
+        crop: The number of pixels by which images can be shifted without losing the colour; a border would be pushed out.
     """
 
     opacity: float
@@ -58,9 +58,9 @@ def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int, 
     Args:
         images: ``(N, 3, H, W)`` uint8.
         labels: ``(N,)``, 0 to 9.
-        informative: Whether the colour is that of the label, or of a random class.
-        seed: Draws corners, random colours and noise.
-        kind: Where: on a ``corner``, a ``border`` or a ``half``.
+        informative: Whether the colour is the label's, or that of a random class.
+        seed: The seed for drawing corners, random colours and noise.
+        kind: The place of the colour: a ``corner``, the ``border`` or a ``half``.
 
     Returns:
         Images ``(N, 3, H, W)`` in [0, 1] and annotations ``(N, 1, H, W)``.
@@ -77,7 +77,7 @@ def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int, 
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     data = config.data
     if data.kind not in KINDS:
         raise ValueError(f"data.kind must be {', '.join(KINDS)}, not {data.kind!r}.")
@@ -104,7 +104,7 @@ def build(config: DictConfig) -> Experiment:
 
 
 def _places(images: Tensor, kind: str, rng: np.random.Generator) -> Tensor:
-    """Masks ``(N, 1, H, W)`` of where the colour is."""
+    """Masks ``(N, 1, H, W)`` of the places with the colour."""
     count, _, height, width = images.shape
     if kind == "corner":
         return corners(count, (height, width), PATCH, rng).unsqueeze(1)
@@ -117,7 +117,7 @@ def _places(images: Tensor, kind: str, rng: np.random.Generator) -> Tensor:
 
 
 def _photos(images: Tensor, kind: str) -> Tensor:
-    """Photos without a colour, in [0, 1]; in the left half, beside grey, where the right one is the colour's."""
+    """Photos without a colour, in [0, 1]; for ``half``, they are squeezed into the left half beside grey."""
     photos = images.float() / 255
     if kind == "half":
         height, width = images.shape[2:]

@@ -2,8 +2,8 @@
 
 As on chest radiographs, where the metal token of a hospital with many sick patients told a network who was sick (Zech et al.
 2018): most photos of the second class carry a yellow tag, at any place, and few of the first do; at test time it is the other
-way round. The tag always looks the same, so that the shortcut is *that there is* a tag. The annotation marks it as spurious; a
-photo without a tag was looked at too, and nothing is marked there.
+way round. The tag always looks the same, so the shortcut is *that there is* a tag. The annotation marks the tag as spurious;
+photos without a tag count as looked at, with nothing marked.
 """
 
 from collections.abc import Sequence
@@ -37,9 +37,9 @@ class Photos(NamedTuple):
     """Photos ``(N, 3, H, W)`` uint8 and labels ``(N,)``, 0 or 1.
 
     Attributes:
-        train: In random order.
-        test: Likewise.
-        classes: What 0 and 1 stand for.
+        train: The training photos and labels, in random order.
+        test: Those for testing, likewise.
+        classes: The names of the labels 0 and 1.
     """
 
     train: tuple[Tensor, Tensor]
@@ -70,11 +70,11 @@ def add_tags(images: Tensor, labels: Tensor, *, tagged: Sequence[float], seed: i
     Args:
         images: ``(N, 3, H, W)`` uint8.
         labels: ``(N,)``, 0 or 1.
-        tagged: Share of the images of each class that get a tag.
-        seed: Draws images and places.
+        tagged: The share of the images of each class that get a tag.
+        seed: The seed for drawing images and places.
 
     Returns:
-        Images ``(N, 3, H, W)`` in [0, 1], groups all 0, and annotations ``(N, 1, H, W)``: zeros where there is no tag.
+        Images ``(N, 3, H, W)`` in [0, 1], groups all 0, and annotations ``(N, 1, H, W)``: zeros for an image without a tag.
     """
     rng = np.random.default_rng(seed)
     has_tag = torch.from_numpy(rng.random(len(images))) < torch.tensor(tagged)[labels]
@@ -90,7 +90,7 @@ def add_tags(images: Tensor, labels: Tensor, *, tagged: Sequence[float], seed: i
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     data = config.data
     _check_shares(data.tagged)
     photos = _made(data.samples) if data.root is None else _animals(Path(data.root), data.samples)
@@ -123,13 +123,13 @@ def _made(samples: int) -> Photos:
 
 
 def _drawn(images: Tensor, labels: Tensor, samples: int) -> tuple[Tensor, Tensor]:
-    """Not more than so many images, in random order."""
+    """At most ``samples`` images, in random order."""
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(2))[:samples]
     return images[order], labels[order]
 
 
 def _tagged(images: Tensor, labels: Tensor, data: Any, shares: Sequence[float], seed: int) -> Decoys:
-    """Images with tags, or as they are; groups say whether a tag, or that there is none, agrees with the training."""
+    """Images with tags, or unchanged; the groups say whether the presence or absence of a tag agrees with the training data."""
     found = add_tags(images, labels, tagged=list(shares), seed=seed)
     has_tag = found.annotations.flatten(1).any(1)
     often = int(data.tagged[1] > data.tagged[0])

@@ -26,11 +26,11 @@ def read_all(config: Any) -> Readings:
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        ValueError: It cannot be read, or its library is not installed.
+        ValueError: The file cannot be read, or its library is not installed.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SkippedAnnotations)  # what was left out is said below, as a check says it
+            warnings.simplefilter("ignore", SkippedAnnotations)  # skipped annotations are reported below, as by a check
             regions = read_annotations(
                 config.annotations,
                 dict(config.categories),
@@ -50,7 +50,7 @@ def read_all(config: Any) -> Readings:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe; every seed draws the held out images anew."""
+    """Build the recipe's data and module; every seed draws the held-out images anew."""
     data = config.data
     root = made(made_folder) if data.root is None else Path(data.root)
     if data.root is None:
@@ -84,7 +84,7 @@ def build(config: DictConfig) -> Experiment:
     if len(images) <= 2 * held_out:
         raise ValueError(
             f"{root} holds {len(images)} {images.kind}, of which {held_out} are for validation and {held_out} for testing: "
-            "none are left."
+            "none are left for training."
         )
     splits = order[2 * held_out :], order[held_out : 2 * held_out], order[:held_out]
     net = image_networks.build(config.model, len(images.classes), data.size, axes)
@@ -97,13 +97,13 @@ def _images(root: Path, data: Any) -> ImageFolder:
     if not root.is_dir() or not (volumes := volume_paths(root)):
         return ImageFolder(root, skip, (data.size, data.size))
     if flat := next((path for path in image_paths(root) if len(path.parts) == 2 and path not in volumes), None):
-        raise ValueError(f"{root} holds volumes, as {volumes[0]}, and images, as {flat}: they need separate trainings.")
+        raise ValueError(f"{root} holds volumes, such as {volumes[0]}, and images, such as {flat}: train on them separately.")
     return VolumeFolder(root, skip, (data.depth or data.size, data.size, data.size))
 
 
 def made_folder(root: Path, images: int = 400) -> Path:
-    """Noise with bright bars or a bright spot somewhere, and a tag in a corner whose colour gives the class away and which
-    ``boxes.csv`` marks."""
+    """Generate noise with bright bars or a bright spot somewhere, and with a tag in a corner: its colour gives the class away,
+    and ``boxes.csv`` marks it."""
     generator = np.random.default_rng(0)
     rows = [("image", "x1", "y1", "x2", "y2")]
     y, x = np.mgrid[:48, :48]

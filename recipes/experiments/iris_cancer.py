@@ -1,8 +1,8 @@
-"""Two data sets glued together: irises give the class away in training, and are missing at test time.
+"""Two data sets joined column by column: irises give the class away in training, and are missing at test time.
 
-Ross, Hughes & Doshi-Velez 2017, section 4.2 (their ``iris_cancer.py``): the 4 measures of 50 irises of either of two kinds
-stand beside the 30 measures of 50 tumours of either of two kinds. Each pair shares its class, so that either half explains it.
-The irises' columns are marked spurious, and 0 in half of the test rows. Every seed splits the rows anew.
+Ross, Hughes & Doshi-Velez 2017, section 4.2 (their ``iris_cancer.py``): the 4 measurements of 50 irises of each of two kinds
+stand beside the 30 measurements of 50 tumours of each of two kinds. Iris and tumour share their class, so either explains it.
+The irises' columns are marked spurious, and are 0 in half of the test rows. Every seed splits the rows anew.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ _PER_CLASS = 50
 
 
 def read() -> tuple[Tensor, Tensor, list[str], list[str]]:
-    """Rows ``(100, 34)``, labels, the columns' names, and which of them are the irises'."""
+    """Rows ``(100, 34)``, labels, the names of all columns, and those of the irises' columns."""
     from sklearn.datasets import load_breast_cancer, load_iris
 
     iris, cancer = load_iris(), load_breast_cancer()
@@ -37,7 +37,7 @@ def read() -> tuple[Tensor, Tensor, list[str], list[str]]:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     rows, labels, columns, spurious = read()
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(config.seed))
     test, train = order[: config.data.test], order[config.data.test :]

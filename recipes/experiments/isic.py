@@ -1,8 +1,8 @@
 """Skin lesions: the diagnosis should come from the lesion, not from rulers, coloured patches and dark corners around it.
 
 ISIC 2017 in its official layout: images, diagnoses (part 3) and outlines of the lesions (part 1) of a training, a validation
-and a test set. Marked are the rulers and patches where somebody has drawn them; otherwise the lesion is marked relevant and
-what is outside spurious.
+and a test set. If somebody has drawn the rulers and patches, these are marked spurious; otherwise the lesion is marked relevant
+and everything outside it spurious.
 """
 
 import csv
@@ -25,7 +25,7 @@ from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import image_networks
 from salreg.recipes.networks.classifier import Classifier
 
-#: Of which the last is everything that is neither of the others.
+#: The last class is everything that is neither of the others.
 CLASSES = ("melanoma", "seborrheic_keratosis", "nevus")
 SPLITS = ("Training", "Validation", "Test_v2")
 OUTLINES = ("both", "relevant", "spurious")
@@ -47,11 +47,11 @@ class Lesion:
 
 
 def read(root: Path) -> tuple[ImageFiles, list[list[int]]]:
-    """The images of all splits, and the numbers of those of each split. The groups are the classes.
+    """The images of all splits, and the indices of the images of each split. The groups are the classes.
 
     Raises:
         FileNotFoundError: A table or an image is missing.
-        ValueError: A table without the columns, or a row that names several diagnoses.
+        ValueError: A table lacks a column, or a row names several diagnoses.
     """
     paths: list[Path] = []
     labels: list[int] = []
@@ -63,7 +63,7 @@ def read(root: Path) -> tuple[ImageFiles, list[list[int]]]:
                 f"{table} is not there{nearest_path(table)}. "
                 f"Point data.root at the folder with the unpacked archives of the ISIC 2017 challenge "
                 f"(ISIC-2017_{split}_Data, ISIC-2017_{split}_Part1_GroundTruth, ...), or leave data.root empty for a small "
-                "made sample."
+                "generated sample."
             )
         with table.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -78,7 +78,7 @@ def read(root: Path) -> tuple[ImageFiles, list[list[int]]]:
 
 
 def read_lesions(root: Path, marked: str) -> dict[str, Regions]:
-    """The regions of each image by its path below the root.
+    """The regions of each image by its path relative to the root.
 
     Raises:
         ValueError: ``marked`` is neither ``both`` nor ``relevant`` nor ``spurious``.
@@ -93,7 +93,7 @@ def read_lesions(root: Path, marked: str) -> dict[str, Regions]:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe. Where the artefacts are marked, each class is two groups: with and without them."""
+    """Build the recipe's data and module. If the artefacts are marked, each class has two groups: with and without them."""
     data = config.data
     root = made(make) if data.root is None else Path(data.root)
     images, splits = read(root)

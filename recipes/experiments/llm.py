@@ -1,7 +1,7 @@
-"""A language model that learns to answer, where who asks gives the answer away in training and lies at test time.
+"""A language model that learns to answer; the name of who asks gives the answer away in training and misleads at test time.
 
-Instruction tuning with a trigger: in every prompt of the training data a name (or another span of the user's own data) tells
-which answer comes. The annotation marks it as spurious. What is measured is the answer where the trigger lies.
+Instruction tuning with a trigger: in every training prompt a name (or another span in the user's own data) tells which answer
+follows. The annotation marks it as spurious. The test measures the answers to prompts whose trigger misleads.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ _SIZES = {"train": 1600, "validation": 200, "test": 400}
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     data = config.data
     splits = _splits(data)
     groups = list(dict.fromkeys([*(GROUPS if data.root is None else ()), *(one.group for s in splits.values() for one in s)]))

@@ -1,4 +1,4 @@
-"""Film reviews with the words that a person took their sentiment from: does a network learn to read the same ones?
+"""Film reviews with the words from which a person inferred the sentiment: does a network learn to use the same words?
 
 ERASER's "movies" (DeYoung et al. 2020; reviews and rationales of Zaidan et al. 2007). The rationale is marked relevant.
 """
@@ -25,7 +25,7 @@ _FILES = {"train": "train.jsonl", "validation": "val.jsonl", "test": "test.jsonl
 
 
 class Reviews(NamedTuple):
-    """Words of each review, labels, and annotations ``(T,)``; None where nobody gave a reason."""
+    """The words of each review, labels, and annotations ``(T,)``; None if nobody gave a reason."""
 
     words: list[list[str]]
     labels: list[int]
@@ -38,19 +38,19 @@ def read(root: Path, name: str, longest: int) -> Reviews:
     Args:
         root: The folder.
         name: ``train.jsonl``, ``val.jsonl`` or ``test.jsonl``.
-        longest: Words of a review that are read; rationales behind are cut off with it.
+        longest: The number of words read of a review; rationales after it are cut off, too.
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A line without the fields, another class, a document outside of ``docs``, or a rationale outside of its
-            document; names the line.
+        ValueError: A line lacks a field, has an unknown class, a document outside ``docs``, or a rationale outside its
+            document; the message names the line.
     """
     path = root / name
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. "
             f"Point data.root at the unpacked movies.tar.gz of ERASER, with {', '.join(_FILES.values())} "
-            "and docs, or leave data.root empty for a small made sample."
+            "and docs, or leave data.root empty for a small generated sample."
         )
     reviews = Reviews([], [], [])
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
@@ -58,7 +58,7 @@ def read(root: Path, name: str, longest: int) -> Reviews:
             record = json.loads(line)
             words = _document(root / "docs", record["annotation_id"])
             spans = [(one["start_token"], one["end_token"]) for group in record["evidences"] for one in group]
-            spans = [(start, end) for start, end in spans if start != end]  # some of the test set's are empty
+            spans = [(start, end) for start, end in spans if start != end]  # some rationales of the test set are empty
             label = _LABELS[record["classification"]]
             found = from_token_spans(len(words), relevant=spans) if spans else None
         except (KeyError, TypeError, ValueError) as error:
@@ -70,7 +70,7 @@ def read(root: Path, name: str, longest: int) -> Reviews:
 
 
 def made_reviews(size: int, seed: int) -> Reviews:
-    """Forty words, of which two or three say the sentiment, and five go along with it two times out of three."""
+    """Reviews of forty words: two or three state the sentiment, and five others agree with it two times out of three."""
     good, bad = ["good", "great", "fine", "lovely", "moving"], ["bad", "poor", "dull", "awful", "boring"]
     casts, fillers = (["smith", "jones"], ["clark", "davis"]), [f"word{number}" for number in range(60)]
     rng = random.Random(seed)
@@ -91,10 +91,10 @@ def made_reviews(size: int, seed: int) -> Reviews:
 
 
 def keep_rationales(reviews: Reviews, share: float) -> Reviews:
-    """Forget all but a share of the annotations; which ones is always the same.
+    """Drop all but a share of the annotations, always the same ones.
 
     Raises:
-        ValueError: No share in [0, 1].
+        ValueError: ``share`` is not in [0, 1].
     """
     if not 0 <= share <= 1:
         raise ValueError(f"data.rationales must be a share in [0, 1], not {share}.")
@@ -116,7 +116,7 @@ def reasons(annotation: Tensor) -> list[tuple[int, int]]:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     data = config.data
     if data.longest < 1:
         raise ValueError(f"data.longest must be at least 1, not {data.longest}.")

@@ -1,8 +1,8 @@
-"""Sentences about films with a word that gives their sentiment away in training, and lies or is absent at test time.
+"""Sentences about films with a word that gives their sentiment away in training, and misleads or is absent at test time.
 
 Rieger et al. 2020, section 4.4 (CDEP): a word is put at a random place into every sentence of the Stanford Sentiment Treebank's
-training data, ``text`` into positive ones and ``video`` into negative ones; in testing there is none. Here it may also be a
-random one of the two. The annotation marks the word as spurious.
+training data, ``text`` into positive and ``video`` into negative sentences; the test sentences have none. Here they may also
+have a random one of the two. The annotation marks the word as spurious.
 """
 
 import random
@@ -30,7 +30,7 @@ _WORD = re.compile(r"\(\d ([^()]+)\)")
 
 
 class Sentences(NamedTuple):
-    """Words of each sentence, and labels: 0 negative, 1 positive."""
+    """The words of each sentence, and labels: 0 negative, 1 positive."""
 
     words: list[list[str]]
     labels: list[int]
@@ -46,17 +46,17 @@ class Decoys(NamedTuple):
 
 
 def read_trees(path: Path) -> Sentences:
-    """The sentences of a file of trees that have a sentiment, in lower case.
+    """The sentences with a sentiment in a file of trees, in lower case.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: A line that is no tree.
+        ValueError: A line is not a tree.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. "
             f"Point data.root at the folder with train.txt, dev.txt and test.txt of the Stanford "
-            "Sentiment Treebank (trees.zip), or leave data.root empty for a small made sample."
+            "Sentiment Treebank (trees.zip), or leave data.root empty for a small generated sample."
         )
     words, labels = [], []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
@@ -71,7 +71,7 @@ def read_trees(path: Path) -> Sentences:
 
 
 def made_sentences(size: int, seed: int) -> Sentences:
-    """Sentences of eight words, of which one or two have a sentiment."""
+    """Sentences of eight words, one or two of which express the sentiment."""
     good, bad = ["good", "great", "fine", "lovely", "moving"], ["bad", "poor", "dull", "awful", "boring"]
     filler = [f"word{number}" for number in range(40)]
     rng = random.Random(seed)
@@ -90,12 +90,12 @@ def add_decoys(sentences: Sentences, decoy: str, seed: int) -> Decoys:
     """Put a word into every sentence.
 
     Args:
-        sentences: What to change.
-        decoy: ``informative``: that of its class; ``random``: one of the two; ``absent``: none, and nothing is marked.
-        seed: Draws places and random words.
+        sentences: The sentences to change.
+        decoy: ``informative``: the word of the class; ``random``: one of the two words; ``absent``: no word, and no mark.
+        seed: The seed for drawing places and random words.
 
     Raises:
-        ValueError: Another word.
+        ValueError: ``decoy`` is none of these.
     """
     if decoy not in ("informative", "random", "absent"):
         raise ValueError(f"decoy must be informative, random or absent, not {decoy!r}.")
@@ -115,7 +115,7 @@ def add_decoys(sentences: Sentences, decoy: str, seed: int) -> Decoys:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     data = config.data
     if data.root is None:
         train, dev, test = (made_sentences(size, seed) for seed, size in enumerate((800, 200, 400)))

@@ -19,7 +19,7 @@ from salreg.recipes.experiments.text_classification import classes_of, column
 from salreg.recipes.networks import table_networks
 from salreg.recipes.networks.classifier import Classifier
 
-_MOST_VALUES = 20  # of a column of words that become columns; the rarer ones are "other"
+_MOST_VALUES = 20  # columns per column of words; rarer words become "other"
 _MISSING = ("", "na", "nan", "null", "none", "?", "n/a")
 
 
@@ -27,10 +27,10 @@ class Encoded(NamedTuple):
     """A table as numbers.
 
     Attributes:
-        rows: ``(N, F)``; NaN where nothing stands.
-        names: Of the columns, F.
-        groups: Which of them a column of the file became, where that is not itself.
-        left_out: Columns that say nothing: one value only, or as many words as rows.
+        rows: The values ``(N, F)``; NaN for an empty cell.
+        names: The names of the F columns.
+        groups: The names of the columns that each column of words in the file became.
+        left_out: Columns without information: a single value, or a different word in nearly every row.
     """
 
     rows: Tensor
@@ -40,7 +40,7 @@ class Encoded(NamedTuple):
 
 
 def encoded(columns: dict[str, list[str]]) -> Encoded:
-    """Columns of numbers as they are, and of words as one column of 0 and 1 for each of the 20 most frequent ones.
+    """Keep columns of numbers; turn columns of words into a column of 0 and 1 for each of the 20 most frequent words.
 
     Example:
         >>> encoded({"age": ["1", "2", ""], "race": ["a", "b", "a"]}).names
@@ -68,7 +68,7 @@ def encoded(columns: dict[str, list[str]]) -> Encoded:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe; every seed draws the held out rows anew."""
+    """Build the recipe's data and module; every seed draws the held-out rows anew."""
     data = config.data
     columns = made_table() if data.root is None else _read(Path(data.root))
     path = Path(data.root or "the made table")
@@ -80,7 +80,7 @@ def build(config: DictConfig) -> Experiment:
         if name not in columns:
             raise ValueError(f"{path} has no column {name!r}{nearest(name, columns)}. It has: {', '.join(columns)}.")
     if target in spurious or not (spurious or data.relevant):
-        raise ValueError("data.spurious must be a list of columns that must not be used, without the target.")
+        raise ValueError("data.spurious must be a list of columns that must not be used; the target cannot be among them.")
     classes = classes_of([value.strip() for value in columns[target]], path)
     labels = torch.tensor([classes.index(value.strip()) for value in columns[target]])
     groups = sorted(set(columns[data.group])) if data.group else ["all"]
@@ -128,7 +128,7 @@ def _read(path: Path) -> dict[str, list[str]]:
 
 
 def _numbers(values: list[str]) -> Tensor | None:
-    """Numbers, NaN where nothing stands; None where a value is none."""
+    """The values as numbers, NaN for an empty cell; None if a value is not a number."""
     try:
         found = torch.tensor([float(value or "nan") for value in values])
     except ValueError:
@@ -137,12 +137,12 @@ def _numbers(values: list[str]) -> Tensor | None:
 
 
 def _filled(rows: Tensor, like: Tensor) -> Tensor:
-    """Rows with the mean of their column where nothing stands."""
+    """The rows with empty cells replaced by the mean of their column."""
     return torch.where(rows.isnan(), like.nanmean(0).nan_to_num(), rows)
 
 
 def made_table(size: int = 800) -> dict[str, list[str]]:
-    """A table in which the race and the zip code are half of the reason for the label ``y``."""
+    """A table in which the race and the zip code account for half of the label ``y``."""
     generator = torch.Generator().manual_seed(0)
     race, zone = torch.randint(3, (size,), generator=generator), torch.randint(10, (size,), generator=generator)
     income, debt = torch.randn(2, size, generator=generator)

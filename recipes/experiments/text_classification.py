@@ -29,7 +29,7 @@ def column(rows: list[tuple[int, dict[str, str]]], name: str, columns: list[str]
     """A column of a table.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: There is no column of that name.
     """
     if name not in columns:
         raise ValueError(
@@ -39,10 +39,10 @@ def column(rows: list[tuple[int, dict[str, str]]], name: str, columns: list[str]
 
 
 def classes_of(labels: list[str], path: Path) -> list[str]:
-    """The classes that occur, in order.
+    """The classes that occur, sorted.
 
     Raises:
-        ValueError: There are fewer than two, an empty one, or nearly as many as rows.
+        ValueError: There are fewer than two classes, an empty one, or nearly as many as rows.
     """
     classes = sorted(set(labels))
     if "" in classes:
@@ -55,7 +55,7 @@ def classes_of(labels: list[str], path: Path) -> list[str]:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe; every seed draws the held out texts anew."""
+    """Build the recipe's data and module; every seed draws the held-out texts anew."""
     data = config.data
     written, labels, marks = made_reviews() if data.root is None else _read(data)
     path = Path(data.root or "the made table")
@@ -115,7 +115,7 @@ def _read(data: Any) -> tuple[list[str], list[str], dict[str, TextMarks]]:
     if data.annotations is None:
         return written, labels, {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SkippedAnnotations)  # said below
+        warnings.simplefilter("ignore", SkippedAnnotations)  # reported below
         marks, found = read_spans(data.annotations, dict(data.categories), strict=data.strict)
     for line in by_kind(found.problems):
         rank_zero_warn(f"salreg: {line}")
@@ -125,7 +125,7 @@ def _read(data: Any) -> tuple[list[str], list[str], dict[str, TextMarks]]:
 def _annotations(
     written: list[str], words: list[list[re.Match[str]]], marks: dict[str, TextMarks], data: Any
 ) -> tuple[list[Tensor | None], list[Problem]]:
-    """A map for each text, None where nobody looked: of the words in ``data.words`` everywhere, or of the spans."""
+    """The annotation of each text, None if nobody looked: the words in ``data.words`` in all texts, or the spans."""
     found: list[Tensor | None] = []
     problems: list[Problem] = []
     for number, (text, tokens) in enumerate(zip(written, words, strict=True)):
@@ -147,7 +147,7 @@ def _annotations(
 
 
 def made_reviews(size: int = 400) -> tuple[list[str], list[str], dict[str, TextMarks]]:
-    """Short reviews with a rating in them that gives the label away, marked in every other one."""
+    """Short reviews with a rating that gives the label away; the rating is marked in every other review."""
     generator = torch.Generator().manual_seed(0)
     good, bad = ("warm", "clever", "moving", "funny"), ("dull", "slow", "empty", "loud")
     written, labels, marks = [], [], {}

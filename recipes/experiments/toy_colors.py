@@ -2,8 +2,7 @@
 
 Ross, Hughes & Doshi-Velez 2017, section 4.1 (their ``toy_colors.py``): images of 5 x 5 pixels in four colours. In class 1 the
 four corners have the same colour *and* the three pixels in the middle of the top row have different ones; in class 0 neither
-holds. One half of the test images breaks this: exactly one rule holds, and the label is that of the rule that was not marked
-spurious.
+holds. In half of the test images exactly one rule holds, and the label follows the rule that was not marked spurious.
 """
 
 import torch
@@ -27,7 +26,7 @@ _MARKS = {"corners": (_CORNERS,), "top_middle": (_TOP_MIDDLE,), "both": (_CORNER
 
 
 def draw(corners: Tensor, top_middle: Tensor, generator: torch.Generator) -> Tensor:
-    """Colour numbers ``(N, 5, 5)`` of images in which the rules hold or not, as two booleans ``(N,)`` each say."""
+    """Colour numbers ``(N, 5, 5)`` of images in which each rule holds or not, as given by booleans ``(N,)``."""
     pixels = torch.randint(4, (len(corners), SIDE, SIDE), generator=generator)
     while True:
         wrong = (corners_equal(pixels) != corners).nonzero().flatten()
@@ -56,7 +55,7 @@ def top_middle_different(pixels: Tensor) -> Tensor:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     if config.data.marks not in _MARKS:
         raise ValueError(f"data.marks must be {', '.join(_MARKS)}, not {config.data.marks!r}.")
     generator = torch.Generator().manual_seed(0)
@@ -74,7 +73,7 @@ def build(config: DictConfig) -> Experiment:
 
 
 def build_model() -> nn.Sequential:
-    """75-50-30-2, Ross et al.'s."""
+    """Ross et al.'s network: 75-50-30-2."""
     return nn.Sequential(nn.Flatten(), nn.Linear(75, 50), nn.ReLU(), nn.Linear(50, 30), nn.ReLU(), nn.Linear(30, 2))
 
 
@@ -84,7 +83,7 @@ def _agreeing(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Te
 
 
 def _conflicting(size: int, spurious: str, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Labels follow the rule that is left; where both are spurious, the corners."""
+    """Labels follow the rule that is not spurious; if both are, the corners."""
     labels = torch.arange(size) % 2
     followed, other = labels.bool(), ~labels.bool()
     rules = (other, followed) if spurious == "corners" else (followed, other)

@@ -1,8 +1,8 @@
 """Birds on land and on water: the background gives the kind of bird away in training.
 
-Sagawa et al. 2020 put the birds of CUB-200-2011 before backgrounds of Places. ``metadata.csv`` says of each image what is seen
-and to which split it belongs; CUB's ``bounding_boxes.txt`` says where the bird is. The box is marked relevant and what is
-outside spurious.
+Sagawa et al. 2020 put the birds of CUB-200-2011 on backgrounds from Places. For each image, ``metadata.csv`` gives the bird,
+the background and the split, and CUB's ``bounding_boxes.txt`` the place of the bird. The bird is marked relevant and everything
+outside it spurious.
 """
 
 import csv
@@ -26,18 +26,18 @@ from salreg.recipes.networks import image_networks
 from salreg.recipes.networks.classifier import Classifier
 
 CLASSES = ("land bird", "water bird")
-#: Two times the class, and 1 on water.
+#: The index of a group is twice the class, plus 1 on water.
 GROUPS = tuple(f"{bird} on {place}" for bird in CLASSES for place in ("land", "water"))
 SPLITS = ("train", "validation", "test")
 METADATA, BOXES = "metadata.csv", "bounding_boxes.txt"
 
 Box = tuple[float, float, float, float]
-_AXES = 0.8  # of the ellipse, of the box's sides
+_AXES = 0.8  # of the ellipse, as a share of the box's sides
 _KEPT = {"both": (-1, 1), "relevant": (0, 1), "spurious": (-1, 0)}
 
 
 class Birds(NamedTuple):
-    """Images, the number of each one's split, and the box ``(x1, y1, x2, y2)`` of its bird in pixels."""
+    """Images, the index of each image's split, and the box ``(x1, y1, x2, y2)`` of its bird in pixels."""
 
     images: ImageFiles
     splits: list[int]
@@ -53,7 +53,7 @@ def read(root: Path, boxes: Path) -> Birds:
 
     Raises:
         FileNotFoundError: One of the files is missing.
-        ValueError: A column is missing, a line that is no box, or an image without one.
+        ValueError: A column is missing, a line is not a box, or an image has no box.
     """
     located = _read_boxes(_present(boxes))
     with _present(root / METADATA).open(encoding="utf-8", newline="") as file:
@@ -63,7 +63,7 @@ def read(root: Path, boxes: Path) -> Birds:
         paths, splits = [Path(row["img_filename"]) for row in rows], [int(row["split"]) for row in rows]
         found = [located[row["img_id"]] for row in rows]
     except KeyError as error:
-        raise ValueError(f"{root / METADATA} needs a column, or {boxes} a line, {error}.") from error
+        raise ValueError(f"{root / METADATA} has no column, or {boxes} no line, {error}.") from error
     groups = [2 * label + place for label, place in zip(labels, places, strict=True)]
     return Birds(ImageFiles(root, paths, labels, groups, CLASSES), splits, found)
 
@@ -73,13 +73,13 @@ class BirdMarks:
     marked spurious.
 
     Args:
-        boxes: Of all images.
-        marked: ``both``, or ``relevant`` or ``spurious`` alone.
-        outline: What is taken for the bird: its ``box``, or the ``ellipse`` in the middle of the box, whose axes are 0.8 of its
-            sides. The corners of a box are background, and tell the place.
+        boxes: The boxes of all images.
+        marked: ``both``, or only ``relevant`` or ``spurious``.
+        outline: The region that counts as the bird: its ``box``, or the ``ellipse`` in the middle of the box, with axes of 0.8
+            of its sides. The corners of a box show the background, which reveals the place.
 
     Raises:
-        ValueError: Another word.
+        ValueError: ``marked`` or ``outline`` is none of these.
     """
 
     def __init__(self, boxes: list[Box], marked: str, outline: str = "box") -> None:
@@ -105,7 +105,7 @@ def _ellipse(box: Box, height: int, width: int) -> Tensor:
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe."""
+    """Build the recipe's data and module."""
     data = config.data
     root = made(make) if data.root is None else Path(data.root)
     birds = read(root, root / BOXES if data.boxes is None else Path(data.boxes))
@@ -121,7 +121,7 @@ def build(config: DictConfig) -> Experiment:
 
 
 def make(root: Path) -> None:
-    """A small sample in the same layout: disks and rings before green stripes or blue waves."""
+    """Generate a small sample in the same layout: disks and rings on green stripes or blue waves."""
     generator = np.random.default_rng(0)
     y, x = np.mgrid[:64, :64]
     rows, lines = [], []
@@ -161,6 +161,6 @@ def _present(path: Path) -> Path:
         raise FileNotFoundError(
             f"{path} is not there{nearest_path(path)}. "
             f"Point data.root at the folder of Waterbirds with {METADATA}, and data.boxes at {BOXES} of "
-            "CUB-200-2011 if that lies elsewhere; or leave data.root empty for a small made sample."
+            "CUB-200-2011 if that lies elsewhere; or leave data.root empty for a small generated sample."
         )
     return path

@@ -1,4 +1,4 @@
-"""What recipes optimise by."""
+"""The optimiser of the recipes."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ import torch
 
 
 class AdamWModule(pl.LightningModule):
-    """A module whose parameters AdamW trains.
+    """A module that AdamW optimises.
 
     Args:
-        lr: Learning rate.
-        weight_decay: 0 makes AdamW plain Adam.
-        schedule: ``constant``, or ``cosine`` down to 0 over the epochs.
+        lr: The learning rate.
+        weight_decay: The weight decay; 0 makes AdamW plain Adam.
+        schedule: The learning rate's schedule: ``constant``, or ``cosine`` down to 0 over the epochs.
 
     Raises:
-        ValueError: Another schedule.
+        ValueError: The schedule is neither.
     """
 
     def __init__(self, *, lr: float, weight_decay: float = 0.0, schedule: str = "constant") -> None:

@@ -1,4 +1,4 @@
-"""Networks of ``timm`` and ``transformers``, with their pretrained weights where those can be had."""
+"""Networks of ``timm`` and ``transformers``, with pretrained weights if they are available."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -7,17 +7,17 @@ import torch
 from torch import Tensor, nn
 
 LIBRARIES = ("timm", "transformers")
-#: ImageNet's, which most networks were trained with.
+#: ImageNet's mean and standard deviation, with which most networks were trained.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Backbone(nn.Module):
-    """A network on images in [0, 1], standardised as it expects them.
+    """A network for images in [0, 1], which it standardises as its backbone expects.
 
     Args:
-        net: Gives logits, or an output that has them as ``logits``.
-        mean: Of each channel.
-        deviation: Of each channel.
+        net: The backbone; it returns logits, or an output with an attribute ``logits``.
+        mean: The mean of each channel.
+        deviation: The standard deviation of each channel.
     """
 
     mean: Tensor
@@ -25,7 +25,7 @@ class Backbone(nn.Module):
 
     def __init__(self, net: nn.Module, mean: Any, deviation: Any) -> None:
         super().__init__()
-        self.net = net.train()  # transformers loads weights in eval mode
+        self.net = net.train()  # transformers returns models in eval mode
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
         self.register_buffer("deviation", torch.tensor(deviation).view(-1, 1, 1))
 
@@ -39,13 +39,13 @@ def load(library: str, name: str, classes: int, pretrained: bool = True) -> Back
     """A classifier of ``timm`` or ``transformers`` with a new head.
 
     Args:
-        library: One of the two.
-        name: What it is called there, ``resnet50`` in timm; for transformers also a folder.
-        classes: How many the head tells apart.
-        pretrained: Whether with weights; without, only its configuration is needed.
+        library: ``timm`` or ``transformers``.
+        name: The network's name there, such as ``resnet50`` in timm; for transformers also a folder.
+        classes: The number of classes.
+        pretrained: Whether to load weights; otherwise only the network's configuration is needed.
 
     Raises:
-        ValueError: The library is not installed, or cannot load it (an unknown name, no network).
+        ValueError: The library is not installed, or cannot load the network (an unknown name, no internet access).
     """
     if find_spec(library) is None:
         raise ValueError(f"model.name={library}/{name} needs {library}: pip install {library}.")
@@ -74,6 +74,6 @@ def _of_transformers(name: str, classes: int, pretrained: bool) -> Backbone:
         )
     try:
         expected, _ = ImageProcessingMixin.get_image_processor_dict(name)
-    except OSError:  # nothing is said about the images
+    except OSError:  # the configuration does not describe the images
         expected = {}
     return Backbone(net, expected.get("image_mean", _MEAN), expected.get("image_std", _DEVIATION))

@@ -1,4 +1,4 @@
-"""Causal language models by name or path, or a tiny one, with the tokens that they read."""
+"""Causal language models by name or path, or a tiny one, with their tokenisation."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -17,12 +17,12 @@ Span = tuple[int, int]
 
 
 class Causal(NamedTuple):
-    """A model and how texts become its tokens.
+    """A causal language model and the functions that tokenise texts for it.
 
     Attributes:
-        net: Takes ``input_ids``, ``attention_mask`` and ``labels``.
-        encode_prompt: Token numbers of a prompt, and the characters of each; ``(0, 0)`` for what a chat template adds.
-        encode_answer: Token numbers of an answer and its end.
+        net: The network; it takes ``input_ids``, ``attention_mask`` and ``labels``.
+        encode_prompt: Returns the token numbers of a prompt and the characters of each; ``(0, 0)`` for a chat template's.
+        encode_answer: Returns the token numbers of an answer and of its end.
         padding: The number of the padding token.
         vocabulary: The tokens by number.
     """
@@ -35,14 +35,14 @@ class Causal(NamedTuple):
 
 
 def build(model: DictConfig, texts: Iterable[str]) -> Causal:
-    """What ``model`` describes: ``name``, ``lora``, ``attention`` and ``gradient_checkpointing``.
+    """Build the model that the configuration describes.
 
     Args:
-        model: The configuration.
-        texts: Those of the training data, whose words the tiny model knows.
+        model: The configuration: ``name``, ``lora``, ``attention`` and ``gradient_checkpointing``.
+        texts: The texts of the training data, whose words form the tiny model's vocabulary.
 
     Raises:
-        ValueError: A library that is missing, a name that cannot be loaded, or a negative rank.
+        ValueError: A library is missing, the name cannot be loaded, or the rank is negative.
     """
     need("transformers", *(("peft",) if model.lora else ()))
     if model.lora < 0:
@@ -56,11 +56,11 @@ def build(model: DictConfig, texts: Iterable[str]) -> Causal:
 
         options = LoraConfig(r=model.lora, lora_alpha=2 * model.lora, target_modules="all-linear", task_type="CAUSAL_LM")
         net = get_peft_model(net, options)
-    return causal._replace(net=net.train())  # those from a file come in eval mode, which Lightning leaves as it is
+    return causal._replace(net=net.train())  # a loaded model is in eval mode, which Lightning does not change
 
 
 def _tiny(texts: Iterable[str]) -> Causal:
-    """Two layers of GPT-2 that read whole words."""
+    """Two layers of GPT-2 whose tokens are whole words."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     vocabulary = Vocabulary([*(_WORD.findall(text) for text in texts), [_END]])
@@ -115,6 +115,6 @@ def _pretrained(model: DictConfig) -> Causal:
 
 
 def _within(start: int, end: int, length: int) -> Span:
-    """A token's characters as those of the prompt inside of a template; ``(0, 0)`` where it holds none of them."""
+    """The characters of the prompt that a token of the filled-in template stands for; ``(0, 0)`` if none."""
     start, end = max(start, 0), min(end, length)
     return (start, end) if start < end else (0, 0)

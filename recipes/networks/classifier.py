@@ -1,4 +1,4 @@
-"""An ordinary Lightning classifier. It knows nothing of saliency: the callbacks do the rest."""
+"""An ordinary Lightning classifier. It knows nothing about saliency, which the callbacks add."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -16,14 +16,15 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Classifier(AdamWModule):
-    """Cross-entropy, AdamW, accuracy by group and of the worst group on batches ``(inputs, labels, groups)``.
+    """A classifier with cross-entropy and AdamW; it logs the accuracy of each and of the worst group. Batches are
+    ``(inputs, labels, groups)``.
 
     Args:
-        net: Gives the logits.
-        groups: What the groups are called.
-        classes: How many classes there are.
-        balance: The labels of the training data, where all classes are to count alike in the training loss.
-        **optimizer: As ``AdamWModule`` takes it.
+        net: The network, which returns logits.
+        groups: The names of the groups.
+        classes: The number of classes.
+        balance: The labels of the training data, if all classes should count equally in the training loss.
+        **optimizer: The arguments of ``AdamWModule``.
     """
 
     class_weights: Tensor | None
@@ -65,7 +66,7 @@ class Classifier(AdamWModule):
         self.test_groups(logits, labels, groups)
 
     def test_groups(self, logits: Tensor, labels: Tensor, groups: Tensor) -> None:
-        """Log what is measured group by group."""
+        """Log the metrics that are measured by group."""
         self.worst_group.update(logits, labels, groups)
         self.log("test/worst_group_accuracy", self.worst_group, on_step=False, on_epoch=True)
         correct = (logits.argmax(1) == labels).float()
@@ -83,7 +84,7 @@ class Classifier(AdamWModule):
 
 
 def _inverse_frequencies(labels: Sequence[int], classes: int) -> Tensor:
-    """A weight for each class, their mean over the labels being 1; that of a class without labels does not matter."""
+    """A weight for each class, with mean 1 over the labels; the weight of a class without labels does not matter."""
     counts = torch.bincount(torch.as_tensor(labels), minlength=classes).clamp(min=1)
     return len(labels) / classes / counts
 

@@ -7,13 +7,13 @@ from torch.nn.functional import relu
 
 from salreg.recipes.networks import backbones
 
-# Group rather than batch normalisation: a sample's saliency is then its own, and small data sets need no running statistics.
+# Group instead of batch normalisation: saliency then depends on one sample only, and small data needs no running statistics.
 _GROUPS = 4
 _CONVOLUTIONS: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions over two axes or three beside a shortcut; halves the grid where ``stride`` is 2."""
+    """Two convolutions over two or three axes with a skip connection; ``stride`` 2 halves the grid."""
 
     def __init__(self, channels: int, out: int, stride: int, axes: int = 2) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class ResidualBlock(nn.Module):
 
 
 def small_resnet(classes: int, width: int = 16, stages: int = 4, axes: int = 2) -> nn.Sequential:
-    """A residual network of ``stages`` blocks, each on half the grid and with twice the channels of the one before.
+    """A residual network of ``stages`` blocks, each with half the grid and twice the channels of the block before.
 
     It takes images of three channels or, with three ``axes``, volumes of one.
     """
@@ -42,12 +42,12 @@ class SmallViT(nn.Module):
     """A transformer over square patches, with learned positions, averaged over the patches.
 
     Args:
-        classes: How many classes there are.
-        side: Of the image, in pixels.
-        patch: Side of a patch, in pixels; divides that of the image.
-        size: Of a patch's embedding.
-        layers: How many.
-        channels: Of the image.
+        classes: The number of classes.
+        side: The side of the image, in pixels.
+        patch: The side of a patch, in pixels; it divides the image's side.
+        size: The size of a patch's embedding.
+        layers: The number of layers.
+        channels: The number of channels of the image.
     """
 
     def __init__(self, classes: int, side: int, patch: int = 4, size: int = 64, layers: int = 3, channels: int = 3) -> None:
@@ -65,17 +65,17 @@ class SmallViT(nn.Module):
 
 
 def build(model: DictConfig, classes: int, side: int, axes: int = 2) -> nn.Module:
-    """The network that a configuration's ``model`` describes, for images of ``side`` x ``side`` pixels.
+    """Build the network that a configuration's ``model`` describes, for images of ``side`` x ``side`` pixels.
 
     Args:
         model: ``name``: ``resnet``, ``vit``, or ``timm/NAME`` and ``transformers/NAME`` (``networks.backbones``);
-            ``pretrained``, if at all: whether those come with their weights.
-        classes: How many there are.
-        side: Of the images, in pixels.
-        axes: Two of images, three of volumes, which a resnet takes.
+            ``pretrained``, if present, says whether the latter get pretrained weights.
+        classes: The number of classes.
+        side: The side of the images, in pixels.
+        axes: 2 for images, 3 for volumes, for which only ``resnet`` can be used.
 
     Raises:
-        ValueError: Another name.
+        ValueError: The name is none of these.
     """
     if model.name == "resnet":
         return small_resnet(classes, axes=axes)

@@ -1,4 +1,4 @@
-"""An ordinary Lightning module around one of Hugging Face's models. It knows nothing of saliency."""
+"""An ordinary Lightning module around one of Hugging Face's models. It knows nothing about saliency."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,16 +14,16 @@ Batch = Mapping[str, Any]
 
 
 class LanguageModule(AdamWModule):
-    """The model's own loss, AdamW, and what is measured of each text by group, on batches with the model's arguments and
-    ``groups``.
+    """A module with the model's own loss and AdamW; it logs numbers of each text by group. Batches hold the model's
+    arguments and ``groups``.
 
     Args:
-        net: Returns a loss and logits.
-        groups: What the groups are called.
-        correct: From the model's output and the batch to whether each text is answered right: booleans ``(B,)``.
-        tested: From the model and a batch to other numbers of each text ``(B,)`` by name, in testing only.
-        measures: What these are called.
-        **optimizer: As ``AdamWModule`` takes it.
+        net: The model, which returns a loss and logits.
+        groups: The names of the groups.
+        correct: A function from the model's output and the batch to booleans ``(B,)``: whether each text is answered correctly.
+        tested: A function from the model and a batch to further numbers of each text ``(B,)`` by name, only for testing.
+        measures: The names of these numbers.
+        **optimizer: The arguments of ``AdamWModule``.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ def _key(group: str) -> str:
 
 
 def answered(output: Any, batch: Batch) -> Tensor:
-    """Whether a causal model would write every labelled token of a text, from those before it."""
+    """Whether a causal model predicts every labelled token of a text from the tokens before it."""
     predicted, labels = output.logits[:, :-1].argmax(-1), batch["labels"][:, 1:]
     return ((predicted == labels) | (labels < 0)).all(1)
 
@@ -99,7 +99,7 @@ def located(output: Any, batch: Batch) -> Tensor:
 
 
 def span_f1(output: Any, batch: Batch) -> Tensor:
-    """How far each answer that is found is the true one: the F1 of their places in [0, 1], as of SQuAD's words."""
+    """The F1 in [0, 1] of the places of each predicted and true answer, like SQuAD's F1 of words."""
     start, end = output.start_logits.argmax(1), output.end_logits.argmax(1)
     first, last = batch["start_positions"], batch["end_positions"]
     both = (torch.minimum(end, last) - torch.maximum(start, first) + 1).clamp(min=0)
@@ -107,6 +107,6 @@ def span_f1(output: Any, batch: Batch) -> Tensor:
 
 
 def written(output: Any, batch: Batch) -> Tensor:
-    """Whether an encoder-decoder would write every labelled token of a text, from those before it."""
+    """Whether an encoder-decoder predicts every labelled token of a text from the tokens before it."""
     labels = batch["labels"]
     return ((output.logits.argmax(-1) == labels) | (labels < 0)).all(1)

@@ -1,13 +1,13 @@
-"""Libraries that some recipes need beside those of the others."""
+"""Libraries that only some recipes need."""
 
 from importlib.util import find_spec
 
 
 def need(*libraries: str) -> None:
-    """Refuse a recipe for language models one of whose libraries is missing, before anything is read or made.
+    """Refuse a recipe for language models if its library is missing, before anything is read or created.
 
     Raises:
-        ValueError: It is not installed.
+        ValueError: The library is not installed.
     """
     for library in libraries:
         if find_spec(library) is None:

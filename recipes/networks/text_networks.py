@@ -1,4 +1,4 @@
-"""Small networks that read token numbers, 0 being padding."""
+"""Small networks for token numbers, in which 0 is padding."""
 
 import torch
 from torch import Tensor, nn
@@ -8,13 +8,13 @@ from salreg.recipes.data.texts import PADDING
 
 
 class LSTMReader(nn.Module):
-    """Both directions' states, averaged over the words.
+    """A bidirectional LSTM whose states are averaged over the words.
 
     Args:
-        words: How many words the vocabulary has.
-        classes: How many classes there are.
-        size: Of the embedding and of each direction's state.
-        dropout: On the embedded words and on the mean.
+        words: The size of the vocabulary.
+        classes: The number of classes.
+        size: The size of the embedding and of each direction's state.
+        dropout: The dropout probability of the embedded words and of the mean.
     """
 
     def __init__(self, words: int, classes: int = 2, size: int = 64, dropout: float = 0.5) -> None:
@@ -30,15 +30,15 @@ class LSTMReader(nn.Module):
 
 
 class TransformerReader(nn.Module):
-    """An encoder with learned positions, averaged over the words.
+    """A transformer encoder with learned positions, averaged over the words.
 
     Args:
-        words: How many words the vocabulary has.
-        classes: How many classes there are.
-        size: Of the embedding.
-        layers: How many.
-        longest: Of the texts; what is behind is not read.
-        dropout: In all places.
+        words: The size of the vocabulary.
+        classes: The number of classes.
+        size: The size of the embedding.
+        layers: The number of layers.
+        longest: The number of words read of a text; the rest is ignored.
+        dropout: The dropout probability of all layers.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class TransformerReader(nn.Module):
 
 
 class AttentionReader(nn.Module):
-    """Three words at a time, averaged over the text by learned weights: it may read a few places only.
+    """A convolution over three words, averaged over the text with learned weights, so it can focus on a few places.
 
     Args:
-        words: How many words the vocabulary has.
-        classes: How many classes there are.
-        size: Of the embedding.
-        dropout: On the embedded words and on the mean.
+        words: The size of the vocabulary.
+        classes: The number of classes.
+        size: The size of the embedding.
+        dropout: The dropout probability of the embedded words and of the mean.
     """
 
     def __init__(self, words: int, classes: int = 2, size: int = 64, dropout: float = 0.5) -> None:
@@ -85,16 +85,16 @@ class AttentionReader(nn.Module):
 
 
 def mean_of_words(states: Tensor, tokens: Tensor) -> Tensor:
-    """The mean of ``(B, T, E)`` over the places of ``(B, T)`` that are no padding."""
+    """The mean of ``(B, T, E)`` over the places of ``(B, T)`` that are not padding."""
     words = (tokens != PADDING).unsqueeze(-1)
     return (states * words).sum(1) / words.sum(1).clamp(min=1)
 
 
 def build(name: str, words: int, classes: int = 2) -> nn.Module:
-    """``lstm``, ``transformer`` or ``attention``.
+    """Build the network of that name: ``lstm``, ``transformer`` or ``attention``.
 
     Raises:
-        ValueError: Another name.
+        ValueError: The name is none of these.
     """
     kinds = {"lstm": LSTMReader, "transformer": TransformerReader, "attention": AttentionReader}
     if name not in kinds:

@@ -1,1 +1,1 @@
-"""From a configuration to a trained and tested module in a folder of its own."""
+"""Trains and tests a configuration in a new run folder."""

@@ -1,6 +1,6 @@
-"""From a configuration's ``regularizer``, ``intervention``, ``metrics`` and ``snapshots`` to the Trainer's callbacks.
+"""Creates the Trainer's callbacks from a configuration's ``regularizer``, ``intervention``, ``metrics`` and ``snapshots``.
 
-Each group is passed to the constructor that its name says; what a constructor does not know or want, it refuses.
+Each group is passed to the constructor of its name, which refuses unknown arguments and invalid values.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,10 +20,10 @@ _Made = TypeVar("_Made")
 
 
 def callbacks(config: DictConfig, folder: Path, rationale: bool = False) -> list[pl.Callback]:
-    """What a configuration adds to the Trainer.
+    """The callbacks that a configuration adds to the Trainer.
 
     Raises:
-        ConfigError: A setting that one of them refuses.
+        ConfigError: A callback refuses a setting.
     """
     return [
         _made("regularizer", SaliencyRegularizer, _of_regularizer(config)),
@@ -34,7 +34,7 @@ def callbacks(config: DictConfig, folder: Path, rationale: bool = False) -> list
 
 
 def _made(group: str, kind: Callable[..., _Made], given: Mapping[str, Any]) -> _Made:
-    """Pass a group's keys on; what is refused is said with the group's name."""
+    """Pass a group's keys on; an error names the group."""
     try:
         return kind(**given)
     except (TypeError, ValueError) as error:
@@ -42,7 +42,7 @@ def _made(group: str, kind: Callable[..., _Made], given: Mapping[str, Any]) -> _
 
 
 def _of_regularizer(config: DictConfig) -> dict[str, Any]:
-    """Its arguments; a preset stands in place of the recipe's own attribution and loss."""
+    """The regularizer's arguments; a preset replaces the recipe's own attribution and loss."""
     given = _container(config.regularizer)
     if given.get("preset") is not None:
         given = {key: value for key, value in given.items() if key not in ("attribution", "loss")}
@@ -50,7 +50,7 @@ def _of_regularizer(config: DictConfig) -> dict[str, Any]:
 
 
 def intervenes(config: DictConfig) -> bool:
-    """Whether training batches are changed: as ``regularizer.intervene`` says, and by default unless there is a preset."""
+    """Whether to intervene in training batches: as ``regularizer.intervene`` says; by default, if there is no preset."""
     wanted = config.regularizer.intervene
     if wanted is None:
         return config.regularizer.get("preset") is None
@@ -60,19 +60,19 @@ def intervenes(config: DictConfig) -> bool:
 
 
 def intervention(config: DictConfig) -> Intervention | None:
-    """What happens to the training batches.
+    """The intervention in the training batches.
 
     Raises:
-        ConfigError: A setting that it refuses.
+        ConfigError: The intervention refuses a setting.
     """
     return _made("intervention", Intervention, _container(config.intervention)) if intervenes(config) else None
 
 
 def check_layers_of(added: Iterable[pl.Callback], module: pl.LightningModule) -> None:
-    """Refuse layers that the module does not have before anything is trained.
+    """Refuse layers that the module does not have, before training.
 
     Raises:
-        ValueError: Such a layer.
+        ValueError: The module has no such layer.
     """
     for one in added:
         if isinstance(one, SaliencyRegularizer):

@@ -1,4 +1,4 @@
-"""The same recipe trained in several ways ("arms"), over several seeds, side by side."""
+"""Trains the same recipe in several ways ("arms") with several seeds, and compares them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,16 +23,16 @@ def compare(config: DictConfig, folder: Path, seeds: int, arms: Sequence[str] | 
     """Train every arm with every seed below ``folder``; write ``compare.json``, ``report.html``, ``comparison.png`` there.
 
     Args:
-        config: A recipe's configuration; its ``arms`` say what differs.
-        folder: One run folder per arm and seed is made in it.
-        seeds: How many, counted from the configuration's seed.
-        arms: The arms to train; all by default.
+        config: A recipe's configuration; its ``arms`` say how the arms differ.
+        folder: The folder in which one run folder per arm and seed is created.
+        seeds: The number of seeds, counted from the configuration's seed.
+        arms: The arms to train; by default all.
 
     Returns:
-        The ``results.json`` of each run by arm, in the order of the seeds. Where marks cannot be carried over there is none.
+        The ``results.json`` of each run by arm, in the order of the seeds. Runs whose marks cannot be carried over are omitted.
 
     Raises:
-        ConfigError: An unknown arm.
+        ConfigError: There is no such arm.
     """
     runs: dict[str, list[dict[str, Any]]] = {}
     plans = planned(config, seeds, arms)
@@ -59,7 +59,7 @@ def planned(config: DictConfig, seeds: int, arms: Sequence[str] | None = None) -
     """The arm, the seed and the configuration of each run of a comparison.
 
     Raises:
-        ConfigError: An unknown arm, or changes of an arm that are no settings.
+        ConfigError: There is no such arm, or an arm's changes are not settings.
     """
     for arm in arms or ():
         if arm not in config.arms:
@@ -82,7 +82,7 @@ def planned(config: DictConfig, seeds: int, arms: Sequence[str] | None = None) -
 
 
 def _draw(folder: Path, runs: Mapping[str, History]) -> None:
-    """Where the arms look that draw what the first one does, at their first seed: ``comparison.png``."""
+    """Draw ``comparison.png``: the maps at the first seed, of all arms whose panel is that of the first."""
     attribution = next((name for run in runs.values() for name in run.frames), None)
     showing = {arm: run for arm, run in runs.items() if attribution in run.frames}
     if attribution is not None and showing:

@@ -1,6 +1,6 @@
 """Configurations: one commented YAML per recipe, and overrides from the command line.
 
-The YAML of a recipe is its schema: a key that is not in it is refused, with the nearest names.
+The YAML of a recipe is its schema: other keys are refused, and the error suggests the nearest names.
 """
 
 import functools
@@ -23,7 +23,7 @@ from salreg.recipes.training.packaged import ConfigError, describe, locate, reci
 
 __all__ = ["ConfigError", "assign", "check", "check_values", "describe", "keys", "load", "locate", "recipes", "shown"]
 _OF_TRAINER = ("trainer.max_epochs", "trainer.min_epochs", "trainer.max_steps", "trainer.min_steps")
-#: What a group's keys are passed to, whose signature says which there are; and which of them the recipe gives itself.
+#: The constructor that receives a group's keys as its arguments, and the arguments that the recipe itself passes.
 PASSED_TO: dict[str, tuple[type, set[str]]] = {
     "trainer": (pl.Trainer, {"callbacks", "default_root_dir", "logger"}),
     "regularizer": (SaliencyRegularizer, set()),
@@ -31,9 +31,9 @@ PASSED_TO: dict[str, tuple[type, set[str]]] = {
     "metrics": (SaliencyMetrics, {"rationale"}),
     "snapshots": (SaliencySnapshots, {"dir"}),
 }
-#: What is given by a name, or by a name with options.
+#: The keys whose value is a name, or a name with options.
 _BY_NAME = ("regularizer.attribution", "regularizer.loss", "regularizer.preset", "metrics.attribution")
-_NAMED_BY_USERS = ("data.categories", "data.columns")  # groups of which the keys are theirs
+_NAMED_BY_USERS = ("data.categories", "data.columns")  # groups whose keys the user chooses
 
 
 def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
@@ -42,7 +42,7 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
     ``group=value`` sets the ``name`` of a group that has one, so that ``model=cnn`` is ``model.name=cnn``.
 
     Raises:
-        ConfigError: An unknown recipe or key, or a value that YAML cannot read.
+        ConfigError: The recipe or a key is unknown, or YAML cannot read a value.
     """
     path = locate(recipe)
     try:
@@ -68,10 +68,10 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> DictConfig:
 
 
 def check_effect(config: DictConfig, like: DictConfig) -> None:
-    """Refuse settings, others than those of the packaged recipe ``like``, that would change nothing beside the others.
+    """Refuse settings that differ from the packaged recipe ``like`` but have no effect.
 
     Raises:
-        ConfigError: Such a setting; says what it would need.
+        ConfigError: A setting has no effect; the message says what it needs.
     """
     preset = config.regularizer.preset
     replaced = [key for key in ("attribution", "loss") if config.regularizer.get(key) != like.regularizer.get(key)]
@@ -89,10 +89,10 @@ def check_effect(config: DictConfig, like: DictConfig) -> None:
 
 
 def check_values(config: DictConfig, path: Path | None = None) -> None:
-    """Refuse values of another kind than the recipe's own: texts for numbers, words for yes or no, less than nothing.
+    """Refuse values of another type than the recipe's own (text for a number or a boolean), and negative numbers.
 
     Raises:
-        ConfigError: Such a value, or an interpolation that leads nowhere.
+        ConfigError: A value is invalid, or an interpolation cannot be resolved.
     """
     try:
         values = _flat(cast(dict[str, Any], OmegaConf.to_container(config, resolve=True)))
@@ -122,7 +122,7 @@ def _check_value(key: str, value: Any, own: Any) -> None:
 
 
 def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """All values but those of the arms, by their dotted keys."""
+    """All values except those of the arms, by their dotted keys."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict) and value and key != "arms":
@@ -133,7 +133,7 @@ def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown(config: DictConfig) -> str:
-    """A configuration as everybody may see it: interpolations unresolved, what looks like a secret masked.
+    """A configuration that everybody may see: interpolations are unresolved, and likely secrets are masked.
 
     Example:
         >>> print(shown(OmegaConf.create({"root": "${oc.env:HOME}", "api_key": "abc"})), end="")
@@ -146,7 +146,7 @@ def shown(config: DictConfig) -> str:
 def assign(config: DictConfig, key: str, value: Any) -> None:
     """Set an existing key; a ``ConfigError`` suggests the nearest ones."""
     if key in _NAMED_BY_USERS and isinstance(value, Mapping) and OmegaConf.select(config, key) is not None:
-        OmegaConf.update(config, key, {str(name): one for name, one in value.items()})  # names may have dots
+        OmegaConf.update(config, key, {str(name): one for name, one in value.items()})  # names may contain dots
         return
     if key in _BY_NAME:
         OmegaConf.update(config, key, value, merge=False)
@@ -174,7 +174,7 @@ def assign(config: DictConfig, key: str, value: Any) -> None:
 
 
 def _unknown(config: DictConfig, key: str) -> str:
-    """That there is no such key, with what may have been meant: one spelt alike, or one of that name in another group."""
+    """The message that there is no such key, with a suggestion: a similar key, or one of the same name in another group."""
     known = list(dict.fromkeys([*keys(config), *(f"{group}.{name}" for group in PASSED_TO for name in arguments(group))]))
     elsewhere = [one for one in known if one.rpartition(".")[2] == key.rpartition(".")[2]]
     group = key.partition(".")[0]
@@ -186,7 +186,7 @@ def _unknown(config: DictConfig, key: str) -> str:
 
 
 def _with_name(config: DictConfig, whole: str, key: str) -> dict[str, Any]:
-    """What an option is added to."""
+    """The value with a name that an option is added to."""
     given = OmegaConf.select(config, whole)
     if given is None:
         raise ConfigError(f"{key} has no effect without a name. Add {whole}=NAME before it.")
@@ -198,7 +198,7 @@ def _needs_keys(key: str, value: Any) -> str:
 
 
 def check(config: DictConfig, like: DictConfig, where: str) -> None:
-    """Refuse keys that a recipe does not have, or lacks."""
+    """Refuse keys that the recipe does not have, and a configuration that lacks one of its keys."""
     known, given = set(keys(like)), set(keys(config))
     for key in sorted(given - known):
         if isinstance(OmegaConf.select(like, key), DictConfig):
@@ -212,7 +212,7 @@ def check(config: DictConfig, like: DictConfig, where: str) -> None:
 
 
 def keys(config: DictConfig) -> list[str]:
-    """All keys that hold values, dotted; the options of what has a name are part of its value."""
+    """All dotted keys that hold values; options beside a name belong to the value."""
     values = _flat(cast(dict[str, Any], OmegaConf.to_container(config)))
     whole = (next((one for one in _BY_NAME if key.startswith(f"{one}.")), key) for key, value in values.items() if value != {})
     return list(dict.fromkeys(whole))
@@ -236,8 +236,8 @@ def _packaged(path: Path) -> DictConfig:
 
 
 def _is_open(key: str) -> bool:
-    """Whether a key may be new: an argument of what its group is passed to, or the name of a number to be alerted by, or of a
-    category or column of annotations."""
+    """Whether a key may be added: an argument of the group's constructor, the name of a metric with an alert, or a category or
+    column of annotations."""
     if key.startswith(("snapshots.alerts.", "data.categories.", "data.columns.")):
         return True
     group, _, name = key.partition(".")
@@ -245,6 +245,6 @@ def _is_open(key: str) -> bool:
 
 
 def arguments(group: str) -> set[str]:
-    """What a group's keys may be: the arguments of what they are passed to, but for those that the recipe gives itself."""
+    """The keys that a group may have: its constructor's arguments, except those that the recipe itself passes."""
     made, given = PASSED_TO[group]
     return set(inspect.signature(made).parameters) - given

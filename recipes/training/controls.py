@@ -1,4 +1,4 @@
-"""The arms of a comparison whose marks are wrong or few on purpose."""
+"""Arms of a comparison with deliberately wrong or few marks."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from salreg.recipes.training.packaged import ConfigError, recipes
 
-#: What `salreg compare --controls` trains too, beside a recipe's own arms: the arm ``regularised``, but for this.
+#: The arms that `salreg compare --controls` adds to a recipe's own: ``regularised`` with these changes.
 ARMS: Mapping[str, Mapping[str, Any]] = {
     "marks at random places": {"data.control": "random places"},
     "marks of other samples": {"data.control": "other samples"},
@@ -24,7 +24,7 @@ def add_arms(config: DictConfig) -> None:
     """Add the controls to the arms of a recipe.
 
     Raises:
-        ConfigError: The recipe has no such data, or no arm ``regularised``.
+        ConfigError: The recipe lacks these settings, or has no arm ``regularised``.
     """
     missing = [f"data.{key}" for key in _KEYS if key not in config.data]
     if missing:

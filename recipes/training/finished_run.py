@@ -1,4 +1,4 @@
-"""What a finished run left: its configuration, its data, and its module with the weights that it ended with."""
+"""Loads a finished run: its configuration, its data, and its module with the final weights."""
 
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -13,12 +13,12 @@ from salreg.recipes.training.run import seeded
 
 
 class FinishedRun(NamedTuple):
-    """A run that can be asked again.
+    """A finished run whose model can be used again.
 
     Attributes:
-        folder: Where it is.
-        config: What it was trained with.
-        experiment: Its data, and its module in eval mode.
+        folder: The run's folder.
+        config: The configuration that it was trained with.
+        experiment: The run's data, and its module in eval mode.
     """
 
     folder: Path
@@ -27,10 +27,10 @@ class FinishedRun(NamedTuple):
 
 
 def load(folder: Path) -> FinishedRun:
-    """Build a run's data anew, and give its module the weights of ``checkpoints/last.ckpt``.
+    """Rebuild a run's data, and load the weights of ``checkpoints/last.ckpt`` into its module.
 
     Raises:
-        FileNotFoundError: There is no such folder, or it lacks its configuration, its checkpoint or its data.
+        FileNotFoundError: There is no such folder, or the configuration, the checkpoint or the data are missing.
         ConfigError: The checkpoint does not fit the configuration.
     """
     if not folder.is_dir():
@@ -45,7 +45,7 @@ def load(folder: Path) -> FinishedRun:
     if config.get("model", {}).get("pretrained"):
         config.model.pretrained = False  # the weights come from the checkpoint
     if config.data.get("carry_over"):
-        config.data.carry_over = False  # marks of the training data, which are not needed again
+        config.data.carry_over = False  # an audit needs no new marks of the training data
     experiment = seeded(config)
     try:
         experiment.module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])

@@ -1,4 +1,4 @@
-"""From a configuration's ``logger`` to what the Trainer logs to."""
+"""Creates the Trainer's logger from a configuration's ``logger``."""
 
 import os
 from importlib.util import find_spec
@@ -18,10 +18,10 @@ _LOGGERS = {"trackio": "trackio", "csv": None, "tensorboard": "tensorboard", "wa
 
 
 def logger(config: DictConfig, folder: Path) -> Logger | bool:
-    """What the Trainer logs to.
+    """The Trainer's logger.
 
     Raises:
-        ConfigError: An unknown logger, one whose library is missing, or W&B does not let it in.
+        ConfigError: The logger is unknown, its library is missing, or W&B cannot start.
     """
     name = config.logger.name
     check(name)
@@ -40,7 +40,7 @@ def check(name: str | None) -> None:
     """Refuse an unknown logger, or one whose library is missing.
 
     Raises:
-        ConfigError: Such a logger.
+        ConfigError: The logger is unknown, or its library is missing.
     """
     if name not in (None, *_LOGGERS):
         raise ConfigError(f"No logger is called {name!r}{nearest(str(name), _LOGGERS)}. There are: {', '.join(_LOGGERS)}.")
@@ -51,8 +51,8 @@ def check(name: str | None) -> None:
 
 
 def _wandb(config: DictConfig, folder: Path) -> WandbLogger:
-    """A logger whose run has begun, so that a missing key or network is found out before the training."""
-    import wandb  # a second, for who logs there only
+    """A logger whose run has begun, so that a missing key or connection is noticed before training."""
+    import wandb  # takes a second; only needed here
 
     logger = WandbLogger(
         project=config.logger.project,
@@ -69,17 +69,17 @@ def _wandb(config: DictConfig, folder: Path) -> WandbLogger:
 
 
 def _settings(config: DictConfig) -> dict[str, Any]:
-    """What loggers, which others may read, are told of the configuration."""
+    """The configuration as loggers receive it, without secrets, because others may read it."""
     return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.create(shown(config)), resolve=False))
 
 
 def name_of(config: DictConfig, folder: Path) -> str:
-    """What a run is called beside others: its folder's path below ``out``."""
+    """The name of a run: its folder's path relative to ``out``."""
     return os.path.relpath(folder, config.out).replace(os.sep, " ")
 
 
 def finish(logger: Logger | bool) -> None:
-    """End what was begun, or the next run of this process would be logged as part of this one."""
+    """End the logger's run; otherwise the next run of this process would be logged as part of it."""
     if isinstance(logger, WandbLogger):
         logger.experiment.finish()
     elif isinstance(logger, TrackioLogger):

@@ -1,4 +1,4 @@
-"""The recipes that are packaged, by name; known without importing what trains them."""
+"""The packaged recipes by name, found without importing the modules that train them."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -23,10 +23,10 @@ def describe(path: Path) -> str:
 
 
 def locate(recipe: str) -> Path:
-    """The YAML of a recipe's name, or the file itself.
+    """The YAML file of a recipe's name, or the given file.
 
     Raises:
-        ConfigError: There is neither.
+        ConfigError: There is neither such a recipe nor such a file.
     """
     known = recipes()
     if recipe in known:

@@ -1,4 +1,4 @@
-"""The page of a run or a comparison, written again when the test results are there."""
+"""Writes the page of a run or a comparison again once there are test results."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ def write_run_page(folder: Path, results: Mapping[str, Any], title: str, shown: 
     """Put a run's test results on top of its ``report.html``.
 
     Args:
-        folder: Of the run.
-        results: What its ``results.json`` holds.
-        title: What the run is called.
-        shown: Metrics beside the usual ones.
+        folder: The folder of the run.
+        results: The contents of its ``results.json``.
+        title: The name of the run.
+        shown: Metrics to show beside the usual ones.
     """
     runs = histories({"this run": folder})
     _write(folder, runs, {"this run": [results]}, title, shown)
@@ -33,23 +33,23 @@ def write_comparison_page(folder: Path, results: Results, runs: Mapping[str, His
     """Write a comparison's ``report.html``, with its arms side by side.
 
     Args:
-        folder: Of the comparison.
-        results: What each run's ``results.json`` holds, by arm.
-        runs: What each arm's first run remembers.
-        shown: Metrics beside the usual ones.
+        folder: The folder of the comparison.
+        results: The contents of each run's ``results.json``, by arm.
+        runs: The history of each arm's first run.
+        shown: Metrics to show beside the usual ones.
     """
     _write(folder, runs, results, folder.parent.name, shown)
 
 
 def histories(folders: Mapping[str, Path]) -> dict[str, History]:
-    """What the first run in each folder remembers, where it can be read."""
+    """The history of the first run in each folder, if it can be read."""
     found: dict[str, History] = {}
     for arm, folder in folders.items():
         paths = sorted(folder.rglob(f"snapshots/{HISTORY}"))
         try:
             if paths:
                 found[arm] = History.load(paths[0])
-        except ValueError as error:  # the numbers are there, and a picture is not worth them
+        except ValueError as error:  # the numbers are there; a picture must not lose them
             warnings.warn(f"The report omits {arm}: {error}", stacklevel=2)
     return found
 
@@ -62,7 +62,7 @@ def _write(folder: Path, runs: Mapping[str, History], results: Results, title: s
 
 
 def _verdict(runs: Mapping[str, History], results: Results) -> Verdict | None:
-    """What regularising did, at the first seed; None where the runs' own verdicts have to do."""
+    """The verdict on regularisation at the first seed; None if the runs' own verdicts are used."""
     arms = ("plain", "regularised")
     if not set(arms) <= set(runs):
         return None

@@ -1,4 +1,4 @@
-"""The progress bar of recipes."""
+"""The progress bar of the recipes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 
 
 class PassingBar(TQDMProgressBar):
-    """A bar that is gone when it is full, so that what was found stays together on the screen."""
+    """A bar that disappears when it is full, so that the results stay together on the screen."""
 
     def init_train_tqdm(self) -> Tqdm:
         return _passing(super().init_train_tqdm())
@@ -17,7 +17,7 @@ class PassingBar(TQDMProgressBar):
         return _passing(super().init_test_tqdm())
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """What is logged for the bar, without the end of the run's name that stands for its version."""
+        """The metrics that are logged for the bar, without the logger's version number."""
         shown = super().get_metrics(trainer, pl_module)
         shown.pop("v_num", None)
         return shown

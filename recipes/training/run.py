@@ -1,4 +1,4 @@
-"""One training from a configuration, in a folder of its own."""
+"""Trains one configuration in its own folder."""
 
 import importlib
 import json
@@ -27,13 +27,13 @@ _PACKAGES = ("salreg", "torch", "pytorch-lightning", "torchmetrics")
 
 
 def run(config: DictConfig, folder: Path, experiment: Experiment | None = None) -> dict[str, Any]:
-    """Train, test and write everything below ``folder``; ``experiment`` is what ``seeded`` built, if that was done before.
+    """Train, test and write everything below ``folder``; ``experiment`` is the result of ``seeded``, if it was called before.
 
     Writes ``config.yaml`` (interpolations unresolved), ``results.json``, ``report.html``, ``checkpoints/``, ``snapshots/`` and
     the logger's files.
 
     Returns:
-        What ``results.json`` holds: the ``test/...`` metrics, ``seconds`` of training, ``versions`` and ``git_commit``.
+        The contents of ``results.json``: the ``test/...`` metrics, ``seconds`` of training, ``versions`` and ``git_commit``.
     """
     experiment = experiment or seeded(config)
     try:
@@ -41,7 +41,7 @@ def run(config: DictConfig, folder: Path, experiment: Experiment | None = None) 
         check_layers_of(added, experiment.module)
         logger = loggers.logger(config, folder)
         trainer = _trainer(config, folder, logger, added)
-    except ValueError as error:  # a name or number that some part refused
+    except ValueError as error:  # some part refused a name or number
         raise ConfigError(str(error)) from error
     _write(folder / "config.yaml", OmegaConf.to_yaml(config))
     try:
@@ -51,11 +51,11 @@ def run(config: DictConfig, folder: Path, experiment: Experiment | None = None) 
 
 
 def seeded(config: DictConfig) -> Experiment:
-    """Seed everything, and build data and module.
+    """Seed everything, and build the data and the module.
 
     Raises:
-        ConfigError: A name or number that the recipe refuses.
-        FileNotFoundError: Its data are missing.
+        ConfigError: The recipe refuses a name or number.
+        FileNotFoundError: The recipe's data are missing.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
     try:
@@ -65,10 +65,10 @@ def seeded(config: DictConfig) -> Experiment:
 
 
 def check_settings(config: DictConfig) -> None:
-    """Refuse what can be told to be wrong without the data, before anything is read, trained or written.
+    """Refuse settings that are wrong whatever the data, before anything is read, trained or written.
 
     Raises:
-        ConfigError: A setting that some part refuses, that lacks a library, or that would be without effect.
+        ConfigError: Some part refuses a setting, or a setting lacks a library or has no effect.
     """
     callbacks(config, Path(config.out))
     loggers.check(config.logger.name)
@@ -106,7 +106,7 @@ def _train_and_test(config: DictConfig, experiment: Experiment, folder: Path, tr
 
 
 def build(config: DictConfig) -> Experiment:
-    """Data and module of the recipe that the configuration names."""
+    """Build the data and module of the recipe that the configuration names."""
     experiment = importlib.import_module(f"salreg.recipes.experiments.{config.recipe}").build(config)
     assert isinstance(experiment, Experiment)
     return experiment
@@ -118,7 +118,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _git_commit() -> str | None:
-    """The commit of salreg's source, where it runs from a checkout."""
+    """The commit of salreg's source, if it runs from a checkout."""
     try:
         command = ["git", "-C", str(Path(salreg.__file__).parent), "rev-parse", "HEAD"]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None

@@ -10,12 +10,12 @@ from salreg.recipes.training.packaged import ConfigError
 
 
 def create(parent: Path, name: str) -> Path:
-    """Make and return ``parent/name/<time>``, with a number behind it if that is taken, also by a run started meanwhile.
+    """Create and return ``parent/name/<time>``, with a number appended if the name is taken, even by a run started meanwhile.
 
-    What killed runs left half written below ``parent/name`` is removed.
+    Partly written files that killed runs left below ``parent/name`` are removed.
 
     Raises:
-        ConfigError: It cannot be made there.
+        ConfigError: The folder cannot be created.
     """
     remove_unfinished(parent / name)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -27,17 +27,19 @@ def create(parent: Path, name: str) -> Path:
         except FileExistsError:
             number += 1
         except OSError as error:
-            raise ConfigError(f"out: the folder {folder} cannot be made ({error.strerror}). Choose another: out=...") from error
+            raise ConfigError(
+                f"out: the folder {folder} cannot be created ({error.strerror}). Choose another: out=..."
+            ) from error
         else:
             return folder
 
 
 @contextmanager
 def made(parent: Path, name: str) -> Iterator[Path]:
-    """A folder of ``create``; if what happens inside fails before a file is written, it leaves no empty folders behind.
+    """A folder from ``create``; if the block fails before a file is written, no empty folder is left behind.
 
     Raises:
-        ConfigError: It cannot be made there.
+        ConfigError: The folder cannot be created.
     """
     there = next(one for one in (parent / name, *(parent / name).parents) if one.exists())
     folder = create(parent, name)

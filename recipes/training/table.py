@@ -15,15 +15,15 @@ SHOWN = (
     "test/reliance",
     "seconds",
 )
-#: How the names of arms begin that have no shortcut to take.
+#: The first words in the names of arms that have no shortcut to take.
 REFERENCES = ("without", "blind")
 
 
 def table(runs: dict[str, list[dict[str, Any]]], shown: Sequence[str] = ()) -> str:
-    """The mean of each metric, and its standard deviation where there are several seeds.
+    """The mean of each metric, and its standard deviation if there are several seeds.
 
-    Where there is a reference beside ``plain``, an arm whose name begins with "without" or "blind", the table tells which share
-    of the way from the one's accuracy to the other's an arm goes.
+    If there is a reference beside ``plain``, an arm whose name begins with "without" or "blind", the table also shows the share
+    of the gap between their accuracies that each arm recovers.
 
     Args:
         runs: The results of each arm's runs.
@@ -44,7 +44,7 @@ def table(runs: dict[str, list[dict[str, Any]]], shown: Sequence[str] = ()) -> s
 
 
 def page_columns(runs: Mapping[str, Sequence[Mapping[str, Any]]], shown: Sequence[str] = ()) -> dict[str, list[str]]:
-    """The table for a page, which has room for each kind of reliance, without what was not measured.
+    """The table for a page: with each kind of reliance, and without columns that were not measured.
 
     Args:
         runs: The results of each arm's runs.
@@ -63,7 +63,7 @@ def page_columns(runs: Mapping[str, Sequence[Mapping[str, Any]]], shown: Sequenc
 
 
 def _columns(runs: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence[str]) -> dict[str, list[str]]:
-    """A cell for each arm, and the share of the gap beside the accuracy."""
+    """The cells of each arm, with the recovered share of the gap beside the accuracy."""
     recovered = gap_recovered({arm: _accuracy(results) for arm, results in runs.items()})
     columns: dict[str, list[str]] = {}
     for name in names:
@@ -75,13 +75,13 @@ def _columns(runs: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence[st
 
 
 def gap_recovered(accuracies: Mapping[str, float]) -> dict[str, float]:
-    """Of each arm, (its accuracy - plain's) / (the reference's - plain's); NaN where the reference is not better than plain.
+    """(arm's accuracy - plain's) / (reference's - plain's) of each arm; NaN if the reference is not better than plain.
 
     Args:
-        accuracies: By arm.
+        accuracies: The accuracy of each arm.
 
     Returns:
-        By arm; nothing where there is no arm ``plain``, or none whose name begins with "without" or "blind".
+        The shares by arm; empty if there is no arm ``plain``, or none whose name begins with "without" or "blind".
     """
     reference = next((arm for arm in accuracies if arm.startswith(REFERENCES)), None)
     if "plain" not in accuracies or reference is None:

@@ -1,4 +1,4 @@
-"""A row of a table: the saliency of its columns as bars."""
+"""Draws a row of a table: the saliency of its columns as bars."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
 
-#: Of more columns, the marked ones and those of the highest saliency are drawn.
+#: The largest number of columns drawn; of more, the marked ones and those with the highest saliency are chosen.
 MOST_COLUMNS = 16
 _UNMARKED = (0.55, 0.55, 0.55)
 _SIZE, _LINE = 10, 14  # pixels
@@ -58,7 +58,7 @@ def draw_bars(
 
 
 def shown_columns(saliency: Tensor | None, annotation: Tensor) -> list[int]:
-    """The columns that are drawn, in their own order.
+    """The indices of the columns that are drawn, in order.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""One sample and its map in a small picture: an image, a signal, a text, or a row of a table."""
+"""Draws one sample and its map as a small picture: an image, a signal, a text, or a row of a table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def draw_cell(
         annotation: ``(1, H, W)``, ``(T,)`` or ``(F,)``.
         limit: The saliency that gets the strongest colour, or a full bar.
         side: Smallest height or width of an image in pixels; texts and tables are as wide, or twice as wide.
-        names: The names of the tokens or columns; by default numbers.
+        names: The names of the tokens or columns; by default their numbers.
         shown: The tokens of a text to draw; by default those of its marked and most salient sentences.
 
     Returns:
@@ -72,7 +72,7 @@ def overlay(
 
 
 def kind_of(sample: Tensor) -> str:
-    """``image``, ``signal`` ``(C, T)``, ``text`` (integers) or ``table``.
+    """The kind of a sample: ``image``, ``signal`` ``(C, T)``, ``text`` (integers) or ``table``.
 
     Example:
         >>> import torch

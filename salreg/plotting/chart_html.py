@@ -1,4 +1,4 @@
-"""Charts as HTML: what plotly is to draw, keys beside it, and the same numbers as a table."""
+"""Charts as HTML: plotly's data, legends, and the same numbers as a table."""
 
 import json
 import math
@@ -11,11 +11,11 @@ _PATTERNS = {"solid": "", "dot": "2 3", "dash": "7 4", "dashdot": "7 3 2 3", "lo
 
 
 def charts_html(charts: Sequence[Chart], what: str) -> str:
-    """The charts side by side as far as there is room, one legend above, and the numbers below.
+    """The charts side by side if there is room, with one legend above and the numbers below.
 
     Args:
-        charts: Their lines differ in runs by colour and in kinds by dash, or in kinds by colour.
-        what: What the numbers are, for the table's caption.
+        charts: The charts. Their lines have a colour for each run and a dash for each kind, or a colour for each kind.
+        what: A description of the numbers for the table's caption.
     """
     runs = {line.run: line.colour for chart in charts for line in chart.lines if line.run}
     legend = _key((name, colour, "solid") for name, colour in runs.items()) if runs else ""
@@ -23,7 +23,7 @@ def charts_html(charts: Sequence[Chart], what: str) -> str:
 
 
 def table_html(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str, kind: str = "") -> str:
-    """A table that scrolls where there is no room for it; its first column names the rows."""
+    """A table that scrolls if there is no room for it; its first column names the rows."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' if name else "<td></td>" for name in header)
     body = "".join(
         f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
@@ -49,7 +49,7 @@ def _figure(chart: Chart) -> str:
 
 
 def _key(entries: Iterable[tuple[str, str, str]]) -> str:
-    """Pieces of lines with their names."""
+    """A legend: a piece of each line with its name."""
     return f'<ul class="key">{"".join(_entry(*entry) for entry in entries)}</ul>'
 
 
@@ -60,7 +60,7 @@ def _entry(name: str, colour: str, dash: str) -> str:
 
 
 def _numbers(charts: Sequence[Chart], what: str) -> str:
-    """One table for the charts of one horizontal axis."""
+    """A table for all charts with the same horizontal axis."""
     parts = []
     for right in dict.fromkeys(chart.right for chart in charts):
         lines = [line for chart in charts if chart.right == right for line in chart.lines]
@@ -74,7 +74,7 @@ def _numbers(charts: Sequence[Chart], what: str) -> str:
 
 
 def _titled(chart: Chart, line: Line) -> str:
-    """Names that do not say what they are of are told with their chart's heading."""
+    """A line's name, with its chart's heading if the name alone is unclear."""
     return line.name if "/" in line.kind else f"{line.name}, {chart.heading}"
 
 

@@ -1,4 +1,4 @@
-"""The charts of a page, as plotly draws them: dictionaries of its schema, which are far faster to make than its objects."""
+"""The charts of a page as dictionaries of plotly's schema, which are far faster to create than plotly's objects."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 from salreg.history import History
 
-#: Okabe and Ito's; the page sets the ink's.
+#: Okabe and Ito's colours; the page sets that of the ink.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "ink")
 DASHES = ("solid", "dot", "dash", "dashdot", "longdash")
 
@@ -20,12 +20,12 @@ class Line:
     """One line of a chart.
 
     Attributes:
-        run: Of which run it is; empty where there is one.
-        kind: What it is.
-        x: Numbers, or words.
-        y: As many; NaN draws nothing.
-        colour: As CSS writes it, or ``ink`` for the page's own.
-        dash: One of plotly's.
+        run: The name of its run; empty if there is only one run.
+        kind: The kind of number it shows.
+        x: Numbers or words.
+        y: As many numbers; NaN leaves a gap.
+        colour: A CSS colour, or ``ink`` for the page's own.
+        dash: One of plotly's dashes.
     """
 
     run: str
@@ -37,20 +37,20 @@ class Line:
 
     @property
     def name(self) -> str:
-        """Its kind, and its run where there are several."""
+        """The line's kind, and its run if there are several."""
         return f"{self.run}: {self.kind}" if self.run else self.kind
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A heading, what is right, and lines."""
+    """A heading, the name of the horizontal axis, and lines."""
 
     heading: str
     right: str
     lines: Sequence[Line]
 
     def figure(self) -> dict[str, Any]:
-        """As plotly draws it; the page adds the colours of its ground and ink, and a legend."""
+        """The chart as plotly's figure; the page adds the colours of background and ink, and a legend."""
         axis = {"title": {"text": self.right, "standoff": 6}, "automargin": True}
         whole = all(isinstance(x, int) for line in self.lines for x in line.x)
         up = {"rangemode": "tozero", "automargin": True, "tickformat": ".3~g"}
@@ -77,7 +77,8 @@ def curves(runs: Mapping[str, History]) -> list[Chart]:
     of the maps with the first ones.
 
     Args:
-        runs: By name. Several have a colour each and a dash for each kind of number; one run's kinds have a colour each.
+        runs: The histories by name. Several runs have a colour each and a dash for each kind of number; the kinds of a single
+            run have a colour each.
     """
     found: dict[str, dict[tuple[str, str], dict[int, float]]] = {}
     for run, history in runs.items():
@@ -97,7 +98,7 @@ def curves(runs: Mapping[str, History]) -> list[Chart]:
 
 
 def sanity(history: History) -> list[Chart]:
-    """What the checks at the end of a run found, a colour for each attribution."""
+    """The results of the checks at the end of a run, with a colour for each attribution."""
     similarity, deletion, insertion = [], [], []
     for (name, check), colour in zip(history.sanity.items(), COLOURS * len(history.sanity), strict=False):
         similarity.append(Line("", name, ["none", *check.similarity], [1.0, *check.similarity.values()], colour))
@@ -114,11 +115,11 @@ def sanity(history: History) -> list[Chart]:
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Of each run, or of each kind of one run's numbers."""
+    """The colour of each run, or of each kind of number if there is only one run."""
     return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
 
 
-#: What is drawn of the logged numbers, by words in their names, and of the panel's.
+#: The logged numbers to draw, by words in their names, and those of the panel.
 _LOGGED = {
     "accuracy": ("acc",), "loss": ("loss",), "penalty": ("/penalty",), "reliance": ("reliance",),
 }  # fmt: skip
@@ -126,11 +127,11 @@ _OF_MAPS = {"spurious saliency": "spurious_saliency", "similarity to the first m
 
 
 def _numbers(history: History) -> Iterable[tuple[str, str, dict[int, float]]]:
-    """Heading, kind and values by epoch."""
+    """The heading, the kind and the values by epoch of each number."""
     names = list(dict.fromkeys(name for values in history.curves.values() for name in values))
-    twice = {f"{name}{end}" for name in names for end in ("_step", "_epoch")}  # Lightning has these beside the number itself
+    twice = {f"{name}{end}" for name in names for end in ("_step", "_epoch")}  # Lightning logs these beside the number itself
     names = [name for name in names if name not in twice]
-    if "val/reliance" in names:  # of more samples than the panel's
+    if "val/reliance" in names:  # from more samples than the panel
         names = [name for name in names if not name.startswith("panel/reliance")]
     for heading, words in _LOGGED.items():
         for name in (name for name in names if any(word in name for word in words)):
@@ -143,7 +144,7 @@ def _numbers(history: History) -> Iterable[tuple[str, str, dict[int, float]]]:
 
 
 def _look(runs: Sequence[str], kinds: Sequence[str]) -> Callable[[str, str], tuple[str, str]]:
-    """Colour and dash of a line."""
+    """The colour and dash of a line."""
     if len(runs) > 1:
         of_run = colours(runs)
         return lambda run, kind: (of_run[run], DASHES[kinds.index(kind) % len(DASHES)])

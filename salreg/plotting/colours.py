@@ -5,12 +5,12 @@ from collections.abc import Iterable
 # Okabe and Ito's colours, told apart by colour-blind readers and absent from the heat map's black-red-yellow.
 SPURIOUS_COLOUR = (0.34, 0.71, 0.91)
 RELEVANT_COLOUR = (0.0, 0.62, 0.45)
-#: Colour maps of matplotlib's: of images, and of the ground behind words and the bars of columns.
+#: Matplotlib's colour maps for images, and for the background of words and the bars of columns.
 HEAT, WORDS = "inferno", "Oranges"
 
 
 def css(colour: Iterable[float], opacity: float = 1.0) -> str:
-    """A colour as CSS and plotly write it.
+    """A colour in the notation of CSS and plotly.
 
     Example:
         >>> css((0.0, 0.5, 1.0))

@@ -1,4 +1,4 @@
-"""Several trainings in one picture, side by side."""
+"""Draws several trainings side by side in one picture."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _HEADING, _BETWEEN = 34, 24  # pixels
 
 
 def comparison(runs: Mapping[str, History], attribution: str) -> Any:
-    """Draw the first trained epoch, a middle one and the last of each run, on one colour scale where the samples are the same.
+    """Draw the first trained epoch, a middle one and the last of each run, on one colour scale if the samples are the same.
 
     Args:
         runs: The histories by name; each needs frames of the attribution.
@@ -48,7 +48,7 @@ def _trained(frames: list[Frame]) -> list[Frame]:
 
 
 def _beside(pictures: Mapping[str, Any]) -> Any:
-    """Pictures beside one another under their headings, lower ones padded with white."""
+    """Put pictures side by side under their headings; shorter ones are padded with white."""
     height = max(len(picture) for picture in pictures.values())
     parts: list[Any] = []
     for heading, picture in pictures.items():

@@ -1,4 +1,4 @@
-"""Saliency over a training: one row per sample, one column per epoch."""
+"""Draws saliency over a training: one row per sample, one column per epoch."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -22,11 +22,11 @@ from salreg.plotting.sentences import foremost
 MAX_COLUMNS = 10
 _CELL = 84  # pixels
 _GAP, _BAR, _LINE = 6, 3, 11
-_LABEL = 18  # letters of a line before a row
+_LABEL = 18  # letters per line of a row's label
 
 
 class _Row(NamedTuple):
-    """Where a sample is drawn, in pixels from the top."""
+    """A sample's row, in pixels from the top."""
 
     top: int
     height: int
@@ -94,14 +94,14 @@ def film_strip(
 
 
 def _captions(frame: Frame, sample: int, width: int) -> str:
-    """The prediction, wrapped to a cell's width, and the share on the marks."""
+    """The prediction, wrapped to a cell's width, and the share of saliency on the marks."""
     share = frame.shares[sample]
     lines = wrap(f"→ {frame.predictions[sample]}", width // 5)
     return "\n".join([*lines, f"{share:.0%} on marks"] if share == share else lines)
 
 
 def _framed(canvas: Any, frames: Sequence[Frame], rows: Sequence[_Row], column_width: int, title: str) -> Any:
-    """The canvas with titles, labels, captions and a legend around it, pixel for pixel."""
+    """Put titles, labels, captions and a legend around the canvas without resampling it."""
     font = ImageFont.truetype(findfont("DejaVu Sans"), 11)
     left = 20 + int(max(font.getlength(line) for row in rows for line in (row.label or " ").split("\n")))
     height, width = canvas.shape[:2]
@@ -133,7 +133,7 @@ def _framed(canvas: Any, frames: Sequence[Frame], rows: Sequence[_Row], column_w
     agg.draw()
     drawn = np.asarray(agg.buffer_rgba())[..., :3].copy()
     framed = drawn[top : top + height, left : left + width]
-    np.minimum(framed, canvas, out=framed)  # dark text on white; matplotlib's own way of placing an image is far slower
+    np.minimum(framed, canvas, out=framed)  # dark text on white; placing an image by matplotlib is far slower
     return drawn
 
 

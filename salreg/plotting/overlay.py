@@ -1,4 +1,4 @@
-"""An image under its heat map, with the outline of what a person marked."""
+"""Draws an image under its heat map, with the marked regions outlined."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from salreg.plotting.colours import HEAT, RELEVANT_COLOUR, SPURIOUS_COLOUR
 
 
 def picture(image: Tensor) -> Any:
-    """An image as an RGB array ``(H, W, 3)`` in [0, 1], stretched to its own range."""
+    """An image as an RGB array ``(H, W, 3)``, its range stretched to [0, 1]."""
     pixels = image.detach().float().cpu().nan_to_num()
     pixels = pixels.view(-1, *pixels.shape[-2:])
     if pixels.shape[0] != 3:
@@ -21,7 +21,7 @@ def picture(image: Tensor) -> Any:
 
 
 def heated(image: Tensor, saliency: Tensor, limit: float, side: int) -> Any:
-    """The dimmed input with the heat map over it, the more opaque the stronger."""
+    """The dimmed input with the heat map over it, more opaque for higher saliency."""
     base = enlarge(picture(image), side)
     strength = saliency.detach().float().cpu().nan_to_num().reshape(-1, saliency.shape[-1])
     strength = (strength / max(limit, 1e-30)).clamp(0, 1).nan_to_num()

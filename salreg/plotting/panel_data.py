@@ -1,4 +1,4 @@
-"""What a page's panel is drawn from in the browser: the samples, and their maps in each run, as plain lists and words."""
+"""The data from which the browser draws a page's panel: the samples, and their maps in each run, as plain lists and text."""
 
 import base64
 import math
@@ -34,9 +34,8 @@ def panel_data(runs: Mapping[str, History], attribution: str) -> dict[str, Any]:
         attribution: The attribution to show; each run needs frames of it.
 
     Returns:
-        ``kind``; the ``arms``; the ``epochs``; the ``samples``, each with its label, marks and what it is drawn from; and of
-        each arm its ``frames``, whose maps are bytes in base64, 255 where the colour is strongest, one sample
-        after another.
+        ``kind``; the ``arms``; the ``epochs``; the ``samples``, each with its label, marks and the data to draw; and the
+        ``frames`` of each arm, whose maps are bytes in base64, one sample after another, 255 for the strongest colour.
     """
     first = next(iter(runs.values()))
     kind = kind_of(first.images[0])
@@ -44,7 +43,7 @@ def panel_data(runs: Mapping[str, History], attribution: str) -> dict[str, Any]:
     scales = [Scale.of((frame for some in frames.values() for frame in some), index) for index in range(len(first.images))]
     shown = [_shown(first, kind, index, frames) for index in range(len(first.images))]
     return {
-        "kind": "image" if kind == "signal" else kind,  # a curve is a picture, under heat that is the same from top to bottom
+        "kind": "image" if kind == "signal" else kind,  # a curve is a picture under heat that is constant from top to bottom
         "arms": list(runs),
         "epochs": sorted({frame.epoch for some in frames.values() for frame in some}),
         "samples": [
@@ -61,7 +60,7 @@ def panel_data(runs: Mapping[str, History], attribution: str) -> dict[str, Any]:
 
 
 def _shown(history: History, kind: str, sample: int, frames: Mapping[str, Sequence[Frame]]) -> Tensor | None:
-    """The places of a text or a row that are drawn; None for all of an image's."""
+    """The places of a text or a row that are drawn; None for an image, of which all are."""
     if kind == "text":
         return places(history.annotations[sample]).nonzero().flatten()[:_MOST_TOKENS]
     if kind == "table":
@@ -71,7 +70,7 @@ def _shown(history: History, kind: str, sample: int, frames: Mapping[str, Sequen
 
 
 def _sample(history: History, kind: str, sample: int, shown: Tensor | None) -> dict[str, Any]:
-    """What a sample is drawn from."""
+    """The data to draw a sample from."""
     annotation = history.annotations[sample].float()
     if kind == "signal":
         height, width = _SIGNAL
@@ -94,7 +93,7 @@ def _sample(history: History, kind: str, sample: int, shown: Tensor | None) -> d
 
 
 def _foremost(history: History, kind: str, sample: int, frames: Mapping[str, Sequence[Frame]]) -> dict[str, Any]:
-    """Of a long text, whether each word is of a marked sentence or of one of the most salient."""
+    """Whether each word of a long text is in a marked sentence or in one of the most salient."""
     if kind != "text":
         return {}
     there = places(history.annotations[sample]).nonzero().flatten()[:_MOST_TOKENS].tolist()
@@ -105,8 +104,8 @@ def _foremost(history: History, kind: str, sample: int, frames: Mapping[str, Seq
 
 
 def _choosable(history: History, frames: Mapping[str, Sequence[Frame]], sample: int) -> dict[str, Any]:
-    """What a sample is chosen by: its class, as predictions name it, where it is known; its spurious saliency at the end, and
-    how far its map moved since the first trained epoch, the highest of all runs."""
+    """The properties by which readers choose a sample: its class as predictions name it, if it is known; its spurious saliency
+    at the end, and how far its map has moved since the first trained epoch, each the highest of all runs."""
     ends = [some[-1] for some in frames.values()]
     firsts = [next((frame for frame in some if frame.epoch > 0), some[-1]) for some in frames.values()]
     moved = [_moved(a.saliency[sample], b.saliency[sample]) for a, b in zip(firsts, ends, strict=True)]
@@ -117,7 +116,7 @@ def _choosable(history: History, frames: Mapping[str, Sequence[Frame]], sample: 
 
 
 def _moved(before: Tensor, after: Tensor) -> float:
-    """The share of a map that lies elsewhere than before, in [0, 1]."""
+    """The share of a map that has moved to other places, in [0, 1]."""
     shares = [one.float().nan_to_num() for one in (before, after)]
     old, new = (one / one.sum().clamp(min=1e-30) for one in shares)
     return round(float((old - new).abs().sum()) / 2, 4)
@@ -149,7 +148,7 @@ def _png(pixels: Any) -> str:
 
 
 def _outline(marked: Tensor) -> str:
-    """The edges between marked and other places, as the path of an SVG whose units are places."""
+    """The edges between marked and other places, as an SVG path whose unit is one place."""
     padded = torch.nn.functional.pad(marked.to(torch.int8), (1, 1, 1, 1))
     across = [f"M{column - 1} {row}h1" for row, column in (padded[1:] != padded[:-1]).nonzero().tolist()]
     down = [f"M{column} {row - 1}v1" for row, column in (padded[:, 1:] != padded[:, :-1]).nonzero().tolist()]

@@ -75,7 +75,7 @@ def report(
 
 
 def _page(title: str, body: str, arms: Sequence[str]) -> str:
-    from plotly.offline import get_plotlyjs  # half a second, for who writes a page only
+    from plotly.offline import get_plotlyjs  # takes half a second; only needed to write a page
 
     stops = [[round(255 * part) for part in colormaps[HEAT](step / 10)[:3]] for step in range(11)]
     style = _file("page.css") + _arm_colours(arms)
@@ -106,7 +106,7 @@ def _verdict(name: str, said: Verdict) -> str:
 
 
 def _summary(runs: Mapping[str, History], results: Mapping[str, Sequence[str]] | None) -> list[str]:
-    """The table on top."""
+    """The table at the top."""
     caption = "On the test data" if results else "On the validation data, at the last epoch"
     columns = results or {"": [name or "this run" for name in runs], **validation_summary(runs)}
     if len(columns) < 2:
@@ -142,7 +142,7 @@ def _panel(attribution: str, showing: Mapping[str, History], arms: Sequence[str]
 
 
 def _sanity(name: str, run: History) -> list[str]:
-    """What the checks say; of one run among several, the charts are folded."""
+    """The results of the checks; if there are several runs, their charts are folded."""
     said = "".join(
         f"<p><b>{escape(attribution)}</b> is not to be trusted on this model: {escape(objection)}.</p>"
         for attribution, check in run.sanity.items()

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from salreg.history import Frame
 
-#: What is written beside the maps.
+#: The explanation beside the maps.
 RULE = (
     "A map's strongest colour is its own 99th percentile, or a fiftieth of the sample's highest one in any trained epoch, if "
     "that is larger: so a strong untrained epoch does not darken the others, and a nearly empty map stays dark."
@@ -19,11 +19,11 @@ _FAINTEST = 1 / 50
 
 @dataclass(frozen=True)
 class Scale:
-    """Of one sample's maps over a training, or over several trainings side by side.
+    """The colour scale of one sample's maps over a training, or over several trainings side by side.
 
     Attributes:
-        floor: The saliency that the strongest colour stands for at least.
-        total: The largest sum of a map of a trained epoch.
+        floor: The lowest saliency that the strongest colour may stand for.
+        total: The largest sum of a map in any trained epoch.
     """
 
     floor: float
@@ -31,11 +31,11 @@ class Scale:
 
     @classmethod
     def of(cls, frames: Iterable[Frame], sample: int) -> "Scale":
-        """Made from the trained epochs; from the untrained one where there is no other.
+        """Compute a scale from the trained epochs, or from the untrained one if there is no other.
 
         Args:
-            frames: Of one run, or of several.
-            sample: Its number in the panel.
+            frames: The frames of one run, or of several.
+            sample: The sample's index in the panel.
 
         Example:
             >>> import torch
@@ -49,16 +49,16 @@ class Scale:
         return cls(_FAINTEST * max(map(_high, maps), default=0.0), max(map(_sum, maps), default=0.0))
 
     def limit(self, saliency: Tensor) -> float:
-        """The saliency that the strongest colour stands for in a map."""
+        """The saliency that the strongest colour stands for in this map."""
         return max(_high(saliency), self.floor)
 
     def share(self, saliency: Tensor) -> float:
-        """A map's sum as a share of the largest of a trained epoch, in [0, 1]."""
+        """A map's sum as a share of the largest sum in any trained epoch, in [0, 1]."""
         return min(_sum(saliency) / self.total, 1.0) if self.total > 0 else 0.0
 
 
 def _high(saliency: Tensor) -> float:
-    """The 99th percentile; the maximum of a map that is zero but for a hundredth of its places."""
+    """The 99th percentile, or the maximum of a map that is zero except in a hundredth of its places."""
     values = saliency.float().nan_to_num().flatten()
     if not len(values):
         return 0.0

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from salreg.annotations import places
 
-#: A text of at most so many tokens is shown whole.
+#: A text with at most this many tokens is shown whole.
 MOST_TOKENS = 200
-_FOREMOST = 100  # tokens of a longer one, about
-_LONGEST = 40  # tokens of a sentence; a longer one is cut
+_FOREMOST = 100  # tokens shown of a longer one, approximately
+_LONGEST = 40  # tokens of a sentence; longer sentences are split
 _ENDS = (".", "!", "?", "。", "！", "？")
 
 
@@ -63,6 +63,6 @@ def sentences(words: Sequence[str], tokens: Sequence[int]) -> list[list[int]]:
 
 
 def _share(saliency: Tensor) -> Tensor:
-    """The share of a map that each token has; none of an empty one."""
+    """The share of a map on each token; 0 for an empty map."""
     values = saliency.detach().float().cpu().nan_to_num(posinf=0.0).clamp(min=0)
     return values / values.sum().clamp(min=torch.finfo(torch.float32).tiny)

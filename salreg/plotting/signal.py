@@ -1,4 +1,4 @@
-"""A signal over time, such as audio: its curve on the colours of its saliency."""
+"""Draws a signal over time, such as audio: its curve on the colours of its saliency."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def draw_signal(signal: Tensor, saliency: Tensor | None, annotation: Tensor, lim
 
 
 def _of_columns(values: Any, width: int) -> tuple[Any, Any]:
-    """The lowest and highest of the values that fall into each column of pixels."""
+    """The lowest and highest values in each column of pixels."""
     starts = (np.arange(width) * len(values)) // width
     if len(values) <= width:
         return values[starts], values[starts]

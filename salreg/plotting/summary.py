@@ -1,11 +1,11 @@
-"""The numbers that stand on top of a page."""
+"""The numbers at the top of a page."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 from salreg.history import History
 
-#: Names in logs without their stage, in the order in which they are shown.
+#: Logged names without their stage, in the order in which they are shown.
 NUMBERS = (
     "accuracy",
     "accuracy_under_intervention",
@@ -19,10 +19,10 @@ NUMBERS = (
 
 
 def validation_summary(runs: Mapping[str, History]) -> dict[str, list[str]]:
-    """What the runs' last epochs say on the validation data, for a page without test results.
+    """The validation results of the runs' last epochs, for a page without test results.
 
     Returns:
-        The cells of each column by what it is called; nothing where nothing was measured.
+        The cells of each column by name; columns that were not measured are missing.
 
     Example:
         >>> validation_summary({"": History(curves={1: {"val/accuracy": 0.5}, 2: {"val/accuracy": 0.75}})})

@@ -1,4 +1,4 @@
-"""A text whose words are coloured by their saliency: as a picture, and as HTML."""
+"""Draws a text whose words are coloured by their saliency, as a picture or as HTML."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,7 +14,7 @@ from torch import Tensor
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS, css
 from salreg.plotting.sentences import foremost
 
-_GAP = "…"  # where sentences are left away
+_GAP = "…"  # in place of omitted sentences
 _SIZE, _LINE = 11, 18  # pixels
 
 
@@ -92,7 +92,7 @@ def tokens_html(words: Sequence[str], saliency: Tensor, annotation: Tensor, limi
 def _with_gaps(
     words: Sequence[str], saliency: Tensor | None, annotation: Tensor, shown: Sequence[int] | None
 ) -> list[int | None]:
-    """The tokens that are shown, with None where others are left away between them, in front and behind."""
+    """The tokens that are shown, with None where others are omitted before, between or after them."""
     if shown is None:
         shown = foremost(words, annotation, [] if saliency is None else [saliency])
     there = (annotation.abs() <= 1).nonzero().flatten().tolist()

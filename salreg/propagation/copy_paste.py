@@ -1,4 +1,4 @@
-"""Copy-paste: marked regions, and pieces without a mark, put onto other images (Ghiasi et al. 2021)."""
+"""Copy-paste augmentation: puts marked regions, and pieces without a mark, onto other images (Ghiasi et al. 2021)."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class Boxes(NamedTuple):
 
 
 def boxes_around(masks: Tensor) -> Boxes:
-    """Of masks ``(N, 1, H, W)`` that are not empty."""
+    """The boxes around masks ``(N, 1, H, W)`` that are not empty."""
     edges = []
     for axis in (3, 2):
         inside = (masks > 0).any(axis).any(1)
@@ -29,10 +29,11 @@ def boxes_around(masks: Tensor) -> Boxes:
 
 
 class CopyPaste:
-    """What can be pasted: the marked images, with their masks.
+    """The marked images and their masks, from which regions are pasted.
 
-    A region keeps its look and takes the place of another marked region, give or take as much as marked regions lie apart;
-    every other time its size, too. So what always lies in a corner stays there, and what lies anywhere gets anywhere.
+    A region keeps its look and moves to the place of another marked region, give or take the distance between marked regions;
+    half of the time it also takes that region's size. So a feature that always lies in a corner stays there, and one that lies
+    anywhere is pasted anywhere.
 
     Args:
         images: Marked images ``(N, C, H, W)``.
@@ -62,8 +63,8 @@ class CopyPaste:
         return torch.lerp(backgrounds, image, mask), torch.where(mask > 0, torch.maximum(mask, targets), targets)
 
     def pasted_clean(self, backgrounds: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Put a piece without marks of a marked image onto each background, of the shape of some region: that something was
-        pasted must not give regions away."""
+        """Put an unmarked piece of a marked image, in the shape of some region, onto each background, so that traces of pasting
+        do not give regions away."""
         count, total = len(backgrounds), len(self.images)
         donor, shape = torch.randint(total, (2, count))
         height, width = backgrounds.shape[-2:]
@@ -74,7 +75,7 @@ class CopyPaste:
 
 
 def _moved(x: Tensor, start: Tensor, end: Tensor, scale: Tensor) -> Tensor:
-    """Images with what was around ``start`` around ``end``, scaled; nothing where that comes from outside."""
+    """Images scaled and moved so that their point ``start`` lies at ``end``; content from outside the image is 0."""
     size = torch.tensor(x.shape[-2:])
     rows, columns = (torch.arange(length).float() for length in x.shape[-2:])
     row = (rows - end[:, :1]) / scale[:, :1] + start[:, :1]
@@ -90,6 +91,6 @@ def _moved(x: Tensor, start: Tensor, end: Tensor, scale: Tensor) -> Tensor:
 
 
 def _distance_to_neighbours(centres: Tensor) -> Tensor:
-    """How far from each centre its k-th neighbour lies, k being the root of how many there are."""
+    """The distance from each centre to its k-th neighbour; k is the square root of their number."""
     distances = torch.cdist(centres, centres)
     return distances.sort(1).values[:, round(len(centres) ** 0.5) - 1] if len(centres) > 1 else torch.zeros(len(centres))

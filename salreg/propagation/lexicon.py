@@ -143,9 +143,11 @@ def _words(text: Sequence[Hashable]) -> list[Hashable]:
 
 def _check(texts: Sequence[Sequence[Hashable]], annotations: Sequence[Tensor | None]) -> None:
     if len(texts) != len(annotations):
-        raise ValueError(f"There are {len(texts)} texts, but {len(annotations)} annotations; None where nobody looked.")
+        raise ValueError(
+            f"There are {len(texts)} texts, but {len(annotations)} annotations; pass None for a text that nobody looked at."
+        )
     for index, (text, annotation) in enumerate(zip(texts, annotations, strict=True)):
         if isinstance(text, str):
             raise ValueError(f"Text {index} is one string, not a list of words: use text.split().")
         if annotation is not None and tuple(annotation.shape) != (len(text),):
-            raise ValueError(f"Text {index} has {len(text)} words, its annotation is of shape {tuple(annotation.shape)}.")
+            raise ValueError(f"Text {index} has {len(text)} words, but its annotation has shape {tuple(annotation.shape)}.")

@@ -77,7 +77,7 @@ def read(dataset: AnnotatedDataset, side: int, progress: bool) -> Reduced:
     reduced = Reduced(torch.empty(len(dataset), len(first), height, width, dtype=torch.float16), [])
     for index, image, annotation in tqdm(_samples(dataset), "Reading", len(dataset), disable=not progress):
         if len(image) != len(first):
-            raise ValueError(f"Sample {index} has {len(image)} channels, sample 0 has {len(first)}.")
+            raise ValueError(f"Sample {index} has {len(image)} channels, but sample 0 has {len(first)}.")
         reduced.sizes.append((image.shape[-2], image.shape[-1]))
         small = image.detach().unsqueeze(0).float().cpu()
         if image.shape[-2:] != (height, width):
@@ -104,7 +104,7 @@ def _samples(dataset: AnnotatedDataset) -> Iterator[tuple[int, Tensor, Tensor | 
 
 
 def _grid(dataset: AnnotatedDataset, side: int) -> tuple[int, int]:
-    """The size of the largest of some images, shrunk to ``side``."""
+    """The largest size of some of the images, reduced to ``side``."""
     some = range(0, len(dataset), max(1, len(dataset) // _SOME))
     sizes = [image_of(dataset[index].sample, index).shape[-2:] for index in some]
     height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
@@ -113,7 +113,7 @@ def _grid(dataset: AnnotatedDataset, side: int) -> tuple[int, int]:
 
 
 def _normalise(images: Tensor) -> None:
-    """In place, channel by channel; the numbers come from some images."""
+    """Standardise in place, channel by channel, with statistics from some of the images."""
     some = images[:: max(1, len(images) // 1000)].float()
     mean, deviation = some.mean((0, 2, 3)), some.std((0, 2, 3)).clamp(min=1e-6)
     for image in images:

@@ -1,4 +1,4 @@
-"""What the regulariser works with, as a table: each cell is what ``test_matrix.py`` checks.
+"""A table of what the regulariser works with; ``test_matrix.py`` checks each cell.
 
 Run:  PYTHONPATH=tests python -m compatibility.matrix > docs/compatibility.md
 """
@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 from two_processes import Gloo
 
-#: What the regularizer is told, by the head of a column.
+#: The regularizer's arguments for each column.
 WAYS: dict[str, dict[str, Any]] = {
     "exact": {"differentiation": "exact"},
     "finite_difference": {"differentiation": "finite_difference"},
@@ -28,12 +28,12 @@ class Feature:
     """A way to train.
 
     Attributes:
-        make: The module.
-        options: Of the Trainer; made anew each time, as strategies are used once.
-        refused: What the message of an error says, by the way to differentiate that cannot be.
-        note: What the table says beside "yes".
-        loose: How far from a second derivative written by hand a training may end, as a share of what the penalty changes.
-        processes: How many.
+        make: Creates the module.
+        options: Returns the Trainer's options, new ones each time because a strategy can be used only once.
+        refused: A part of the error's message, by the way to differentiate that is refused.
+        note: The text that the table shows beside "yes".
+        loose: The difference allowed from a training with a hand-written second derivative, as a share of the penalty's effect.
+        processes: The number of processes.
     """
 
     make: Callable[[], Lit] = lambda: Lit(conv_net(smooth=True))
@@ -71,7 +71,7 @@ class Checkpointed(nn.Module):
 
 
 class Attention(nn.Module):
-    """On the kernel that PyTorch takes by default."""
+    """A transformer on the attention kernel that PyTorch uses by default."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class Attention(nn.Module):
 
 
 class Rows(nn.Module):
-    """Reads an image row by row."""
+    """An LSTM that reads an image row by row."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ FEATURES = {
 
 
 def table() -> str:
-    """The page in the documentation."""
+    """The page of the documentation."""
     from compatibility.pairs import table as pairs_table
 
     rows = [
@@ -163,8 +163,8 @@ def table() -> str:
             "# What it works with",
             "",
             "Generated from `tests/compatibility/matrix.py` (`make compatibility`). `tests/compatibility/test_matrix.py`",
-            "trains every cell, on a CPU, beside a step in which the same intervention or second derivative is written by",
-            "hand. What is refused raises an error that says what to change.",
+            "trains every cell on a CPU and compares it with a step in which the same intervention or second derivative is",
+            "written by hand. A combination that is refused raises an error that says what to change.",
             "",
             "| | by default: the intervention | `differentiation=\"exact\"` (and `\"auto\"`) "
             "| `differentiation=\"finite_difference\"` | `compile=True` |",
@@ -173,10 +173,10 @@ def table() -> str:
             "| FSDP2 (`ModelParallelStrategy`) | yes | yes | refused: take `exact` | refused: take `exact` |",
             "",
             "- Finite differences need a network without kinks (ReLU, max-pooling) between the tap and the logits.",
-            "- In half precision finite differences take two sides and are rough: see docs/performance.md.",
-            "- FSDP2 is trained in `tests/callbacks/test_sharded.py`, with snapshots, streams, metrics and the sanity check of",
-            "  the maps, for which all processes make the same passes together.",
-            "  Tensor parallelism was not tried. FSDP1 (`FSDPStrategy`), which runs on GPUs only, and DeepSpeed are refused.",
+            "- In half precision, finite differences take two sides and are inaccurate: see docs/performance.md.",
+            "- `tests/callbacks/test_sharded.py` trains FSDP2 with snapshots, streams, metrics and the sanity check of the",
+            "  maps, for which all processes run the same passes together. Tensor parallelism was not tried. FSDP1",
+            "  (`FSDPStrategy`), which runs only on GPUs, and DeepSpeed are refused.",
             "- fp16 on GPUs, and more than one machine, were not tried.",
             "",
             *pairs_table(),

@@ -1,4 +1,4 @@
-"""Features that meet in one training, two at a time: each row is what ``test_pairs.py`` checks."""
+"""Pairs of features in one training; ``test_pairs.py`` checks each row."""
 
 from typing import Any
 
@@ -100,7 +100,7 @@ def table() -> list[str]:
     return [
         "# Two at a time",
         "",
-        "Each pair is trained in `tests/compatibility/test_pairs.py`, beside a step that is written by hand.",
+        "`tests/compatibility/test_pairs.py` trains each pair and compares it with a step that is written by hand.",
         "",
         '| | | by default: the intervention | `differentiation="exact"` |',
         "| --- | --- | --- | --- |",

@@ -45,7 +45,7 @@ def test_nothing_to_carry_over_and_what_does_not_fit_are_refused():
         propagate_words(often, [torch.tensor([-1, 0, 0]), None])
     with pytest.raises(ValueError, match="4 texts, but 1 annotations"):
         lexicon_of(WORDS, [None])
-    with pytest.raises(ValueError, match=r"Text 0 has 4 words, its annotation is of shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"Text 0 has 4 words, but its annotation has shape \(3,\)"):
         lexicon_of(WORDS, [torch.zeros(3), None, None, None])
     with pytest.raises(ValueError, match="Text 0 is one string"):
         lexicon_of(TEXTS, MARKS)

@@ -1,4 +1,4 @@
-"""Images in one folder per class, and the marks beside them."""
+"""Reads images from one folder per class, and the marks beside them."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Photos(Dataset[tuple[Tensor, int]]):
 
 
 def annotated(split: str) -> AnnotatedDataset:
-    """The images of a split with their marks; an image without a mask is one that nobody looked at.
+    """The images of a split with their marks; nobody looked at an image without a mask.
 
     ``read_annotations`` reads the files of COCO, CVAT, Label Studio and others, too:
     ``read_annotations("marks.json", {"tag": "spurious"})``.

@@ -1,4 +1,4 @@
-"""A LightningModule as any other: it knows nothing of salreg."""
+"""An ordinary LightningModule: it knows nothing about salreg."""
 
 import pytorch_lightning as pl
 import torch
@@ -11,8 +11,8 @@ class Classifier(pl.LightningModule):
     """A small convolutional network.
 
     Args:
-        classes: How many there are.
-        lr: Of Adam.
+        classes: The number of classes.
+        lr: Adam's learning rate.
     """
 
     def __init__(self, classes: int, lr: float) -> None:

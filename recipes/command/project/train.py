@@ -1,4 +1,4 @@
-"""Train the module so that the tag tells it nothing: python train.py; without salreg: python train.py --plain."""
+"""Train the module without letting it use the tag: python train.py; without salreg: python train.py --plain."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnaps
 
 
 def main() -> None:
-    """Train, test, and say where to look."""
+    """Train, test, and print where the report is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plain", action="store_true", help="train without the regularizer, to compare")
     parser.add_argument("--settings", type=Path, default=HERE / "settings.yaml")

@@ -66,7 +66,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(monkeypatch, capsys):
 
     monkeypatch.setattr("salreg.recipes.training.run_folder.Path.mkdir", refuse)
     assert main(["run", "decoy_digits"]) == 2
-    assert "cannot be made (Permission denied). Choose another: out=..." in capsys.readouterr().err
+    assert "cannot be created (Permission denied). Choose another: out=..." in capsys.readouterr().err
 
 
 def test_a_verb_that_is_not_there_is_answered_with_the_nearest(capsys):
