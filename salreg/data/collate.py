@@ -12,7 +12,7 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 from salreg.annotations import NO_PLACE
 from salreg.data.annotated import MIXED, AnnotatedBatch, AnnotatedSample
 from salreg.data.graphs import GRAPH, has_edges
-from salreg.data.layout import as_tensors, unknown
+from salreg.data.layout import as_tensors, laid_out_alike, unknown
 from salreg.data.padded import padded_like_texts
 from salreg.data.several_inputs import annotations_by_input, by_name, input_named
 
@@ -42,12 +42,11 @@ class Collate:
     def _batch(self, samples: list[AnnotatedSample]) -> AnnotatedBatch:
         by_input = [annotations_by_input(one.annotation) for one in samples]
         batch = self.collate_fn([one.sample for one in samples])
-        stacked = {name: self._stacked([one[name] for one in by_input], samples, batch, name) for name in by_input[0]}
         looked: list[Any] = [one.looked_at for one in samples]
-        looked_at = {
-            name: torch.tensor([bool(one[name] if isinstance(one, dict) else one) for one in looked]) for name in stacked
-        }
-        return AnnotatedBatch(batch, by_name(stacked), by_name(looked_at))
+        looked_at = {name: [bool(one[name] if isinstance(one, dict) else one) for one in looked] for name in by_input[0]}
+        alike = {name: laid_out_alike([one[name] for one in by_input], looked_at[name]) for name in by_input[0]}
+        stacked = {name: self._stacked(annotations, samples, batch, name) for name, annotations in alike.items()}
+        return AnnotatedBatch(batch, by_name(stacked), by_name({name: torch.tensor(one) for name, one in looked_at.items()}))
 
     def _stacked(self, annotations: list[Tensor], samples: list[AnnotatedSample], batch: Any, name: str | None) -> Tensor:
         of_texts = self.collate_fn is not default_collate and all(one.ndim == 1 for one in annotations)

@@ -11,6 +11,7 @@ from salreg.data.several_inputs import input_named
 from salreg.taps import is_mask, tensors_in
 
 _EMBEDDED = "inputs_embeds"
+_TARGETS = ("label", "labels", "label_ids", "target", "targets", "y")
 
 
 def unknown(sample: Any) -> Tensor:
@@ -27,6 +28,37 @@ def layout(shape: Sequence[int]) -> tuple[int, ...]:
     return (1, *shape[1:]) if len(shape) == 3 else tuple(shape)
 
 
+def laid_out_alike(annotations: Sequence[Tensor], looked_at: Sequence[bool]) -> list[Tensor]:
+    """Annotations of a batch's samples, of which those that nobody looked at are laid out like the others: a series may be
+    annotated step by step or element by element, an image with one channel or with all.
+
+    Example:
+        >>> [tuple(one.shape) for one in laid_out_alike([torch.zeros(7), torch.zeros(7, 3)], [True, False])]
+        [(7,), (7,)]
+    """
+    given = [one for one, known in zip(annotations, looked_at, strict=True) if known]
+    if not given or len({one.ndim for one in given}) > 1:
+        return list(annotations)
+    shapes = {tuple(one.shape) for one in given}
+
+    def alike(one: Tensor) -> Tensor:
+        if tuple(one.shape) in shapes or (one.ndim == given[0].ndim and len(shapes) > 1):
+            return one
+        if len(shapes) > 1:  # of series that differ in length
+            return one.new_zeros(one.shape[: given[0].ndim])
+        shape = next(iter(shapes))
+        return one.new_zeros(shape) if _agree(shape, tuple(one.shape)) else one
+
+    return [one if known else alike(one) for one, known in zip(annotations, looked_at, strict=True)]
+
+
+def _agree(shape: tuple[int, ...], of_sample: tuple[int, ...]) -> bool:
+    """Whether annotations of both shapes may be of samples of one shape."""
+    if len(shape) == len(of_sample):
+        return shape[1:] == of_sample[1:] and len(shape) > 1
+    return len(shape) == 1 and len(of_sample) == 2 and shape[0] in of_sample
+
+
 def of_series(annotation: Tensor, sample: Any, name: str | None) -> Tensor:
     """Annotations of the steps ``(B, T)`` of a series, laid out like it: a marked step is marked in all features of a series
     ``(B, T, F)``, and in all channels of a signal ``(B, C, T)``, for which ``(B, 1, T)`` is enough.
@@ -40,22 +72,23 @@ def of_series(annotation: Tensor, sample: Any, name: str | None) -> Tensor:
     """
     if annotation.ndim != 2:
         return annotation
-    given = tensors_in(_without_embedded(sample) if name is None else [input_named(sample, name)])
-    if name == _EMBEDDED or any(
-        one.shape == annotation.shape and one.dtype != torch.bool and not is_mask(one) for one in given
-    ):
+    given = tensors_in(_inputs(sample) if name is None else [input_named(sample, name)])
+    if name == _EMBEDDED:
         return annotation
-    for series in (one for one in given if one.ndim == 3 and one.is_floating_point()):
-        if series.shape[:2] == annotation.shape:
-            return annotation.unsqueeze(-1).expand(series.shape).contiguous()
-        if series.shape[::2] == annotation.shape:
+    for one in given:
+        if one.shape == annotation.shape and one.dtype != torch.bool and not is_mask(one):
+            return annotation  # of a text or a table; behind a series, these are labels of its steps
+        if one.ndim == 3 and one.is_floating_point() and one.shape[:2] == annotation.shape:
+            return annotation.unsqueeze(-1).expand(one.shape).contiguous()
+        if one.ndim == 3 and one.is_floating_point() and one.shape[::2] == annotation.shape:
             return annotation.unsqueeze(1)
     return annotation
 
 
-def _without_embedded(sample: Any) -> Any:
-    if isinstance(sample, Mapping) and _EMBEDDED in sample:
-        return {key: value for key, value in sample.items() if key != _EMBEDDED}
+def _inputs(sample: Any) -> Any:
+    """A batch without what its keys say is embedded or a target."""
+    if isinstance(sample, Mapping):
+        return {key: value for key, value in sample.items() if key not in (_EMBEDDED, *_TARGETS)}
     return sample
 
 

@@ -6,8 +6,11 @@ from support import Lit, fit, loader, same
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from salreg.annotations import align, is_annotated
 from salreg.callbacks import SaliencyRegularizer
 from salreg.data import AnnotatedBatch, AnnotatedDataset
+from salreg.interventions import Intervention
+from salreg.taps import tensors_in
 
 STEPS = torch.tensor([[0, -1, 0], [0, 0, 1]], dtype=torch.int8)
 
@@ -50,3 +53,41 @@ def test_steps_train_as_features_do():
         fit(module, SaliencyRegularizer(weight=1.0), data=loader(AnnotatedDataset(TensorDataset(x, y), annotations)))
         trained.append(module)
     assert same(*trained)
+
+
+@pytest.mark.parametrize("labels", [torch.randint(0, 5, (2, 3)), torch.rand(2, 3)])
+def test_a_label_for_each_step_is_no_input(labels):
+    """It would be taken for token numbers, or a row, and exchanged."""
+    x = torch.rand(2, 3, 5)
+    for sample in ((x, labels), {"labels": labels, "beats": x}, {"y": labels, "x": x}):
+        batch = AnnotatedBatch(sample, STEPS)
+        assert batch.annotation.shape == (2, 3, 5)
+        assert any(labels is one for one in tensors_in(Intervention()(sample, batch.annotation).sample))
+
+
+STEP = torch.tensor([0, -1, 0], dtype=torch.int8)
+CORNER = torch.zeros(1, 4, 6, dtype=torch.int8)
+CORNER[:, 0, 0] = -1
+
+
+@pytest.mark.parametrize(
+    ("x", "mark"),
+    [
+        (torch.rand(4, 3, 5), STEP),
+        (torch.rand(4, 5, 3), STEP),
+        (torch.rand(4, 5, 3), STEP.unsqueeze(0)),
+        (torch.rand(4, 3, 4, 6), CORNER.expand(3, 4, 6)),
+    ],
+)
+def test_samples_that_nobody_looked_at_are_laid_out_like_the_others(x, mark):
+    data = AnnotatedDataset(TensorDataset(x, torch.arange(4)), {1: mark})
+    batch = next(iter(loader(data, 4)))
+    assert batch.looked_at.tolist() == [False, True, False, False]
+    assert is_annotated(batch.annotation).tolist() == [False, True, False, False]
+    assert align(batch.annotation, x).expand_as(x).shape == x.shape
+
+
+def test_annotations_that_somebody_made_in_two_layouts_are_an_error():
+    data = AnnotatedDataset(TensorDataset(torch.rand(2, 3, 5), torch.arange(2)), [STEP, STEP.unsqueeze(1).expand(3, 5)])
+    with pytest.raises(ValueError, match="differ in shape"):
+        next(iter(loader(data, 2)))
