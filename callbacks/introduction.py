@@ -56,7 +56,8 @@ def other_inputs(batch: AnnotatedBatch) -> tuple[str, str]:
         return "", ""
     if not taken.others:
         return "", ""
-    rest = [one for one in tensors_in(part) if one is not taken.tensor and one.shape[1:] == taken.tensor.shape[1:]]
+    shape = taken.tensor.shape[: batch.annotation.ndim]
+    rest = [one for one in tensors_in(part) if one is not taken.tensor and one.shape[: len(shape)] == shape]
     names = [name for name, one in part.items() if any(one is other for other in rest)] if isinstance(part, Mapping) else []
     how = (
         f"AnnotatedDataset(base, {{{names[0]!r}: annotations}})"

@@ -45,7 +45,10 @@ def annotated_input(sample: Any, annotation: Tensor, named: Tensor | None = None
     given = tensors_in(sample) if named is None else [named]
     found = [AnnotatedInput(tensor, kind) for tensor in given if (kind := _kind(tensor, annotation, sample)) is not None]
     texts = [one for one in found if one.kind == "tokens"]
-    found = texts or found  # beside token numbers, what else is (B, T) is a mask
+    if texts:  # what else is (B, T) is a mask; a series beside them may be the input, unless a key says that they are
+        by_key = isinstance(sample, Mapping) and any(texts[0].tensor is sample.get(key) for key in _TOKEN_KEYS)
+        series = [] if by_key else [one for one in found if one.kind == "embedded"]
+        return AnnotatedInput(texts[0].tensor, "tokens", len(texts) + len(series) - 1)
     if found:
         return AnnotatedInput(found[0].tensor, found[0].kind, len(found) - 1)
     refuse_complex(one for one in given if len(one.shape) and len(one) == len(annotation))

@@ -3,7 +3,7 @@
 import pytest
 import pytorch_lightning
 import torch
-from modules.pattern import CLASSES, Pattern, base, images, of
+from modules.pattern import CLASSES, Data, Pattern, base, images, of
 from modules.test_modules import _train
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
@@ -103,9 +103,29 @@ def segmentation(package):
     return Module(nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.Conv2d(4, 1, 1)))
 
 
+def beats(package):
+    """Each step of the series has a label, which looks like a token number."""
+
+    class Module(base(package)):
+        def __init__(self):
+            super().__init__(nn.LSTM(8, 6, batch_first=True))
+            self.head = nn.Linear(6, CLASSES)
+
+        def loss(self, batch):
+            return cross_entropy(self.head(self.net(batch["beats"])[0]).transpose(1, 2), batch["types"])
+
+    return Module()
+
+
+MASKS = of(lambda x, y: {"mask": (x > 0.5).float(), "image": x})
+BEATS = Data([{"types": (8 * x[0, 0]).long() % CLASSES, "beats": x[0]} for x in X], MARKS[1:2, 0, 0].expand(len(X), -1))
+
+
 @pytest.mark.parametrize("weight", [None, 1.0])
-def test_what_the_loss_takes_for_its_target_is_not_changed_as_if_it_were_the_input(weight):
-    data = of(lambda x, y: {"mask": (x > 0.5).float(), "image": x})
+@pytest.mark.parametrize(
+    ("make", "data", "target", "given"), [(segmentation, MASKS, "mask", "image"), (beats, BEATS, "types", "beats")]
+)
+def test_what_the_loss_takes_for_its_target_is_not_changed_as_if_it_were_the_input(make, data, target, given, weight):
     trainer = pytorch_lightning.Trainer(
         max_epochs=1,
         accelerator="cpu",
@@ -114,5 +134,5 @@ def test_what_the_loss_takes_for_its_target_is_not_changed_as_if_it_were_the_inp
         enable_progress_bar=False,
         callbacks=[SaliencyRegularizer(weight=weight)],
     )
-    with pytest.raises(RuntimeError, match=r"batch\['mask'\].*ame .*AnnotatedDataset\(base, {'image': annotations}\)"):
-        trainer.fit(segmentation(pytorch_lightning), data.loader(True, 8))
+    with pytest.raises(RuntimeError, match=rf"batch\['{target}'\].*ame .*AnnotatedDataset\(base, {{'{given}': annotations}}\)"):
+        trainer.fit(make(pytorch_lightning), data.loader(True, 8))
