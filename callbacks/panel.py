@@ -1,12 +1,9 @@
 """The fixed samples whose maps are drawn throughout a training."""
 
-import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
@@ -20,6 +17,7 @@ from salreg.callbacks.monitoring import Chunk
 from salreg.callbacks.reading import Reading
 from salreg.callbacks.targets import Target, find_target
 from salreg.data import AnnotatedBatch, AnnotatedSample, annotations_by_input
+from salreg.random_state import random_state_kept
 from salreg.taps import tensors_in
 
 _CANDIDATES_PER_SAMPLE = 16
@@ -77,7 +75,7 @@ def choose_panel(
         (tree_leaves(trainer.val_dataloaders) if in_turn else [], "validation_step"),
         ([trainer.train_dataloader] if alone else [], "training_step"),
     ):
-        with _random_state_kept():
+        with random_state_kept():
             annotated = [one for one in loaders if isinstance(one, DataLoader) and _is_annotated(one.dataset)]
             if annotated:
                 return panel_of(_candidates(annotated, module, size), step, size, target, input)
@@ -161,15 +159,3 @@ def spread_over_classes(annotated: Tensor, classes: Tensor | None, size: int) ->
         turn = turns[known, label[index]] = turns.get((known, label[index]), -1) + 1
         keys.append((not known, turn, label[index], index))
     return [index for *_, index in sorted(keys)[:size]]
-
-
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """Random transforms of the dataset draw numbers; the training must not notice."""
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)

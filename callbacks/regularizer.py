@@ -16,7 +16,7 @@ from salreg.callbacks.progress_bar import show_significant_digits
 from salreg.callbacks.regularisation import Regularisation
 from salreg.callbacks.schedule import Schedule
 from salreg.callbacks.settings import check_regularizer
-from salreg.callbacks.support import check_sharding, check_strategy, warn_of_compiled
+from salreg.callbacks.support import check_sharding, check_strategy, warn_of_compiled, warn_of_moved_samples
 from salreg.callbacks.targets import Target
 from salreg.differentiation import is_compiled, reusable_graphs
 from salreg.interventions import Intervention
@@ -209,6 +209,8 @@ class SaliencyRegularizer(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         warn_of_compiled(pl_module, self.penalty.method)
+        if trainer.is_global_zero and (self.intervenes or self.weight):
+            warn_of_moved_samples(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._regularisation.logged.forget(self._regularisation.inputs, trainer.callback_metrics)

@@ -1,13 +1,17 @@
-"""What a penalty does not support, or supports at a cost: strategies, sharded and compiled modules."""
+"""What a penalty does not support, or supports at a cost: strategies, sharded and compiled modules, images that move."""
 
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
+from salreg.data import AnnotatedDataset
+from salreg.data.moving_transforms import REMEDY, moved_when_read_again
 from salreg.differentiation import is_compiled, sharded_parts
 from salreg.penalties.method import Method
+from salreg.random_state import random_state_kept
 
+_READ_AGAIN = 4  # images
 _UNSUPPORTED = ("FSDPStrategy", "DeepSpeedStrategy")
 
 
@@ -27,6 +31,23 @@ def check_sharding(module: pl.LightningModule, method: Method) -> None:
             "With parameters sharded by FSDP2, neither finite differences nor compile=True work, because both run the network "
             "outside its own forward and backward pass. Use differentiation='exact'."
         )
+
+
+def warn_of_moved_samples(trainer: pl.Trainer) -> None:
+    """Warn of training images whose pixels lie elsewhere each time that they are read, while their marks do not."""
+    dataset = getattr(trainer.train_dataloader, "dataset", None)
+    while dataset is not None and not isinstance(dataset, AnnotatedDataset):
+        dataset = getattr(dataset, "base", None) or getattr(dataset, "dataset", None)
+    if dataset is None:
+        return
+    indices = range(0, len(dataset), max(1, len(dataset) // _READ_AGAIN))[:_READ_AGAIN]
+    with random_state_kept():
+        try:
+            moves = moved_when_read_again(dataset.base, indices)
+        except Exception:  # which the training's own loader will raise
+            return
+    if moves:
+        rank_zero_warn(f"The base of the training set flips or turns an image each time that it is read, {REMEDY}")
 
 
 def warn_of_compiled(module: pl.LightningModule, method: Method) -> None:

@@ -1,5 +1,10 @@
-"""The random generators that a forward pass may use."""
+"""The random generators that a forward pass or a dataset may use."""
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -32,3 +37,15 @@ class RandomState:
 def cuda_devices(model: nn.Module) -> list[int]:
     """The indices of the CUDA devices that hold a model's parameters."""
     return sorted({p.device.index for p in model.parameters() if p.device.type == "cuda" and p.device.index is not None})
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """Random transforms of the dataset draw numbers; the training must not notice."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

@@ -12,6 +12,7 @@ from salreg import checks
 from salreg.annotations import check
 from salreg.data.annotated import AnnotatedSample, is_marked
 from salreg.data.layout import unknown
+from salreg.data.moving_transforms import warn_of_moving_transforms
 from salreg.data.several_inputs import by_name, input_named
 
 OfOneInput = Sequence[Tensor | None] | Mapping[int, Tensor] | Callable[[int, Any], Tensor | None] | Tensor
@@ -32,6 +33,9 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
             each is penalised separately.
         empty: What an annotation without any mark means: somebody ``"looked at"`` the sample and found nothing spurious, or the
             sample is ``"unknown"``, as if the annotation were missing.
+
+    Transforms of the base that move pixels at random cannot move the annotations, so they cause a warning: ``Augmented`` moves
+    both.
 
     Raises:
         TypeError: ``base`` can only be iterated.
@@ -67,6 +71,7 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
         self.empty = empty
         for one in self._by_input().values():
             _check_length(one, size)
+        warn_of_moving_transforms(base)
 
     def __len__(self) -> int:
         return len(self.base)  # type: ignore[arg-type]
