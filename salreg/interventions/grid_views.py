@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from salreg.annotations import align, as_places, marks
@@ -20,6 +21,7 @@ class Grid:
         relevant: Likewise.
         view: ``places`` if the input is a grid as it is, ``steps`` if its last axis holds the channels, ``elements`` if each
             element is a place of its own.
+        shape: The input's own shape.
         channels: How many channels an annotation has; 0 if it has no axis for them.
     """
 
@@ -27,6 +29,7 @@ class Grid:
     spurious: Tensor
     relevant: Tensor
     view: View
+    shape: torch.Size
     channels: int
 
     @property
@@ -37,11 +40,13 @@ class Grid:
 
     def as_given(self, inputs: Tensor) -> Tensor:
         """Inputs of the grid in the input's own layout."""
-        return _turned(inputs) if self.view == "steps" else inputs.squeeze(1) if self.view == "elements" else inputs
+        return _turned(inputs) if self.view == "steps" else inputs.reshape(self.shape)
 
     def as_annotation(self, marked: Tensor) -> Tensor:
         """Marks of the grid in the annotation's own layout."""
-        if self.view == "elements" or not self.channels:
+        if self.view == "elements":
+            return marked.reshape(self.shape)
+        if not self.channels:
             return marked.squeeze(1)
         return marked.expand(-1, self.channels, *marked.shape[2:])
 
@@ -51,7 +56,7 @@ def grid_of(given: Tensor, annotation: Tensor, is_embedded: bool) -> Grid:
 
     Embedded tokens ``(B, T, E)`` are steps with channels. Marks with a single channel, or the same in all channels of an image,
     mean places. In a series ``(B, T, F)`` that is marked like itself, it is not known which axis holds the channels, so each
-    element is a place; so it is in an image that is marked channel by channel.
+    element is a place; so it is in images, volumes and videos of which single channels or frames are marked.
 
     Args:
         given: The annotated input.
@@ -61,10 +66,12 @@ def grid_of(given: Tensor, annotation: Tensor, is_embedded: bool) -> Grid:
     inputs = _turned(given) if is_embedded else given
     channels = annotation.shape[1] if annotation.ndim > 2 else 0
     aligned = align(annotation, inputs)
-    grid, on_grid = (inputs, aligned) if given.ndim > 4 else as_places(inputs, aligned)
-    spurious, relevant = (one.amax(1, keepdim=True) for one in marks(on_grid))  # of a volume, a place is all of its channels
+    grid, on_grid = as_places(inputs, aligned)
     view: View = "elements" if grid is not inputs else "steps" if is_embedded else "places"
-    return Grid(grid, spurious, relevant, view, channels)
+    if grid.ndim > 5:  # a grid has three axes at most
+        grid, on_grid = grid.flatten(2, 3), on_grid.flatten(2, 3)
+    spurious, relevant = (one.amax(1, keepdim=True) for one in marks(on_grid))
+    return Grid(grid, spurious, relevant, view, given.shape, channels)
 
 
 def _turned(series: Tensor) -> Tensor:

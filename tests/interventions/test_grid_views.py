@@ -51,10 +51,17 @@ def test_marks_of_all_channels_of_an_image_are_those_of_its_places():
     assert found.annotation.shape == marks.shape
 
 
-def test_one_marked_channel_of_an_image_changes_alone():
-    x, marks = torch.rand(8, 3, 6, 6), torch.zeros(8, 3, 6, 6)
-    marks[:, 1, :2, :2] = -1
-    assert torch.equal(Intervention()(x, marks).sample != x, marks < 0)
+@pytest.mark.parametrize("shape", [(3, 6, 6), (3, 4, 6, 6)], ids=["an image", "a volume, or a video"])
+def test_one_marked_channel_changes_alone(shape):
+    x, marks = torch.rand(8, *shape), torch.zeros(8, *shape)
+    marks[:, 1, ..., :2, :2] = -1
+    changed = Intervention()(x, marks)
+    assert torch.equal(changed.sample != x, marks < 0)
+    assert torch.equal(changed.annotation, marks)
+    marks[4:] = 0
+    filled = Intervention(0.0)(x, marks, EVERY[:8])
+    assert torch.equal((filled.sample != x)[:4], marks[:4] < 0)
+    assert not filled.annotation.any()
 
 
 @pytest.mark.parametrize("how", REPLACEMENTS)
