@@ -181,14 +181,14 @@ def _until_read(loss: Tensor, output: Tensor) -> Iterator[Node]:
 
 def logits_in_loss(loss: Tensor, ends: Iterable[Node]) -> Tensor | None:
     """The tensor that the loss reads, if no module returned it: log-probabilities, a sigmoid's logits or a regression's
-    output. None unless exactly one such tensor depends on ``ends``."""
-    found = []
+    output. None unless exactly one such tensor depends on ``ends``, or on anything at all if these are empty."""
+    ends, found = set(ends), []
     for node in below(loss):
         name = operator(node)
         kept = _KEPT.get(name)
         kept = "_saved_self" if name in ("MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss") else kept
         tensor = getattr(node, kept, None) if kept else None
-        if isinstance(tensor, Tensor) and tensor.requires_grad and set(ends) & below(tensor):
+        if isinstance(tensor, Tensor) and tensor.requires_grad and (not ends or ends & below(tensor)):
             found.append(tensor)
     return found[0] if len(found) == 1 else None
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 
 from salreg.taps.calls import REMEDY, Call, Output, for_places, is_span, last_of, may_be_logits, of_one_module, outputs_of
 from salreg.taps.layers import name_of
@@ -94,6 +96,10 @@ def search(
         raise RuntimeError(_unreached(calls, loss is not None and bool(ends & below(loss)), model))
     if loss is not None and len(last) > 1 and not told and margin_in(loss) is not None:
         return Found((), "sigmoid")
+    if loss is not None and not told:
+        pooled = _pooled_later(last, loss, ends, size)
+        if pooled is not None:
+            return Found((), options.link or _link_of_raw(loss, pooled), target=target_of(loss, pooled))
     found = _found(last, loss, name_of(model, last[0].call.module))
     if options.link is None or found.layout is not None:
         return found
@@ -123,6 +129,17 @@ def _last_returned(
         if loss is None or logits_in_loss(loss, ends) is None:
             raise
         return []
+
+
+def _pooled_later(last: Sequence[Output], loss: Tensor, ends: set[Node], size: int) -> Tensor | None:
+    """The samples' logits ``(B, classes)`` that the loss reads, if the step pools what a module returned for their parts, such
+    as the instances of a bag or the points of a cloud; None otherwise."""
+    parts = last[0].tensor
+    if len(last) > 1 or parts.ndim < 2 or (parts.ndim == 2 and len(parts) == size) or read_layout(loss, [parts]) is not None:
+        return None
+    logits = logits_in_loss(loss, ends)
+    is_of_samples = logits is not None and logits.ndim <= 2 and len(logits) == size
+    return logits if is_of_samples and not is_read_otherwise(loss, parts, cast(Tensor, logits)) else None
 
 
 def _found(last: list[Output], loss: Tensor | None, name: str) -> Found:
