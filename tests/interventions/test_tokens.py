@@ -270,10 +270,10 @@ def test_the_padding_to_the_left_grows_by_what_was_taken_out():
 
 def test_padding_is_told_by_the_mask_among_other_tensors_that_have_no_names():
     """Special tokens have no place either, and types of tokens are 0 or 1, too."""
-    tokens = torch.tensor([[101, 5, 91, 6, 102, 0], [101, 5, 6, 92, 7, 102]])
+    tokens = torch.tensor([[101, 5, 91, 6, 102, 99], [101, 5, 6, 92, 7, 102]])
     marks = torch.tensor([[PAD, 0, -1, 0, PAD, PAD], [PAD, 0, 0, -1, 0, PAD]], dtype=torch.int8)
-    types, shown = torch.tensor([[0, 1, 1, 0, 0, 0]] * 2), (tokens != 0).long()
-    expected = [[101, 5, 6, 102, 0, 0], [101, 5, 6, 7, 102, 0]]
+    types, shown = torch.tensor([[0, 1, 1, 0, 0, 0]] * 2), (tokens != 99).long()
+    expected = [[101, 5, 6, 102, 99, 99], [101, 5, 6, 7, 102, 99]]
     for mask in (shown, 1 - shown, shown.bool(), ~shown.bool()):
         assert Intervention(0.0)((tokens, types, mask), marks).sample[0].tolist() == expected
     choices = {"input_ids": tokens.unsqueeze(0), "types": types.unsqueeze(0), "mask": shown.unsqueeze(0)}
