@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from support import conv_net, images
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from salreg import DeadPenaltyError, SaliencyPenalty
 from salreg.attributions import GradCAM, InputGradient
@@ -198,6 +199,33 @@ def test_watching_does_not_change_the_logits_and_leaves_no_hooks():
     assert torch.equal(watched, model(x))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     assert not x.requires_grad
+
+
+class Attention(nn.Module):
+    """On the kernel that PyTorch takes by default, which has no second derivative; in a checkpoint or not."""
+
+    def __init__(self, checkpointed):
+        super().__init__()
+        self.patches, self.head = nn.Conv2d(1, 8, 2, 2), nn.Linear(8, 3)
+        self.layer, self.checkpointed = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), checkpointed
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        tokens = checkpoint(self.layer, tokens, use_reentrant=False) if self.checkpointed else self.layer(tokens)
+        return self.head(tokens.mean(1))
+
+
+def test_a_checkpoint_is_run_again_on_the_kernels_of_the_pass():
+    x, y, annotation = images(6)
+    found = []
+    for checkpointed in (False, True):
+        torch.manual_seed(0)
+        model = Attention(checkpointed)
+        penalty = value(model, x, y, annotation, loss="energy")
+        penalty.backward()
+        found.append([penalty.detach(), *(parameter.grad for parameter in model.parameters())])
+    assert found[0][0] > 0
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize("marked", [1, 12], ids=["few", "many"])
