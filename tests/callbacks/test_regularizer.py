@@ -730,21 +730,19 @@ def test_numbers_that_make_no_sense_are_refused(options):
         SaliencyRegularizer(**options, intervene=False)
 
 
-def test_the_target_that_is_named_wins_over_what_the_loss_compares_with():
+@pytest.mark.parametrize("made", [lambda y: y, lambda y: (y + 2) % 3], ids=["of the batch", "made in the step"])
+def test_the_target_that_is_named_wins_over_what_the_loss_compares_with(made):
     x, y, marks = images()
-    other, measured = (y + 1) % 3, {}
-    attribution = InputGradient("target_logit")
-    for name, target in (("the loss's", None), ("the user's", 2)):
-        module = fresh()
-        module.training_step = lambda batch, batch_idx, module=module: cross_entropy(module(batch[0]), batch[1])
-        data = loader(AnnotatedDataset(TensorDataset(x, y, other), marks), batch_size=24)
+    other, attribution = (y + 1) % 3, InputGradient("target_logit")
+    data = loader(AnnotatedDataset(TensorDataset(x, y, other), marks), batch_size=24)
+    for target, classes in ((None, made(y)), (2, other)):
+        module, penalty, net = fresh(), SaliencyPenalty(attribution), fresh().net
+        module.training_step = lambda batch, batch_idx, module=module: cross_entropy(module(batch[0]), made(batch[1]))
         used = fit(module, regularizer(attribution=attribution, target=target), data=data, epochs=1)
-        measured[name] = float(used.callback_metrics["salreg/penalty"])
-    for name, classes in (("the loss's", y), ("the user's", other)):
-        penalty, net = SaliencyPenalty(attribution), fresh().net
         with penalty.watch(net) as watch:
             net(x)
-        assert measured[name] == pytest.approx(watch.penalty(classes, marks).item(), rel=1e-4)
+        expected = watch.penalty(classes, marks).item()
+        assert used.callback_metrics["salreg/penalty"].item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_undefined_maps_are_counted_and_logged_where_there_are_any():
