@@ -211,7 +211,7 @@ def test_attention_in_a_trainer(attribution, tmp_path):
     callbacks = [
         regularizer(attribution=attribution, loss="mse"),
         SaliencyMetrics(attribution),
-        SaliencySnapshots(panel=2, dir=tmp_path / "drawn"),
+        SaliencySnapshots(panel=2, dir=tmp_path / "drawn", sanity=False),
     ]
     used = fit(module, *callbacks, data=loader(both_sides()), val=loader(both_sides()))
     assert used.callback_metrics["salreg/penalty"] > 0

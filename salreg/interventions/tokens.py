@@ -129,9 +129,8 @@ def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, rn
     table, *labels = (pad_sequence(list(part), batch_first=True) for part in zip(*donors, strict=True))
     length = torch.tensor([len(one[0]) for one in donors], device=device)
     along = torch.arange(table.shape[1], device=device)
-    order = torch.arange(slots, device=device).unsqueeze(1) * table.shape[1] + along  # two spans at one place do not mingle
-    keys = key.unsqueeze(2) + order / (2 * slots * table.shape[1])
-    keys = keys.where(comes.unsqueeze(2) & (along < length[donor].unsqueeze(2)), keys.new_full((), torch.inf))
+    shown = comes.unsqueeze(2) & (along < length[donor].unsqueeze(2))
+    keys = key.unsqueeze(2).where(shown, key.new_full((), torch.inf))  # one for a whole span, whose order a stable sort keeps
     places_of = place.clamp(min=0).unsqueeze(2).expand_as(keys)
     brought = [one[donor].flatten(1) for one in labels]
     return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1), brought)

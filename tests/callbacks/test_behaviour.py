@@ -329,6 +329,20 @@ def test_a_regression_that_reads_nothing_marked_relies_on_nothing():
     assert seen["output_spread"] > 0
 
 
+def test_what_the_training_loss_said_is_remembered_for_a_test_that_has_no_loss():
+    class Silent(Regression):
+        def test_step(self, batch, batch_idx):
+            self(batch[0])
+
+    images, marks = tagged(HALF, [0, 1] * 4)
+    data = DataLoader(AnnotatedDataset(TensorDataset(images, torch.arange(8) % 3 + 0.5), marks), 4)
+    module = fresh(Silent, nn.Sequential(nn.Flatten(), nn.LazyLinear(1), nn.Flatten(0)))
+    fit(module, SaliencyMetrics(), data=data, val=data, epochs=1)
+    used = trainer(SaliencyMetrics())
+    used.test(module, data, verbose=False)
+    assert used.callback_metrics["test/output_spread"] > 0
+
+
 def test_a_regression_that_puts_out_the_same_for_all_is_called_constant():
     seen = regressed(lambda x: 0 * x[:, 0, 7, 7] + 3, HALF, [0, 1] * 4)
     assert seen["constant_predictions"] == 1

@@ -30,7 +30,7 @@ from torch.optim.swa_utils import get_ema_avg_fn
 from torch.utils.data import DataLoader, TensorDataset
 
 from salreg import AnnotatedDataset, DeadPenaltyError, SaliencyPenalty
-from salreg.attributions import GradCAM, InputGradient
+from salreg.attributions import GradCAM, InputGradient, InputTimesGradient
 from salreg.callbacks import SaliencyRegularizer
 from salreg.callbacks.schedule import Schedule
 
@@ -728,6 +728,37 @@ def test_unknown_layers_and_modules_are_found_out_before_training():
 def test_numbers_that_make_no_sense_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         SaliencyRegularizer(**options, intervene=False)
+
+
+@pytest.mark.parametrize("made", [lambda y: y, lambda y: (y + 2) % 3], ids=["of the batch", "made in the step"])
+def test_the_target_that_is_named_wins_over_what_the_loss_compares_with(made):
+    x, y, marks = images()
+    other, attribution = (y + 1) % 3, InputGradient("target_logit")
+    data = loader(AnnotatedDataset(TensorDataset(x, y, other), marks), batch_size=24)
+    for target, classes in ((None, made(y)), (2, other)):
+        module, penalty, net = fresh(), SaliencyPenalty(attribution), fresh().net
+        module.training_step = lambda batch, batch_idx, module=module: cross_entropy(module(batch[0]), made(batch[1]))
+        used = fit(module, regularizer(attribution=attribution, target=target), data=data, epochs=1)
+        with penalty.watch(net) as watch:
+            net(x)
+        expected = watch.penalty(classes, marks).item()
+        assert used.callback_metrics["salreg/penalty"].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_undefined_maps_are_counted_and_logged_where_there_are_any():
+    zero = fresh(Lit, nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), lr=0.0)
+    nn.init.zeros_(zero.net[1].weight)
+    used = fit(zero, regularizer(loss="energy"), epochs=1)
+    assert used.callback_metrics["salreg/undefined_maps"] == 16  # of 24 samples, as many as carry a mark
+    assert "salreg/undefined_maps" not in fit(fresh(), regularizer(loss="energy"), epochs=1).callback_metrics
+
+
+def test_a_penalty_that_is_zero_at_first_is_not_dead():
+    x, y, marks = images()
+    x[:8, :, :3, :3] = 0  # the map of a gradient times its input is zero on the marks of the first batch
+    data = loader(AnnotatedDataset(TensorDataset(x, y), marks))
+    used = fit(fresh(), regularizer(attribution=InputTimesGradient()), data=data, epochs=1)
+    assert used.callback_metrics["salreg/penalty"] > 0
 
 
 def test_a_missing_target_is_named():

@@ -165,6 +165,7 @@ def test_batch_hooks_prepare_the_panel_too(tmp_path):
         seen = 0.0
 
         def on_after_batch_transfer(self, batch, dataloader_idx):
+            assert dataloader_idx == 0
             return [batch[0] / 255, batch[1]]
 
         def training_step(self, batch, batch_idx):

@@ -113,7 +113,7 @@ def test_hugging_face_models_with_dict_batches(inputs_embeds):
 def test_everything_around_a_hugging_face_model(tmp_path):
     pytest.importorskip("transformers")
     data = loader(annotated_hugging_face_texts())
-    callbacks = [regularizer(), SaliencyMetrics(), SaliencySnapshots(panel=4, dir=tmp_path)]
+    callbacks = [regularizer(), SaliencyMetrics(), SaliencySnapshots(panel=4, dir=tmp_path, sanity=False)]
     used = fit(fresh(HuggingFace), *callbacks, data=data, val=data)
     assert 0 < used.callback_metrics["val/spurious_saliency"] < 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples"
-EPOCHS = {"photos": 8, "text": 5, "table": 4, "plain_loop": 10, "language_model": 4}
+EPOCHS = {"photos": 5, "text": 5, "table": 4, "plain_loop": 10, "language_model": 4}
 
 
 def test_there_is_one_for_each_kind_of_user_and_none_is_longer_than_a_screen():

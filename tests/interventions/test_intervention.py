@@ -191,6 +191,18 @@ def test_columns_are_permuted_between_rows_and_groups_stay_together():
     assert torch.equal(changed.sample[:, 2] - changed.sample[:, 1], torch.ones(20))
 
 
+def test_each_marked_row_of_a_table_gets_the_columns_of_another_and_never_a_nan_beside_them():
+    rows = torch.stack([torch.arange(5.0), 10 + torch.arange(5.0)], 1)
+    rows[4, 1] = torch.nan
+    marks = torch.tensor([[0, 0], [-1, 0], [-1, 0], [-1, 0], [-1, 0]])
+    for seed in range(10):
+        changed = Intervention(seed=seed)(rows, marks).sample
+        assert changed[0].tolist() == [0, 10]
+        assert set(changed[1:, 0].tolist()) <= {1.0, 2.0, 3.0, 4.0}
+        assert (changed[1:, 0] != rows[1:, 0]).all()
+        assert torch.equal(changed[:4, 1], rows[:4, 1])
+
+
 def test_the_draws_are_its_own_and_an_interrupted_one_goes_on_as_if_it_had_not_been():
     images, _, marks, _ = tagged([0.2, 0.9], size=24)
     looked_at = torch.ones(24, dtype=torch.bool)

@@ -1,12 +1,14 @@
 """Spans are exchanged, taken out and put in; masks and marks follow."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 from salreg.annotations import NO_PLACE
 from salreg.interventions import Intervention
-from salreg.interventions.beside import padding_token_of
+from salreg.interventions.beside import keys_of_decoder, padding_token_of
 
 PAD = NO_PLACE
 TOKENS = torch.tensor([[5, 91, 6, 7, 0, 0], [5, 6, 92, 93, 7, 6], [5, 6, 7, 5, 0, 0], [4, 4, 4, 94, 5, 0]])
@@ -239,6 +241,66 @@ def test_of_a_question_and_a_text_what_is_exchanged_stays_in_the_marked_one():
     batch |= {key: torch.zeros(2, dtype=torch.long) for key in spans}  # no answer
     found = {Intervention(1.0, seed=seed)(batch, marks).sample["input_ids"][0].tolist().index(92) for seed in range(40)}
     assert found == {4, 5, 6}
+
+
+def test_what_is_put_into_a_text_without_a_mark_goes_where_its_answer_is():
+    tokens = torch.tensor([[101, 5, 6, 102, 7, 9, 8, 102, 0], [101, 5, 6, 102, 92, 7, 8, 102, 0]])
+    marks = torch.tensor([[PAD, 0, 0, PAD, 0, 0, 0, PAD, PAD], [PAD, 0, 0, PAD, -1, 0, 0, PAD, PAD]], dtype=torch.int8)
+    spans = {"start_positions": torch.tensor([6, 6]), "end_positions": torch.tensor([6, 6])}
+    batch = {"input_ids": tokens, "attention_mask": (tokens != 0).long(), **spans}
+    found = set()
+    for seed in range(40):
+        changed = Intervention(1.0, seed=seed)(batch, marks, LOOKED_AT[:2]).sample["input_ids"][0].tolist()
+        found.add(changed.index(92))
+        assert [one for one in changed if one != 92] == [101, 5, 6, 102, 7, 9, 8, 102]
+    assert found == {4, 5, 6, 7}
+
+
+def test_as_many_words_give_way_as_there_is_no_room_for_and_the_end_of_a_text_stays():
+    tokens = torch.tensor([[1, 2, 3, 4, 5, 6, 7, 102], [91, 92, 93, 94, 3, 2, 1, 102]])
+    marks = torch.tensor([[0] * 7 + [PAD], [-1] * 4 + [0] * 3 + [PAD]], dtype=torch.int8)
+    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    changed = Intervention(1.0, padding_token=0)(batch, marks, LOOKED_AT[:2])
+    assert words(changed.sample["input_ids"][0], changed.annotation[0], True) == (91, 92, 93, 94)
+    assert words(changed.sample["input_ids"][0], changed.annotation[0], False) == (1, 2, 3)
+    assert changed.sample["input_ids"][0, -1] == 102
+
+
+def test_the_padding_to_the_left_grows_by_what_was_taken_out():
+    tokens = torch.tensor([[0, 0, 5, 91, 92, 6, 7, 8], [0, 0, 0, 5, 6, 7, 8, 9]])
+    marks = torch.tensor([[PAD, PAD, 0, -1, -1, 0, 0, 0], [PAD, PAD, PAD, 0, 0, 0, 0, 0]], dtype=torch.int8)
+    batch = {"input_ids": tokens, "attention_mask": (tokens != 0).long()}
+    changed = Intervention(0.0)(batch, marks, LOOKED_AT[:2]).sample
+    assert changed["input_ids"].tolist() == [[0, 0, 0, 0, 5, 6, 7, 8], [0, 0, 0, 5, 6, 7, 8, 9]]
+    assert changed["attention_mask"].tolist() == [[0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]]
+
+
+def test_padding_is_told_by_the_mask_among_other_tensors_that_have_no_names():
+    """Special tokens have no place either, and types of tokens are 0 or 1, too."""
+    tokens = torch.tensor([[101, 5, 91, 6, 102, 99], [101, 5, 6, 92, 7, 102]])
+    marks = torch.tensor([[PAD, 0, -1, 0, PAD, PAD], [PAD, 0, 0, -1, 0, PAD]], dtype=torch.int8)
+    types, shown = torch.tensor([[0, 1, 1, 0, 0, 0]] * 2), (tokens != 99).long()
+    expected = [[101, 5, 6, 102, 99, 99], [101, 5, 6, 7, 102, 99]]
+    for mask in (shown, 1 - shown, shown.bool(), ~shown.bool()):
+        assert Intervention(0.0)((tokens, types, mask), marks).sample[0].tolist() == expected
+    choices = {"input_ids": tokens.unsqueeze(0), "types": types.unsqueeze(0), "mask": shown.unsqueeze(0)}
+    assert Intervention(0.0)(choices, marks.unsqueeze(0)).sample["input_ids"].tolist() == [expected]
+
+
+def test_position_numbers_of_choices_that_count_the_places_stay():
+    batch = {"input_ids": TOKENS.view(2, 2, 6), "attention_mask": (TOKENS != 0).long().view(2, 2, 6)}
+    batch["position_ids"] = torch.arange(6).expand(2, 2, 6).clone()
+    changed = Intervention(0.0)(batch, MARKS.view(2, 2, 6), torch.ones(2, dtype=torch.bool)).sample
+    assert not torch.equal(changed["input_ids"], batch["input_ids"])
+    assert torch.equal(changed["position_ids"], batch["position_ids"])
+
+
+@pytest.mark.parametrize("has_decoder", [True, False])
+def test_a_model_with_a_decoder_of_its_own_has_labels_that_stay(has_decoder):
+    model = nn.Sequential(nn.Linear(1, 1), nn.Identity())
+    assert keys_of_decoder(model) == ()
+    model[1].config = SimpleNamespace(is_encoder_decoder=has_decoder)
+    assert ("labels" in keys_of_decoder(model)) == has_decoder
 
 
 def test_two_spans_that_come_to_one_place_do_not_mingle():

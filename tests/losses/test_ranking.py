@@ -32,6 +32,13 @@ def test_its_gradient_is_the_pairs_gradient():
     torch.testing.assert_close(torch.autograd.grad(ours, maps)[0], torch.autograd.grad(theirs, maps)[0])
 
 
+def test_a_map_of_several_channels_is_summed_and_has_one_annotation():
+    maps, marks = torch.randn(4, 2, 3, 3), torch.randint(-1, 2, (4, 1, 3, 3)).double()
+    expected = ranking_by_pairs(maps.sum(1).flatten(1), marks.flatten(1))
+    for annotation in (marks, marks.expand(4, 2, 3, 3)):
+        torch.testing.assert_close(RankingLoss().per_sample(maps, annotation).value, expected)
+
+
 def test_ties_cost_nothing():
     assert RankingLoss()(torch.ones(1, 3), torch.tensor([[1.0, 0.0, -1.0]])) == 0
 

@@ -45,6 +45,14 @@ def test_the_loss_is_its_formula():
     torch.testing.assert_close(loss.per_sample(MAPS, MARKS).value, torch.stack(expected))
 
 
+def test_a_map_of_several_channels_is_summed_and_has_one_annotation():
+    several = torch.cat([MAPS / 4, MAPS * 3 / 4], 1)
+    for annotation in (MARKS, MARKS.expand(4, 2, 5, 5)):
+        torch.testing.assert_close(
+            RobustSupervision().per_sample(several, annotation).value, RobustSupervision().per_sample(MAPS, MARKS).value
+        )
+
+
 def test_borders_are_soft_and_the_middle_is_not():
     mark = torch.zeros(1, 1, 7, 7)
     mark[:, :, 2:5, 2:5] = 1
@@ -57,5 +65,6 @@ def test_borders_are_soft_and_the_middle_is_not():
 def test_slack_forgives():
     strict, lax = RobustSupervision(0.0), RobustSupervision(10.0)
     assert strict(MAPS, MARKS) > lax(MAPS, MARKS) > 0
+    assert RobustSupervision()(MAPS, MARKS) == RobustSupervision(0.1)(MAPS, MARKS)
     with pytest.raises(ValueError, match="slack must be a finite number of at least 0"):
         RobustSupervision(-1)

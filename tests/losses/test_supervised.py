@@ -54,6 +54,12 @@ def test_binary_cross_entropy_weighs_both_sides_alike():
     torch.testing.assert_close(BinaryCrossEntropy()(MAPS, MARKS), expected)
 
 
+def test_where_nothing_is_relevant_nothing_is_scored_and_every_value_is_a_number():
+    losses = BinaryCrossEntropy().per_sample(MAPS, -MARKS.abs())
+    assert not losses.scored.any()
+    assert losses.value.isfinite().all()
+
+
 def test_divergence_from_the_marks_as_a_distribution():
     wanted = RELEVANT[:4] / RELEVANT[:4].sum(1, keepdim=True)
     expected = nn.KLDivLoss(reduction="batchmean")(PLACES[:4].log_softmax(1), wanted)

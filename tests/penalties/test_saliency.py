@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from support import conv_net, images
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from salreg import DeadPenaltyError, SaliencyPenalty
 from salreg.attributions import GradCAM, InputGradient
@@ -54,6 +55,35 @@ def test_energy_of_a_linear_model():
     expected = torch.cat([outside[:2], share[2:4]]).mean()
     got = value(model, x, y, annotation, InputGradient("target_logit", times_input=True), "energy")
     assert torch.allclose(got, expected)
+
+
+def test_marks_are_averaged_over_the_cells_of_a_layers_grid_whatever_its_sides():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 2, stride=2), nn.Tanh(), nn.Flatten(), nn.Linear(2 * 4 * 6, 3))
+    annotation = torch.zeros(2, 1, 8, 12)
+    annotation[:, :, :3, 7:] = -1
+    penalty = SaliencyPenalty(GradCAM("0"), "energy")
+    with penalty.watch(model) as watch:
+        model(torch.rand(2, 1, 8, 12))
+    evaluated = penalty.measure(watch.recording, torch.tensor([0, 1]), annotation)
+    shares = -annotation.unflatten(2, (4, 2)).unflatten(4, (6, 2)).mean((3, 5))
+    assert torch.equal(evaluated.annotation, -shares)
+
+
+def test_what_lies_on_a_texts_padding_counts_for_nothing():
+    saliency, annotation = torch.rand(2, 5) + 1, torch.tensor([[-1.0, 0, 0, 127, 127], [0, -1, 0, 0, 127]])
+    found = SaliencyPenalty("input_gradient", "energy")._compared(saliency, annotation)
+    assert torch.equal(found.saliency == 0, annotation == 127)
+
+
+def test_the_spread_of_a_series_is_by_channel_and_that_of_marks_of_each_value_by_place():
+    inputs, spread = torch.randn(6, 2, 4), {}
+    for name, annotation in (("by channel", torch.zeros(6, 1, 4)), ("by place", torch.zeros(6, 2, 4))):
+        penalty = SaliencyPenalty("input_gradient")
+        penalty._measure_spread(inputs, annotation, torch.ones(6, dtype=torch.bool))
+        spread[name] = penalty.spread(inputs)
+    torch.testing.assert_close(spread["by channel"].squeeze(), inputs.std((0, 2), correction=0))
+    torch.testing.assert_close(spread["by place"].squeeze(), inputs.std(0, correction=0))
 
 
 # Derivatives
@@ -169,6 +199,50 @@ def test_watching_does_not_change_the_logits_and_leaves_no_hooks():
     assert torch.equal(watched, model(x))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     assert not x.requires_grad
+
+
+class Attention(nn.Module):
+    """On the kernel that PyTorch takes by default, which has no second derivative; in a checkpoint or not."""
+
+    def __init__(self, checkpointed):
+        super().__init__()
+        self.patches, self.head = nn.Conv2d(1, 8, 2, 2), nn.Linear(8, 3)
+        self.layer, self.checkpointed = nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), checkpointed
+
+    def forward(self, x):
+        tokens = self.patches(x).flatten(2).transpose(1, 2)
+        tokens = checkpoint(self.layer, tokens, use_reentrant=False) if self.checkpointed else self.layer(tokens)
+        return self.head(tokens.mean(1))
+
+
+def test_a_checkpoint_is_run_again_on_the_kernels_of_the_pass():
+    x, y, annotation = images(6)
+    found = []
+    for checkpointed in (False, True):
+        torch.manual_seed(0)
+        model = Attention(checkpointed)
+        penalty = value(model, x, y, annotation, loss="energy")
+        penalty.backward()
+        found.append([penalty.detach(), *(parameter.grad for parameter in model.parameters())])
+    assert found[0][0] > 0
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("marked", [1, 12], ids=["few", "many"])
+def test_a_pass_without_gradients_is_another_networks_and_passed_over(marked):
+    x, y, annotation = images(12)
+    annotation[:], annotation[:marked, :, :3, :3] = 0, -1
+    model, values = conv_net(), []
+    for teacher in (False, True):
+        penalty = SaliencyPenalty("input_gradient", "energy")
+        with penalty.watch(model, annotation) as watch:
+            if teacher:
+                with torch.no_grad():
+                    model(x.flip(3))
+            model(x)
+        values.append(watch.penalty(y, annotation))
+    assert values[0] > 0
+    torch.testing.assert_close(*values)
 
 
 def test_nothing_annotated_gives_a_zero_without_gradient():

@@ -32,7 +32,7 @@ def looked_at(images, annotations, seen=range(SEEN)):
 def found():
     torch.set_num_threads(1)
     images, annotations = tags()
-    return propagate(looked_at(images, annotations), steps=50, progress=False), annotations
+    return propagate(looked_at(images, annotations), steps=25, progress=False), annotations
 
 
 def iou(annotations, truth, chosen):
@@ -94,7 +94,7 @@ def test_images_of_several_sizes_get_masks_of_their_own_size():
     marks = nn.functional.interpolate(annotations.float(), (36, 24), mode="nearest").to(torch.int8)
     mixed = [(large[index] if index % 2 else images[index], 0) for index in range(60)]
     truth = [marks[index] if index % 2 else annotations[index] for index in range(60)]
-    carried = propagate(AnnotatedDataset(mixed, dict(enumerate(truth[:30]))), side=24, steps=40, progress=False)
+    carried = propagate(AnnotatedDataset(mixed, dict(enumerate(truth[:30]))), side=24, steps=24, progress=False)
     assert [tuple(one.shape) for one in carried.annotations[30:32]] == [(1, 12, 12), (1, 36, 24)]
     shares = [
         float(((a < 0) & (b < 0)).sum() / ((a < 0) | (b < 0)).sum())
@@ -133,7 +133,7 @@ def test_influence_is_how_much_a_prediction_changes_without_the_region():
 
 def test_samples_on_whose_region_a_model_relies_come_earlier():
     images, annotations = tags(40)
-    options = {"steps": 40, "least_quality": 0, "progress": False}
+    options = {"steps": 15, "least_quality": 0, "progress": False}
     carried = propagate(looked_at(images, annotations), model=YellowOnTheLeft(), **options)
     order = carried.look_at_next
     assert set(carried.influence) == set(carried.uncertainty) == set(order) == set(range(SEEN, 40))

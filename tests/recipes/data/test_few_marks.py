@@ -51,7 +51,7 @@ def test_one_sample_is_looked_at_at_least():
 
 
 def test_marks_of_images_are_carried_over(monkeypatch):
-    monkeypatch.setattr(few_marks, "propagate", partial(propagate, steps=60))
+    monkeypatch.setattr(few_marks, "propagate", partial(propagate, steps=30))
     dataset = images()
     carried = with_few_marks(dataset, 0.1, carry_over=True, seed=0)
     both = [(carried[number].annotation < 0, dataset[number].annotation < 0) for number in range(200)]
