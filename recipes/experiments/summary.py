@@ -45,6 +45,10 @@ def build(config: DictConfig) -> Experiment:
 
 def _written(config: DictConfig, leads: Mapping[str, str]) -> Experiment:
     """Reports whose summaries are written."""
+    if config.model.name != "bert":
+        raise ValueError(
+            f"model.name={config.model.name} is for reviews (data.root): BART writes the summaries of made reports."
+        )
     splits = {name: made_reports(size, seed, leads[name]) for seed, (name, size) in enumerate(_MADE.items())}
     vocabulary = Vocabulary([*(one.words for one in splits["train"]), [END]])
     loaders = [

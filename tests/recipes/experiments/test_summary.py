@@ -170,6 +170,8 @@ def test_of_reviews_the_lead_moves_between_sentences_and_is_not_exchanged(movies
 def test_reviews_without_such_sentences_and_unknown_models_are_errors(movies):
     with pytest.raises(ConfigError, match=r"train.jsonl has no text of three sentences of 5 to 4 words. Raise data.longest"):
         seeded(load("summary", [f"data.root={movies}", "data.longest=4"]))
+    with pytest.raises(ConfigError, match=r"model.name=minilm is for reviews \(data.root\)"):
+        seeded(load("summary", ["model=minilm"]))
     with pytest.raises(ConfigError, match="bert or minilm, not 'bart'"):
         seeded(load("summary", [f"data.root={movies}", "model=bart"]))
 
