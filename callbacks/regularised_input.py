@@ -133,7 +133,8 @@ class RegularisedInput:
 def _introduction(intervention: Intervention, annotation: Tensor, looked_at: Tensor) -> str:
     marked = int((annotation.flatten(1).amin(1) < 0).sum())
     presence = intervention.presence
+    done = "a marked region shows another sample's" if intervention.exchange else "marked words stand at a random place"
     return (
-        f"of the first {len(annotation)} samples, {int(looked_at.sum())} were looked at and {marked} are marked. From now on a "
-        "marked region shows another sample's"
+        f"of the first {len(annotation)} samples, {int(looked_at.sum())} were looked at and {marked} are marked. From now on "
+        f"{done}"
     ) + (f", and whether it is there at all is drawn with probability {presence:.2f}." if presence < 1 else ".")

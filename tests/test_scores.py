@@ -156,3 +156,15 @@ def test_a_callable_sees_places_only_if_it_asks_for_them():
     score.dense = True
     assert scores.evaluate(score, logits, target, "tokens").shape == (2,)
     assert seen == [(5, 3), (2, 3, 4)]
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 1), (5, 3)])
+def test_logits_of_a_sigmoid_are_labels_each_and_a_single_one_is_two_classes(shape):
+    logits = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sure = logits.view(5, -1).sigmoid()
+    expected = (sure.log() + (1 - sure).log()).sum(1)
+    assert torch.allclose(scores.evaluate(scores.log_prob_sum, logits, None, "sigmoid"), expected)
+    if shape != (5, 3):
+        assert torch.allclose(scores.evaluate(scores.log_prob_sum, logits, None), expected)
+    with pytest.raises(ValueError, match="logits are"):
+        scores.evaluate(scores.log_prob_sum, logits.view(1, 5, -1, 1), None, "sigmoid")

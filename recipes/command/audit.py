@@ -13,7 +13,8 @@ from salreg.audit.trainings import sentences as over_trainings
 from salreg.audit.words import compared, findings
 from salreg.callbacks.atomic_write import atomic_write
 from salreg.recipes.command import audited_runs
-from salreg.recipes.command.audited_data import audited, check_same_data, lexicon_of
+from salreg.recipes.command.audited_data import audited, check_same_data
+from salreg.recipes.command.audited_marks import lexicon_of, marks_of
 from salreg.recipes.data.lexicons import read_lexicon
 from salreg.recipes.training import finished_run, run_folder
 from salreg.recipes.training.packaged import ConfigError
@@ -26,10 +27,12 @@ def audit(options: argparse.Namespace) -> None:
         lexicon = None if options.lexicon is None else read_lexicon(options.lexicon)
         runs = [[finished_run.load(one) for one in trainings] for trainings in folders.values()]
         check_same_data([one for trainings in runs for one in trainings])
-        lexicon = lexicon or lexicon_of([trainings[0] for trainings in runs])
+        marks = [[marks_of(one) for one in trainings] for trainings in runs]
+        lexicon = lexicon or lexicon_of([trainings[0] for trainings in runs], [own[0] for own in marks])
         trainings = {
-            name: [audited(one, lexicon, options) for one in own] for name, own in zip(folders, runs, strict=True)
-        }  # fmt: skip
+            name: [audited(*one, lexicon, options) for one in zip(*own, strict=True)]
+            for name, own in zip(folders, zip(runs, marks, strict=True), strict=True)
+        }
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
     if options.out is None:

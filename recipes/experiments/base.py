@@ -1,5 +1,6 @@
 """The data and module that a recipe returns to the runner."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ class Experiment:
     Attributes:
         rationale: Whether the relevant marks are a person's reasons, so that agreement with them is measured.
         lexicon: The terms that an audit of its texts is about, if the recipe defines them.
+        intervention: The arguments of ``Intervention`` that its data call for, unless the configuration gives others.
     """
 
     module: pl.LightningModule
@@ -24,3 +26,4 @@ class Experiment:
     test: DataLoader[Any]
     rationale: bool = field(default=False, kw_only=True)
     lexicon: Counterparts | None = field(default=None, kw_only=True)
+    intervention: Mapping[str, Any] = field(default_factory=dict, kw_only=True)

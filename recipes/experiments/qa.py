@@ -10,7 +10,6 @@ is liked, and two of blame, one of which the question's words stand before where
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 from torch import Tensor, nn
@@ -24,6 +23,7 @@ from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import minilm
 from salreg.recipes.networks.language_module import Batch, LanguageModule, located, span_f1
 from salreg.recipes.networks.libraries import need
+from salreg.recipes.networks.small_bert import small_bert
 
 _MADE = {"train": 1600, "validation": 200, "test": 400}
 _GLUED = {"train": 800, "validation": 100, "test": 400}
@@ -51,7 +51,9 @@ def build(config: DictConfig) -> Experiment:
         token_loader(Questions(split, vocabulary).annotated(), data, PADDING, shuffle=name == "train")
         for name, split in splits.items()
     ]
-    return Experiment(LanguageModule(net, GROUPS, located, _f1, ["f1"], **config.optimizer), *loaders)
+    module = LanguageModule(net, GROUPS, located, _f1, ["f1"], **config.optimizer)
+    stops = [] if data.root is None else vocabulary.pieces(["."])[0]  # made texts have no sentences
+    return Experiment(module, *loaders, intervention={"stops": stops})
 
 
 def _reader(name: str, known: list[Question], least: int) -> tuple[Vocabulary, nn.Module]:
@@ -62,21 +64,13 @@ def _reader(name: str, known: list[Question], least: int) -> tuple[Vocabulary, n
         return minilm.SubWords(), minilm.question_answering()
     always = [Vocabulary.start, Vocabulary.between, *questions.asked(random.Random(0)), ":"]
     vocabulary = Vocabulary([*([*one.asked, *one.words] for one in known), *[always] * least], least=least)
-    return vocabulary, _net(len(vocabulary))
+    from transformers import BertForQuestionAnswering
+
+    return vocabulary, BertForQuestionAnswering(small_bert(len(vocabulary)))
 
 
 def _f1(net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
     return {"f1": span_f1(net(**{name: value for name, value in batch.items() if name != "groups"}), batch)}
-
-
-def _net(words: int) -> nn.Module:
-    """Two layers of BERT from a configuration."""
-    from transformers import BertConfig, BertForQuestionAnswering
-
-    size: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
-    # From scratch on few texts: weights large enough that attention tells places apart at once, and no dropout.
-    fresh: dict[str, Any] = {"initializer_range": 0.2, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    return BertForQuestionAnswering(BertConfig(vocab_size=words, pad_token_id=PADDING, **size, **fresh))
 
 
 def _of_reviews(data: DictConfig, name: str, seed: int) -> list[Question]:

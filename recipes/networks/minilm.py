@@ -75,7 +75,19 @@ def question_answering() -> nn.Module:
     encoder = _encoder()
     from transformers import BertForQuestionAnswering
 
-    net: Any = BertForQuestionAnswering(encoder.config)
+    return _around(encoder, BertForQuestionAnswering(encoder.config))
+
+
+def tagging(tags: int) -> nn.Module:
+    """Its states, and a linear layer that says of each token which of some tags it has."""
+    encoder = _encoder()
+    from transformers import BertForTokenClassification
+
+    encoder.config.num_labels = tags
+    return _around(encoder, BertForTokenClassification(encoder.config))
+
+
+def _around(encoder: Any, net: Any) -> nn.Module:
     net.bert = encoder
     return cast(nn.Module, net)
 

@@ -5,6 +5,7 @@ Each group is passed to the constructor of its name, which refuses unknown argum
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 import pytorch_lightning as pl
@@ -13,20 +14,22 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots
 from salreg.interventions import Intervention
+from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.training.packaged import ConfigError
 from salreg.taps import check_layers
 
 _Made = TypeVar("_Made")
 
 
-def callbacks(config: DictConfig, folder: Path, rationale: bool = False) -> list[pl.Callback]:
-    """The callbacks that a configuration adds to the Trainer.
+def callbacks(config: DictConfig, folder: Path, experiment: Experiment | None = None) -> list[pl.Callback]:
+    """The callbacks that a configuration adds to the Trainer, for an experiment if there is one already.
 
     Raises:
         ConfigError: A callback refuses a setting.
     """
+    rationale, own = (False, {}) if experiment is None else (experiment.rationale, experiment.intervention)
     return [
-        _made("regularizer", SaliencyRegularizer, _of_regularizer(config)),
+        _made("regularizer", SaliencyRegularizer, _of_regularizer(config, own)),
         _made("metrics", SaliencyMetrics, {**_container(config.metrics), "rationale": rationale}),
         _made("snapshots", SaliencySnapshots, {**_container(config.snapshots), "dir": folder}),
         ModelCheckpoint(folder / "checkpoints", save_last=True),
@@ -41,12 +44,12 @@ def _made(group: str, kind: Callable[..., _Made], given: Mapping[str, Any]) -> _
         raise ConfigError(f"{group}: {error}") from error
 
 
-def _of_regularizer(config: DictConfig) -> dict[str, Any]:
+def _of_regularizer(config: DictConfig, own: Mapping[str, Any]) -> dict[str, Any]:
     """The regularizer's arguments; a preset replaces the recipe's own attribution and loss."""
     given = _container(config.regularizer)
     if given.get("preset") is not None:
         given = {key: value for key, value in given.items() if key not in ("attribution", "loss")}
-    return {**given, "intervene": intervention(config) or False}
+    return {**given, "intervene": intervention(config, own) or False}
 
 
 def intervenes(config: DictConfig) -> bool:
@@ -59,13 +62,14 @@ def intervenes(config: DictConfig) -> bool:
     return wanted
 
 
-def intervention(config: DictConfig) -> Intervention | None:
-    """The intervention in the training batches.
+def intervention(config: DictConfig, own: Mapping[str, Any] = MappingProxyType({})) -> Intervention | None:
+    """The intervention in the training batches; ``own`` are arguments of the recipe, unless the configuration gives them.
 
     Raises:
         ConfigError: The intervention refuses a setting.
     """
-    return _made("intervention", Intervention, _container(config.intervention)) if intervenes(config) else None
+    given = {**own, **_container(config.intervention)}
+    return _made("intervention", Intervention, given) if intervenes(config) else None
 
 
 def check_layers_of(added: Iterable[pl.Callback], module: pl.LightningModule) -> None:

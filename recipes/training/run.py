@@ -37,7 +37,7 @@ def run(config: DictConfig, folder: Path, experiment: Experiment | None = None) 
     """
     experiment = experiment or seeded(config)
     try:
-        added = callbacks(config, folder, experiment.rationale)
+        added = callbacks(config, folder, experiment)
         check_layers_of(added, experiment.module)
         logger = loggers.logger(config, folder)
         trainer = _trainer(config, folder, logger, added)

@@ -54,6 +54,10 @@ class Intervention:
             surroundings (``salreg.interventions.filled``).
         place: Where exchanged words stand in a text: in their ``own`` place or in a ``random`` one. By default random if the
             batch asks for the places of answers, and otherwise own.
+        exchange: Whether a marked region shows another sample's content. Without it, marked words of a text only move to a
+            random place: for a shortcut that is where something stands and not what it says, such as the lead of news.
+        stops: Token numbers that end a sentence, such as that of a full stop. What goes to a random place of a text that has
+            some stands between two sentences or at either end, and never cuts a sentence in two, which would show where it is.
         bank: The number of recent donors to keep.
         padding_token: The token that pads a text that became shorter; inferred automatically from padded batches. The callbacks
             read it from the model's embeddings, too (``padding_idx``).
@@ -62,7 +66,8 @@ class Intervention:
         seed: The seed of the random numbers.
 
     Raises:
-        ValueError: ``presence`` is not a probability, ``fill`` or ``place`` is unknown, or ``bank`` has no room for a donor.
+        ValueError: ``presence`` is not a probability, ``fill`` or ``place`` is unknown, ``bank`` has no room for a donor, or
+            nothing is exchanged although the place stays.
 
     Example:
         >>> torch.manual_seed(0) and None
@@ -83,6 +88,8 @@ class Intervention:
         fill: Fill = "diffusion",
         *,
         place: Place | None = None,
+        exchange: bool = True,
+        stops: Sequence[int] = (),
         bank: int = 64,
         padding_token: int | None = None,
         fixed: Sequence[str] = (),
@@ -92,14 +99,22 @@ class Intervention:
         checks.choice(FILLS, fill=fill)
         if place is not None:
             checks.choice(PLACES, place=place)
+        checks.flag(exchange=exchange)
+        if not exchange and place != "random":
+            raise ValueError("exchange=False needs place='random': without either, what is marked would stay as it is.")
         checks.whole(1, bank=bank)
         checks.whole(0, or_none=True, padding_token=padding_token)
         self.given_presence = presence
         self.fill = fill
         self.place = place
+        self.exchange = exchange
         self.padding_token = padding_token
         checks.several("keys", fixed=fixed)
         self.fixed = tuple(fixed)
+        checks.several("token numbers", stops=stops)
+        for stop in stops:
+            checks.whole(0, stops=stop)
+        self.stops = tuple(stops)
         self._bank = DonorBank(bank)
         self._rng = Rng(seed)
         self._marked = 0
@@ -203,8 +218,8 @@ class Intervention:
         """The changed batch, and for which samples the decision could be carried out."""
         given = found.tensor
         if found.kind == "tokens":
-            batch = TextBatch(sample, annotation, given, self.fixed)
-            texts = change_text_batch(batch, fate, self.padding_token, self._bank, self._rng, self.place)
+            batch = TextBatch(sample, annotation, given, self.fixed, self.stops)
+            texts = change_text_batch(batch, fate, self.padding_token, self._bank, self._rng, self.place, self.exchange)
             self.padding_token = texts.padding_token
             return Intervened(replaced(sample, texts.pairs), texts.annotation, texts.done), texts.done
         if self.place == "random":

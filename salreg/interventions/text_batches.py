@@ -1,6 +1,6 @@
 """Batches of texts in which marked words change, together with the tensors that belong to the words."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
@@ -9,7 +9,8 @@ from salreg.interventions.beside import beside_tokens, padding_of, positions_of
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.grids import Fate
 from salreg.interventions.inputs import annotated_input
-from salreg.interventions.tokens import Texts, change_texts
+from salreg.interventions.text_places import Texts
+from salreg.interventions.tokens import change_texts
 from salreg.rng import Rng
 
 #: Where what is exchanged stands afterwards.
@@ -25,12 +26,14 @@ class TextBatch(NamedTuple):
         annotation: ``(B, T)``, or ``(B, choices, T)``.
         tokens: The token numbers in it, laid out alike.
         fixed: Keys of tensors that stay unchanged although they are laid out like the tokens.
+        stops: Tokens that end a sentence, which is never cut in two to put something in.
     """
 
     sample: Any
     annotation: Tensor
     tokens: Tensor
     fixed: Collection[str]
+    stops: Sequence[int] = ()
 
 
 class ChangedTexts(NamedTuple):
@@ -50,7 +53,13 @@ class ChangedTexts(NamedTuple):
 
 
 def change_text_batch(
-    batch: TextBatch, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng, place: Place | None = None
+    batch: TextBatch,
+    fate: Fate,
+    padding_token: int | None,
+    bank: DonorBank,
+    rng: Rng,
+    place: Place | None = None,
+    exchange: bool = True,
 ) -> ChangedTexts:
     """Exchange, remove and insert marked words; see ``change_texts``.
 
@@ -61,8 +70,9 @@ def change_text_batch(
         bank: Donors in addition to those of the batch.
         rng: The random number generator.
         place: Where exchanged words go; by default to a random place if the batch asks for the places of answers.
+        exchange: Whether marked words are replaced by another text's, or only move.
     """
-    sample, annotation, tokens, fixed = batch
+    sample, annotation, tokens, fixed, stops = batch
     beside = beside_tokens(sample, tokens, fixed)
     padding = padding_of(sample, annotation, beside.masks)
     if padding_token is None and bool(padding.any()):
@@ -71,8 +81,8 @@ def change_text_batch(
     ids, marks, padded = (one.flatten(0, -2) for one in (tokens, annotation, padding))  # one text a row
     masks, labels = ([one.flatten(0, -2) for one in some] for some in (beside.masks, beside.labels))
     moves = bool(beside.spans) if place is None else place == "random"
-    given = Texts(ids, marks, padded, masks, labels, beside.spans)
-    texts = change_texts(given, fate, filler, bank, rng, moves=moves)
+    given = Texts(ids, marks, padded, masks, labels, beside.spans, stops=stops)
+    texts = change_texts(given, fate, filler, bank, rng, moves=moves, exchange=exchange)
     old = [tokens, *beside.masks, *beside.labels, *beside.spans]
     new = [texts.tokens, *texts.beside, *texts.labels, *texts.spans]
     pairs = [(was, one.view_as(was)) for was, one in zip(old, new, strict=True)]

@@ -7,35 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from salreg.annotations import NO_PLACE, SPURIOUS, places
+from salreg.annotations import NO_PLACE, SPURIOUS
 from salreg.interventions.donors import ENOUGH, Donor, DonorBank, other_donors
 from salreg.interventions.grids import Fate
+from salreg.interventions.text_places import Texts, random_places
 from salreg.rng import Rng
 
 #: The label of a token that has none, as losses ignore it.
 NO_LABEL = -100
-
-
-class Texts(NamedTuple):
-    """A batch of texts.
-
-    Attributes:
-        tokens: Numbers ``(B, T)``.
-        annotation: ``(B, T)``, ``NO_PLACE`` at padding and special tokens.
-        padding: Booleans ``(B, T)``.
-        beside: Other tensors ``(B, T)`` that move with the tokens: masks, token types.
-        labels: Tensors with a label for every token, which inserted tokens bring along.
-        spans: Places of tokens ``(B,)``: where an answer starts and ends.
-        kept: Which texts were left unchanged, booleans ``(B,)``, because their answer would have been lost.
-    """
-
-    tokens: Tensor
-    annotation: Tensor
-    padding: Tensor
-    beside: list[Tensor]
-    labels: Sequence[Tensor] = ()
-    spans: Sequence[Tensor] = ()
-    kept: Tensor | None = None
 
 
 class _Spans(NamedTuple):
@@ -71,7 +50,14 @@ class _Insertions(NamedTuple):
 
 
 def change_texts(
-    texts: Texts, fate: Fate, padding_token: int | None, bank: DonorBank, rng: Rng, *, moves: bool = False
+    texts: Texts,
+    fate: Fate,
+    padding_token: int | None,
+    bank: DonorBank,
+    rng: Rng,
+    *,
+    moves: bool = False,
+    exchange: bool = True,
 ) -> Texts:
     """Exchange spans between texts, remove them, and insert them at a random place, which is never inside an answer.
 
@@ -85,6 +71,7 @@ def change_texts(
         bank: Spans in addition to those of the batch, if these are few; it stores some of them.
         rng: The random number generator.
         moves: Whether the replacement of a span goes to a random place instead of the span's own.
+        exchange: Whether a span is replaced by another text's, or stays what it is and only moves.
 
     Raises:
         ValueError: A text became shorter, and its padding token is not known.
@@ -98,7 +85,7 @@ def change_texts(
         bank.beside(spans.tokens, [one[0] for one in spans.tokens])
     if not donors:
         return texts
-    inserted = _insertions(texts, spans, donors, fate, rng, moves)
+    inserted = _insertions(texts, spans, donors, fate, rng, moves, exchange)
     return _spliced(texts, inserted, fate, padding_token)
 
 
@@ -113,19 +100,25 @@ def _spans(texts: Texts) -> _Spans:
     return _Spans(text, start, number, list(zip(*parts, strict=True)))
 
 
-def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, rng: Rng, moves: bool) -> _Insertions:
+def _insertions(
+    texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, rng: Rng, moves: bool, exchange: bool
+) -> _Insertions:
     size, device = len(texts.tokens), texts.tokens.device
     slots = int(spans.number.max()) + 1 if len(spans.number) else 1
     own = torch.full((size, slots), -1, dtype=torch.long, device=device)
     own[spans.text, spans.number] = torch.arange(len(spans.text), device=device)
-    place, key = _random_places(texts, slots, rng)
+    place, key = random_places(texts, slots, rng)
     stays = torch.full_like(spans.text, not moves, dtype=torch.bool) | (place[spans.text, spans.number] < 0)
     at = spans.text[stays], spans.number[stays]
     place[at], key[at] = spans.start[stays], spans.start[stays].to(key)
     donor = other_donors(own, len(donors), rng)
     first = torch.arange(slots, device=device) == 0
     comes = fate.present.unsqueeze(1) & torch.where(fate.marked.unsqueeze(1), own >= 0, fate.looked_at.unsqueeze(1) & first)
-    comes &= (donor != own) & (place >= 0)  # the only donor has nothing to exchange
+    if exchange:
+        comes &= donor != own  # the only donor has nothing to exchange
+    else:
+        donor = torch.where(own >= 0, own, donor)
+    comes &= place >= 0
     table, *labels = (pad_sequence(list(part), batch_first=True) for part in zip(*donors, strict=True))
     length = torch.tensor([len(one[0]) for one in donors], device=device)
     along = torch.arange(table.shape[1], device=device)
@@ -134,35 +127,6 @@ def _insertions(texts: Texts, spans: _Spans, donors: list[Donor], fate: Fate, rn
     places_of = place.clamp(min=0).unsqueeze(2).expand_as(keys)
     brought = [one[donor].flatten(1) for one in labels]
     return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1), brought)
-
-
-def _random_places(texts: Texts, slots: int, rng: Rng) -> tuple[Tensor, Tensor]:
-    """Before which word of each text, or behind the last one, something may be put: places ``(B, R)``, and keys beside them.
-
-    Words that are marked themselves are none of them, and neither are those behind the first of an answer. Of two texts with a
-    special token between them, such as a question and what is asked about, it is the marked one, or else the answer's.
-    """
-    there = places(texts.annotation) & ~texts.padding
-    words = there & (texts.annotation >= 0)
-    here = torch.arange(words.shape[1], device=words.device)
-    marked = there & ~words
-    anchor, inside = marked.int().argmax(1, keepdim=True), torch.zeros_like(words)
-    if len(texts.spans) == 2:
-        start, end = (one.unsqueeze(1) for one in texts.spans)
-        anchor = torch.where(marked.any(1, keepdim=True), anchor, start.clamp(0, words.shape[1] - 1))
-        inside = (here > start) & (here <= end)
-    part = (~there).cumsum(1).masked_fill(~there, -1)
-    same = words & (part == part.gather(1, anchor))
-    same &= marked.any(1, keepdim=True) | (len(texts.spans) == 2)
-    words = torch.where(same.any(1, keepdim=True), same, words)
-    last = here.expand_as(words).masked_fill(~words, -1).amax(1, keepdim=True)
-    words = words & ~inside
-    count = words.sum(1, keepdim=True)
-    drawn = (rng.uniform((len(words), slots), like=count.float()) * (count + 1)).long()
-    order = words.int().argsort(dim=1, descending=True, stable=True)
-    before = order.gather(1, torch.minimum(drawn, count - 1).clamp(min=0))
-    place = torch.where(drawn < count, before, last)
-    return place, place + torch.where(drawn < count, -0.5, 0.25)
 
 
 def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int | None) -> Texts:

@@ -22,7 +22,7 @@ from salreg.scores.classes import (
     target_logit,
     task_loss,
 )
-from salreg.scores.places import Dense, Sequence, Span, classes_in_front, for_places, over_places
+from salreg.scores.places import Dense, Sequence, Span, classes_in_front, for_link, over_places
 
 __all__ = [
     "NAMED",
@@ -62,14 +62,11 @@ def evaluate(score: Score, logits: Tensor, target: Tensor | None, link: str | No
     """
     if link == "regression":
         return logits.reshape(len(logits), -1).sum(1, dtype=torch.promote_types(logits.dtype, torch.float32))
-    if link in ("tokens", "span"):
-        score = for_places(score, link)
+    score = for_link(score, link)
     if link == "span" and target is not None and target.numel() != 2 * len(logits):
         raise ValueError(
             f"A span has two targets, its start and its end, (B, 2); a target of shape {tuple(target.shape)} does not fit."
         )
-    if link == "sigmoid" and score is log_prob_sum and logits.ndim == 2 and logits.shape[1] > 1:
-        target = torch.zeros_like(logits)  # which says that these are labels
     values = score(logits if getattr(score, "dense", False) else one_row_per_sample(logits), target)
     if values.shape != logits.shape[:1]:
         raise ValueError(

@@ -27,8 +27,22 @@ def log_prob_sum(logits: Tensor, target: Tensor | None = None) -> Tensor:
         -1.3862943649291992
     """
     if labels(logits, target) is not None:
-        return (logsigmoid(logits) + logsigmoid(-logits)).sum(1)
+        return log_prob_sum_of_labels(logits)
     return log_softmax(logits, dim=1).sum(1)
+
+
+def log_prob_sum_of_labels(logits: Tensor, target: Tensor | None = None) -> Tensor:
+    """The same if a loss reads each logit as a label of its own, whose probability is its sigmoid, whatever the target is.
+
+    Example:
+        >>> log_prob_sum_of_labels(torch.zeros(1, 2)).item()  # 4 log(1/2)
+        -2.7725887298583984
+    """
+    rows = _rows(logits)
+    return (logsigmoid(rows) + logsigmoid(-rows)).sum(1)
+
+
+log_prob_sum_of_labels.dense = True  # type: ignore[attr-defined]  # one logit stays one
 
 
 def target_logit(logits: Tensor, target: Tensor | None) -> Tensor:
@@ -95,18 +109,26 @@ def resolve(score: str | Score) -> Score:
 
 
 def one_row_per_sample(logits: Tensor) -> Tensor:
+    """Logits ``(B, C)`` in at least single precision; two for a single one ``(B,)`` or ``(B, 1)``.
+
+    Raises:
+        ValueError: There are more axes.
+    """
+    rows = _rows(logits)
+    return torch.cat([-rows / 2, rows / 2], dim=1) if rows.shape[1] == 1 else rows
+
+
+def _rows(logits: Tensor) -> Tensor:
     if logits.dtype in (torch.float16, torch.bfloat16):
         logits = logits.float()
-    if logits.ndim == 1 or (logits.ndim == 2 and logits.shape[1] == 1):
-        half = logits.reshape(-1, 1) / 2
-        return torch.cat([-half, half], dim=1)
-    if logits.ndim != 2:
+    rows = logits.reshape(-1, 1) if logits.ndim == 1 else logits
+    if rows.ndim != 2:
         raise ValueError(
             f"The model's output has shape {tuple(logits.shape)}; logits are (B, classes), or (B,) for two classes. If there "
             "are logits for every place, use score=Dense('target_logit'), or if the classes come last, as in language "
             "models, score=Dense('target_logit', axis=-1) (salreg.scores.Dense)."
         )
-    return logits
+    return rows
 
 
 def labels(logits: Tensor, target: Tensor | None) -> Tensor | None:

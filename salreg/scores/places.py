@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from salreg import checks
-from salreg.scores.classes import Score, log_prob_sum, one_row_per_sample, resolve
+from salreg.scores.classes import Score, log_prob_sum, log_prob_sum_of_labels, one_row_per_sample, resolve
 
 Reduction = Literal["mean", "sum", "max"]
 
@@ -182,8 +182,12 @@ def over_places(values: Tensor, target: Tensor | None) -> Tensor:
     return (values * counted).sum(1) / counted.sum(1).clamp(min=1)
 
 
-def for_places(score: Score, link: str) -> Score:
-    """The score to use if the loss reads logits ``(B, C, P)`` as ``tokens`` or a ``span``."""
+def for_link(score: Score, link: str | None) -> Score:
+    """The score to use if the loss reads the logits by a ``sigmoid``, or reads ``(B, C, P)`` as ``tokens`` or a ``span``."""
+    if link == "sigmoid":
+        return log_prob_sum_of_labels if score is log_prob_sum else score
+    if link not in ("tokens", "span"):
+        return score
     if getattr(score, "dense", False):
         return score.of_classes_in_front() if isinstance(score, Dense) else score
     if link == "span":

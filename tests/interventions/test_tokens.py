@@ -303,6 +303,38 @@ def test_a_model_with_a_decoder_of_its_own_has_labels_that_stay(has_decoder):
     assert ("labels" in keys_of_decoder(model)) == has_decoder
 
 
+def test_where_only_the_place_tells_marked_words_move_and_stay_what_they_are():
+    labels, found = (10 * TOKENS).masked_fill(TOKENS == 0, -100), set()
+    for seed in range(40):
+        batch = {"input_ids": TOKENS, "labels": labels}
+        changed = Intervention(place="random", exchange=False, seed=seed)(batch, MARKS)
+        tokens, marks = changed.sample["input_ids"], changed.annotation
+        for row in range(4):
+            for marked in (True, False):
+                assert words(tokens[row], marks[row], marked) == words(TOKENS[row], MARKS[row], marked)
+        assert torch.equal(changed.sample["labels"], (10 * tokens).masked_fill(tokens == 0, -100))
+        found.add(int((marks[1] < 0).int().argmax()))
+    assert found == {0, 1, 2, 3, 4}
+    with pytest.raises(ValueError, match="exchange=False needs place='random'"):
+        Intervention(exchange=False)
+
+
+def test_between_stops_no_sentence_is_cut_in_two():
+    tokens = torch.tensor([[91, 92, 9, 5, 6, 9, 7, 8, 9], [93, 94, 9, 6, 5, 8, 9, 0, 0]])
+    marks = torch.tensor([[-1] * 3 + [0] * 6, [-1] * 3 + [0] * 4 + [PAD] * 2], dtype=torch.int8)
+    found = set()
+    for seed in range(40):
+        changed = Intervention(1.0, place="random", stops=[9], seed=seed)((tokens, torch.arange(2)), marks).sample[0]
+        found.add(changed[0].tolist().index(93))
+        assert changed[1].tolist()[:7] in ([91, 92, 9, 6, 5, 8, 9], [6, 5, 8, 9, 91, 92, 9])
+    assert found == {0, 3, 6}
+    without = tokens.masked_fill((tokens == 9) & (marks >= 0), 4)  # a text that has none
+    found = [Intervention(1.0, place="random", stops=[9], seed=seed)((without, torch.arange(2)), marks) for seed in range(60)]
+    assert {one.sample[0][0].tolist().index(93) for one in found} == set(range(7))
+    with pytest.raises(TypeError, match="stops"):
+        Intervention(stops=["."])
+
+
 def test_two_spans_that_come_to_one_place_do_not_mingle():
     tokens = torch.tensor([[91, 92, 5, 93, 94], [81, 82, 6, 83, 84]])
     marks = torch.tensor([[-1, -1, 0, -1, -1]] * 2, dtype=torch.int8)

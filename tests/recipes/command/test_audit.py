@@ -6,6 +6,7 @@ import statistics
 
 import pytest
 
+from salreg import AnnotatedDataset
 from salreg.recipes.command.cli import main
 
 FAST = [
@@ -96,9 +97,11 @@ def test_images_are_refused(tmp_path, capsys):
     assert "neither texts nor a table" in capsys.readouterr().err
 
 
-def test_without_a_lexicon_the_marked_words_are_asked_about(tmp_path):
-    folder = trained("sst_decoy", tmp_path)
+def test_without_a_lexicon_the_marked_words_are_asked_about(tmp_path, monkeypatch):
+    folder, read, one = trained("sst_decoy", tmp_path), [], AnnotatedDataset.__getitem__
+    monkeypatch.setattr(AnnotatedDataset, "__getitem__", lambda self, index: read.append(index) or one(self, index))
     assert main(["audit", str(folder), "--out", str(tmp_path / "found")]) == 0
+    assert read == list(range(800))  # the training data, once
     (found,) = json.loads((tmp_path / "found" / "audit.json").read_text())["audits"].values()
     assert {use["name"] for use in found["uses"]} == {"video", "text"}
     assert any("No text names" in one for one in found["unknown"])
