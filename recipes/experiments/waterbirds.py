@@ -63,7 +63,7 @@ def read(root: Path, boxes: Path) -> Birds:
         paths, splits = [Path(row["img_filename"]) for row in rows], [int(row["split"]) for row in rows]
         found = [located[row["img_id"]] for row in rows]
     except KeyError as error:
-        raise ValueError(f"{root / METADATA} has no column, or {boxes} no line, {error}.") from error
+        raise ValueError(f"{root / METADATA} has no column {error}, or {boxes} has no line {error}.") from error
     groups = [2 * label + place for label, place in zip(labels, places, strict=True)]
     return Birds(ImageFiles(root, paths, labels, groups, CLASSES), splits, found)
 

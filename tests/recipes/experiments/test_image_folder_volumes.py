@@ -77,7 +77,7 @@ def test_it_trains_and_draws_slices_of_them():
     [
         (["model.name=vit"], "For volumes, model.name must be resnet, not 'vit'"),
         (["data.annotations=boxes.csv"], "it is flat, but its image is a volume"),
-        (["data.root=mixed"], "mixed holds volumes, as a/0.nii.gz, and images, as a/0.png"),
+        (["data.root=mixed"], "mixed holds volumes, such as a/0.nii.gz, and images, such as a/0.png"),
     ],
 )
 def test_mistakes_are_one_line(volumes, capsys, overrides, message):

@@ -63,7 +63,7 @@ def test_what_is_missing_or_wrong_is_named(root, tmp_path):
         build(load("waterbirds", ["data.marks=box"]))
     lines = (root / BOXES).read_text().splitlines()
     (root / BOXES).write_text("\n".join(lines[1:]))
-    with pytest.raises(ValueError, match="or .*bounding_boxes.txt a line, '0'"):
+    with pytest.raises(ValueError, match="or .*bounding_boxes.txt has no line '0'"):
         read(root, root / BOXES)
     (root / BOXES).write_text("\n".join([*lines[:3], "3 1 2"]))
     with pytest.raises(ValueError, match="line 4, is not img_id x y width height"):
