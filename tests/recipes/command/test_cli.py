@@ -122,7 +122,7 @@ def test_recipes_on_idx_files(tmp_path, recipe):
         "decoy_cifar",
         "decoy_cifar model=vit",
         "decoy_cifar data.kind=half",
-        "hospital_tag",
+        "hospital_tag data.samples=300 data.validation=100",
         "iris_cancer",
         "movies",
         "sst_decoy",
