@@ -13,7 +13,7 @@ from salreg.sanity import deletion_curve
 MAPS, MARKS = torch.rand(3, 1, 4, 4), torch.zeros(3, 1, 4, 4)
 MARKS[:, :, 0] = -1
 MARKS[:, :, 1] = 1
-MISFITS = [torch.zeros(3, 1, 5, 5), torch.zeros(2, 1, 4, 4), torch.zeros(3, 4), torch.zeros(3, 2, 4, 4), torch.zeros(3, 1, 4)]
+MISFITS = [torch.zeros(3, 1, 5, 5), torch.zeros(2, 1, 4, 4), torch.zeros(3, 4), torch.zeros(3, 2, 5, 4), torch.zeros(3, 1, 4)]
 
 
 @pytest.mark.parametrize("marks", MISFITS, ids=lambda marks: str(tuple(marks.shape)))
