@@ -87,11 +87,12 @@ def align(annotation: Tensor, saliency: Tensor) -> Tensor:
     Raises:
         ValueError: The shapes differ in more than the number of channels (one channel is enough).
     """
+    given = tuple(annotation.shape)
     if annotation.ndim > 3 and saliency.shape[1:2] == (1,) and annotation.shape[1] > 1:
         annotation = in_any_channel(annotation)
     if not fits(annotation, saliency):
         raise ValueError(
-            f"Annotations of shape {tuple(annotation.shape)} do not fit saliency maps of shape {tuple(saliency.shape)}. "
+            f"Annotations of shape {given} do not fit saliency maps of shape {tuple(saliency.shape)}. "
             "An annotation is laid out like its sample's map: (1, H, W) for an image, (T,) for a text, (F,) for a table's row, "
             "(T, F) for steps or points with features: annotation.unsqueeze(-1).expand(-1, F). If the model's input is "
             "resized, cropped or padded on the way, do the same to the annotation."
