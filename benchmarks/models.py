@@ -119,6 +119,9 @@ def instructions(size: int, length: int = 64, words: int = 1000) -> Batch:
     return Batch(batch.x, labels, batch.annotation)
 
 
+#: Width, layers, words and samples a batch of language models, by their number of parameters.
+LANGUAGE_MODELS = {"tiny": (128, 4, 1000, 16), "100m": (768, 12, 50257, 4), "1b": (2048, 24, 50257, 4)}
+
 #: For a GPU.
 LARGE = {
     "resnet50": Case(lambda: of_transformers("resnet50"), lambda: images(64, side=224)),

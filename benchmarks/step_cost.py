@@ -4,7 +4,7 @@ Run:  python -m benchmarks.step_cost [--models mlp,cnn,...] [--rounds 9] [--thre
       python -m benchmarks.step_cost --growth       the ratio against batch size, depth and image size
       python -m benchmarks.step_cost --intervention the step on changed samples, which is the default
       python -m benchmarks.step_cost --presets      every preset
-      python -m benchmarks.step_cost --language     a language model's step, its vocabulary's logits at every place
+      python -m benchmarks.step_cost --language 100m  a language model's step, its vocabulary's logits at every place
       python -m benchmarks.step_cost --trainer      the step as a user runs it
 
 Ways: ``exact`` and ``differences`` are salreg's; ``second forward`` is what most published code does, written from the formula.
@@ -30,7 +30,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks import ways
 from benchmarks.measures import gradient_of, peak_memory, ratios, step_of
-from benchmarks.models import CASES, LARGE, Batch, Case, images, instructions, language_model, resnet
+from benchmarks.models import CASES, LANGUAGE_MODELS, LARGE, Batch, Case, images, instructions, language_model, resnet
 from benchmarks.ways import Loss
 from salreg import AnnotatedDataset, presets
 from salreg.attributions import ClassActivationMap
@@ -129,10 +129,11 @@ def measure_interventions(rounds: int) -> None:
         print(f"{name}, batch {len(whole.x)}, plain step {1000 * plain:.1f} ms:  {'   '.join(cells)}", flush=True)
 
 
-def measure_language(rounds: int, device: str) -> None:
+def measure_language(parameters: str, rounds: int, device: str) -> None:
     """A GPT-2 from a configuration that learns answers of 16 tokens to prompts of 48: by intervention and by penalty."""
     torch.manual_seed(0)
-    model, batch = language_model().to(device), instructions(16).to(device)
+    size, layers, words, samples = LANGUAGE_MODELS[parameters]
+    model, batch = language_model(size, layers, words).to(device), instructions(samples, words=words).to(device)
     how = FiniteDifference(sides=1, check_every=0)
     losses = {
         "plain": ways.next_token,
@@ -143,7 +144,10 @@ def measure_language(rounds: int, device: str) -> None:
     steps = {way: step_of(copy.deepcopy(model), loss, batch) for way, loss in losses.items()}
     plain, found = ratios(steps, rounds, device)
     held = {way: peak_memory(copy.deepcopy(model), loss, batch, device) for way, loss in losses.items()}
-    print(f"gpt2, batch {len(batch.x)} of {batch.x.shape[1]} tokens, plain step {1000 * plain:.1f} ms   time   memory")
+    count = sum(one.numel() for one in model.parameters())
+    print(
+        f"gpt2 of {count / 1e6:.0f}M parameters, batch {len(batch.x)} of {batch.x.shape[1]} tokens, plain step {1000 * plain:.1f} ms   time   memory"
+    )
     for way, times in found.items():
         print(f"  {way:24} {_with_spread(times)}   {held[way] / held['plain']:5.2f}x", flush=True)
 
@@ -241,7 +245,7 @@ def main() -> None:
     parser.add_argument("--intervention", action="store_true", help="the step on changed samples")
     parser.add_argument("--presets", action="store_true", help="time every preset")
     parser.add_argument("--growth", action="store_true", help="against batch size, depth and image size")
-    parser.add_argument("--language", action="store_true", help="the step of a language model")
+    parser.add_argument("--language", nargs="?", const="tiny", choices=LANGUAGE_MODELS, help="the step of a language model")
     parser.add_argument("--trainer", action="store_true", help="the step as a user runs it, in a Trainer")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -250,7 +254,7 @@ def main() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     if options.language:
-        measure_language(options.rounds, options.device)
+        measure_language(options.language, options.rounds, options.device)
     elif options.intervention:
         measure_interventions(options.rounds)
     elif options.growth:
