@@ -145,9 +145,8 @@ def measure_language(parameters: str, rounds: int, device: str) -> None:
     plain, found = ratios(steps, rounds, device)
     held = {way: peak_memory(copy.deepcopy(model), loss, batch, device) for way, loss in losses.items()}
     count = sum(one.numel() for one in model.parameters())
-    print(
-        f"gpt2 of {count / 1e6:.0f}M parameters, batch {len(batch.x)} of {batch.x.shape[1]} tokens, plain step {1000 * plain:.1f} ms   time   memory"
-    )
+    print(f"gpt2 of {count / 1e6:.0f}M parameters, batch {len(batch.x)} of {batch.x.shape[1]} tokens, ", end="")
+    print(f"plain step {1000 * plain:.1f} ms   time   memory")
     for way, times in found.items():
         print(f"  {way:24} {_with_spread(times)}   {held[way] / held['plain']:5.2f}x", flush=True)
 
