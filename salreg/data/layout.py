@@ -70,19 +70,26 @@ def of_series(annotation: Tensor, sample: Any, name: str | None) -> Tensor:
         sample: The batch.
         name: The annotated input, if there are several.
     """
-    if annotation.ndim != 2:
+    if annotation.ndim != 2 or name == _EMBEDDED:
         return annotation
     given = tensors_in(_inputs(sample) if name is None else [input_named(sample, name)])
-    if name == _EMBEDDED:
+    series = next((place for place, one in enumerate(given) if _is_series(one, annotation)), None)
+    # Values are looked at in batches with a series only, since a GPU has to be waited for.
+    if series is None or any(_has_numbers(one, annotation) for one in given[:series]):
         return annotation
-    for one in given:
-        if one.shape == annotation.shape and one.dtype != torch.bool and not is_mask(one):
-            return annotation  # of a text or a table; behind a series, these are labels of its steps
-        if one.ndim == 3 and one.is_floating_point() and one.shape[:2] == annotation.shape:
-            return annotation.unsqueeze(-1).expand(one.shape).contiguous()
-        if one.ndim == 3 and one.is_floating_point() and one.shape[::2] == annotation.shape:
-            return annotation.unsqueeze(1)
-    return annotation
+    if given[series].shape[:2] == annotation.shape:
+        return annotation.unsqueeze(-1).expand(given[series].shape).contiguous()
+    return annotation.unsqueeze(1)
+
+
+def _is_series(tensor: Tensor, annotation: Tensor) -> bool:
+    """Whether the annotations may be those of the steps of a series or a signal."""
+    return tensor.ndim == 3 and tensor.is_floating_point() and annotation.shape in (tensor.shape[:2], tensor.shape[::2])
+
+
+def _has_numbers(tensor: Tensor, annotation: Tensor) -> bool:
+    """Whether this is a text or a table laid out like the annotations; behind a series, it holds labels of the steps."""
+    return tensor.shape == annotation.shape and tensor.dtype != torch.bool and not is_mask(tensor)
 
 
 def _inputs(sample: Any) -> Any:
