@@ -1,6 +1,6 @@
 """The fixed samples whose maps are drawn throughout a training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -102,13 +102,16 @@ def has_marks(batch: Any, input: str | None = None) -> bool:
 def of_dataset(trainer: pl.Trainer, *attributes: str) -> Any:
     """The first of these attributes that the dataset behind the training's loader has, however it is wrapped: ``classes``, as
     torchvision's datasets name them, a text's ``vocabulary``, a table's ``columns``. None if there is none."""
+    held = (getattr(dataset, name, None) for dataset in training_sets(trainer) for name in attributes)
+    return next((one for one in held if one is not None), None)
+
+
+def training_sets(trainer: pl.Trainer) -> Iterator[Any]:
+    """The dataset behind the training's loader, and those that it wraps, from the outside in."""
     dataset = getattr(trainer.train_dataloader, "dataset", None)
     while dataset is not None:
-        for attribute in attributes:
-            if getattr(dataset, attribute, None) is not None:
-                return getattr(dataset, attribute)
+        yield dataset
         dataset = getattr(dataset, "base", None) or getattr(dataset, "dataset", None)
-    return None
 
 
 def _is_annotated(dataset: Any) -> bool:

@@ -156,8 +156,7 @@ class SaliencySnapshots(Callback):
         logged_to = trainer.log_dir  # on every process: asking is a broadcast
         if not self._takes_part(trainer):
             return
-        if self._panel is None:
-            self._choice.from_data(trainer, pl_module)
+        self._choice.from_data(trainer, pl_module)
         self._watch.class_names = self.class_names or of_dataset(trainer, "classes")
         self._watch.names = self.names or of_dataset(trainer, "vocabulary", "tokenizer", "columns")
         self._sinks.start(self.dir or Path(logged_to or trainer.default_root_dir), trainer.loggers)

@@ -5,6 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
+from salreg.callbacks.panel import training_sets
 from salreg.data import AnnotatedDataset
 from salreg.data.moving_transforms import REMEDY, moved_when_read_again
 from salreg.differentiation import is_compiled, sharded_parts
@@ -35,9 +36,7 @@ def check_sharding(module: pl.LightningModule, method: Method) -> None:
 
 def warn_of_moved_samples(trainer: pl.Trainer) -> None:
     """Warn of training images whose pixels lie elsewhere each time that they are read, while their marks do not."""
-    dataset = getattr(trainer.train_dataloader, "dataset", None)
-    while dataset is not None and not isinstance(dataset, AnnotatedDataset):
-        dataset = getattr(dataset, "base", None) or getattr(dataset, "dataset", None)
+    dataset = next((one for one in training_sets(trainer) if isinstance(one, AnnotatedDataset)), None)
     if dataset is None:
         return
     indices = range(0, len(dataset), max(1, len(dataset) // _READ_AGAIN))[:_READ_AGAIN]
