@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -138,8 +137,9 @@ def _pooled_later(last: Sequence[Output], loss: Tensor, ends: set[Node], size: i
     if len(last) > 1 or parts.ndim < 2 or (parts.ndim == 2 and len(parts) == size) or read_layout(loss, [parts]) is not None:
         return None
     logits = logits_in_loss(loss, ends)
-    is_of_samples = logits is not None and logits.ndim <= 2 and len(logits) == size
-    return logits if is_of_samples and not is_read_otherwise(loss, parts, cast(Tensor, logits)) else None
+    if logits is None or logits.ndim > 2 or len(logits) != size or is_read_otherwise(loss, parts, logits):
+        return None
+    return logits
 
 
 def _found(last: list[Output], loss: Tensor | None, name: str) -> Found:
