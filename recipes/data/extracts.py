@@ -93,9 +93,7 @@ class Extracts(TokenSamples):
         super().__init__(vocabulary.words)
         for one in texts:
             words = [word for sentence in one.sentences for word in sentence]
-            pieces = vocabulary.pieces([vocabulary.start, *words, vocabulary.between])
-            lengths = torch.tensor([len(piece) for piece in pieces])
-            tokens = torch.tensor([number for piece in pieces for number in piece])
+            tokens, lengths = vocabulary.numbered([vocabulary.start, *words, vocabulary.between])
             tags = [int(number == one.summary) for number, sentence in enumerate(one.sentences) for _ in sentence]
             self.rows.append({
                 "input_ids": tokens,

@@ -119,9 +119,7 @@ class Questions(TokenSamples):
         super().__init__(vocabulary.words)
         for one in questions:
             before = [vocabulary.start, *one.asked, vocabulary.between]
-            pieces = vocabulary.pieces([*before, *one.words, vocabulary.between])
-            tokens = torch.tensor([number for piece in pieces for number in piece])
-            lengths = torch.tensor([len(piece) for piece in pieces])
+            tokens, lengths = vocabulary.numbered([*before, *one.words, vocabulary.between])
             first = (lengths.cumsum(0) - lengths).tolist()  # token of each word
             kinds = torch.zeros_like(tokens)
             kinds[first[len(before)] :] = 1

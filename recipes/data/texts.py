@@ -49,7 +49,13 @@ class Vocabulary:
 
     def encode(self, words: Sequence[str]) -> Tensor:
         """The numbers of a text's words ``(T,)``."""
-        return torch.tensor([number for piece in self.pieces(words) for number in piece], dtype=torch.long)
+        return self.numbered(words)[0]
+
+    def numbered(self, words: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The numbers of words ``(T,)``, and how many each word has ``(len(words),)``."""
+        pieces = self.pieces(words)
+        numbers = torch.tensor([number for piece in pieces for number in piece], dtype=torch.long)
+        return numbers, torch.tensor([len(piece) for piece in pieces])
 
     def marks(self, words: Sequence[str], annotation: Tensor) -> Tensor:
         """An annotation of words as one of the numbers that ``encode`` returns."""

@@ -21,7 +21,7 @@ from salreg.recipes.data.token_batches import token_loader
 from salreg.recipes.experiments import movies
 from salreg.recipes.experiments.base import Experiment
 from salreg.recipes.networks import minilm
-from salreg.recipes.networks.language_module import Batch, LanguageModule, located, span_f1
+from salreg.recipes.networks.language_module import Batch, LanguageModule, arguments, located, span_f1
 from salreg.recipes.networks.libraries import need
 from salreg.recipes.networks.small_bert import small_bert
 
@@ -70,7 +70,7 @@ def _reader(name: str, known: list[Question], least: int) -> tuple[Vocabulary, n
 
 
 def _f1(net: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
-    return {"f1": span_f1(net(**{name: value for name, value in batch.items() if name != "groups"}), batch)}
+    return {"f1": span_f1(net(**arguments(batch)), batch)}
 
 
 def _of_reviews(data: DictConfig, name: str, seed: int) -> list[Question]:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from salreg.recipes.networks.language_module import Batch
+from salreg.recipes.networks.language_module import Batch, arguments
 from salreg.recipes.networks.rouge import Rouge
 
 
@@ -28,7 +28,7 @@ class Extracting:
 
     def tested(self, net: Any, batch: Batch) -> Mapping[str, Tensor]:
         """ROUGE of the chosen sentences."""
-        chosen = self.chosen(net(**{name: one for name, one in batch.items() if name != "groups"}), batch)
+        chosen = self.chosen(net(**arguments(batch)), batch)
         wanted, own = (
             [tokens[which].tolist() for tokens, which in zip(batch["input_ids"], some, strict=True)]
             for some in (batch["labels"] == 1, chosen)

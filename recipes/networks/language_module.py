@@ -62,7 +62,7 @@ class LanguageModule(AdamWModule):
                 self._note(f"{name}_{_key(group)}", values[groups == number])
 
     def _evaluated(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
-        output = self.net(**{name: value for name, value in batch.items() if name != "groups"})
+        output = self.net(**arguments(batch))
         correct = self.correct(output, batch)
         self.log(f"{stage}/loss", output.loss, on_step=False, on_epoch=True, batch_size=len(correct))
         self.log(
@@ -84,6 +84,11 @@ class LanguageModule(AdamWModule):
 
 def _key(group: str) -> str:
     return group.replace(" ", "_")
+
+
+def arguments(batch: Batch) -> dict[str, Tensor]:
+    """What the network takes of a batch: everything but the groups."""
+    return {name: value for name, value in batch.items() if name != "groups"}
 
 
 def answered(output: Any, batch: Batch) -> Tensor:

@@ -43,11 +43,11 @@ class SubWords(Vocabulary):
 
     def encode(self, words: Sequence[str]) -> Tensor:
         """The numbers of a text's sub-words and special tokens ``(T,)``."""
-        return super().encode([self.start, *words, self.between])
+        return self.numbered([self.start, *words, self.between])[0]
 
     def marks(self, words: Sequence[str], annotation: Tensor) -> Tensor:
         """A map of words as one of their sub-words."""
-        lengths = torch.tensor([len(piece) for piece in self.pieces(words)])
+        _, lengths = self.numbered(words)
         special = annotation.new_full((1,), NO_PLACE)
         return torch.cat([special, annotation.repeat_interleave(lengths), special])
 
