@@ -286,39 +286,32 @@ def _bag_logits(module: Any, bag: Any, _: Any) -> Any:
     return module.net.classify((module.net.weigh(instances).softmax(1) * instances).sum(1))
 
 
-def patches_pooled_in_the_step(package: Any) -> Any:
-    """A network of a bag's instances, whose logits the step averages."""
-
+def _pooled(package: Any, net: nn.Module, seen: Any) -> Any:
     class Module(base(package)):
-        def __init__(self):
-            super().__init__(nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, CLASSES)))
-
         def seen(self, x):
-            patches = x.unfold(2, 4, 4).unfold(3, 4, 4).reshape(-1, 16)
-            return self.net(patches).unflatten(0, (len(x), 4)).mean(1)
+            return seen(self.net, x)
 
         def loss(self, batch):
             x, y = batch
             return cross_entropy(self.seen(x), y)
 
-    return Module()
+    return Module(net)
+
+
+def patches_pooled_in_the_step(package: Any) -> Any:
+    """A network of a bag's instances, whose logits the step averages."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, CLASSES))
+
+    def seen(net, x):
+        return net(x.unfold(2, 4, 4).unfold(3, 4, 4).reshape(-1, 16)).unflatten(0, (len(x), 4)).mean(1)
+
+    return _pooled(package, net, seen)
 
 
 def points_pooled_in_the_step(package: Any) -> Any:
     """A network of a cloud's points, of which the step takes the largest logits."""
-
-    class Module(base(package)):
-        def __init__(self):
-            super().__init__(nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, CLASSES)))
-
-        def seen(self, x):
-            return self.net(x.reshape(len(x), 32, 2)).amax(1)
-
-        def loss(self, batch):
-            x, y = batch
-            return cross_entropy(self.seen(x), y)
-
-    return Module()
+    net = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, CLASSES))
+    return _pooled(package, net, lambda net, x: net(x.reshape(len(x), 32, 2)).amax(1))
 
 
 def siamese(package: Any) -> Any:
