@@ -65,10 +65,7 @@ def measure(name: str, case: Case, options: argparse.Namespace) -> None:
     torch.manual_seed(0)
     model, whole = case.model().to(options.device), case.batch().to(options.device)
     net = torch.compile(copy.deepcopy(model)) if options.compile else copy.deepcopy(model)
-
-    def cast(loss: Loss) -> Loss:
-        return loss if options.precision == "fp32" else _in_bf16(loss, options.device)
-
+    cast = partial(_as_asked, options=options)
     memory = peak_memory(copy.deepcopy(model), cast(ways.plain), whole, options.device)
     print(f"{name}, batch {len(whole.x)}:")
     for share in SHARES:
@@ -92,12 +89,14 @@ def _with_spread(times: list[float]) -> str:
     return f"{statistics.median(times):5.2f}x ({low:.2f} to {high:.2f})"
 
 
-def _in_bf16(loss: Loss, device: str) -> Loss:
+def _as_asked(loss: Loss, options: argparse.Namespace) -> Loss:
+    """The loss in the precision that was asked for."""
+
     def cast(model: nn.Module, batch: Batch) -> Tensor:
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(options.device, torch.bfloat16):
             return loss(model, batch)
 
-    return cast
+    return loss if options.precision == "fp32" else cast
 
 
 def _is_possible(net: nn.Module, loss: Loss, batch: Batch, way: str) -> bool:
@@ -116,17 +115,16 @@ def _error(model: nn.Module, batch: Batch, loss: Loss) -> float:
     return relative_error(gradient_of(copy.deepcopy(model), loss, batch), exact)
 
 
-def measure_interventions(rounds: int) -> None:
+def measure_interventions(name: str, case: Case, options: argparse.Namespace) -> None:
     """The step on changed samples, all of which were looked at: content alone, or content and presence."""
-    for name, case in CASES.items():
-        torch.manual_seed(0)
-        model, whole = case.model(), case.batch()
-        batches = {f"{share:.0%} marked": whole.annotated(share) for share in (1.0, 0.5, 0.05)}
-        steps = {"plain": step_of(model, ways.plain, whole)}
-        steps |= {what: step_of(copy.deepcopy(model), ways.intervened(), batch) for what, batch in batches.items()}
-        plain, found = ratios(steps, rounds)
-        cells = [f"{what} {_with_spread(times)}" for what, times in found.items()]
-        print(f"{name}, batch {len(whole.x)}, plain step {1000 * plain:.1f} ms:  {'   '.join(cells)}", flush=True)
+    torch.manual_seed(0)
+    model, whole = case.model().to(options.device), case.batch().to(options.device)
+    losses = {"plain": (ways.plain, whole)}
+    losses |= {f"{share:.0%} marked": (ways.intervened(), whole.annotated(share)) for share in (1.0, 0.5, 0.05)}
+    steps = {way: step_of(copy.deepcopy(model), _as_asked(loss, options), batch) for way, (loss, batch) in losses.items()}
+    plain, found = ratios(steps, options.rounds, options.device)
+    cells = [f"{what} {_with_spread(times)}" for what, times in found.items()]
+    print(f"{name}, batch {len(whole.x)}, plain step {1000 * plain:.1f} ms:  {'   '.join(cells)}", flush=True)
 
 
 def measure_language(parameters: str, rounds: int, device: str) -> None:
@@ -206,7 +204,7 @@ class StepTimes(pl.Callback):
         return statistics.median(after - before for before, after in pairwise(self.starts))
 
 
-def measure_in_trainer(name: str, rounds: int) -> None:
+def measure_in_trainer(name: str, rounds: int, device: str) -> None:
     """The step as a user runs it: loading the batch, the callback, the optimizer, logging."""
     size = 40 * BATCH
     images, labels = torch.rand(size, 1, 28, 28), torch.randint(0, 10, (size,))
@@ -218,7 +216,7 @@ def measure_in_trainer(name: str, rounds: int) -> None:
         times = StepTimes()
         callbacks = [times, SaliencyRegularizer(**options)]
         quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-        trainer = pl.Trainer(max_epochs=1, accelerator="cpu", callbacks=callbacks, **quiet)
+        trainer = pl.Trainer(max_epochs=1, accelerator=device, devices=1, callbacks=callbacks, **quiet)
         trainer.fit(Classifier(build_model(name), groups=tuple("0123456789"), lr=1e-3), data)
         return times.median()
 
@@ -254,17 +252,18 @@ def main() -> None:
     warnings.simplefilter("ignore")
     if options.language:
         measure_language(options.language, options.rounds, options.device)
-    elif options.intervention:
-        measure_interventions(options.rounds)
     elif options.growth:
         measure_growth(options.rounds)
-    elif options.presets or options.trainer:
+    elif options.presets:
         for name in ("mlp", "cnn"):
-            (measure_presets if options.presets else measure_in_trainer)(name, options.rounds)
+            measure_presets(name, options.rounds)
+    elif options.trainer:
+        for name in ("mlp", "cnn"):
+            measure_in_trainer(name, options.rounds, options.device)
     else:
         with reusable_graphs():
             for name in options.models.split(","):
-                measure(name, {**CASES, **LARGE}[name], options)
+                (measure_interventions if options.intervention else measure)(name, {**CASES, **LARGE}[name], options)
 
 
 if __name__ == "__main__":
