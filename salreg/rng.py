@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from salreg import checks
+from salreg.host import sent
 
 
 class Rng:
@@ -22,15 +23,15 @@ class Rng:
 
     def normal(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Standard normal numbers of the type and on the device of ``like``."""
-        return torch.randn(shape, generator=self._generator).to(like)
+        return sent(torch.randn(shape, generator=self._generator), like.device).to(like)
 
     def uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Uniform numbers in [0, 1)."""
-        return torch.rand(shape, generator=self._generator).to(like)
+        return sent(torch.rand(shape, generator=self._generator), like.device).to(like)
 
     def integers(self, below: int, shape: tuple[int, ...], device: torch.device) -> Tensor:
         """Uniform integers from 0 to ``below - 1``."""
-        return torch.randint(below, shape, generator=self._generator).to(device)
+        return sent(torch.randint(below, shape, generator=self._generator), device)
 
     def state_dict(self) -> dict[str, Any]:
         return {"generator": self._generator.get_state()}

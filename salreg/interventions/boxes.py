@@ -1,4 +1,4 @@
-"""The places of regions, the boxes around them, and places carried from one box to another."""
+"""The boxes around regions, and grids that show what lies at other places, told axis by axis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,33 +9,12 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Places:
-    """All places of a batch of regions, one after the other.
+class Boxes:
+    """The smallest box around each region.
 
     Attributes:
-        row: The sample of each ``(N,)``.
-        along: Where it lies along each axis of space ``(axes, N)``.
-        shape: Of the space.
-    """
-
-    row: Tensor
-    along: Tensor
-    shape: Sequence[int]
-
-    @cached_property
-    def flat(self) -> Tensor:
-        """The number of each place in its sample, counted row by row."""
-        number = self.along[0]
-        for size, along in zip(self.shape[1:], self.along[1:], strict=True):
-            number = torch.add(along, number, alpha=size)
-        return number
-
-
-@dataclass(frozen=True)
-class Boxes:
-    """The smallest box around each region: its first and last place along each axis ``(axes, B)``, both included.
-
-    A region without any place has its last place before its first one.
+        first: Its first place along each axis of space, ``(axes, B)``; behind the grid if the region is empty.
+        last: Its last place, likewise; -1 if the region is empty.
     """
 
     first: Tensor
@@ -43,64 +22,59 @@ class Boxes:
 
     @cached_property
     def sides(self) -> Tensor:
+        """The number of places along each axis; below 1 if the region is empty."""
         return self.last - self.first + 1
 
 
-def places_of(region: Tensor) -> Places:
-    """The places of regions ``(B, 1, ...)``: all that is more than 0, or True.
-
-    Example:
-        >>> places_of(torch.tensor([[[0.0, 0.5, 1.0]]])).flat.tolist()
-        [1, 2]
-    """
-    found = region[:, 0].nonzero().T
-    return Places(found[0], found[1:], region.shape[2:])
-
-
-def boxes_around(places: Places, size: int) -> Boxes:
-    """The boxes of the regions of ``size`` samples.
+def boxes_around(region: Tensor) -> Boxes:
+    """The boxes around regions ``(B, 1, ...)`` in [0, 1]: around all places above 0.
 
     Example:
         >>> region = torch.zeros(1, 1, 4, 4)
         >>> region[..., 1:3, 2] = 1
-        >>> boxes = boxes_around(places_of(region), 1)
+        >>> boxes = boxes_around(region)
         >>> boxes.first.flatten().tolist(), boxes.last.flatten().tolist()
         ([1, 2], [2, 2])
     """
-    axes = len(places.along)
-    rows = places.row.expand(axes, -1)
-    none = torch.full((axes, size), max(places.shape), device=rows.device)
-    first = none.scatter_reduce(1, rows, places.along, "amin")
-    last = torch.full_like(none, -1).scatter_reduce(1, rows, places.along, "amax")
-    return Boxes(first, last)
+    axes = range(2, region.ndim)
+    first, last = [], []
+    for axis in axes:
+        inside = region.sum([one for one in (1, *axes) if one != axis]) > 0
+        place = torch.arange(region.shape[axis], device=region.device)
+        first.append(place.where(inside, region.shape[axis]).amin(1))
+        last.append(place.where(inside, -1).amax(1))
+    return Boxes(torch.stack(first), torch.stack(last))
 
 
-def stretched(places: Places, into: Boxes, out_of: Boxes, donor: Tensor) -> Places:
-    """The places that others come from when a donor's box is stretched over one's own, by the nearest neighbour.
+def stretched(into: Boxes, out_of: Boxes, shape: Sequence[int]) -> list[Tensor]:
+    """The places of one box that are shown at those of another, by the nearest neighbour.
 
     Args:
-        places: Where something is filled in.
-        into: The boxes of their samples.
-        out_of: The boxes of the donors.
-        donor: The number of each sample's donor ``(B,)``.
+        into: The boxes that are filled.
+        out_of: The boxes that are stretched over them.
+        shape: The number of places along each axis.
 
     Returns:
-        Places in the donors, of which ``row`` is the number.
+        For each axis, the place that is shown at each place ``(B, size)``; outside the box, some place of the grid.
     """
-    source = donor[places.row]
-    offset = places.along - into.first[:, places.row]
-    # In whole numbers: the middle of each place of one box, on the scale of the other.
-    middle, extent = (2 * offset + 1) * out_of.sides[:, source], 2 * into.sides[:, places.row]
-    return Places(source, out_of.first[:, source] + middle.div(extent, rounding_mode="floor"), places.shape)
+    sources = []
+    for size, first, side, start, length in zip(shape, into.first, into.sides, out_of.first, out_of.sides, strict=True):
+        offset = torch.arange(size, device=first.device) - first.unsqueeze(1)
+        # In whole numbers: the middle of each place of one box, on the scale of the other.
+        middle, extent = (2 * offset + 1) * length.unsqueeze(1), 2 * side.clamp(min=1).unsqueeze(1)
+        sources.append((start.unsqueeze(1) + middle.div(extent, rounding_mode="floor")).clamp(0, size - 1))
+    return sources
 
 
-def at(values: Tensor, places: Places) -> Tensor:
-    """What tensors ``(B, C, ...)`` hold at places: ``(N, C)``."""
-    return values.flatten(2)[places.row, :, places.flat]
+def flat_places(sources: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+    """The numbers, counted row by row, of the places that lie along each axis at ``sources`` ``(B, n)``: ``(B, 1, places)``."""
+    flat = sources[0]
+    for size, along in zip(shape[1:], sources[1:], strict=True):
+        flat = torch.add(along.unsqueeze(1), flat.unsqueeze(2), alpha=size).flatten(1)
+    return flat.unsqueeze(1)
 
 
-def put(values: Tensor, places: Places, new: Tensor) -> Tensor:
-    """A copy of tensors ``(B, C, ...)`` that holds something else ``(N, C)`` at places."""
-    changed = values.flatten(2).clone()
-    changed[places.row, :, places.flat] = new
-    return changed.view_as(values)
+def taken(values: Tensor, sources: Sequence[Tensor]) -> Tensor:
+    """What grids ``(B, C, ...)`` show at other places, given for each axis ``(B, n)``: grids of n places along it."""
+    flat = flat_places(sources, values.shape[2:]).expand(-1, values.shape[1], -1)
+    return values.flatten(2).gather(2, flat).unflatten(2, [one.shape[1] for one in sources])

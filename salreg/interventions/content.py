@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from salreg.interventions.boxes import Boxes, Places, at, boxes_around, places_of, stretched
-from salreg.interventions.fills import diffused, mixed_in
+from salreg.interventions.boxes import Boxes, boxes_around, stretched, taken
+from salreg.interventions.fills import diffused, laid_over
 
 
 def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: Tensor, donor: Tensor) -> Tensor:
@@ -30,22 +30,18 @@ def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: T
         >>> transplanted(x, region, donors, donor_region, torch.tensor([0])).tolist()
         [[[5.0, 7.0, 0.0, 0.0]]]
     """
-    places = places_of(region)
-    boxes = boxes_around(places, len(inputs))
-    there, donor_boxes = places, boxes
-    if donor_region is not region:
-        there = places_of(donor_region)
-        donor_boxes = boxes_around(there, len(donors))
-    sources = stretched(places, boxes, donor_boxes, donor)
-    content = at(_completed(donors, donor_region, there, donor_boxes), sources)
-    return mixed_in(inputs, region, places, content)
+    boxes = boxes_around(region)
+    donor_boxes = boxes if donor_region is region else boxes_around(donor_region)
+    there = Boxes(donor_boxes.first[:, donor], donor_boxes.last[:, donor])
+    content = _completed(donors, donor_region, donor_boxes)[donor]
+    return laid_over(inputs, taken(content, stretched(boxes, there, inputs.shape[2:])), region)
 
 
-def _completed(donors: Tensor, region: Tensor, places: Places, boxes: Boxes) -> Tensor:
+def _completed(donors: Tensor, region: Tensor, boxes: Boxes) -> Tensor:
     """Donors whose whole box around the region shows the region."""
-    count = places.row.bincount(minlength=len(donors))
-    holed = (count < boxes.sides.clamp(min=0).prod(0)).nonzero().flatten()
+    inside = region.ceil().flatten(1).sum(1, dtype=torch.float64)
+    holed = (inside < boxes.sides.clamp(min=0).prod(0)).nonzero().flatten()
     if not len(holed):
         return donors
-    outside = (region[holed] <= 0).to(donors)
-    return donors.index_copy(0, holed, torch.where(outside > 0, diffused(donors[holed], outside), donors[holed]))
+    outside = region[holed] <= 0
+    return donors.index_copy(0, holed, torch.where(outside, diffused(donors[holed], outside), donors[holed]))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from salreg.interventions.boxes import Boxes, Places, at, boxes_around, places_of, put
+from salreg.interventions.boxes import Boxes, boxes_around, flat_places, taken
 
 Fill = Literal["mirror", "diffusion", "mean", "blur"]
 
@@ -42,11 +42,12 @@ def filled(inputs: Tensor, region: Tensor, how: Fill = "mirror") -> Tensor:
     region = region.to(inputs)
     if inputs.ndim == 2:
         return laid_over(inputs, inputs.mean(0, keepdim=True).expand_as(inputs), region)
-    places = places_of(region)
-    start, sides = _windows(boxes_around(places, len(inputs)), places.shape)
-    near = [_cut(one, start, sides) for one in (inputs, region)]
-    within = places.along - start[:, places.row]
-    return mixed_in(inputs, region, places, at(FILLS[how](*near), Places(places.row, within, sides)))
+    shape = list(inputs.shape[2:])
+    window = _windows(boxes_around(region), shape)
+    near, near_region = (taken(one, window) for one in (inputs, region))
+    new = laid_over(near, FILLS[how](near, near_region), near_region)
+    into = flat_places(window, shape).expand(-1, inputs.shape[1], -1)
+    return inputs.flatten(2).scatter(2, into, new.flatten(2)).view_as(inputs)
 
 
 def filled_by_feature(inputs: Tensor, region: Tensor, how: Fill) -> Tensor:
@@ -60,28 +61,15 @@ def laid_over(inputs: Tensor, other: Tensor, region: Tensor) -> Tensor:
     return torch.where(region > 0, torch.lerp(inputs, other, region), inputs)
 
 
-def mixed_in(inputs: Tensor, region: Tensor, places: Places, content: Tensor) -> Tensor:
-    """Samples with other content ``(N, C)`` at the places of a region, softly where it is soft."""
-    return put(inputs, places, torch.lerp(at(inputs, places), content.to(inputs), at(region.to(inputs), places)))
-
-
-def _windows(boxes: Boxes, shape: Sequence[int]) -> tuple[Tensor, list[int]]:
-    """Where a window around each box begins ``(axes, B)``, and how large all are: a box with its surroundings."""
-    widest = boxes.sides.amax(1)
-    sides = [min(size, _WINDOW * max(int(side), 1)) for size, side in zip(shape, widest.tolist(), strict=True)]
-    room = torch.tensor([[size - side] for size, side in zip(shape, sides, strict=True)], device=widest.device)
-    return torch.minimum((boxes.first - widest.unsqueeze(1)).clamp(min=0), room), sides
-
-
-def _cut(values: Tensor, start: Tensor, sides: list[int]) -> Tensor:
-    """A window out of each of ``(B, C, ...)``."""
-    if list(values.shape[2:]) == sides:
-        return values
-    flat = torch.zeros(len(values), 1, device=values.device, dtype=torch.long)
-    for size, side, first in zip(values.shape[2:], sides, start, strict=True):
-        along = first.unsqueeze(1) + torch.arange(side, device=values.device)
-        flat = (flat.unsqueeze(2) * size + along.unsqueeze(1)).flatten(1)
-    return values.flatten(2).gather(2, flat.unsqueeze(1).expand(-1, values.shape[1], -1)).unflatten(2, sides)
+def _windows(boxes: Boxes, shape: Sequence[int]) -> list[Tensor]:
+    """The places along each axis ``(B, n)`` of windows around the boxes, all of one size: a box with its surroundings."""
+    widest = boxes.sides.amax(1).tolist()
+    window = []
+    for size, side, first in zip(shape, widest, boxes.first, strict=True):
+        length = min(size, _WINDOW * max(side, 1))
+        start = (first - side).clamp(0, size - length)
+        window.append(start.unsqueeze(1) + torch.arange(length, device=start.device))
+    return window
 
 
 def diffused(inputs: Tensor, region: Tensor) -> Tensor:
@@ -104,7 +92,7 @@ def _pull_push(weighted: Tensor) -> Tensor:
 
 def _mean(inputs: Tensor, region: Tensor) -> Tensor:
     """The mean of the ring around the region, as wide as half of its box."""
-    boxes = boxes_around(places_of(region), len(region))
+    boxes = boxes_around(region)
     ring = torch.ones_like(region)
     for axis, size in enumerate(region.shape[2:]):
         place = torch.arange(size, device=region.device)
@@ -120,19 +108,18 @@ def _mean(inputs: Tensor, region: Tensor) -> Tensor:
 
 def _mirrored(inputs: Tensor, region: Tensor) -> Tensor:
     """The surroundings reflected at the edge with most room; what is not outside the region there is diffused."""
-    places = places_of(region)
-    boxes = boxes_around(places, len(region))
-    sizes = torch.tensor(inputs.shape[2:], device=inputs.device).unsqueeze(1)
+    boxes, shape = boxes_around(region), inputs.shape[2:]
+    sizes = torch.tensor(shape, device=inputs.device).unsqueeze(1)
     room = torch.cat([boxes.first, sizes - 1 - boxes.last]) / boxes.sides.clamp(min=1).repeat(2, 1)
-    widest = room.argmax(0)[places.row]  # of all axes the side before the box, then of all the side behind it
-    axes = len(places.along)
-    axis = torch.arange(axes, device=inputs.device).unsqueeze(1)
-    before, behind = 2 * boxes.first[:, places.row] - 1 - places.along, 2 * boxes.last[:, places.row] + 1 - places.along
-    reflected = torch.where(widest == axis, before, torch.where(widest == axis + axes, behind, places.along))
-    sources = Places(places.row, reflected.clamp(min=0).minimum(sizes - 1), places.shape)
-    smooth = _diffused(inputs, region)
-    outside = at(region, sources) <= 0
-    return put(smooth, places, torch.where(outside, at(inputs, sources), at(smooth, places)))
+    widest = room.argmax(0).unsqueeze(1)  # of all axes the side before the box, then of all the side behind it
+    sources = []
+    for axis, size in enumerate(shape):
+        place = torch.arange(size, device=inputs.device)
+        before, behind = (2 * one[axis, :, None] - place + shift for one, shift in ((boxes.first, -1), (boxes.last, 1)))
+        reflected = torch.where(widest == axis, before, torch.where(widest == axis + len(shape), behind, place))
+        sources.append(reflected.clamp(0, size - 1))
+    outside = taken(region, sources) <= 0
+    return torch.where(outside, taken(inputs, sources), _diffused(inputs, region))
 
 
 def _blurred(inputs: Tensor, region: Tensor) -> Tensor:

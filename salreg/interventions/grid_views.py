@@ -70,7 +70,7 @@ def grid_of(given: Tensor, annotation: Tensor, is_embedded: bool) -> Grid:
     view: View = "elements" if grid is not inputs else "steps" if is_embedded else "places"
     if grid.ndim > 5:  # a grid has three axes at most
         grid, on_grid = grid.flatten(2, 3), on_grid.flatten(2, 3)
-    spurious, relevant = (one.amax(1, keepdim=True) for one in marks(on_grid))
+    spurious, relevant = (one if one.shape[1] == 1 else one.amax(1, keepdim=True) for one in marks(on_grid))
     return Grid(grid, spurious, relevant, view, given.shape, channels)
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from salreg.host import sent
 from salreg.interventions.content import transplanted
 from salreg.interventions.donors import ENOUGH, DonorBank, other_donors
 from salreg.interventions.fills import Fill, filled, filled_by_feature
@@ -13,6 +14,8 @@ from salreg.rng import Rng
 
 class Fate(NamedTuple):
     """The state of the samples of a batch and what becomes of them: booleans ``(B,)``.
+
+    They lie on the host, which decides by them what to do, so that it does not wait for a GPU; ``on`` sends them to one.
 
     Attributes:
         marked: Samples that have the spurious feature.
@@ -24,9 +27,13 @@ class Fate(NamedTuple):
     looked_at: Tensor
     present: Tensor
 
+    def on(self, device: torch.device) -> "Fate":
+        """The same, on a device."""
+        return Fate(*(sent(one, device) for one in self))
+
     def over(self, inputs: Tensor) -> "Fate":
-        """The same, shaped to broadcast over ``(B, ...)``."""
-        return Fate(*(one.view(-1, *[1] * (inputs.ndim - 1)) for one in self))
+        """The same, on the device of ``(B, ...)`` and shaped to broadcast over it."""
+        return Fate(*(one.view(-1, *[1] * (inputs.ndim - 1)) for one in self.on(inputs.device)))
 
 
 class Changed(NamedTuple):
@@ -35,7 +42,8 @@ class Changed(NamedTuple):
     Attributes:
         inputs: The changed inputs.
         spurious: Their spurious marks in [0, 1].
-        done: For which samples the decision was carried out, ``(B,)``: a single donor has no other to exchange with.
+        done: For which samples the decision was carried out, ``(B,)``, known to the host: a single donor has no other to
+            exchange with.
     """
 
     inputs: Tensor
@@ -44,7 +52,7 @@ class Changed(NamedTuple):
 
 
 class _Pool(NamedTuple):
-    """Samples and their regions, and which of them are donors: those of the batch first."""
+    """Samples and their regions, and the numbers of the donors among them, known to the host: those of the batch first."""
 
     inputs: Tensor
     regions: Tensor
@@ -75,9 +83,9 @@ def change_grids(
     own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
     donor = pool.donors[other_donors(own, len(pool.donors), rng)]
     shown = fate.present & ~fate.marked if len(pool.donors) == 1 else fate.present  # the only donor has nothing to exchange
+    donor, gone = (sent(one, inputs.device) for one in (donor, (fate.looked_at & ~shown).nonzero().flatten()))
     region = _regions(spurious, relevant, pool, donor, fate)
     changed = transplanted(inputs, region, pool.inputs, pool.regions, donor)
-    gone = (fate.looked_at & ~shown).nonzero().flatten()
     done = fate.looked_at & (shown | ~fate.present)
     if not len(gone):
         return Changed(changed, region, done)
@@ -100,7 +108,8 @@ def _pool(inputs: Tensor, spurious: Tensor, marked: Tensor, bank: DonorBank) -> 
     owners = marked.nonzero().flatten()
     if len(owners) >= ENOUGH:
         return _Pool(inputs, spurious, owners)
-    own = list(zip(inputs[owners], spurious[owners], strict=True))
+    there = sent(owners, inputs.device)
+    own = list(zip(inputs[there], spurious[there], strict=True))
     others = bank.beside(own, [one * (region > 0) for one, region in own])
     shapes = inputs.shape[1:], spurious.shape[1:]
     fitting = [donor for donor in others if tuple(one.shape for one in donor) == shapes]
@@ -108,4 +117,4 @@ def _pool(inputs: Tensor, spurious: Tensor, marked: Tensor, bank: DonorBank) -> 
     if not donors:
         return _Pool(inputs, spurious, owners)
     samples, regions = (torch.stack(one) for one in zip(*donors, strict=True))
-    return _Pool(samples, regions, torch.arange(len(donors), device=owners.device))
+    return _Pool(samples, regions, torch.arange(len(donors)))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from salreg import checks
 from salreg.annotations import align, marks, places
+from salreg.host import sent
 from salreg.interventions.beside import keys_of_decoder, padding_token_of
 from salreg.interventions.changed_batch import Intervened, WithPresence
 from salreg.interventions.donors import DonorBank
@@ -162,7 +163,7 @@ class Intervention:
         self._most_marked = max(self._most_marked, having)
         self._looked_at += (seen := int(looked_at.sum()))
         if not seen or not (len(self._bank) or having):
-            return Intervened(sample, annotation, torch.zeros(len(annotation), dtype=torch.bool, device=marked.device))
+            return Intervened(sample, annotation, torch.zeros(len(annotation), dtype=torch.bool, device=annotation.device))
         found = annotated_input(sample, annotation, given)
         if found.others and not self._told:
             self._told = True
@@ -199,12 +200,13 @@ class Intervention:
         """
         marked, looked_at = _known(annotation, looked_at)
         if not bool(looked_at.any()):
-            return WithPresence(sample, looked_at, looked_at, annotation)
+            nobody = torch.zeros(len(annotation), dtype=torch.bool, device=annotation.device)
+            return WithPresence(sample, nobody, nobody, annotation)
         rows, looked_rows = by_choice(sample, annotation, looked_at, given)
         if len(rows) != len(annotation):  # of a sample with a marked choice, the others stay as they are
             has_it = marked.repeat_interleave(len(rows) // len(marked))
             marked, looked_at = _known(rows, None)
-            looked_at = looked_rows & (marked | ~has_it) if looked_rows is not None else marked
+            looked_at = looked_rows.cpu() & (marked | ~has_it) if looked_rows is not None else marked
         fate = Fate(marked, looked_at, torch.full_like(marked, present))
         made, done = self._carried_out(sample, annotation, annotated_input(sample, annotation, given), fate)
         has_it = made.annotation.flatten(1).amin(1) < 0
@@ -216,29 +218,29 @@ class Intervention:
 
     def _carried_out(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> tuple[Intervened, Tensor]:
         """The changed batch, and for which samples the decision could be carried out."""
-        given = found.tensor
+        given, of_sample = found.tensor, fate.on(annotation.device)
         if found.kind == "tokens":
             batch = TextBatch(sample, annotation, given, self.fixed, self.stops)
-            texts = change_text_batch(batch, fate, self.padding_token, self._bank, self._rng, self.place, self.exchange)
+            texts = change_text_batch(batch, of_sample, self.padding_token, self._bank, self._rng, self.place, self.exchange)
             self.padding_token = texts.padding_token
             return Intervened(replaced(sample, texts.pairs), texts.annotation, texts.done), texts.done
         if self.place == "random":
             raise ValueError(f"place='random' is for texts given as token numbers, and the annotated input is the {found}.")
         if found.kind == "row":
             changed = change_rows(given, marks(align(annotation, given)).spurious, fate, self._rng)
-            return Intervened(replaced(sample, [(given, changed.inputs)]), annotation, fate.marked), changed.done
+            made = Intervened(replaced(sample, [(given, changed.inputs)]), annotation, of_sample.marked)
+            return made, sent(changed.done, annotation.device)
         grid = grid_of(given, annotation, found.kind == "embedded")
         changed = change_grids(grid.inputs, grid.spurious, grid.relevant, fate, self.fill, self._bank, self._rng, grid.by_step)
         after = annotation
         if changed.spurious is not grid.spurious:
             moved = grid.as_annotation(grid.relevant - changed.spurious)
             after = torch.where(places(annotation), moved.to(annotation), annotation)
-        made = Intervened(replaced(sample, [(given, grid.as_given(changed.inputs))]), after, fate.looked_at)
-        return made, changed.done
+        made = Intervened(replaced(sample, [(given, grid.as_given(changed.inputs))]), after, of_sample.looked_at)
+        return made, sent(changed.done, annotation.device)
 
     def _fate(self, marked: Tensor, looked_at: Tensor) -> Fate:
-        drawn = self._rng.uniform((len(marked),), like=torch.empty(0, device=marked.device))
-        return Fate(marked, looked_at, drawn < self.presence)
+        return Fate(marked, looked_at, self._rng.uniform((len(marked),), like=torch.empty(0)) < self.presence)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -261,6 +263,8 @@ class Intervention:
 
 
 def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Which samples are marked, and which ones somebody looked at."""
+    """Which samples are marked, and which ones somebody looked at, told to the host: the only time that it waits for a GPU."""
     marked = annotation.flatten(1).amin(1) < 0
-    return marked, marked if looked_at is None else looked_at.to(marked.device) | marked
+    looked_at = marked if looked_at is None else looked_at.to(marked.device) | marked
+    marked, looked_at = torch.stack([marked, looked_at]).cpu()
+    return marked, looked_at

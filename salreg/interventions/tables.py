@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from salreg.host import sent
 from salreg.interventions.donors import other_donors
 from salreg.interventions.fills import laid_over
 from salreg.interventions.grids import Changed, Fate
@@ -25,6 +26,6 @@ def change_rows(inputs: Tensor, spurious: Tensor, fate: Fate, rng: Rng) -> Chang
         other = inputs.mean(0, keepdim=True).expand_as(inputs)
     else:
         own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
-        other = inputs[owners[other_donors(own, len(owners), rng)]]
+        other = inputs[sent(owners[other_donors(own, len(owners), rng)], inputs.device)]
     done = fate.marked & fate.present & (len(owners) > 1)
-    return Changed(torch.where(fate.marked.unsqueeze(1), laid_over(inputs, other, spurious), inputs), spurious, done)
+    return Changed(torch.where(fate.over(inputs).marked, laid_over(inputs, other, spurious), inputs), spurious, done)

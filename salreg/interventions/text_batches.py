@@ -65,7 +65,7 @@ def change_text_batch(
 
     Args:
         batch: The texts.
-        fate: What becomes of each text, choices one by one.
+        fate: What becomes of each text, choices one by one, on the device of the texts.
         padding_token: The token that pads a text that became shorter; inferred from padded texts.
         bank: Donors in addition to those of the batch.
         rng: The random number generator.
