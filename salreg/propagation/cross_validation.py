@@ -39,6 +39,9 @@ class CrossValidation:
         self.unseen = [index for index in range(len(reduced.sizes)) if index not in reduced.own]
         groups = [[group[place] for place in torch.randperm(len(group)).tolist()] for group in (self.marked, self.clean)]
         self._folds = [[index for group in groups for index in group[fold::FOLDS]] for fold in range(FOLDS)]
+        masks = reduced.masks(self.marked).flatten(1)
+        # The smaller part is easier to find, and to paste: birds rather than what is around them.
+        self._seeks_the_rest = bool(masks.mean() > 0.5) and bool((masks < 1).any(1).all())
         self.networks: list[nn.Module] = []
         self.quality = self._validated()
 
@@ -75,7 +78,7 @@ class CrossValidation:
         return Quality(*best, len(self.marked), len(self.clean), missed, invented)
 
     def _fitted(self, chosen: list[int], on_step: Callable[[], object] = lambda: None) -> nn.Module:
-        images, masks = self.reduced.images[chosen].float(), self.reduced.masks(chosen)
+        images, masks = self.reduced.images[chosen].float(), self._sought(self.reduced.masks(chosen))
         pool = torch.tensor(self.unseen)
 
         def backgrounds(count: int) -> Tensor:
@@ -90,8 +93,12 @@ class CrossValidation:
             some = chosen[start : start + _BATCH]
             images = self.reduced.images[some].float().to(self.device, memory_format=torch.channels_last)
             mean = torch.stack([net(images).sigmoid() for net in networks]).mean(0)
-            found += zip(some, mean.squeeze(1).cpu(), strict=True)
+            found += zip(some, self._sought(mean).squeeze(1).cpu(), strict=True)
         return found
+
+    def _sought(self, spurious: Tensor) -> Tensor:
+        """The part of the images that the networks look for, from the part that is spurious, and the other way round."""
+        return 1 - spurious if self._seeks_the_rest else spurious
 
     def _counts(self, held_out: dict[int, Tensor]) -> Counts:
         counts = Counts()

@@ -27,10 +27,11 @@ class Counts:
         self.outside += torch.bincount(level[~mask], minlength=LEVELS)
 
     def best(self) -> "Best":
-        """The threshold with the highest IoU; the middle one if several are equally good."""
+        """The threshold with the highest IoU, of the marked or of the unmarked pixels, whichever is lower; the middle one of
+        several that are equally good."""
         found, wrong = (counts.flip(0).cumsum(0).flip(0) for counts in (self.inside, self.outside))
-        marked = self.inside.sum()
-        iou = found / (marked + wrong).clamp(min=1)
+        marked, unmarked = self.inside.sum(), self.outside.sum()
+        iou = torch.minimum(found / (marked + wrong).clamp(min=1), _share(unmarked - wrong, unmarked + marked - found))
         level = int((iou >= iou.max() - 1e-3).nonzero().float().median())
         precision, recall = found / (found + wrong).clamp(min=1), found / marked.clamp(min=1)
         return Best(float(precision[level]), float(recall[level]), float(iou[level]), level / LEVELS)
@@ -52,7 +53,8 @@ class Quality:
     Attributes:
         precision: The share of the pixels found that are marked.
         recall: The share of the marked pixels that are found.
-        iou: The number of pixels that are both, divided by the number that are either.
+        iou: The number of pixels that are marked and found, divided by the number that are either; or the same of the pixels
+            that are neither, if that is lower: around marks that cover nearly all of an image, the rest is what matters.
         threshold: The probability from which a pixel is marked; chosen on the same samples, for the highest IoU.
         marked: The number of these samples with marks.
         clean: The number with nothing spurious.
@@ -72,7 +74,7 @@ class Quality:
     def __str__(self) -> str:
         lines = [
             f"On {self.marked} marked samples that the network had not seen, {self.recall:.0%} of the marked pixels were "
-            f"found, and {self.precision:.0%} of what was found is marked (IoU {self.iou:.2f}).",
+            f"found, and {self.precision:.0%} of what was found is marked ({self._iou()}).",
             f"Nothing was found on {self.missed} of them.",
         ]
         if self.clean:
@@ -83,6 +85,18 @@ class Quality:
                 "samples unmarked."
             )
         return " ".join(lines)
+
+    def _iou(self) -> str:
+        both = self.precision * self.recall
+        of_marked = both / max(self.precision + self.recall - both, 1e-12)
+        if of_marked <= self.iou + 0.005:
+            return f"IoU {self.iou:.2f}"
+        return f"IoU {of_marked:.2f}, but {self.iou:.2f} for what is not marked"
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    """1 where there is nothing to share."""
+    return torch.where(whole > 0, part / whole.clamp(min=1), 1.0)
 
 
 def marks_needed(marks: int, iou: float, iou_of_half: float, wanted: float) -> int | None:

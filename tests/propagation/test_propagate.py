@@ -49,6 +49,23 @@ def test_the_rest_is_marked_and_what_a_person_said_stays(found):
     assert carried.looked_at == list(range(SEEN))
 
 
+def test_where_all_but_a_small_thing_is_marked_the_thing_stays_unmarked():
+    images, annotations = tags()
+    things = [index for index in range(60) if index % 3]
+    around = torch.where(annotations < 0, 0, -1).to(torch.int8)[things]
+    carried = propagate(looked_at(images[things], around, range(12)), steps=40, progress=False)
+    rest, truth = ([torch.where(one < 0, 0, -1) for one in some] for some in (carried.annotations, around))
+    assert iou(rest, truth, range(12, 40)) > 0.7
+    assert carried.quality.iou == pytest.approx(iou(rest, truth, range(12, 40)), abs=0.2)
+
+
+def test_marks_that_cover_everything_are_carried_over_as_such():
+    images, _ = tags(12)
+    everywhere = -torch.ones(12, 1, SIDE, SIDE, dtype=torch.int8)
+    carried = propagate(looked_at(images, everywhere, range(6)), steps=20, progress=False)
+    assert all(bool((carried.annotations[index] < 0).all()) for index in range(12))
+
+
 def test_a_sample_on_which_nothing_is_found_counts_as_looked_at(found):
     carried, _ = found
     images, _ = tags()

@@ -33,6 +33,19 @@ def test_precision_recall_and_iou_are_those_of_the_definition():
     assert best.iou == pytest.approx(both / float((found | mask).sum()))
 
 
+def test_of_marks_that_cover_nearly_all_the_rest_is_measured():
+    mask = torch.ones(10, 10, dtype=torch.bool)
+    mask[:2, :5] = False  # a tenth, of which half is found; nothing else is taken for it
+    probability = mask.float()
+    probability[0, :5] = 1.0
+    counts = Counts()
+    counts.add(probability, mask)
+    best = counts.best()
+    assert (best.recall, best.precision, best.iou) == (1, pytest.approx(90 / 95), 0.5)
+    text = str(Quality(*best, marked=20, clean=0, missed=0, invented=0))
+    assert "(IoU 0.95, but 0.50 for what is not marked)" in text
+
+
 def test_more_marks_are_asked_for_as_errors_fell_so_far():
     assert marks_needed(100, iou=0.5, iou_of_half=0.0, wanted=0.75) == 200  # half the error with twice the marks
     error = [2 * n**-0.5 for n in (50, 100)]
