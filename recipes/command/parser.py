@@ -113,7 +113,7 @@ def _add_annotations(parser: argparse.ArgumentParser) -> None:
     propagate = _add(verbs, "propagate", "annotated:propagate", "carry the marks of some images over to all others")
     propagate.add_argument("--out", type=Path, required=True, help="a new folder for the masks of all images")
     propagate.add_argument(
-        "--least-quality", type=float, default=0.6, help="smallest IoU on held-out marked images (default: 0.6)"
+        "--least-quality", type=float, default=0.4, help="smallest IoU on held-out marked images (default: 0.4)"
     )
     propagate.add_argument(
         "--checkpoint",

@@ -15,7 +15,7 @@ from salreg.propagation.quality import PropagationError, Quality
 from salreg.propagation.reduced import read
 from salreg.propagation.training import STEPS
 
-LEAST_MARKED, LEAST_QUALITY, SIDE = 4, 0.6, 64
+LEAST_MARKED, LEAST_QUALITY, SIDE = 4, 0.4, 64
 _BATCH = 128
 
 

@@ -180,7 +180,7 @@ def test_where_every_sample_was_looked_at_nothing_changes():
 def test_marks_that_cannot_be_learned_are_refused_with_the_numbers():
     generator = torch.Generator().manual_seed(0)
     images, (_, annotations) = torch.rand(40, 3, SIDE, SIDE, generator=generator), tags(40)  # marks on nothing
-    with pytest.raises(PropagationError, match=r"IoU 0\.\d\d.*below the least IoU of 0\.6, so nothing was carried over\. \w+"):
+    with pytest.raises(PropagationError, match=r"IoU 0\.\d\d.*below the least IoU of 0\.4, so nothing was carried over\. \w+"):
         propagate(looked_at(images, annotations), steps=5, progress=False)
 
 
