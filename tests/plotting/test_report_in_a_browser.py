@@ -162,7 +162,7 @@ def test_a_class_called_script_is_shown_as_text(page, tmp_path):
 
 def test_a_watched_report_reloads_when_it_changes(page, tmp_path):
     with server(tmp_path) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True).start()
         page.goto(serving.url)
         assert "no report yet" in page.locator("p").first.text_content()
         for epochs in (1, 2):
