@@ -1,5 +1,6 @@
 import functools
 import gc
+import itertools
 import os
 import tempfile
 from importlib import metadata
@@ -13,14 +14,33 @@ os.environ["WANDB_SILENT"] = "true"
 metadata.entry_points = functools.cache(metadata.entry_points)  # each Trainer reads the files of all that is installed
 
 
+_NUMBERS = itertools.count()
+
+
 def pytest_collection_finish():
     gc.freeze()  # what is imported stays, and need not be looked through again and again
+
+
+@pytest.fixture(scope="session", autouse=True)
+def seeds_are_for_the_processors_at_hand():
+    """PyTorch keeps each seed for processors that it may find later, with the text of the stack."""
+    import torch  # not for the process that only hands tests out
+
+    if not torch.accelerator.is_available():
+        for absent in (torch.cuda, torch.mtia, torch.xpu):
+            absent.manual_seed_all = lambda seed: None
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory):
+    """A new folder; pytest's own looks through all earlier ones for a name, and links each as the current one."""
+    return tmp_path_factory.mktemp(f"test{next(_NUMBERS)}", numbered=False)
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
     """Small models train faster on one thread, and parallel test processes do not fight for cores."""
-    import torch  # not for the process that only hands tests out
+    import torch
 
     torch.set_num_threads(1)
 
