@@ -17,8 +17,13 @@ metadata.entry_points = functools.cache(metadata.entry_points)  # each Trainer r
 _NUMBERS = itertools.count()
 
 
-def pytest_collection_finish():
-    gc.freeze()  # what is imported stays, and need not be looked through again and again
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    gc.disable()  # what is imported stays, and need not be looked through again and again
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 @pytest.fixture(scope="session", autouse=True)
