@@ -36,6 +36,15 @@ def seeds_are_for_the_processors_at_hand():
             absent.manual_seed_all = lambda seed: None
 
 
+@pytest.fixture(scope="session", autouse=True)
+def snapshots_are_small():
+    """But inside of ``drawn_less.all_of_it()``."""
+    from drawn_less import less
+
+    with less():
+        yield
+
+
 @pytest.fixture
 def tmp_path(tmp_path_factory):
     """A new folder; pytest's own looks through all earlier ones for a name, and links each as the current one."""

@@ -2,11 +2,12 @@
 
 import shutil
 import threading
+from contextlib import nullcontext
 from itertools import product
 
 import pytest
 import torch
-from plotly.offline import get_plotlyjs
+from drawn_less import all_of_it
 from support import history, history_of_a_table, history_of_words
 
 from salreg.history import Frame, History
@@ -43,10 +44,8 @@ def page(browser):
 
 def show(page, tmp_path, runs, title="run", charts=False):
     """Open the report; without its charts unless they are looked at, because their library takes a page most of its time."""
-    written = report(runs, title)
-    if not charts:
-        written = written.replace(get_plotlyjs(), "window.Plotly = { react() {}, Plots: { resize() {} } }")
-    (tmp_path / "report.html").write_text(written, "utf-8")
+    with all_of_it() if charts else nullcontext():
+        (tmp_path / "report.html").write_text(report(runs, title), "utf-8")
     page.context.set_offline(True)
     page.goto(f"file://{tmp_path / 'report.html'}")
     page.wait_for_selector(".sample")

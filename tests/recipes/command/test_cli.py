@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from drawn_less import all_of_it
 from idx import write_idx
 from omegaconf import OmegaConf
 from two_processes import in_a_process_of_its_own
@@ -46,7 +47,8 @@ def made(folder, verb, *arguments):
 def finished(tmp_path_factory):
     """A run with probes and with the checks of the maps and of the validation, and its numbers in a file."""
     whole = ["snapshots.probes=null", "snapshots.sanity=true", "trainer.num_sanity_val_steps=2"]
-    return made(tmp_path_factory.mktemp("finished"), "run", *whole, "logger=csv")
+    with all_of_it():
+        return made(tmp_path_factory.mktemp("finished"), "run", *whole, "logger=csv")
 
 
 @pytest.fixture(scope="module")
