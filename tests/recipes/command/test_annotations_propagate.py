@@ -31,10 +31,9 @@ def with_photos(folder):
         Image.fromarray(mask).save(target)
 
 
-def train_less(patch):
-    patch.setattr(
-        annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, side=16, steps=30, **options)
-    )
+def train_less(patch, steps, **others):
+    fewer = {"side": 16, "steps": steps, **others}
+    patch.setattr(annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, **options | fewer))
 
 
 def carry_over(*options):
@@ -48,14 +47,15 @@ def carried(tmp_path_factory):
     with_photos(folder)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
         patch.chdir(folder)
-        train_less(patch)
+        train_less(patch, steps=30)
         assert carry_over("--sheet", "sheet.png") == 0
     return folder, printed.getvalue()
 
 
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
-    train_less(monkeypatch)
+    """Photos on which hardly anything is learned, but whose marks are carried over all the same."""
+    train_less(monkeypatch, steps=6, least_quality=0.0)
     with_photos(tmp_path)
 
 
@@ -135,7 +135,7 @@ def test_nothing_is_overwritten(capsys):
 
 @pytest.mark.usefixtures("photos")
 def test_a_low_quality_is_refused_and_nothing_is_written(capsys, monkeypatch):
-    monkeypatch.setattr(annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, steps=2, **options))
+    train_less(monkeypatch, steps=2)
     assert carry_over("--least-quality", "0.95") == 2
     error = capsys.readouterr().err
     assert "That is below the least IoU of 0.95, so nothing was carried over" in error
