@@ -2,6 +2,7 @@ import functools
 import gc
 import itertools
 import os
+import sys
 import tempfile
 from importlib import metadata
 
@@ -13,7 +14,7 @@ os.environ["TRACKIO_DIR"] = tempfile.mkdtemp()  # read when trackio is imported
 os.environ["WANDB_SILENT"] = "true"
 metadata.entry_points = functools.cache(metadata.entry_points)  # each Trainer reads the files of all that is installed
 
-
+LIGHTNINGS = ("pytorch_lightning", "lightning.pytorch")
 _NUMBERS = itertools.count()
 
 
@@ -37,8 +38,29 @@ def seeds_are_for_the_processors_at_hand():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def logged_numbers_stay_where_they_are():
+    """Lightning copies all that it knows of a number whenever that is logged, to bring it to the device where it is already."""
+    results = [sys.modules.get(f"{package}.trainer.connectors.logger_connector.result") for package in LIGHTNINGS]
+
+    def staying(move):
+        def to(number, *place, **options):
+            value = getattr(number, "value", None)
+            return number if value is not None and place == (value.device,) else move(number, *place, **options)
+
+        return to
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (result._ResultMetric for result in results if result is not None):
+            patch.setattr(kind, "to", staying(kind.to))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def snapshots_are_small():
     """But inside of ``drawn_less.all_of_it()``."""
+    if "salreg.callbacks" not in sys.modules:  # there are none in these tests
+        yield
+        return
     from drawn_less import less
 
     with less():
