@@ -19,8 +19,10 @@ from salreg.recipes.experiments.image_folder import made_folder
 PHOTOS, MARKED = 40, 12
 
 
-def with_photos(folder):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """Forty photos with a tag of 10 x 16 pixels in a corner, twelve of them with a mask."""
+    folder = tmp_path_factory.mktemp("made")
     (folder / "photos").mkdir()
     made_folder(folder / "photos", PHOTOS)
     mask = np.zeros((48, 48), np.uint8)
@@ -29,6 +31,7 @@ def with_photos(folder):
         target = folder / "masks" / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask).save(target)
+    return folder
 
 
 def train_less(patch, steps, **others):
@@ -41,10 +44,9 @@ def carry_over(*options):
 
 
 @pytest.fixture(scope="module")
-def carried(tmp_path_factory):
+def carried(made, tmp_path_factory):
     """A folder in which marks were carried over, and what was printed."""
-    folder = tmp_path_factory.mktemp("carried")
-    with_photos(folder)
+    folder = shutil.copytree(made, tmp_path_factory.mktemp("carried"), dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
         patch.chdir(folder)
         train_less(patch, steps=30)
@@ -53,10 +55,10 @@ def carried(tmp_path_factory):
 
 
 @pytest.fixture
-def photos(tmp_path, monkeypatch):
+def photos(made, tmp_path, monkeypatch):
     """Photos on which hardly anything is learned, but whose marks are carried over all the same."""
     train_less(monkeypatch, steps=6, least_quality=0.0)
-    with_photos(tmp_path)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
 
 
 def test_every_image_gets_a_mask_that_is_read_again(carried, monkeypatch):
