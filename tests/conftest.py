@@ -1,6 +1,8 @@
 import functools
 import gc
+import itertools
 import os
+import sys
 import tempfile
 from importlib import metadata
 
@@ -12,15 +14,69 @@ os.environ["TRACKIO_DIR"] = tempfile.mkdtemp()  # read when trackio is imported
 os.environ["WANDB_SILENT"] = "true"
 metadata.entry_points = functools.cache(metadata.entry_points)  # each Trainer reads the files of all that is installed
 
+LIGHTNINGS = ("pytorch_lightning", "lightning.pytorch")
+_NUMBERS = itertools.count()
 
-def pytest_collection_finish():
-    gc.freeze()  # what is imported stays, and need not be looked through again and again
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    gc.disable()  # what is imported stays, and need not be looked through again and again
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
+
+
+@pytest.fixture(scope="session", autouse=True)
+def seeds_are_for_the_processors_at_hand():
+    """PyTorch keeps each seed for processors that it may find later, with the text of the stack."""
+    import torch  # not for the process that only hands tests out
+
+    if not torch.accelerator.is_available():
+        for absent in (torch.cuda, torch.mtia, torch.xpu):
+            absent.manual_seed_all = lambda seed: None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logged_numbers_stay_where_they_are():
+    """Lightning copies all that it knows of a number whenever that is logged, to bring it to the device where it is already."""
+    results = [sys.modules.get(f"{package}.trainer.connectors.logger_connector.result") for package in LIGHTNINGS]
+
+    def staying(move):
+        def to(number, *place, **options):
+            value = getattr(number, "value", None)
+            return number if value is not None and place == (value.device,) else move(number, *place, **options)
+
+        return to
+
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (result._ResultMetric for result in results if result is not None):
+            patch.setattr(kind, "to", staying(kind.to))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def snapshots_are_small():
+    """But inside of ``drawn_less.all_of_it()``."""
+    if "salreg.callbacks" not in sys.modules:  # there are none in these tests
+        yield
+        return
+    from drawn_less import less
+
+    with less():
+        yield
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory):
+    """A new folder; pytest's own looks through all earlier ones for a name, and links each as the current one."""
+    return tmp_path_factory.mktemp(f"test{next(_NUMBERS)}", numbered=False)
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
     """Small models train faster on one thread, and parallel test processes do not fight for cores."""
-    import torch  # not for the process that only hands tests out
+    import torch
 
     torch.set_num_threads(1)
 

@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from salreg.data import AnnotatedDataset
 
 _START = "spawn" if sys.platform == "win32" else "forkserver"
-forkserver.set_forkserver_preload(["salreg.callbacks"])
+# torch.compile would import its parts in each process that compiles.
+forkserver.set_forkserver_preload(["salreg.callbacks", "torch._functorch.aot_autograd", "torch._inductor.lowering"])
 
 
 def in_a_process_of_its_own(
@@ -63,8 +64,8 @@ class Interleaved(pl.LightningDataModule):
 class Launcher(_MultiProcessingLauncher):
     """Gives forked processes what spawned ones get: the environment, the random state, and parameters of their own."""
 
-    def __init__(self, strategy: Any) -> None:
-        super().__init__(strategy, _START)
+    def __init__(self, strategy: Any, start: str = _START) -> None:
+        super().__init__(strategy, start)
         self.states: Any = None
         self.environment: dict[str, str] = {}
 
@@ -85,13 +86,18 @@ class Launcher(_MultiProcessingLauncher):
 
 
 class Gloo(DDPStrategy):
-    """DDP on CPUs."""
+    """DDP on CPUs.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(start_method=_START, process_group_backend="gloo", **options)
+    Args:
+        start: How its processes begin. One that has just begun itself forks them: it has no server yet, and no threads.
+        options: Those of DDP.
+    """
+
+    def __init__(self, start: str = _START, **options: Any) -> None:
+        super().__init__(start_method=start, process_group_backend="gloo", **options)
 
     def _configure_launcher(self) -> None:
-        self._launcher = Launcher(self)
+        self._launcher = Launcher(self, self._start_method)
 
 
 class Shards(ModelParallelStrategy):

@@ -17,4 +17,4 @@ class Page:
         if self.folder.closed:
             return
         with atomic_write(self.folder.report) as path:
-            path.write_text(report({"": painted.history}, self.folder.root.resolve().name), "utf-8")
+            path.write_bytes(report({"": painted.history}, self.folder.root.resolve().name).encode())

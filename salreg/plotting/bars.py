@@ -1,15 +1,14 @@
 """Draws a row of a table: the saliency of its columns as bars."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
-from matplotlib.font_manager import findfont
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
+from salreg.plotting.fonts import font
 
 #: The largest number of columns drawn; of more, the marked ones and those with the highest saliency are chosen.
 MOST_COLUMNS = 16
@@ -39,16 +38,16 @@ def draw_bars(
         (28, 100, 3)
     """
     shown = shown_columns(saliency, annotation)
-    font, half = _font(), width // 2
+    letters, half = font(_SIZE), width // 2
     picture = Image.new("RGB", (width, max(_LINE * len(shown), 1)), "white")
     pen = ImageDraw.Draw(picture)
     for line, column in enumerate(shown):
         name = names[column] if column < len(names) else str(column)
-        while len(name) > 1 and font.getlength(name) > half - 4:
+        while len(name) > 1 and letters.getlength(name) > half - 4:
             name = name[:-2] + "…"
-        pen.text((half - 4, line * _LINE + 1), name, font=font, fill="black", anchor="ra")
+        pen.text((half - 4, line * _LINE + 1), name, font=letters, fill="black", anchor="ra")
         if saliency is None:
-            pen.text((half, line * _LINE + 1), f"{float(values[column]):.4g}", font=font, fill="black")
+            pen.text((half, line * _LINE + 1), f"{float(values[column]):.4g}", font=letters, fill="black")
             continue
         length = float(saliency[column].float().nan_to_num()) / limit if limit > 0 else 0.0
         end = half + round(min(max(length, 0.0), 1.0) * (half - 2))
@@ -75,8 +74,3 @@ def column_colour(annotation: Tensor, column: int) -> tuple[float, float, float]
     """The colour of a column's bar."""
     sign = float(annotation[column])
     return SPURIOUS_COLOUR if sign < 0 else RELEVANT_COLOUR if sign > 0 else _UNMARKED
-
-
-@cache
-def _font() -> Any:
-    return ImageFont.truetype(findfont("DejaVu Sans"), _SIZE)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
 
 from salreg.history import Frame, History
 from salreg.plotting.film_strip import film_strip
+from salreg.plotting.fonts import font
 from salreg.plotting.scale import Scale
 
 _EPOCHS = 3  # of each run
@@ -58,8 +58,6 @@ def _beside(pictures: Mapping[str, Any]) -> Any:
 
 
 def _heading(text: str, width: int) -> Any:
-    figure = Figure(figsize=(width / 100, _HEADING / 100), dpi=100)
-    canvas = FigureCanvasAgg(figure)
-    figure.text(4 / width, 0.2, text, ha="left", va="bottom", fontsize=13, fontweight="bold", parse_math=False)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
+    heading = Image.new("RGB", (width, _HEADING), "white")
+    ImageDraw.Draw(heading).text((4, _HEADING - 7), text, "black", font(18, bold=True), anchor="ls")
+    return np.asarray(heading)

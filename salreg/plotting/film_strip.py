@@ -6,16 +6,13 @@ from textwrap import wrap
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont
-from matplotlib.lines import Line2D
-from PIL import ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from salreg.history import Frame
 from salreg.plotting.cell import draw_cell, kind_of
 from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
+from salreg.plotting.fonts import font
 from salreg.plotting.scale import RULE, Scale
 from salreg.plotting.sentences import foremost
 
@@ -101,40 +98,32 @@ def _captions(frame: Frame, sample: int, width: int) -> str:
 
 
 def _framed(canvas: Any, frames: Sequence[Frame], rows: Sequence[_Row], column_width: int, title: str) -> Any:
-    """Put titles, labels, captions and a legend around the canvas without resampling it."""
-    font = ImageFont.truetype(findfont("DejaVu Sans"), 11)
-    left = 20 + int(max(font.getlength(line) for row in rows for line in (row.label or " ").split("\n")))
+    """Put titles, labels, captions and a legend around the canvas."""
+    large, small, grey = font(11), font(9), "#404040"
+    left = 20 + int(max(large.getlength(line) for row in rows for line in (row.label or " ").split("\n")))
     height, width = canvas.shape[:2]
     rule = wrap(f"{RULE} Bar: the map's total.", max((width + left) // 5, 20))
-    dpi, top, bottom = 100, 46, 26 + _LINE * len(rule)
-    size = (width + left + 8, height + top + bottom)
-    figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
-    agg = FigureCanvasAgg(figure)
-    axes = figure.add_axes((left / size[0], bottom / size[1], width / size[0], height / size[1]))
-    axes.set(xlim=(0, width), ylim=(height, 0))
-    axes.set_axis_off()
+    top, bottom = 46, 26 + _LINE * len(rule)
+    framed = Image.new("RGB", (left + width + 8, top + height + bottom), "white")
+    framed.paste(Image.fromarray(canvas), (left, top))
+    pen = ImageDraw.Draw(framed)
+    middles = [left + column * (column_width + _GAP) + column_width / 2 for column in range(len(frames) + 1)]
     heads = ["input", *(f"epoch {frame.epoch}" if frame.epoch else "untrained" for frame in frames)]
-    for column, text in enumerate(heads):
-        axes.text(column * (column_width + _GAP) + column_width / 2, -6, text, ha="center", va="bottom", fontsize=8)
+    for middle, text in zip(middles, heads, strict=True):
+        pen.text((middle, top - 6), text, "black", large, anchor="md")
     for number, row in enumerate(rows):
-        axes.text(-8, row.top + row.height / 2, row.label, ha="right", va="center", fontsize=8, parse_math=False)
-        for column, frame in enumerate(frames, start=1):
-            place = (column * (column_width + _GAP) + column_width / 2, row.top + row.height + _BAR + 4)
-            words = _captions(frame, number, column_width)
-            axes.text(*place, words, ha="center", va="top", fontsize=6.5, color="0.25", parse_math=False)
-    figure.text(4 / size[0], 1 - 4 / size[1], title, ha="left", va="top", fontsize=9, fontweight="bold", parse_math=False)
-    figure.text(4 / size[0], 4 / size[1], "\n".join(rule), ha="left", va="bottom", fontsize=6.5, color="0.25")
-    keys = [
-        Line2D([], [], color=SPURIOUS_COLOUR, label="marked spurious"),
-        Line2D([], [], color=RELEVANT_COLOUR, label="marked relevant"),
-    ]
-    place = (0.0, (bottom - 22) / size[1])
-    figure.legend(handles=keys, loc="lower left", ncols=2, fontsize=7, frameon=False, borderpad=0, bbox_to_anchor=place)
-    agg.draw()
-    drawn = np.asarray(agg.buffer_rgba())[..., :3].copy()
-    framed = drawn[top : top + height, left : left + width]
-    np.minimum(framed, canvas, out=framed)  # dark text on white; placing an image by matplotlib is far slower
-    return drawn
+        pen.text((left - 8, top + row.top + row.height / 2), row.label, "black", large, anchor="rm", align="right")
+        for middle, frame in zip(middles[1:], frames, strict=True):
+            place = (middle, top + row.top + row.height + _BAR + 3)
+            pen.text(place, _captions(frame, number, column_width), grey, small, anchor="ma", align="center", spacing=2)
+    pen.text((4, 4), title, "black", font(12, bold=True))
+    pen.text((4, top + height + 22), "\n".join(rule), grey, small, spacing=2)
+    x = 4.0
+    for colour, text in ((SPURIOUS_COLOUR, "marked spurious"), (RELEVANT_COLOUR, "marked relevant")):
+        pen.line((x, top + height + 10, x + 20, top + height + 10), tuple(round(255 * part) for part in colour), 2)
+        pen.text((x + 26, top + height + 10), text, "black", small, anchor="lm")
+        x += 26 + small.getlength(text) + 16
+    return np.asarray(framed)
 
 
 def _thinned(frames: Sequence[Frame], columns: int) -> list[Frame]:

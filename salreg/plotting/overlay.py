@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from torch import Tensor
 
-from salreg.plotting.colours import HEAT, RELEVANT_COLOUR, SPURIOUS_COLOUR
+from salreg.plotting.colours import HEAT, RELEVANT_COLOUR, SPURIOUS_COLOUR, colour_map
 
 
 def picture(image: Tensor) -> Any:
@@ -26,7 +25,7 @@ def heated(image: Tensor, saliency: Tensor, limit: float, side: int) -> Any:
     strength = saliency.detach().float().cpu().nan_to_num().reshape(-1, saliency.shape[-1])
     strength = (strength / max(limit, 1e-30)).clamp(0, 1).nan_to_num()
     grid = torch.nn.functional.interpolate(strength[None, None], size=base.shape[:2], mode="nearest")[0, 0].numpy()
-    heat = colormaps[HEAT](grid)[..., :3]
+    heat = colour_map(HEAT)(grid)[..., :3]
     opacity = 0.6 + 0.4 * grid[..., None]
     return (1 - opacity) * base.mean(-1, keepdims=True) + opacity * heat
 

@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from html import escape
 from importlib.resources import files
 
 import torch
-from matplotlib import colormaps
 from torch import Tensor
 
 from salreg.history import History
 from salreg.plotting.chart_html import charts_html, table_html
 from salreg.plotting.charts import colours, curves, sanity
-from salreg.plotting.colours import HEAT
+from salreg.plotting.colours import HEAT, colour_map
 from salreg.plotting.panel_data import panel_data
 from salreg.plotting.scale import RULE
 from salreg.plotting.summary import validation_summary
@@ -75,17 +75,24 @@ def report(
 
 
 def _page(title: str, body: str, arms: Sequence[str]) -> str:
-    from plotly.offline import get_plotlyjs  # takes half a second; only needed to write a page
-
-    stops = [[round(255 * part) for part in colormaps[HEAT](step / 10)[:3]] for step in range(11)]
+    stops = [[round(255 * part) for part in colour_map(HEAT)(step / 10)[:3]] for step in range(11)]
     style = _file("page.css") + _arm_colours(arms)
     scripts = _file("panel.js").replace("HEAT_STOPS", json.dumps(stops)), _file("charts.js")
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{escape(title)}</title><style>{style}</style><script>{get_plotlyjs()}</script>'
-    )
     run = "".join(f'<script type="module">{script}</script>' for script in scripts)
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body><main>\n{body}\n</main>{run}</body></html>\n'
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+        f"<title>{escape(title)}</title><style>{style}</style><script>{_charts_library()}</script></head>\n"
+        f"<body><main>\n{body}\n</main>{run}</body></html>\n"
+    )
+
+
+@cache
+def _charts_library() -> str:
+    """plotly.js, of 5 MB."""
+    from plotly.offline import get_plotlyjs  # takes half a second; only needed to write a page
+
+    return get_plotlyjs()
 
 
 def _file(name: str) -> str:

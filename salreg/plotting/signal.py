@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from torch import Tensor
 
-from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS
+from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS, colour_map
 
 _CURVE = (0.2, 0.2, 0.2)
 
@@ -34,7 +33,7 @@ def draw_signal(signal: Tensor, saliency: Tensor | None, annotation: Tensor, lim
     pixels = np.ones((height, width, 3))
     if saliency is not None:
         strength = _of_columns(saliency.detach().float().cpu().nan_to_num().flatten().numpy() / max(limit, 1e-30), width)[1]
-        pixels[:] = colormaps[WORDS](np.clip(strength, 0, 1))[None, :, :3]
+        pixels[:] = colour_map(WORDS)(np.clip(strength, 0, 1))[None, :, :3]
     low, high = _of_columns(signal.detach().float().cpu().nan_to_num().mean(0).numpy(), width)
     bar = max(2, height // 16)
     scale = (height - 2 * bar - 1) / max(float(high.max() - low.min()), 1e-30)

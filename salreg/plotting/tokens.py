@@ -1,17 +1,15 @@
 """Draws a text whose words are coloured by their saliency, as a picture or as HTML."""
 
 from collections.abc import Sequence
-from functools import cache
 from html import escape
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.font_manager import findfont
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS, css
+from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS, colour_map, css
+from salreg.plotting.fonts import font
 from salreg.plotting.sentences import foremost
 
 _GAP = "…"  # in place of omitted sentences
@@ -45,10 +43,10 @@ def draw_tokens(
         >>> draw_tokens(["a", "film"], torch.rand(2), torch.tensor([0, -1]), limit=1.0, width=100).shape
         (18, 100, 3)
     """
-    font = _font()
+    letters = font(_SIZE)
     placed, x, y = [], 0, 0
     for token in _with_gaps(words, saliency, annotation, shown):
-        length = min(int(font.getlength(_GAP if token is None else words[token])) + 4, width)
+        length = min(int(letters.getlength(_GAP if token is None else words[token])) + 4, width)
         if x and x + length > width:
             x, y = 0, y + _LINE
         placed.append((token, x, y, length))
@@ -57,12 +55,12 @@ def draw_tokens(
     pen = ImageDraw.Draw(picture)
     for token, x, y, length in placed:
         if token is None:
-            pen.text((x + 2, y + 1), _GAP, font=font, fill="gray")
+            pen.text((x + 2, y + 1), _GAP, font=letters, fill="gray")
             continue
         strength = 0.0 if saliency is None else _strength(saliency, token, limit)
-        ground = colormaps[WORDS](strength)
+        ground = colour_map(WORDS)(strength)
         pen.rectangle((x, y + 1, x + length - 1, y + _LINE - 4), fill=_bytes(ground))
-        pen.text((x + 2, y + 1), words[token], font=font, fill="white" if strength > 0.6 else "black")
+        pen.text((x + 2, y + 1), words[token], font=letters, fill="white" if strength > 0.6 else "black")
         if annotation[token] != 0:
             colour = SPURIOUS_COLOUR if annotation[token] < 0 else RELEVANT_COLOUR
             pen.rectangle((x, y + _LINE - 3, x + length - 1, y + _LINE - 2), fill=_bytes(colour))
@@ -84,7 +82,7 @@ def tokens_html(words: Sequence[str], saliency: Tensor, annotation: Tensor, limi
             continue
         strength = _strength(saliency, token, limit)
         mark = SPURIOUS_COLOUR if annotation[token] < 0 else RELEVANT_COLOUR if annotation[token] > 0 else (1.0, 1.0, 1.0)
-        style = f"background:{css(colormaps[WORDS](strength)[:3])};color:{'white' if strength > 0.6 else 'black'};"
+        style = f"background:{css(colour_map(WORDS)(strength)[:3])};color:{'white' if strength > 0.6 else 'black'};"
         spans.append(f'<span style="{style}border-bottom:3px solid {css(mark)};padding:1px 2px">{escape(words[token])}</span>')
     return '<div style="font:14px/2 sans-serif">' + " ".join(spans) + "</div>"
 
@@ -109,11 +107,6 @@ def _with_gaps(
 def _strength(saliency: Tensor, token: int, limit: float) -> float:
     share = float(saliency[token]) / limit if limit > 0 else 0.0
     return min(max(share, 0.0), 1.0) if share == share else 0.0
-
-
-@cache
-def _font() -> Any:
-    return ImageFont.truetype(findfont("DejaVu Sans"), _SIZE)
 
 
 def _bytes(colour: Sequence[float]) -> tuple[int, int, int]:

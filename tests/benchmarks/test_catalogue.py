@@ -7,7 +7,19 @@ import torch
 from torch import nn
 
 from benchmarks import catalogue
-from benchmarks.catalogue import batch, check, needs_second_derivative, network, pairs, passes, preset_penalties
+from benchmarks.catalogue import (
+    batch,
+    check,
+    check_together,
+    checked_preset,
+    dead_pairs,
+    measured,
+    needs_second_derivative,
+    network,
+    pairs,
+    passes,
+    preset_penalties,
+)
 from salreg import SaliencyPenalty, attributions, losses, presets
 from salreg.attributions import CustomAttribution
 from salreg.penalties import ConsistencyPenalty
@@ -18,17 +30,21 @@ PAIRS = pairs()
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_presets_gradient_agrees_with_finite_differences_in_every_parameter(name):
-    penalty = PRESETS[name]
-    checked = check(penalty, network(penalty.attribution))
+    checked = checked_preset(name)
     assert checked.alive, checked
 
 
 @pytest.mark.parametrize("attribution", attributions.NAMED)
 def test_an_attributions_gradient_does_under_every_loss(attribution):
-    mine = [(loss, penalty) for name, loss, penalty in PAIRS if name == attribution]
-    assert len(mine) == len(losses.NAMED)
-    dead = [loss for loss, penalty in mine if not check(penalty, network(penalty.attribution)).alive]
-    assert not dead
+    assert [loss for name, loss, _ in PAIRS if name == attribution] == list(losses.NAMED)
+    assert dead_pairs(attribution) == []
+
+
+@pytest.mark.parametrize("attribution", ["grad_cam", "expected_gradients"])
+def test_penalties_that_are_checked_together_are_those_of_each_alone(attribution):
+    mine = [penalty for name, _, penalty in PAIRS if name == attribution]
+    alone = [measured([penalty], network(), batch()) for penalty in mine]
+    assert torch.equal(measured(mine, network(), batch()), torch.cat(alone))
 
 
 @pytest.mark.parametrize("perturbation", ["noise", "uniform", "shuffle", "swap", "transplant", "pgd"])
@@ -45,6 +61,9 @@ def test_a_gradient_that_misses_a_part_is_found():
 
     assert check(SaliencyPenalty(attributions.GradCAM("0"), "mse"), network()).alive
     assert not check(SaliencyPenalty(ConstantWeights("0"), "mse"), network()).alive
+    constant = ConstantWeights("0")
+    together = check_together([SaliencyPenalty(constant, loss) for loss in ("mse", "energy")], network())
+    assert [one.alive for one in together] == [False, False]
 
 
 def test_a_map_whose_gradient_is_lost_is_found():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from drawn_less import all_of_it
 from matplotlib.image import imread
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from support import Lit, annotated, fit, fresh, images, loader, noisy_net, plain_loader, regularizer, same, snapshots, trainer
@@ -24,6 +25,7 @@ from two_processes import in_a_process_of_its_own
 from salreg import AnnotatedDataset
 from salreg.attributions import GradCAM, InputGradient, name_of
 from salreg.callbacks import SaliencyMetrics, SaliencySnapshots
+from salreg.callbacks.behaviour import Behaviour
 from salreg.callbacks.panel import spread_over_classes
 from salreg.callbacks.probes import default_probes
 from salreg.callbacks.sinks import Files, Page, RunFolder, files
@@ -44,6 +46,14 @@ def test_a_film_strip_and_an_overlay_per_sample_and_epoch(tmp_path):
     for epoch in folder.glob("epoch_*"):
         assert sorted(p.name for p in epoch.iterdir()) == [f"sample_{i:02d}.png" for i in range(4)]
     assert imread(folder / "film_strip.png").shape[1] > 400
+
+
+def test_a_panels_reliance_is_of_four_draws_of_donors(tmp_path, monkeypatch):
+    drawn, draw = [], Behaviour.draw
+    monkeypatch.setattr(Behaviour, "draw", lambda self, seed: drawn.append(seed) or draw(self, seed))
+    with all_of_it():
+        fit(fresh(), snapshots(panel=4, dir=tmp_path), epochs=1)
+    assert drawn == 2 * [0, 0, 1, 2, 3]  # once where it begins
 
 
 def test_pictures_land_in_the_run_folder_by_default(tmp_path):

@@ -28,7 +28,12 @@ def small(monkeypatch):
     """Trainings of one epoch of two steps, and a carrying over of two."""
     made = pl.Trainer.__init__
     monkeypatch.setattr(pl.Trainer, "__init__", lambda self, **options: made(self, **options | {"max_epochs": 1}))
-    for name, value in {"limit_train_batches": 2, "limit_val_batches": 1, "limit_test_batches": 1}.items():
+    for name, value in {
+        "limit_train_batches": 2,
+        "limit_val_batches": 1,
+        "limit_test_batches": 1,
+        "num_sanity_val_steps": 0,
+    }.items():
         monkeypatch.setenv(f"PL_TRAINER_{name.upper()}", str(value))
     for name in ("enable_progress_bar", "enable_model_summary"):
         monkeypatch.setenv(f"PL_TRAINER_{name.upper()}", "False")

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, logsigmoid, poisson_nll_loss
 
 from salreg.annotations import is_annotated, places
-from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots, observation, snapshots
+from salreg.callbacks import SaliencyMetrics, SaliencyRegularizer, SaliencySnapshots, snapshots
 from salreg.callbacks.sinks import Files, Page
 from salreg.interventions import Intervention
 from salreg.metrics.functional.predictions import predicted_classes
@@ -173,7 +173,6 @@ def _train(pattern: Pattern, name: str, weight: float | None) -> Trained:
     )
     trainer = package.Trainer(max_epochs=1, accelerator="cpu", callbacks=callbacks, **short, **quiet)
     with warnings.catch_warnings(record=True) as caught, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(observation, "_ROUNDS", 1)
         for owner, method in () if drawn else ((snapshots, "paint"), (Files, "write"), (Page, "write")):
             patch.setattr(owner, method, lambda *_: None)
         warnings.simplefilter("always")

@@ -2,11 +2,12 @@
 
 import shutil
 import threading
+from contextlib import nullcontext
 from itertools import product
 
 import pytest
 import torch
-from plotly.offline import get_plotlyjs
+from drawn_less import all_of_it
 from support import history, history_of_a_table, history_of_words
 
 from salreg.history import Frame, History
@@ -43,10 +44,8 @@ def page(browser):
 
 def show(page, tmp_path, runs, title="run", charts=False):
     """Open the report; without its charts unless they are looked at, because their library takes a page most of its time."""
-    written = report(runs, title)
-    if not charts:
-        written = written.replace(get_plotlyjs(), "window.Plotly = { react() {}, Plots: { resize() {} } }")
-    (tmp_path / "report.html").write_text(written, "utf-8")
+    with all_of_it() if charts else nullcontext():
+        (tmp_path / "report.html").write_text(report(runs, title), "utf-8")
     page.context.set_offline(True)
     page.goto(f"file://{tmp_path / 'report.html'}")
     page.wait_for_selector(".sample")
@@ -162,7 +161,7 @@ def test_a_class_called_script_is_shown_as_text(page, tmp_path):
 
 def test_a_watched_report_reloads_when_it_changes(page, tmp_path):
     with server(tmp_path) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True).start()
         page.goto(serving.url)
         assert "no report yet" in page.locator("p").first.text_content()
         for epochs in (1, 2):

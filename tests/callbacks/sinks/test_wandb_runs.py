@@ -183,7 +183,7 @@ class Finish(pl.Callback):
 
 
 def train_in_two_processes():
-    options = {"devices": 2, "strategy": Gloo(), "use_distributed_sampler": False}
+    options = {"devices": 2, "strategy": Gloo("fork"), "use_distributed_sampler": False}
     used = trainer(snapshots(panel=2), Finish(), logger=offline(Path()), epochs=1, **options)
     used.fit(fresh(), datamodule=Interleaved())
 

@@ -19,8 +19,10 @@ from salreg.recipes.experiments.image_folder import made_folder
 PHOTOS, MARKED = 40, 12
 
 
-def with_photos(folder):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """Forty photos with a tag of 10 x 16 pixels in a corner, twelve of them with a mask."""
+    folder = tmp_path_factory.mktemp("made")
     (folder / "photos").mkdir()
     made_folder(folder / "photos", PHOTOS)
     mask = np.zeros((48, 48), np.uint8)
@@ -29,12 +31,12 @@ def with_photos(folder):
         target = folder / "masks" / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(mask).save(target)
+    return folder
 
 
-def train_less(patch):
-    patch.setattr(
-        annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, side=16, steps=30, **options)
-    )
+def train_less(patch, steps, **others):
+    fewer = {"side": 16, "steps": steps, **others}
+    patch.setattr(annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, **options | fewer))
 
 
 def carry_over(*options):
@@ -42,21 +44,21 @@ def carry_over(*options):
 
 
 @pytest.fixture(scope="module")
-def carried(tmp_path_factory):
+def carried(made, tmp_path_factory):
     """A folder in which marks were carried over, and what was printed."""
-    folder = tmp_path_factory.mktemp("carried")
-    with_photos(folder)
+    folder = shutil.copytree(made, tmp_path_factory.mktemp("carried"), dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
         patch.chdir(folder)
-        train_less(patch)
+        train_less(patch, steps=30)
         assert carry_over("--sheet", "sheet.png") == 0
     return folder, printed.getvalue()
 
 
 @pytest.fixture
-def photos(tmp_path, monkeypatch):
-    train_less(monkeypatch)
-    with_photos(tmp_path)
+def photos(made, tmp_path, monkeypatch):
+    """Photos on which hardly anything is learned, but whose marks are carried over all the same."""
+    train_less(monkeypatch, steps=6, least_quality=0.0)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
 
 
 def test_every_image_gets_a_mask_that_is_read_again(carried, monkeypatch):
@@ -135,7 +137,7 @@ def test_nothing_is_overwritten(capsys):
 
 @pytest.mark.usefixtures("photos")
 def test_a_low_quality_is_refused_and_nothing_is_written(capsys, monkeypatch):
-    monkeypatch.setattr(annotations_propagate, "propagate", lambda dataset, **options: propagate(dataset, steps=2, **options))
+    train_less(monkeypatch, steps=2)
     assert carry_over("--least-quality", "0.95") == 2
     error = capsys.readouterr().err
     assert "That is below the least IoU of 0.95, so nothing was carried over" in error

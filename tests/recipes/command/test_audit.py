@@ -11,7 +11,8 @@ from salreg.recipes.command.cli import main
 
 FAST = [
     "trainer.max_epochs=1", "trainer.enable_progress_bar=false", "trainer.limit_train_batches=3", "trainer.log_every_n_steps=1",
-    "trainer.limit_val_batches=1", "snapshots.panel=2", "snapshots.sanity=false", "logger=none",
+    "trainer.limit_val_batches=1", "trainer.limit_test_batches=1", "trainer.num_sanity_val_steps=0", "snapshots.panel=2",
+    "snapshots.probes=[]", "snapshots.sanity=false", "logger=none",
 ]  # fmt: skip
 
 
@@ -139,7 +140,7 @@ def test_the_seeds_of_a_comparisons_arms_are_told_by_mean_and_deviation(texts, t
 
 def test_a_language_model_is_audited_by_its_answers(tmp_path):
     pytest.importorskip("transformers")
-    folder = trained("llm", tmp_path, "trainer.limit_test_batches=1")
+    folder = trained("llm", tmp_path)
     assert main(["audit", str(folder), "--out", str(tmp_path / "found")]) == 0
     (found,) = json.loads((tmp_path / "found" / "audit.json").read_text())["audits"].values()
     assert found["classes"] == ["the review is bad .", "the review is good ."]
@@ -150,6 +151,6 @@ def test_a_language_model_is_audited_by_its_answers(tmp_path):
 
 def test_where_answers_are_places_the_error_says_what_to_use_instead(tmp_path, capsys):
     pytest.importorskip("transformers")
-    folder = trained("qa", tmp_path, "trainer.limit_test_batches=1")
+    folder = trained("qa", tmp_path)
     assert main(["audit", str(folder)]) == 2
     assert "reliance and the accuracy under intervention in results.json" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from drawn_less import all_of_it
 from idx import write_idx
 from omegaconf import OmegaConf
 from two_processes import in_a_process_of_its_own
@@ -18,8 +19,10 @@ from salreg.recipes.training import controls
 
 FAST = [
     "trainer.max_epochs=1",
+    "trainer.num_sanity_val_steps=0",
     "trainer.enable_progress_bar=false",
     "snapshots.panel=2",
+    "snapshots.probes=[]",
     "snapshots.sanity=false",
     "trainer.limit_train_batches=3",
     "trainer.limit_val_batches=1",
@@ -42,8 +45,10 @@ def made(folder, verb, *arguments):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run with the checks of the maps, and its numbers in a file."""
-    return made(tmp_path_factory.mktemp("finished"), "run", "snapshots.sanity=true", "logger=csv")
+    """A run with probes and with the checks of the maps and of the validation, and its numbers in a file."""
+    whole = ["snapshots.probes=null", "snapshots.sanity=true", "trainer.num_sanity_val_steps=2"]
+    with all_of_it():
+        return made(tmp_path_factory.mktemp("finished"), "run", *whole, "logger=csv")
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +138,7 @@ def test_recipes_on_idx_files(tmp_path, recipe):
 )
 def test_recipes_on_a_made_sample(recipe):
     name, *overrides = recipe.split()
-    assert main(["run", name, *overrides, *FAST]) == 0
+    assert main(["run", name, *overrides, *FAST, "snapshots.probes=null"]) == 0
     assert only(f"runs/{name}/*/snapshots/*/film_strip.png").stat().st_size > 10_000
 
 

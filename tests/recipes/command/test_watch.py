@@ -22,7 +22,7 @@ def run(tmp_path):
 def ask(run):
     """Asks a server of ``run``: the status and the body."""
     with server(run) as serving:
-        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        threading.Thread(target=serving.serve_forever, args=(0.01,), daemon=True).start()  # looks every 10 ms for its end
 
         def get(path="", host=None, method="GET", token=None):
             connection = HTTPConnection("127.0.0.1", serving.server_port, timeout=10)

@@ -120,12 +120,12 @@ def test_the_arms_change_the_regularised_one():
 
 @pytest.mark.parametrize("recipe", ["decoy_digits", "decoy_cifar", "hospital_tag", "sst_decoy", "waterbirds"])
 def test_every_arm_can_be_built(recipe):
+    plain = build(load(recipe)).train.dataset
     for arm in ("marks at random places", "marks of other samples", "everything marked", "a tenth of the marks"):
         config = load(recipe)
         for key, value in ARMS[arm].items():
             assign(config, key, value)
         train = build(config).train.dataset
-        plain = build(load(recipe)).train.dataset
         looked = [bool(train[number].looked_at) for number in range(len(train))]
         assert sum(looked) == (round(len(train) * 0.1) if arm == "a tenth of the marks" else len(train))
         torch.manual_seed(0)

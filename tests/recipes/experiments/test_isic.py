@@ -1,6 +1,7 @@
 """ISIC 2017 in its official layout."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,14 @@ from salreg.recipes.experiments.isic import CLASSES, build, read, read_lesions
 from salreg.recipes.training.config import load
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("isic"), (18, 6, 12))
+
+
 @pytest.fixture
-def root(tmp_path):
-    return make(tmp_path, (18, 6, 12))
+def root(made, tmp_path):
+    return shutil.copytree(made, tmp_path, dirs_exist_ok=True)
 
 
 def built(root, *overrides):

@@ -1,5 +1,6 @@
 """Waterbirds in its official layout."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,15 @@ from salreg.recipes.experiments.waterbirds import BOXES, GROUPS, METADATA, BirdM
 from salreg.recipes.training.config import load
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    make(folder := tmp_path_factory.mktemp("waterbirds"))
+    return folder
+
+
 @pytest.fixture
-def root(tmp_path):
-    make(tmp_path)
-    return tmp_path
+def root(made, tmp_path):
+    return shutil.copytree(made, tmp_path, dirs_exist_ok=True)
 
 
 def test_labels_groups_splits_and_boxes_are_those_of_the_files(root):
