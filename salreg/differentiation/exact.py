@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -110,12 +111,31 @@ def in_backward(loss: Tensor, contexts: Callable[[], AbstractContextManager[Any]
     """
 
     def enter(_: Tensor) -> None:
-        stack = ExitStack()
-        stack.enter_context(contexts())
-        torch.autograd.Variable._execution_engine.queue_callback(stack.close)  # as FSDP does
+        _BackwardPass.running().enter_context(contexts())
 
     if loss.requires_grad:
         loss.register_hook(enter)
+
+
+class _BackwardPass(ExitStack):
+    """The contexts of a backward pass, of one loss or several, which end in the opposite order when it ends or fails."""
+
+    _all: "WeakValueDictionary[int, _BackwardPass]" = WeakValueDictionary()
+
+    @classmethod
+    def running(cls) -> "_BackwardPass":
+        number = torch._C._current_graph_task_id()
+        found = cls._all.get(number)
+        if found is None:
+            found = cls._all[number] = cls()
+            torch.autograd.Variable._execution_engine.queue_callback(found)  # as FSDP does; the engine alone keeps it
+        return found
+
+    def __call__(self) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()  # of a pass that failed, no callback is called
 
 
 def reusable_graphs() -> AbstractContextManager[None]:
