@@ -14,7 +14,6 @@ os.environ["TRACKIO_DIR"] = tempfile.mkdtemp()  # read when trackio is imported
 os.environ["WANDB_SILENT"] = "true"
 metadata.entry_points = functools.cache(metadata.entry_points)  # each Trainer reads the files of all that is installed
 
-LIGHTNINGS = ("pytorch_lightning", "lightning.pytorch")
 _NUMBERS = itertools.count()
 
 
@@ -35,24 +34,6 @@ def seeds_are_for_the_processors_at_hand():
     if not torch.accelerator.is_available():
         for absent in (torch.cuda, torch.mtia, torch.xpu):
             absent.manual_seed_all = lambda seed: None
-
-
-@pytest.fixture(scope="session", autouse=True)
-def logged_numbers_stay_where_they_are():
-    """Lightning copies all that it knows of a number whenever that is logged, to bring it to the device where it is already."""
-    results = [sys.modules.get(f"{package}.trainer.connectors.logger_connector.result") for package in LIGHTNINGS]
-
-    def staying(move):
-        def to(number, *place, **options):
-            value = getattr(number, "value", None)
-            return number if value is not None and place == (value.device,) else move(number, *place, **options)
-
-        return to
-
-    with pytest.MonkeyPatch.context() as patch:
-        for kind in (result._ResultMetric for result in results if result is not None):
-            patch.setattr(kind, "to", staying(kind.to))
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -92,3 +73,24 @@ def seeded():
 def in_tmp_path(tmp_path, monkeypatch):
     """Whatever a Trainer writes lands in the test's own folder."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def switches_are_left_as_they_were():
+    """PyTorch's switches are those of the whole process: what a step leaves behind slows or changes all that follows."""
+    before = _switches()
+    yield
+    assert _switches() == before
+
+
+def _switches():
+    import torch
+
+    kernels = torch.backends.cuda
+    return {
+        "fused attention": (kernels.flash_sdp_enabled(), kernels.mem_efficient_sdp_enabled(), kernels.math_sdp_enabled()),
+        "cuDNN": torch.backends.cudnn.enabled,
+        "gradients": torch.is_grad_enabled(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "type": torch.get_default_dtype(),
+    }
