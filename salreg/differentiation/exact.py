@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 import torch
@@ -120,7 +120,7 @@ def in_backward(loss: Tensor, contexts: Callable[[], AbstractContextManager[Any]
 class _BackwardPass(ExitStack):
     """The contexts of a backward pass, of one loss or several, which end in the opposite order when it ends or fails."""
 
-    _all: "WeakValueDictionary[int, _BackwardPass]" = WeakValueDictionary()
+    _all: ClassVar["WeakValueDictionary[int, _BackwardPass]"] = WeakValueDictionary()
 
     @classmethod
     def running(cls) -> "_BackwardPass":
