@@ -60,7 +60,7 @@ class _Pool(NamedTuple):
 
 
 def change_grids(
-    inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng, by_step: bool = False
+    inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng, by_step: bool
 ) -> Changed:
     """Exchange the content of regions, remove it, and insert it.
 

@@ -269,3 +269,33 @@ def test_the_memory_format_and_precision_do_not_matter():
     assert torch.equal(last, expected)
     assert torch.allclose(double.float(), expected, atol=1e-6)
     assert Intervention()(images.bfloat16(), marks, looked_at).sample.dtype == torch.bfloat16
+
+
+def test_without_any_donor_the_feature_can_be_taken_away_but_not_given():
+    images, clean = torch.rand(3, 1, 6, 6), torch.zeros(3, 1, 6, 6)
+    looked_at = torch.tensor([True, True, False])
+    for present, done in ((True, [False, False, False]), (False, [True, True, False])):
+        made = Intervention().with_presence(present, images, clean, looked_at)
+        assert made.done.tolist() == done
+        assert torch.equal(made.sample, images)
+
+
+def test_a_single_donor_has_nothing_to_exchange_but_is_given_to_others():
+    images, marks = torch.rand(3, 1, 6, 6), torch.zeros(3, 1, 6, 6)
+    marks[1, :, :2, :2] = -1
+    made = Intervention().with_presence(True, images, marks, torch.tensor([True, True, False]))
+    assert made.done.tolist() == [True, False, False]
+    assert torch.equal(made.sample[0, :, :2, :2], images[1, :, :2, :2])
+    assert torch.equal(made.sample[2], images[2])
+
+
+def test_a_sample_without_the_feature_is_given_that_of_any_donor():
+    images, marks = torch.rand(4, 1, 6, 6), torch.zeros(4, 1, 6, 6)
+    marks[1:, :, :2, :2] = -1
+    everybody = torch.ones(4, dtype=torch.bool)
+    given = set()
+    for seed in range(30):
+        made = Intervention(seed=seed).with_presence(True, images, marks, everybody)
+        assert not torch.equal(made.sample[1, :, :2, :2], images[1, :, :2, :2])
+        given |= {number for number in (1, 2, 3) if torch.equal(made.sample[0, :, :2, :2], images[number, :, :2, :2])}
+    assert given == {1, 2, 3}
