@@ -5,6 +5,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from salreg.interventions import Intervention
+from salreg.interventions.donors import ENOUGH
 
 SIZE = 256
 
@@ -299,3 +300,43 @@ def test_a_sample_without_the_feature_is_given_that_of_any_donor():
         assert not torch.equal(made.sample[1, :, :2, :2], images[1, :, :2, :2])
         given |= {number for number in (1, 2, 3) if torch.equal(made.sample[0, :, :2, :2], images[number, :, :2, :2])}
     assert given == {1, 2, 3}
+
+
+def with_a_mark(side, seed, region=None):
+    """Two images, of which the first has a marked region."""
+    images, marks = torch.rand(2, 1, side, side, generator=torch.Generator().manual_seed(seed)), torch.zeros(2, 1, side, side)
+    marks[0, :, :2, :2] = -1
+    if region is not None:
+        images[0, :, :2, :2] = region
+    return images, marks
+
+
+def test_a_donor_is_known_again_by_its_region_whatever_surrounds_it():
+    region = torch.tensor([[0.2, 0.9], [0.7, 0.4]])
+    intervention = Intervention()
+    for seed in (0, 1):
+        images, marks = with_a_mark(6, seed, region)
+        made = intervention.with_presence(True, images, marks)
+        assert made.done.tolist() == [False, False]  # it is the only one
+    images, marks = with_a_mark(6, 2)
+    made = intervention.with_presence(True, images, marks)
+    assert torch.equal(made.sample[0, 0, :2, :2], region)
+
+
+@pytest.mark.parametrize("sides", [(8, 6), (6, 8)])
+def test_donors_of_another_size_are_left_aside(sides):
+    intervention = Intervention()
+    for seed, side in enumerate(sides):
+        images, marks = with_a_mark(side, seed)
+        assert intervention.with_presence(True, images, marks).done.tolist() == [False, False]
+    images, marks = with_a_mark(sides[1], 2)
+    assert intervention.with_presence(True, images, marks).done.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("marked", "kept"), [(ENOUGH - 1, 8), (ENOUGH, 0)])
+def test_the_donors_of_a_large_batch_are_enough(marked, kept):
+    images, marks = torch.rand(ENOUGH, 1, 4, 4), torch.zeros(ENOUGH, 1, 4, 4)
+    marks[:marked, :, :2, :2] = -1
+    intervention = Intervention()
+    intervention(images, marks)
+    assert len(intervention.state_dict()["bank"]["donors"]) == kept
