@@ -263,7 +263,7 @@ class Intervention:
 
 
 def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Which samples are marked, and which ones somebody looked at, told to the host: the only time that it waits for a GPU."""
+    """Which samples are marked, and which ones somebody looked at, told to the host in one go."""
     marked = annotation.flatten(1).amin(1) < 0
     looked_at = marked if looked_at is None else looked_at.to(marked.device) | marked
     marked, looked_at = torch.stack([marked, looked_at]).cpu()
