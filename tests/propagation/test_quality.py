@@ -63,3 +63,5 @@ def test_quality_is_told_in_words():
     text = str(Quality(0.9, 0.8, 0.73, 0.5, marked=20, clean=10, missed=2, invented=3))
     assert "80% of the marked pixels were found, and 90% of what was found is marked (IoU 0.73)" in text
     assert "Nothing was found on 2 of them. Something was found on 3 of 10 samples" in text
+    text = str(Quality(0.9, 0.8, 0.5, 0.5, marked=20, clean=10, missed=2, invented=3))
+    assert "(IoU 0.73, but 0.50 for what is not marked)" in text
