@@ -350,3 +350,12 @@ def test_only_texts_of_token_numbers_have_random_places():
     marks = MARKS[[0, 1, 3]]
     with pytest.raises(ValueError, match="place='random' is for texts given as token numbers.*input of shape \\(6, 4\\)"):
         Intervention(place="random")(torch.rand(3, 6, 4), marks)
+
+
+def test_where_room_is_needed_words_with_a_label_go_last():
+    ids = torch.tensor([[11, 12, 13, 14, 15, 16], [21, 22, 23, 24, 25, 26]])
+    marks = torch.tensor([[-1, 0, 0, 0, 0, 0], [-1, -1, -1, 0, 0, 0]])
+    labels = torch.tensor([[-100, -100, -100, -100, 3, 4], [-100] * 6])
+    changed = Intervention(padding_token=0)({"input_ids": ids, "labels": labels}, marks).sample
+    assert changed["input_ids"][0].tolist() == [21, 22, 23, 12, 15, 16]  # 13 and 14 made room, from behind
+    assert changed["labels"][0].tolist() == [-100, -100, -100, -100, 3, 4]
