@@ -76,3 +76,19 @@ def test_tokens_that_do_not_come_back_from_their_text_are_refused(tokenizer):
 def test_a_tokenizer_that_names_no_special_tokens_is_asked_for_them():
     with pytest.raises(ValueError, match="special="):
         CounterpartIntervention(PEOPLE, object())
+
+
+@pytest.mark.parametrize("padding", [0, 9])
+def test_the_number_of_padding_may_be_any(padding):
+    class Words:
+        words = ("[PAD]", "he", "she", "ran")
+
+        def encode(self, text):
+            return [self.words.index(word) for word in text.split()]
+
+        def decode(self, tokens):
+            return " ".join(self.words[token] for token in tokens)
+
+    exchange = CounterpartIntervention(PEOPLE, Words(), special=[], padding=padding)
+    given = torch.tensor([[2, 3, padding], [3, padding, padding]])
+    assert exchange(given, "gender", "female", "male").tokens.tolist() == [[1, 3, padding], [3, padding, padding]]

@@ -52,3 +52,20 @@ def test_the_mean_is_that_of_a_ring_as_wide_as_half_of_the_box():
     assert filled(series, region, "mean")[0, 0, 3:5].tolist() == [3.0, 3.0]  # of 2 and 4
     wide = region_of((10,), (3, 5))
     assert filled(series, wide, "mean")[0, 0, 3:6].tolist() == pytest.approx([27.5] * 3)  # of 1, 2, 7 and 100
+
+
+def test_a_blur_is_three_means_of_a_quarter_of_the_side():
+    series = torch.rand(1, 1, 16)
+    expected = series[0, 0].tolist()
+    for _ in range(3):
+        around = [expected[max(0, place - 2) : place + 3] for place in range(16)]
+        expected = [sum(some) / len(some) for some in around]
+    found = filled(series, torch.ones(1, 1, 16), "blur")[0, 0]
+    assert torch.allclose(found, torch.tensor(expected))
+    assert torch.equal(filled(series, region_of((16,), (4, 9)), "blur")[0, 0, :4], series[0, 0, :4])
+
+
+def test_in_rows_of_a_table_a_region_has_the_mean_of_its_column():
+    rows = torch.tensor([[1.0, 5.0], [3.0, 9.0], [8.0, 1.0]])
+    region = torch.tensor([[1.0, 0.0], [0.0, 0.5], [0.0, 0.0]])
+    assert filled(rows, region).tolist() == [[4.0, 5.0], [3.0, 7.0], [8.0, 1.0]]

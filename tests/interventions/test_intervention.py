@@ -333,9 +333,9 @@ def test_donors_of_another_size_are_left_aside(sides):
     assert intervention.with_presence(True, images, marks).done.tolist() == [True, False]
 
 
-@pytest.mark.parametrize(("marked", "kept"), [(ENOUGH - 1, 8), (ENOUGH, 0)])
+@pytest.mark.parametrize(("marked", "kept"), [(ENOUGH - 1, 8), (ENOUGH, 0), (ENOUGH + 1, 0)])
 def test_the_donors_of_a_large_batch_are_enough(marked, kept):
-    images, marks = torch.rand(ENOUGH, 1, 4, 4), torch.zeros(ENOUGH, 1, 4, 4)
+    images, marks = torch.rand(ENOUGH + 1, 1, 4, 4), torch.zeros(ENOUGH + 1, 1, 4, 4)
     marks[:marked, :, :2, :2] = -1
     intervention = Intervention()
     intervention(images, marks)
