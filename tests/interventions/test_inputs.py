@@ -30,6 +30,7 @@ def test_beside_token_numbers_without_a_key_a_series_may_be_the_input_too():
     found = annotated_input((TOKENS, SERIES), MARKS)
     assert found.tensor is TOKENS
     assert (found.kind, found.others) == ("tokens", 1)
+    assert annotated_input({"words": TOKENS, "features": SERIES}, MARKS).others == 1
 
 
 def test_scalars_in_a_batch_are_passed_over():
