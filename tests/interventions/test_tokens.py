@@ -359,3 +359,12 @@ def test_where_room_is_needed_words_with_a_label_go_last():
     changed = Intervention(padding_token=0)({"input_ids": ids, "labels": labels}, marks).sample
     assert changed["input_ids"][0].tolist() == [21, 22, 23, 12, 15, 16]  # 13 and 14 made room, from behind
     assert changed["labels"][0].tolist() == [-100, -100, -100, -100, 3, 4]
+
+
+def test_a_text_without_the_words_is_given_one_span_though_others_have_two():
+    ids = torch.tensor([[11, 12, 13, 14, 15, 16, 0, 0], [21, 22, 23, 24, 25, 0, 0, 0]])
+    marks = torch.tensor([[-1, 0, 0, -1, 0, 0, PAD, PAD], [0, 0, 0, 0, 0, PAD, PAD, PAD]])
+    everybody = torch.ones(2, dtype=torch.bool)
+    made = Intervention(padding_token=0).with_presence(True, ids, marks, everybody)
+    assert sum(token in (11, 14) for token in made.sample[1].tolist()) == 1
+    assert [token for token in made.sample[1].tolist() if token not in (0, 11, 14)] == [21, 22, 23, 24, 25]

@@ -57,6 +57,8 @@ def test_where_more_marks_did_not_help_no_number_is_made_up():
     assert marks_needed(100, iou=0.4, iou_of_half=0.4, wanted=0.6) is None
     assert marks_needed(100, iou=0.4, iou_of_half=0.5, wanted=0.6) is None
     assert marks_needed(100, iou=0.4, iou_of_half=0.395, wanted=0.9) is None  # more than a hundred times as many
+    assert marks_needed(100, iou=0.5, iou_of_half=0.0, wanted=1 - 0.5 / 99.5) is not None
+    assert marks_needed(100, iou=0.5, iou_of_half=0.0, wanted=1 - 0.5 / 100.5) is None
 
 
 def test_quality_is_told_in_words():
