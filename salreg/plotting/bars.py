@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
+from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, rgb
 from salreg.plotting.fonts import font
 
 #: The largest number of columns drawn; of more, the marked ones and those with the highest saliency are chosen.
@@ -51,8 +51,8 @@ def draw_bars(
             continue
         length = float(saliency[column].float().nan_to_num()) / limit if limit > 0 else 0.0
         end = half + round(min(max(length, 0.0), 1.0) * (half - 2))
-        colour = column_colour(annotation, column)
-        pen.rectangle((half, line * _LINE + 2, end, line * _LINE + _LINE - 3), fill=tuple(round(255 * c) for c in colour))
+        place = (half, line * _LINE + 2, end, line * _LINE + _LINE - 3)
+        pen.rectangle(place, fill=rgb(column_colour(annotation, column)))
     return np.asarray(picture)
 
 

@@ -24,6 +24,17 @@ def colour_map(name: str) -> Any:
     return colormaps[name]
 
 
+def rgb(colour: Iterable[float]) -> tuple[int, int, int]:
+    """A colour's red, green and blue from 0 to 255, without its opacity.
+
+    Example:
+        >>> rgb(SPURIOUS_COLOUR)
+        (87, 181, 232)
+    """
+    red, green, blue, *_ = (round(255 * part) for part in colour)
+    return red, green, blue
+
+
 def css(colour: Iterable[float], opacity: float = 1.0) -> str:
     """A colour in the notation of CSS and plotly.
 
@@ -31,5 +42,5 @@ def css(colour: Iterable[float], opacity: float = 1.0) -> str:
         >>> css((0.0, 0.5, 1.0))
         'rgba(0,128,255,1.00)'
     """
-    red, green, blue = (round(255 * part) for part in colour)
+    red, green, blue = rgb(colour)
     return f"rgba({red},{green},{blue},{opacity:.2f})"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from salreg.history import Frame
 from salreg.plotting.cell import draw_cell, kind_of
-from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR
+from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, rgb
 from salreg.plotting.fonts import font
 from salreg.plotting.scale import RULE, Scale
 from salreg.plotting.sentences import foremost
@@ -120,7 +120,7 @@ def _framed(canvas: Any, frames: Sequence[Frame], rows: Sequence[_Row], column_w
     pen.text((4, top + height + 22), "\n".join(rule), grey, small, spacing=2)
     x = 4.0
     for colour, text in ((SPURIOUS_COLOUR, "marked spurious"), (RELEVANT_COLOUR, "marked relevant")):
-        pen.line((x, top + height + 10, x + 20, top + height + 10), tuple(round(255 * part) for part in colour), 2)
+        pen.line((x, top + height + 10, x + 20, top + height + 10), rgb(colour), 2)
         pen.text((x + 26, top + height + 10), text, "black", small, anchor="lm")
         x += 26 + small.getlength(text) + 16
     return np.asarray(framed)

@@ -12,7 +12,7 @@ from torch import Tensor
 from salreg.history import History
 from salreg.plotting.chart_html import charts_html, table_html
 from salreg.plotting.charts import colours, curves, sanity
-from salreg.plotting.colours import HEAT, colour_map
+from salreg.plotting.colours import HEAT, colour_map, rgb
 from salreg.plotting.panel_data import panel_data
 from salreg.plotting.scale import RULE
 from salreg.plotting.summary import validation_summary
@@ -75,7 +75,7 @@ def report(
 
 
 def _page(title: str, body: str, arms: Sequence[str]) -> str:
-    stops = [[round(255 * part) for part in colour_map(HEAT)(step / 10)[:3]] for step in range(11)]
+    stops = [rgb(colour_map(HEAT)(step / 10)) for step in range(11)]
     style = _file("page.css") + _arm_colours(arms)
     scripts = _file("panel.js").replace("HEAT_STOPS", json.dumps(stops)), _file("charts.js")
     run = "".join(f'<script type="module">{script}</script>' for script in scripts)

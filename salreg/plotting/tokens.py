@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS, colour_map, css
+from salreg.plotting.colours import RELEVANT_COLOUR, SPURIOUS_COLOUR, WORDS, colour_map, css, rgb
 from salreg.plotting.fonts import font
 from salreg.plotting.sentences import foremost
 
@@ -59,11 +59,11 @@ def draw_tokens(
             continue
         strength = 0.0 if saliency is None else _strength(saliency, token, limit)
         ground = colour_map(WORDS)(strength)
-        pen.rectangle((x, y + 1, x + length - 1, y + _LINE - 4), fill=_bytes(ground))
+        pen.rectangle((x, y + 1, x + length - 1, y + _LINE - 4), fill=rgb(ground))
         pen.text((x + 2, y + 1), words[token], font=letters, fill="white" if strength > 0.6 else "black")
         if annotation[token] != 0:
             colour = SPURIOUS_COLOUR if annotation[token] < 0 else RELEVANT_COLOUR
-            pen.rectangle((x, y + _LINE - 3, x + length - 1, y + _LINE - 2), fill=_bytes(colour))
+            pen.rectangle((x, y + _LINE - 3, x + length - 1, y + _LINE - 2), fill=rgb(colour))
     return np.asarray(picture)
 
 
@@ -107,8 +107,3 @@ def _with_gaps(
 def _strength(saliency: Tensor, token: int, limit: float) -> float:
     share = float(saliency[token]) / limit if limit > 0 else 0.0
     return min(max(share, 0.0), 1.0) if share == share else 0.0
-
-
-def _bytes(colour: Sequence[float]) -> tuple[int, int, int]:
-    red, green, blue = (round(255 * part) for part in colour[:3])
-    return red, green, blue
