@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from salreg.interventions.boxes import boxes_around as box_edges
+
 UNKNOWN = -1.0
 
 
@@ -18,14 +20,8 @@ class Boxes(NamedTuple):
 
 def boxes_around(masks: Tensor) -> Boxes:
     """The boxes around masks ``(N, 1, H, W)`` that are not empty."""
-    edges = []
-    for axis in (3, 2):
-        inside = (masks > 0).any(axis).any(1)
-        first = inside.int().argmax(1)
-        last = inside.shape[1] - 1 - inside.flip(1).int().argmax(1)
-        edges.append((first, last))
-    centre = torch.stack([(first + last) / 2 for first, last in edges], 1)
-    return Boxes(centre, torch.stack([last - first + 1.0 for first, last in edges], 1))
+    boxes = box_edges(masks)
+    return Boxes((boxes.first + boxes.last).T / 2, boxes.sides.T.float())
 
 
 class CopyPaste:
