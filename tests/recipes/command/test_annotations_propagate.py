@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import shutil
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from salreg.propagation import propagate
 from salreg.readers import FileAnnotations, read_masks
 from salreg.recipes.command import annotations_propagate
 from salreg.recipes.command.cli import main
+from salreg.recipes.command.parser import parsed
 from salreg.recipes.experiments.image_folder import made_folder
 
 PHOTOS, MARKED = 40, 12
@@ -143,6 +145,11 @@ def test_a_low_quality_is_refused_and_nothing_is_written(capsys, monkeypatch):
     assert "That is below the least IoU of 0.95, so nothing was carried over" in error
     assert not Path("all").exists()
     assert not Path("contact_sheet.png").exists()
+
+
+def test_the_command_asks_for_the_quality_that_the_function_asks_for():
+    options = parsed(["annotations", "propagate", "marks", "--data", "photos", "--out", "all"])
+    assert options.least_quality == signature(propagate).parameters["least_quality"].default
 
 
 @pytest.mark.usefixtures("photos")
