@@ -1,8 +1,8 @@
 """CIFAR-10 with a colour that gives the class away in training, and misleads at test time.
 
-The colour is that of the class in training, and that of a random class in testing. It fills a patch on a random corner, tints a
-narrow border around the photo, or fills the right half beside the photo, which is squeezed into the left half. Shifting and
-mirroring the images moves the marks with the colours.
+The colour is that of the class in training (unless ``data.train_color`` is ``random``), and that of a random class in testing.
+It fills a patch on a random corner, tints a narrow border around the photo, or fills the right half beside the photo, which is
+squeezed into the left half. Shifting and mirroring the images moves the marks with the colours.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import TensorDataset
 
-from salreg import annotations
+from salreg import annotations, checks
 from salreg.data import AnnotatedDataset, Augmented
 from salreg.recipes.data import cifar
 from salreg.recipes.data.few_marks import training_marks
@@ -79,10 +79,11 @@ def add_decoys(images: Tensor, labels: Tensor, *, informative: bool, seed: int, 
 def build(config: DictConfig) -> Experiment:
     """Build the recipe's data and module."""
     data = config.data
-    if data.kind not in KINDS:
-        raise ValueError(f"data.kind must be {', '.join(KINDS)}, not {data.kind!r}.")
+    checks.choice(KINDS, **{"data.kind": data.kind})
+    checks.choice(("class", "random"), **{"data.train_color": data.train_color})
     raw = cifar.made_images() if data.root is None else cifar.load(Path(data.root))
-    train = add_decoys(raw.train_images, raw.train_labels, informative=True, seed=0, kind=data.kind)
+    informative = data.train_color == "class"
+    train = add_decoys(raw.train_images, raw.train_labels, informative=informative, seed=0, kind=data.kind)
     test = add_decoys(raw.test_images, raw.test_labels, informative=False, seed=1, kind=data.kind)
     if not data.decoy:
         nothing = torch.zeros_like(train.annotations)

@@ -93,8 +93,19 @@ def test_the_reference_of_a_half_is_the_squeezed_photo_beside_grey():
 
 
 def test_an_unknown_kind_is_named():
-    with pytest.raises(ValueError, match="data.kind must be corner, border, half, not 'frame'"):
+    with pytest.raises(ValueError, match="data.kind must be corner, border or half, not 'frame'"):
         build(load("decoy_cifar", ["data.kind=frame"]))
+
+
+def test_a_random_colour_in_training_tells_nothing():
+    train = build(load("decoy_cifar", ["data.train_color=random", "data.flip=false", "data.crop=0"])).train.dataset
+    samples = [train[i] for i in range(200)]
+    colors = [in_patch([one.sample[0]], [one.annotation])[0][0] for one in samples]
+    agree = [torch.equal(color, COLORS[one.sample[1]]) for color, one in zip(colors, samples, strict=True)]
+    assert 0.02 < sum(agree) / len(agree) < 0.25
+    assert agree == [one.sample[2] == 1 for one in samples]
+    with pytest.raises(ValueError, match="data.train_color must be class or random, not 'rand' .did you mean 'random'"):
+        build(load("decoy_cifar", ["data.train_color=rand"]))
 
 
 def test_without_decoys_images_are_as_they_were_and_training_has_no_marks():
