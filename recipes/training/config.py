@@ -79,7 +79,8 @@ def check_effect(config: DictConfig, like: DictConfig) -> None:
         raise ConfigError(
             f"regularizer.{replaced[0]} has no effect with regularizer.preset, which has its own. Remove one of them."
         )
-    changed = [key for key in config.intervention if config.intervention[key] != like.intervention.get(key)]
+    as_written = [cast(dict[str, Any], OmegaConf.to_container(one.intervention, resolve=False)) for one in (config, like)]
+    changed = [key for key, value in as_written[0].items() if value != as_written[1].get(key)]  # its seed is ${seed}
     if changed and not intervenes(config):
         raise ConfigError(f"intervention.{changed[0]} has no effect without an intervention. Add regularizer.intervene=true.")
     if config.logger.offline and config.logger.name != "wandb":

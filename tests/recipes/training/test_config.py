@@ -126,6 +126,8 @@ def test_a_setting_without_effect_is_refused(overrides, message):
     [
         ["regularizer.preset=cdep", "regularizer.intervene=true", "intervention.fill=mean"],
         ["regularizer.preset=cdep"],
+        ["regularizer.preset=cdep", "seed=1"],
+        ["regularizer.intervene=false", "seed=1"],
         ["regularizer.preset=hint", "regularizer.preset.layer=net.1"],
     ],
 )
