@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from salreg.interventions.boxes import Boxes, boxes_around, stretched, taken
+from salreg.interventions.boxes import Boxes, boxes_around, stretched
 from salreg.interventions.fills import diffused, laid_over
 
 
@@ -34,7 +34,7 @@ def transplanted(inputs: Tensor, region: Tensor, donors: Tensor, donor_region: T
     donor_boxes = boxes if donor_region is region else boxes_around(donor_region)
     there = Boxes(donor_boxes.first[:, donor], donor_boxes.last[:, donor])
     content = _completed(donors, donor_region, donor_boxes)[donor]
-    return laid_over(inputs, taken(content, stretched(boxes, there, inputs.shape[2:])), region)
+    return laid_over(inputs, stretched(boxes, there, inputs.shape[2:]).shown(content), region)
 
 
 def _completed(donors: Tensor, region: Tensor, boxes: Boxes) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from salreg.interventions.boxes import Boxes, boxes_around, flat_places, taken
+from salreg.interventions.boxes import Boxes, Sources, boxes_around
 
 Fill = Literal["mirror", "diffusion", "mean", "blur"]
 
@@ -42,12 +42,9 @@ def filled(inputs: Tensor, region: Tensor, how: Fill = "mirror") -> Tensor:
     region = region.to(inputs)
     if inputs.ndim == 2:
         return laid_over(inputs, inputs.mean(0, keepdim=True).expand_as(inputs), region)
-    shape = list(inputs.shape[2:])
-    window = _windows(boxes_around(region), shape)
-    near, near_region = (taken(one, window) for one in (inputs, region))
-    new = laid_over(near, FILLS[how](near, near_region), near_region)
-    into = flat_places(window, shape).expand(-1, inputs.shape[1], -1)
-    return inputs.flatten(2).scatter(2, into, new.flatten(2)).view_as(inputs)
+    window = _windows(boxes_around(region), inputs.shape[2:])
+    near, near_region = (window.shown(one) for one in (inputs, region))
+    return window.changed(inputs, laid_over(near, FILLS[how](near, near_region), near_region))
 
 
 def filled_by_feature(inputs: Tensor, region: Tensor, how: Fill) -> Tensor:
@@ -61,15 +58,15 @@ def laid_over(inputs: Tensor, other: Tensor, region: Tensor) -> Tensor:
     return torch.where(region > 0, torch.lerp(inputs, other, region), inputs)
 
 
-def _windows(boxes: Boxes, shape: Sequence[int]) -> list[Tensor]:
-    """The places along each axis ``(B, n)`` of windows around the boxes, all of one size: a box with its surroundings."""
+def _windows(boxes: Boxes, shape: Sequence[int]) -> Sources:
+    """The places of windows around the boxes, all of one size: a box with its surroundings."""
     widest = boxes.sides.amax(1).tolist()
     window = []
     for size, side, first in zip(shape, widest, boxes.first, strict=True):
         length = min(size, _WINDOW * max(side, 1))
         start = (first - side).clamp(0, size - length)
         window.append(start.unsqueeze(1) + torch.arange(length, device=start.device))
-    return window
+    return Sources(window, shape)
 
 
 def diffused(inputs: Tensor, region: Tensor) -> Tensor:
@@ -118,8 +115,8 @@ def _mirrored(inputs: Tensor, region: Tensor) -> Tensor:
         before, behind = (2 * one[axis, :, None] - place + shift for one, shift in ((boxes.first, -1), (boxes.last, 1)))
         reflected = torch.where(widest == axis, before, torch.where(widest == axis + len(shape), behind, place))
         sources.append(reflected.clamp(0, size - 1))
-    outside = taken(region, sources) <= 0
-    return torch.where(outside, taken(inputs, sources), _diffused(inputs, region))
+    reflection = Sources(sources, shape)
+    return torch.where(reflection.shown(region) <= 0, reflection.shown(inputs), _diffused(inputs, region))
 
 
 def _blurred(inputs: Tensor, region: Tensor) -> Tensor:
