@@ -27,6 +27,7 @@ def test_a_box_reaches_from_the_first_place_to_the_last_along_each_axis(shape):
             assert boxes.sides[:, number].tolist() == (places.amax(0) - places.amin(0) + 1).tolist()
         else:
             assert (boxes.sides[:, number] < 1).all()
+            assert (boxes.last[:, number] == -1).all()
 
 
 @pytest.mark.parametrize("into", [(2, 7), (0, 3), (4, 5), (0, 11)])
