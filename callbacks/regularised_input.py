@@ -80,7 +80,7 @@ class RegularisedInput:
             self.warned = True
             rank_zero_warn(
                 "Only one sample of the training data carries a spurious mark. There is no other content to show, so its "
-                "region is filled from its surroundings. Mark a few more samples."
+                "region is filled from its surroundings (in a table: with the mean of the other rows). Mark a few more."
             )
 
     def state_dict(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from salreg.host import sent
 from salreg.interventions.content import transplanted
-from salreg.interventions.donors import ENOUGH, DonorBank, other_donors
+from salreg.interventions.donors import DonorBank, Pool, numbered, other_donors, pool_of
 from salreg.interventions.fills import Fill, filled, filled_by_feature
 from salreg.rng import Rng
 
@@ -51,14 +51,6 @@ class Changed(NamedTuple):
     done: Tensor
 
 
-class _Pool(NamedTuple):
-    """Samples and their regions, and the numbers of the donors among them, known to the host: those of the batch first."""
-
-    inputs: Tensor
-    regions: Tensor
-    donors: Tensor
-
-
 def change_grids(
     inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng, by_step: bool
 ) -> Changed:
@@ -77,11 +69,10 @@ def change_grids(
         rng: The random number generator.
         by_step: Whether whole steps of series ``(B, 1, T, F)`` are marked, so that each feature is filled from its own values.
     """
-    pool = _pool(inputs, spurious, fate.marked, bank)
+    pool = pool_of(inputs, spurious, fate.marked, bank)
     if not len(pool.donors):
         return Changed(inputs, spurious, fate.looked_at & ~fate.present)
-    own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
-    donor = pool.donors[other_donors(own, len(pool.donors), rng)]
+    donor = pool.donors[other_donors(numbered(fate.marked), len(pool.donors), rng)]
     shown = fate.present & ~fate.marked if len(pool.donors) == 1 else fate.present  # the only donor has nothing to exchange
     donor, gone = (sent(one, inputs.device) for one in (donor, (fate.looked_at & ~shown).nonzero().flatten()))
     region = _regions(spurious, relevant, pool, donor, fate)
@@ -95,26 +86,10 @@ def change_grids(
     return Changed(changed, torch.where(of_sample.looked_at, region * of_sample.present, spurious), done)
 
 
-def _regions(spurious: Tensor, relevant: Tensor, pool: _Pool, donor: Tensor, fate: Fate) -> Tensor:
+def _regions(spurious: Tensor, relevant: Tensor, pool: Pool, donor: Tensor, fate: Fate) -> Tensor:
     """Where something happens: in the own region, or where the donor has its region."""
     if bool(fate.marked.all()):
         return spurious
     of_sample = fate.over(spurious)
     other = pool.regions[donor] * (1 - relevant) * of_sample.looked_at
     return torch.where(of_sample.marked, spurious, other)
-
-
-def _pool(inputs: Tensor, spurious: Tensor, marked: Tensor, bank: DonorBank) -> _Pool:
-    owners = marked.nonzero().flatten()
-    if len(owners) >= ENOUGH:
-        return _Pool(inputs, spurious, owners)
-    there = sent(owners, inputs.device)
-    own = list(zip(inputs[there], spurious[there], strict=True))
-    others = bank.beside(own, [one * (region > 0) for one, region in own])
-    shapes = inputs.shape[1:], spurious.shape[1:]
-    fitting = [donor for donor in others if tuple(one.shape for one in donor) == shapes]
-    donors = [*own, *((one.to(inputs), region.to(spurious)) for one, region in fitting)]
-    if not donors:
-        return _Pool(inputs, spurious, owners)
-    samples, regions = (torch.stack(one) for one in zip(*donors, strict=True))
-    return _Pool(samples, regions, torch.arange(len(donors)))

@@ -227,7 +227,7 @@ class Intervention:
         if self.place == "random":
             raise ValueError(f"place='random' is for texts given as token numbers, and the annotated input is the {found}.")
         if found.kind == "row":
-            changed = change_rows(given, marks(align(annotation, given)).spurious, fate, self._rng)
+            changed = change_rows(given, marks(align(annotation, given)).spurious, fate, self._bank, self._rng)
             made = Intervened(replaced(sample, [(given, changed.inputs)]), annotation, of_sample.marked)
             return made, sent(changed.done, annotation.device)
         grid = grid_of(given, annotation, found.kind == "embedded")

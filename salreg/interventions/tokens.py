@@ -78,11 +78,12 @@ def change_texts(
     """
     spans = _spans(texts)
     donors = spans.tokens
-    if len(donors) < ENOUGH:
-        others = bank.beside(spans.tokens, [one[0] for one in spans.tokens])
-        donors = [*donors, *(tuple(part.to(texts.tokens) for part in one) for one in others)]
-    elif not len(bank):  # a batch without any may follow
-        bank.beside(spans.tokens, [one[0] for one in spans.tokens])
+    enough = len(spans.text.unique()) >= ENOUGH
+    if not enough or not len(bank):  # a batch without any may follow
+        words = texts.tokens.masked_fill(texts.padding, 0)
+        others = bank.beside(donors, list(words[spans.text]))
+        if not enough:
+            donors = [*donors, *(tuple(part.to(texts.tokens) for part in one) for one in others)]
     if not donors:
         return texts
     inserted = _insertions(texts, spans, donors, fate, rng, moves, exchange)
@@ -111,11 +112,12 @@ def _insertions(
     stays = torch.full_like(spans.text, not moves, dtype=torch.bool) | (place[spans.text, spans.number] < 0)
     at = spans.text[stays], spans.number[stays]
     place[at], key[at] = spans.start[stays], spans.start[stays].to(key)
-    donor = other_donors(own, len(donors), rng)
+    owned = spans.text.bincount(minlength=size).unsqueeze(1)
+    donor = other_donors(own[:, :1].expand_as(own), len(donors), rng, owned)  # another text's: one's own tells one's label
     first = torch.arange(slots, device=device) == 0
     comes = fate.present.unsqueeze(1) & torch.where(fate.marked.unsqueeze(1), own >= 0, fate.looked_at.unsqueeze(1) & first)
     if exchange:
-        comes &= donor != own  # the only donor has nothing to exchange
+        comes &= owned < len(donors)  # the only donor has nothing to exchange
     else:
         donor = torch.where(own >= 0, own, donor)
     comes &= place >= 0

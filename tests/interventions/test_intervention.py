@@ -175,7 +175,7 @@ def test_a_batch_of_one_takes_its_donor_from_the_bank():
 def test_one_donor_in_the_bank_is_not_all_that_was_ever_seen():
     images, _, marks, _ = tagged([1.0, 1.0], size=33)
     intervention = Intervention()
-    for batch in (slice(32), slice(32, 33)):  # the first batch has donors enough, and leaves the bank empty
+    for batch in (slice(32), slice(32, 33)):
         intervention(images[batch], marks[batch])
     assert not intervention.has_one_donor
     alone = Intervention()
@@ -311,16 +311,61 @@ def with_a_mark(side, seed, region=None):
     return images, marks
 
 
-def test_a_donor_is_known_again_by_its_region_whatever_surrounds_it():
+def test_a_donor_is_known_again_and_others_with_the_same_region_are_not_taken_for_it():
     region = torch.tensor([[0.2, 0.9], [0.7, 0.4]])
     intervention = Intervention()
-    for seed in (0, 1):
-        images, marks = with_a_mark(6, seed, region)
+    for _ in range(2):
+        images, marks = with_a_mark(6, 0, region)
         made = intervention.with_presence(True, images, marks)
         assert made.done.tolist() == [False, False]  # it is the only one
-    images, marks = with_a_mark(6, 2)
+    images, marks = with_a_mark(6, 1, region)
     made = intervention.with_presence(True, images, marks)
+    assert made.done.tolist() == [True, False]
     assert torch.equal(made.sample[0, 0, :2, :2], region)
+
+
+def one_at_a_time(sample, annotation, size):
+    """What a small batch after the other becomes, and where its marks are then."""
+    intervention, found = Intervention(padding_token=0), []
+    for rows in torch.arange(len(sample)).split(size):
+        found.append(intervention(sample[rows], annotation[rows], torch.ones(len(rows), dtype=torch.bool)))
+    return torch.cat([one.sample for one in found]), torch.cat([one.annotation for one in found])
+
+
+def told(shown, labels):
+    """How much more often something is shown with the one label than with the other, once the bank has a few donors."""
+    share = [shown[8:][labels[8:] == label].float().mean() for label in (0, 1)]
+    return float((share[1] - share[0]).abs())
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("kind", ["images", "texts", "rows"])
+def test_in_small_batches_one_of_two_contents_tells_nothing_either(kind, size):
+    labels = torch.randint(2, (400,), generator=torch.Generator().manual_seed(0))
+    if kind == "images":
+        sample, annotation = torch.rand(400, 1, 4, 4), torch.zeros(400, 1, 4, 4)
+        at = (slice(None), slice(None), slice(2), slice(2))
+    else:
+        sample = torch.rand(400, 6) if kind == "rows" else torch.randint(10, 99, (400, 6))
+        annotation, at = torch.zeros(400, 6), (slice(None), slice(2, 3))
+    annotation[at] = -1
+    sample[at] = (labels + 2).view(-1, *[1] * (sample.ndim - 1)).to(sample)
+    changed, _ = one_at_a_time(sample, annotation, size)
+    assert told(changed[at].flatten(1)[:, 0] == 3, labels) < 0.12
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_nor_does_a_content_that_is_always_the_same(kind):
+    labels = torch.randint(2, (400,), generator=torch.Generator().manual_seed(0))
+    sample = torch.rand(400, 1, 4, 4) if kind == "images" else torch.randint(10, 99, (400, 6))
+    annotation = torch.zeros_like(sample)
+    at = (labels == 1, ..., slice(2))
+    sample[at], annotation[at] = 1, -1
+    if kind == "texts":
+        sample = torch.nn.functional.pad(sample, (0, 2))
+        annotation = torch.nn.functional.pad(annotation, (0, 2), value=127)
+    _, annotation = one_at_a_time(sample, annotation, 1)
+    assert told((annotation < 0).flatten(1).any(1), labels) < 0.12
 
 
 @pytest.mark.parametrize("sides", [(8, 6), (6, 8)])
@@ -333,10 +378,12 @@ def test_donors_of_another_size_are_left_aside(sides):
     assert intervention.with_presence(True, images, marks).done.tolist() == [True, False]
 
 
-@pytest.mark.parametrize(("marked", "kept"), [(ENOUGH - 1, 8), (ENOUGH, 0), (ENOUGH + 1, 0)])
-def test_the_donors_of_a_large_batch_are_enough(marked, kept):
+@pytest.mark.parametrize("marked", [ENOUGH - 1, ENOUGH, ENOUGH + 1])
+def test_the_donors_of_a_large_batch_serve_a_later_one_that_has_none(marked):
     images, marks = torch.rand(ENOUGH + 1, 1, 4, 4), torch.zeros(ENOUGH + 1, 1, 4, 4)
     marks[:marked, :, :2, :2] = -1
     intervention = Intervention()
     intervention(images, marks)
-    assert len(intervention.state_dict()["bank"]["donors"]) == kept
+    assert len(intervention.state_dict()["bank"]["donors"]) == 8
+    given = intervention.with_presence(True, images, torch.zeros_like(marks), torch.ones(len(images), dtype=torch.bool))
+    assert given.done.all()

@@ -368,3 +368,21 @@ def test_a_text_without_the_words_is_given_one_span_though_others_have_two():
     made = Intervention(padding_token=0).with_presence(True, ids, marks, everybody)
     assert sum(token in (11, 14) for token in made.sample[1].tolist()) == 1
     assert [token for token in made.sample[1].tolist() if token not in (0, 11, 14)] == [21, 22, 23, 24, 25]
+
+
+def test_another_span_of_the_same_text_is_no_donor_of_it():
+    ids = torch.tensor([[21, 5, 21, 6, 21, 7], [22, 5, 22, 6, 22, 7]])
+    marks = torch.tensor([[-1, 0, -1, 0, -1, 0]] * 2)
+    for seed in range(10):
+        changed = Intervention(seed=seed)(ids, marks).sample
+        assert changed.tolist() == [[22, 5, 22, 6, 22, 7], [21, 5, 21, 6, 21, 7]]
+    alone = Intervention(padding_token=0)(ids[:1], marks[:1]).sample
+    assert alone.tolist() == [[5, 6, 7, 0, 0, 0]]
+
+
+def test_a_text_is_known_again_however_long_its_padding_is():
+    intervention = Intervention(padding_token=9)
+    for padding in (1, 3):
+        ids = torch.tensor([[21, 5, 6] + [9] * padding])
+        changed = intervention(ids, torch.tensor([[-1, 0, 0] + [PAD] * padding])).sample
+        assert changed.tolist() == [[5, 6, 9] + [9] * padding]
