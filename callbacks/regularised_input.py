@@ -116,11 +116,11 @@ class RegularisedInput:
             rank_zero_info(f"salreg: {_introduction(self.intervention, annotation, looked_at)}")
             found = annotated_input(sample, annotation, given)
             if found.kind == "tokens":
-                self._introduce_texts(sample, found.tensor, self.intervention)
+                self._introduce_texts(sample, found.tensor, annotation, self.intervention)
         return done
 
-    def _introduce_texts(self, sample: Any, tokens: Tensor, intervention: Intervention) -> None:
-        moved = said_to_move(sample, tokens, intervention.fixed)
+    def _introduce_texts(self, sample: Any, tokens: Tensor, annotation: Tensor, intervention: Intervention) -> None:
+        moved = said_to_move(sample, tokens, annotation, intervention.fixed, intervention.padding_token)
         if moved:
             rank_zero_info(f"salreg: {moved}; if one of them should not, use Intervention(fixed=['its key']).")
         if intervention.place is None and asks_for_places(sample, tokens, intervention.fixed):

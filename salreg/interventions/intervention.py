@@ -17,6 +17,7 @@ from salreg.interventions.fills import FILLS, Fill
 from salreg.interventions.grid_views import grid_of
 from salreg.interventions.grids import Fate, change_grids
 from salreg.interventions.inputs import AnnotatedInput, annotated_input, replaced
+from salreg.interventions.lengths import Lengths
 from salreg.interventions.tables import change_rows
 from salreg.interventions.text_batches import PLACES, Place, TextBatch, by_choice, change_text_batch
 from salreg.rng import Rng
@@ -37,8 +38,9 @@ class Intervention:
 
     A mask in the batch says where texts are padded, or else ``NO_PLACE`` in the annotations, as set by ``Collate``.
 
-    Labels of tokens and the places of answers (``start_positions``, ``end_positions``) move with the tokens; position numbers
-    follow the mask. A text whose answer starts or ends on a mark stays unchanged. In multiple choice ``(B, choices, T)``, each
+    Labels of tokens and the places of answers (``start_positions``, ``end_positions``) move with the tokens; labels that name
+    the next token still do; position numbers follow the mask, and lengths ``(B,)`` the number of tokens. A text whose answer
+    starts or ends on a mark, or of which nothing would be left, stays unchanged. In multiple choice ``(B, choices, T)``, each
     choice is a text.
 
     If the batch holds the places of answers, the place of a mark can tell as much as its content, for example next to an
@@ -118,6 +120,7 @@ class Intervention:
         self.stops = tuple(stops)
         self._bank = DonorBank(bank)
         self._rng = Rng(seed)
+        self._lengths = Lengths()
         self._marked = 0
         self._looked_at = 0
         self._most_marked = 0  # in one batch
@@ -220,7 +223,7 @@ class Intervention:
         """The changed batch, and for which samples the decision could be carried out."""
         given, of_sample = found.tensor, fate.on(annotation.device)
         if found.kind == "tokens":
-            batch = TextBatch(sample, annotation, given, self.fixed, self.stops)
+            batch = TextBatch(sample, annotation, given, self.fixed, self.stops, self._lengths)
             texts = change_text_batch(batch, of_sample, self.padding_token, self._bank, self._rng, self.place, self.exchange)
             self.padding_token = texts.padding_token
             return Intervened(replaced(sample, texts.pairs), texts.annotation, texts.done), texts.done
@@ -250,6 +253,7 @@ class Intervention:
             "looked_at": self._looked_at,
             "most_marked": self._most_marked,
             "padding_token": self.padding_token,
+            "lengths": self._lengths.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -257,6 +261,7 @@ class Intervention:
         self._bank.load_state_dict(state["bank"])
         self._marked, self._looked_at, self._most_marked = state["marked"], state["looked_at"], state["most_marked"]
         self.padding_token = state["padding_token"]
+        self._lengths.load_state_dict(state["lengths"])
 
     def __str__(self) -> str:
         return f"Intervention (presence {'as seen' if self.given_presence is None else self.given_presence}, fill {self.fill})"

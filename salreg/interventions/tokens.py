@@ -145,6 +145,7 @@ def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int
         turn = (here - padding.sum(1, keepdim=True)) % length
         order, padding = order.gather(1, turn), padding.gather(1, turn)
     spans, whole = _moved_spans(texts.spans, order.masked_fill(padding, -1))
+    whole &= ~padding.all(1) | texts.padding.all(1)  # no text is left without a token
     changes = fate.looked_at & whole
     shorter = (padding & ~texts.padding & changes.unsqueeze(1)).any()
     if padding_token is None and bool(shorter):
@@ -203,6 +204,8 @@ def _moved_spans(spans: Sequence[Tensor], order: Tensor) -> tuple[list[Tensor], 
 
 
 def _at_padding(values: Tensor, padding: Tensor, otherwise: int = 0) -> int | float:
-    """What a tensor holds at the padding; something else where nothing is padded."""
+    """What a tensor holds at the padding; something else where nothing is padded: True in a mask that hides nothing yet."""
     found = values[padding]
+    if not len(found) and values.dtype == torch.bool and not bool(values.any()):
+        return True
     return found[0].item() if len(found) else otherwise

@@ -386,3 +386,11 @@ def test_a_text_is_known_again_however_long_its_padding_is():
         ids = torch.tensor([[21, 5, 6] + [9] * padding])
         changed = intervention(ids, torch.tensor([[-1, 0, 0] + [PAD] * padding])).sample
         assert changed.tolist() == [[5, 6, 9] + [9] * padding]
+
+
+def test_a_text_of_which_nothing_would_be_left_stays():
+    ids, marks = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([[-1, -1, -1], [-1, 0, PAD]])
+    changed = Intervention(0.0)((ids, torch.arange(2)), marks, torch.ones(2, dtype=torch.bool))
+    assert changed.sample[0].tolist() == [[5, 6, 7], [9, 0, 0]]
+    assert changed.changed.tolist() == [False, True]
+    assert changed.annotation.tolist() == [[-1, -1, -1], [0, PAD, PAD]]
