@@ -81,7 +81,7 @@ def change_grids(
     if not len(gone):
         return Changed(changed, region, done)
     fill_in = filled_by_feature if by_step else filled
-    changed = changed.index_copy(0, gone, fill_in(inputs[gone], region[gone], fill))
+    changed.index_copy_(0, gone, fill_in(inputs[gone], region[gone], fill))  # its own memory, of the same format as the input's
     of_sample = fate.over(region)
     return Changed(changed, torch.where(of_sample.looked_at, region * of_sample.present, spurious), done)
 

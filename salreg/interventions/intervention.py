@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from salreg import checks
-from salreg.annotations import align, marks, places
+from salreg.annotations import align, check, marks, places
 from salreg.host import sent
 from salreg.interventions.beside import keys_of_decoder, padding_token_of
 from salreg.interventions.changed_batch import Intervened, WithPresence
@@ -238,6 +238,8 @@ class Intervention:
         after = annotation
         if changed.spurious is not grid.spurious:
             moved = grid.as_annotation(grid.relevant - changed.spurious)
+            if not annotation.is_floating_point():  # a soft mark of a donor in the bank is a mark
+                moved = moved.sign() * moved.abs().ceil()
             after = torch.where(places(annotation), moved.to(annotation), annotation)
         made = Intervened(replaced(sample, [(given, grid.as_given(changed.inputs))]), after, of_sample.looked_at)
         return made, sent(changed.done, annotation.device)
@@ -269,6 +271,13 @@ class Intervention:
 
 def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor]:
     """Which samples are marked, and which ones somebody looked at, told to the host in one go."""
+    if annotation.dtype == torch.bool:
+        check(annotation, "The annotation")
+    if looked_at is not None and (looked_at.dtype != torch.bool or looked_at.shape != annotation.shape[:1]):
+        raise ValueError(
+            f"looked_at must be booleans of shape {tuple(annotation.shape[:1])}, one for each sample, not {looked_at.dtype} of "
+            f"shape {tuple(looked_at.shape)}."
+        )
     marked = annotation.flatten(1).amin(1) < 0
     looked_at = marked if looked_at is None else looked_at.to(marked.device) | marked
     marked, looked_at = torch.stack([marked, looked_at]).cpu()

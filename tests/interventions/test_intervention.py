@@ -272,6 +272,47 @@ def test_the_memory_format_and_precision_do_not_matter():
     assert Intervention()(images.bfloat16(), marks, looked_at).sample.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("presence", [0.0, 0.5, 1.0])
+def test_nor_does_the_memory_format_change(presence):
+    images, _, marks, _ = tagged([0.5, 0.5], size=8)
+    last = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+    made = Intervention(presence)(last, marks, torch.ones(8, dtype=torch.bool)).sample
+    assert made.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_soft_donor_leaves_a_mark_in_annotations_of_whole_numbers():
+    images, _, marks, _ = tagged([1.0, 1.0], size=4)
+    everybody, intervention = torch.ones(4, dtype=torch.bool), Intervention(1.0)
+    intervention(images, marks * 0.5, everybody)
+    assert ((intervention(images, torch.zeros_like(marks), everybody).annotation < 0).sum((1, 2, 3)) == 4).all()
+
+
+@pytest.mark.parametrize(
+    ("mark", "looked_at", "message"),
+    [
+        (-torch.ones(2, 1, 4, 4), torch.ones(3, dtype=torch.bool), "looked_at must be booleans of shape \\(2,\\)"),
+        (-torch.ones(2, 1, 4, 4), torch.ones(2), "looked_at must be booleans.*not torch.float32"),
+        (torch.ones(2, 1, 4, 4, dtype=torch.bool), None, "boolean, which does not say what True means"),
+    ],
+)
+def test_what_does_not_say_who_is_marked_or_looked_at_is_refused(mark, looked_at, message):
+    with pytest.raises(ValueError, match=message):
+        Intervention()(torch.rand(2, 1, 4, 4), mark, looked_at)
+
+
+class Pair(tuple):
+    """A tuple that is made of two arguments."""
+
+    def __new__(cls, image, label):
+        return super().__new__(cls, (image, label))
+
+
+def test_a_batch_of_a_class_that_is_made_in_its_own_way_is_named():
+    images, labels, marks, _ = tagged([1.0, 1.0], size=4)
+    with pytest.raises(ValueError, match="holds its input in a Pair, which cannot be copied"):
+        Intervention()(Pair(images, labels), marks)
+
+
 def test_without_any_donor_the_feature_can_be_taken_away_but_not_given():
     images, clean = torch.rand(3, 1, 6, 6), torch.zeros(3, 1, 6, 6)
     looked_at = torch.tensor([True, True, False])
