@@ -72,24 +72,36 @@ def change_grids(
     pool = pool_of(inputs, spurious, fate.marked, bank)
     if not len(pool.donors):
         return Changed(inputs, spurious, fate.looked_at & ~fate.present)
-    donor = pool.donors[other_donors(numbered(fate.marked), len(pool.donors), rng)]
+    there, donor = _donors(fate.marked, len(pool.donors), rng)
     shown = fate.present & ~fate.marked if len(pool.donors) == 1 else fate.present  # the only donor has nothing to exchange
-    donor, gone = (sent(one, inputs.device) for one in (donor, (fate.looked_at & ~shown).nonzero().flatten()))
-    region = _regions(spurious, relevant, pool, donor, fate)
+    gone = (fate.looked_at & ~shown).nonzero().flatten()
+    there, donor, gone = (sent(one, inputs.device) for one in (pool.donors[there], pool.donors[donor], gone))
+    region = _regions(spurious, relevant, pool, there, fate)
     changed = transplanted(inputs, region, pool.inputs, pool.regions, donor)
     done = fate.looked_at & (shown | ~fate.present)
     if not len(gone):
         return Changed(changed, region, done)
     fill_in = filled_by_feature if by_step else filled
     changed.index_copy_(0, gone, fill_in(inputs[gone], region[gone], fill))  # its own memory, of the same format as the input's
-    of_sample = fate.over(region)
+    of_sample = fate._replace(present=shown).over(region)
     return Changed(changed, torch.where(of_sample.looked_at, region * of_sample.present, spurious), done)
 
 
-def _regions(spurious: Tensor, relevant: Tensor, pool: Pool, donor: Tensor, fate: Fate) -> Tensor:
-    """Where something happens: in the own region, or where the donor has its region."""
+def _donors(marked: Tensor, count: int, rng: Rng) -> tuple[Tensor, Tensor]:
+    """The donor whose place is filled or gets the feature, one's own if one has it, and the donor whose content is shown.
+
+    Content that fits its place exactly would tell which samples had no feature of their own, so these two differ there, too.
+    """
+    there = numbered(marked)
+    if not bool(marked.all()):
+        there = torch.where(marked, there, other_donors(torch.full_like(there, -1), count, rng))
+    return there, other_donors(there, count, rng)
+
+
+def _regions(spurious: Tensor, relevant: Tensor, pool: Pool, there: Tensor, fate: Fate) -> Tensor:
+    """Where something happens: in the own region, or where a donor has its region."""
     if bool(fate.marked.all()):
         return spurious
     of_sample = fate.over(spurious)
-    other = pool.regions[donor] * (1 - relevant) * of_sample.looked_at
+    other = pool.regions[there] * (1 - relevant) * of_sample.looked_at
     return torch.where(of_sample.marked, spurious, other)

@@ -28,8 +28,8 @@ class Intervention:
 
     Content: each sample's marked region shows the content of another marked sample's region. Presence: if some of the samples
     that somebody looked at have the spurious feature and others do not, its presence is drawn anew for each sample. A sample
-    that loses it is filled from the surroundings; a sample that gains it gets another sample's, at the place where that one has
-    it, but never over a relevant mark. Samples that nobody looked at stay unchanged.
+    that loses it is filled from the surroundings; a sample that gains it gets another sample's, at the place where a third one
+    has it, but never over a relevant mark. Samples that nobody looked at stay unchanged.
 
     The loss on such samples is the loss that would train the model if the shortcut told nothing about the label. By
     completeness, the attribution of the region along any path between the two samples is the difference of their scores.

@@ -80,6 +80,19 @@ def test_a_batch_without_marks_or_donors_is_the_batch_itself():
     assert not changed.changed.any()
 
 
+def test_what_is_inserted_fits_its_place_no_better_than_what_is_exchanged():
+    images, marks = torch.zeros(3, 1, 6, 6), torch.zeros(3, 1, 6, 6)
+    for number, side in ((0, 2), (1, 3)):
+        images[number, :, :side, :side], marks[number, :, :side, :side] = side, -1
+    sides = set()
+    for seed in range(20):
+        made = Intervention(1.0, seed=seed)(images, marks, torch.ones(3, dtype=torch.bool))
+        side = int((made.annotation[2] < 0).sum() ** 0.5)
+        sides.add(side)
+        assert made.sample[2, 0, :side, :side].unique().tolist() == [{2: 3, 3: 2}[side]]  # of that place another's content
+    assert sides == {2, 3}
+
+
 def test_nothing_is_put_over_a_relevant_mark():
     images, _, marks, _ = tagged([0.0, 1.0])
     marks[(marks == 0).flatten(1).all(1), :, :, 4:] = 1
