@@ -263,7 +263,7 @@ class Intervention:
         self._bank.load_state_dict(state["bank"])
         self._marked, self._looked_at, self._most_marked = state["marked"], state["looked_at"], state["most_marked"]
         self.padding_token = state["padding_token"]
-        self._lengths.load_state_dict(state["lengths"])
+        self._lengths.load_state_dict(state.get("lengths", {"others": []}))  # none in those of earlier versions
 
     def __str__(self) -> str:
         return f"Intervention (presence {'as seen' if self.given_presence is None else self.given_presence}, fill {self.fill})"

@@ -59,7 +59,7 @@ def change_texts(
     moves: bool = False,
     exchange: bool = True,
 ) -> Texts:
-    """Exchange spans between texts, remove them, and insert them at a random place, which is never inside an answer.
+    """Exchange spans between texts, remove them, and insert them where another text has its own, but never inside an answer.
 
     The batch keeps its length. If a text would become longer, its last unmarked words are dropped, those without a label first,
     but never words of an answer whose place is asked for. Places of answers follow their tokens.
@@ -108,16 +108,21 @@ def _insertions(
     slots = int(spans.number.max()) + 1 if len(spans.number) else 1
     own = torch.full((size, slots), -1, dtype=torch.long, device=device)
     own[spans.text, spans.number] = torch.arange(len(spans.text), device=device)
-    place, key = random_places(texts, slots, rng)
+    start = own.clone()
+    start[spans.text, spans.number] = spans.start
+    like = _alike(spans.text, fate, rng)
+    place, key = random_places(texts, start, like, rng, moves)
     stays = torch.full_like(spans.text, not moves, dtype=torch.bool) | (place[spans.text, spans.number] < 0)
     at = spans.text[stays], spans.number[stays]
     place[at], key[at] = spans.start[stays], spans.start[stays].to(key)
-    owned = spans.text.bincount(minlength=size).unsqueeze(1)
-    donor = other_donors(own[:, :1].expand_as(own), len(donors), rng, owned)  # another text's: one's own tells one's label
+    of_like, owned = own[like], spans.text.bincount(minlength=size)[like].unsqueeze(1)
+    donor = other_donors(of_like[:, :1].expand_as(own), len(donors), rng, owned)  # another text's: one's own tells one's label
+    donor = torch.where((of_like >= 0) & (owned == len(donors)), of_like, donor)
     first = torch.arange(slots, device=device) == 0
-    comes = fate.present.unsqueeze(1) & torch.where(fate.marked.unsqueeze(1), own >= 0, fate.looked_at.unsqueeze(1) & first)
+    comes = fate.present.unsqueeze(1) & torch.where(owned > 0, of_like >= 0, first)
+    comes &= torch.where(fate.marked, own[:, 0] >= 0, fate.looked_at).unsqueeze(1)
     if exchange:
-        comes &= owned < len(donors)  # the only donor has nothing to exchange
+        comes &= (owned < len(donors)) | ~fate.marked.unsqueeze(1)  # the only donor has nothing to exchange
     else:
         donor = torch.where(own >= 0, own, donor)
     comes &= place >= 0
@@ -129,6 +134,18 @@ def _insertions(
     places_of = place.clamp(min=0).unsqueeze(2).expand_as(keys)
     brought = [one[donor].flatten(1) for one in labels]
     return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1), brought)
+
+
+def _alike(owners: Tensor, fate: Fate, rng: Rng) -> Tensor:
+    """The number of the text ``(B,)`` whose places each one takes: its own if it has spans, and otherwise that of any that has
+    some, if there is one. How many spans there are, and where, would tell what was put in."""
+    own = torch.arange(len(fate.marked), device=owners.device)
+    having = torch.isin(own, owners)
+    others = having.nonzero().flatten()
+    if not len(others) or bool(having.all()):
+        return own
+    drawn = (rng.uniform((len(own),), like=torch.empty(0, device=owners.device)) * len(others)).long()
+    return torch.where(having, own, others[drawn])
 
 
 def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int | None) -> Texts:
