@@ -59,16 +59,52 @@ class DonorBank:
         self._sums = deque(state["sums"], self._sums.maxlen)
 
 
-class Pool(NamedTuple):
-    """Samples and their regions, and the numbers of the donors among them, known to the host: those of the batch first."""
+class Picked(NamedTuple):
+    """Some donors: samples and their regions, and which of these each one is, known to the host."""
 
     inputs: Tensor
     regions: Tensor
-    donors: Tensor
+    number: Tensor
+
+
+class Pool(NamedTuple):
+    """The donors of a batch, and behind them others.
+
+    Attributes:
+        inputs: The batch ``(B, ...)``.
+        regions: Its marks in [0, 1], ``(B, ...)``.
+        owners: Which of its samples are donors, known to the host.
+        others: Samples and regions of the same shape.
+    """
+
+    inputs: Tensor
+    regions: Tensor
+    owners: Tensor
+    others: list[Donor]
+
+    @property
+    def size(self) -> int:
+        """The number of donors."""
+        return len(self.owners) + len(self.others)
+
+    def pick(self, numbers: Tensor) -> Picked:
+        """The donors of these numbers, and no others, of which a bank holds far more than a small batch needs."""
+        if not self.others:
+            return Picked(self.inputs, self.regions, self.owners[numbers])
+        used, number = numbers.unique(return_inverse=True)
+        donors = [self._donor(one) for one in used.tolist()]
+        inputs, regions = (torch.stack(one) for one in zip(*donors, strict=True))
+        return Picked(inputs, regions, number)
+
+    def _donor(self, number: int) -> Donor:
+        if number < len(self.owners):
+            return self.inputs[int(self.owners[number])], self.regions[int(self.owners[number])]
+        one, region = self.others[number - len(self.owners)]
+        return one.to(self.inputs), region.to(self.regions)
 
 
 def pool_of(inputs: Tensor, regions: Tensor, marked: Tensor, bank: DonorBank) -> Pool:
-    """The donors of a batch, and those of a bank beside them if they are few.
+    """The donors of a batch, and those of a bank behind them if they are few.
 
     Args:
         inputs: ``(B, ...)``.
@@ -79,19 +115,13 @@ def pool_of(inputs: Tensor, regions: Tensor, marked: Tensor, bank: DonorBank) ->
     owners = marked.nonzero().flatten()
     enough = len(owners) >= ENOUGH
     if enough and len(bank):
-        return Pool(inputs, regions, owners)
+        return Pool(inputs, regions, owners, [])
     there = sent(owners[:_AT_ONCE] if enough else owners, inputs.device)
     own = list(zip(inputs[there], regions[there], strict=True))
     others = bank.beside(own, [one for one, _ in own])
-    if enough:  # a batch without any may follow
-        return Pool(inputs, regions, owners)
     shapes = inputs.shape[1:], regions.shape[1:]
     fitting = [donor for donor in others if tuple(one.shape for one in donor) == shapes]
-    donors = [*own, *((one.to(inputs), region.to(regions)) for one, region in fitting)]
-    if not donors:
-        return Pool(inputs, regions, owners)
-    samples, places = (torch.stack(one) for one in zip(*donors, strict=True))
-    return Pool(samples, places, torch.arange(len(donors)))
+    return Pool(inputs, regions, owners, [] if enough else fitting)  # a batch without any may follow
 
 
 def numbered(marked: Tensor) -> Tensor:

@@ -70,14 +70,14 @@ def change_grids(
         by_step: Whether whole steps of series ``(B, 1, T, F)`` are marked, so that each feature is filled from its own values.
     """
     pool = pool_of(inputs, spurious, fate.marked, bank)
-    if not len(pool.donors):
+    if not pool.size:
         return Changed(inputs, spurious, fate.looked_at & ~fate.present)
-    there, donor = _donors(fate.marked, len(pool.donors), rng)
-    shown = fate.present & ~fate.marked if len(pool.donors) == 1 else fate.present  # the only donor has nothing to exchange
+    there, donor = _donors(fate.marked, pool.size, rng)
+    shown = fate.present & ~fate.marked if pool.size == 1 else fate.present  # the only donor has nothing to exchange
     gone = (fate.looked_at & ~shown).nonzero().flatten()
-    there, donor, gone = (sent(one, inputs.device) for one in (pool.donors[there], pool.donors[donor], gone))
-    region = _regions(spurious, relevant, pool, there, fate)
-    changed = transplanted(inputs, region, pool.inputs, pool.regions, donor)
+    donors, region = pool.pick(donor), _regions(spurious, relevant, pool, there, fate)
+    number, gone = (sent(one, inputs.device) for one in (donors.number, gone))
+    changed = transplanted(inputs, region, donors.inputs, donors.regions, number)
     done = fate.looked_at & (shown | ~fate.present)
     if not len(gone):
         return Changed(changed, region, done)
@@ -103,5 +103,6 @@ def _regions(spurious: Tensor, relevant: Tensor, pool: Pool, there: Tensor, fate
     if bool(fate.marked.all()):
         return spurious
     of_sample = fate.over(spurious)
-    other = pool.regions[there] * (1 - relevant) * of_sample.looked_at
+    donors = pool.pick(there)
+    other = donors.regions[sent(donors.number, spurious.device)] * (1 - relevant) * of_sample.looked_at
     return torch.where(of_sample.marked, spurious, other)

@@ -23,11 +23,10 @@ def change_rows(inputs: Tensor, spurious: Tensor, fate: Fate, bank: DonorBank, r
         rng: The random number generator.
     """
     pool = pool_of(inputs, spurious, fate.marked, bank)
-    count = len(pool.donors)
-    if count < 2:  # one alone has the mean of the others' columns instead
+    if pool.size < 2:  # one alone has the mean of the others' columns instead
         other = (inputs.sum(0) - inputs) / max(len(inputs) - 1, 1) if len(inputs) > 1 else inputs
     else:
-        donor = pool.donors[other_donors(numbered(fate.marked), count, rng)]
-        other = pool.inputs[sent(donor, inputs.device)]
-    done = fate.marked & fate.present & (count > 1)
+        donors = pool.pick(other_donors(numbered(fate.marked), pool.size, rng))
+        other = donors.inputs[sent(donors.number, inputs.device)]
+    done = fate.marked & fate.present & (pool.size > 1)
     return Changed(torch.where(fate.over(inputs).marked, laid_over(inputs, other, spurious), inputs), spurious, done)
