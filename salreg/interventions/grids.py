@@ -52,7 +52,7 @@ class Changed(NamedTuple):
 
 
 def change_grids(
-    inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng, by_step: bool
+    inputs: Tensor, spurious: Tensor, protected: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng, by_step: bool
 ) -> Changed:
     """Exchange the content of regions, remove it, and insert it.
 
@@ -62,7 +62,7 @@ def change_grids(
     Args:
         inputs: ``(B, C, ...)`` of one to three dimensions of space.
         spurious: Marks in [0, 1], ``(B, 1, ...)``.
-        relevant: Likewise; nothing is put there.
+        protected: Likewise; nothing is put there.
         fate: What becomes of each sample.
         fill: How a region is filled when its feature is removed.
         bank: Donors in addition to those of the batch, if these are few; it stores some of them.
@@ -75,7 +75,7 @@ def change_grids(
     there, donor = _donors(fate.marked, pool.size, rng)
     shown = fate.present & ~fate.marked if pool.size == 1 else fate.present  # the only donor has nothing to exchange
     gone = (fate.looked_at & ~shown).nonzero().flatten()
-    donors, region = pool.pick(donor), _regions(spurious, relevant, pool, there, fate)
+    donors, region = pool.pick(donor), _regions(spurious, protected, pool, there, fate)
     number, gone = (sent(one, inputs.device) for one in (donors.number, gone))
     changed = transplanted(inputs, region, donors.inputs, donors.regions, number)
     done = fate.looked_at & (shown | ~fate.present)
@@ -98,11 +98,11 @@ def _donors(marked: Tensor, count: int, rng: Rng) -> tuple[Tensor, Tensor]:
     return there, other_donors(there, count, rng)
 
 
-def _regions(spurious: Tensor, relevant: Tensor, pool: Pool, there: Tensor, fate: Fate) -> Tensor:
+def _regions(spurious: Tensor, protected: Tensor, pool: Pool, there: Tensor, fate: Fate) -> Tensor:
     """Where something happens: in the own region, or where a donor has its region."""
     if bool(fate.marked.all()):
         return spurious
     of_sample = fate.over(spurious)
     donors = pool.pick(there)
-    other = donors.regions[sent(donors.number, spurious.device)] * (1 - relevant) * of_sample.looked_at
+    other = donors.regions[sent(donors.number, spurious.device)] * (1 - protected) * of_sample.looked_at
     return torch.where(of_sample.marked, spurious, other)

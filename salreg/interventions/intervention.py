@@ -234,13 +234,15 @@ class Intervention:
             made = Intervened(replaced(sample, [(given, changed.inputs)]), annotation, of_sample.marked)
             return made, sent(changed.done, annotation.device)
         grid = grid_of(given, annotation, found.kind == "embedded")
-        changed = change_grids(grid.inputs, grid.spurious, grid.relevant, fate, self.fill, self._bank, self._rng, grid.by_step)
+        changed = change_grids(grid.inputs, grid.spurious, grid.protected, fate, self.fill, self._bank, self._rng, grid.by_step)
         after = annotation
         if changed.spurious is not grid.spurious:
             moved = grid.as_annotation(grid.relevant - changed.spurious)
             if not annotation.is_floating_point():  # a soft mark of a donor in the bank is a mark
                 moved = moved.sign() * moved.abs().ceil()
             after = torch.where(places(annotation), moved.to(annotation), annotation)
+        if changed.inputs is grid.inputs:  # no donor fits
+            return Intervened(sample, annotation, torch.zeros_like(of_sample.looked_at)), sent(changed.done, annotation.device)
         made = Intervened(replaced(sample, [(given, grid.as_given(changed.inputs))]), after, of_sample.looked_at)
         return made, sent(changed.done, annotation.device)
 

@@ -83,7 +83,8 @@ def change_texts(
         words = texts.tokens.masked_fill(texts.padding, 0)
         others = bank.beside(donors, list(words[spans.text]))
         if not enough:
-            donors = [*donors, *(tuple(part.to(texts.tokens) for part in one) for one in others)]
+            of_texts = [one for one in others if len(one) == 1 + len(texts.labels) and one[0].ndim == 1]
+            donors = [*donors, *(tuple(part.to(texts.tokens) for part in one) for one in of_texts)]
     if not donors:
         return texts
     inserted = _insertions(texts, spans, donors, fate, rng, moves, exchange)

@@ -430,6 +430,10 @@ def test_donors_of_another_size_are_left_aside(sides):
         assert intervention.with_presence(True, images, marks).done.tolist() == [False, False]
     images, marks = with_a_mark(sides[1], 2)
     assert intervention.with_presence(True, images, marks).done.tolist() == [True, False]
+    images = torch.rand(2, 1, 5, 5)  # of this size there is none
+    changed = intervention(images, torch.zeros(2, 1, 5, 5), torch.ones(2, dtype=torch.bool))
+    assert changed.sample is images
+    assert not changed.changed.any()
 
 
 @pytest.mark.parametrize("marked", [ENOUGH - 1, ENOUGH, ENOUGH + 1])

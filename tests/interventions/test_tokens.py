@@ -151,6 +151,22 @@ def test_where_a_text_has_no_place_stays_so():
     assert not (changed.annotation < 0).any()
 
 
+def test_nothing_is_put_where_an_embedded_text_has_no_place():
+    embedded = torch.rand(2, 6, 3)
+    marks = torch.tensor([[0, 0, 0, 0, -1, -1], [PAD, 0, 0, 0, 0, PAD]], dtype=torch.int8)
+    changed = Intervention(1.0)(embedded, marks, LOOKED_AT[:2])
+    assert changed.annotation[1].tolist() == [PAD, 0, 0, 0, -1, PAD]
+    assert torch.equal(changed.sample[1, [0, 1, 2, 3, 5]], embedded[1, [0, 1, 2, 3, 5]])
+
+
+def test_donors_without_the_labels_of_a_batch_are_left_aside():
+    intervention = Intervention(1.0)
+    intervention({"input_ids": TOKENS}, MARKS)
+    batch = {"input_ids": TOKENS[:2], "labels": 10 * TOKENS[:2]}
+    changed = intervention(batch, MARKS[:2]).sample
+    assert changed["input_ids"].tolist() == [[5, 92, 93, 6, 7, 0], [5, 6, 91, 7, 6, 0]]
+
+
 def test_labels_of_tokens_come_along_with_them():
     labels = (10 * TOKENS).masked_fill(TOKENS == 0, -100)
     for presence in (0.0, 1.0):
