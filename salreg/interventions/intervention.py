@@ -217,7 +217,8 @@ class Intervention:
 
     def change(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> Intervened:
         """Change a batch as decided by ``fate``, if given; see ``salreg.interventions.Fate``."""
-        return self._carried_out(sample, annotation, found, fate)[0]
+        made = self._carried_out(sample, annotation, found, fate)[0]
+        return made if made.sample is not sample else made._replace(changed=torch.zeros_like(made.changed))
 
     def _carried_out(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> tuple[Intervened, Tensor]:
         """The changed batch, and for which samples the decision could be carried out."""
@@ -242,7 +243,7 @@ class Intervention:
                 moved = moved.sign() * moved.abs().ceil()
             after = torch.where(places(annotation), moved.to(annotation), annotation)
         if changed.inputs is grid.inputs:  # no donor fits
-            return Intervened(sample, annotation, torch.zeros_like(of_sample.looked_at)), sent(changed.done, annotation.device)
+            return Intervened(sample, annotation, of_sample.looked_at), sent(changed.done, annotation.device)
         made = Intervened(replaced(sample, [(given, grid.as_given(changed.inputs))]), after, of_sample.looked_at)
         return made, sent(changed.done, annotation.device)
 
