@@ -36,6 +36,11 @@ class DonorBank:
     def __len__(self) -> int:
         return len(self._donors)
 
+    @property
+    def samples(self) -> int:
+        """The number of samples that its donors come from."""
+        return len({tuple(one) for one in self._sums})
+
     def beside(self, donors: Sequence[Donor], samples: Sequence[Tensor]) -> list[Donor]:
         """The kept donors of other samples than these, which are then kept, too: the first few of them.
 

@@ -142,7 +142,7 @@ class Intervention:
     @property
     def has_one_donor(self) -> bool:
         """Whether only one sample with the spurious feature was ever seen, so that its content could not be exchanged."""
-        return self._most_marked == 1 and len(self._bank) == 1
+        return self._most_marked == 1 and self._bank.samples == 1
 
     def __call__(
         self, sample: Any, annotation: Tensor, looked_at: Tensor | None = None, given: Tensor | None = None

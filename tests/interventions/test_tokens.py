@@ -417,8 +417,9 @@ def test_another_span_of_the_same_text_is_no_donor_of_it():
     for seed in range(10):
         changed = Intervention(seed=seed)(ids, marks).sample
         assert changed.tolist() == [[22, 5, 22, 6, 22, 7], [21, 5, 21, 6, 21, 7]]
-    alone = Intervention(padding_token=0)(ids[:1], marks[:1]).sample
-    assert alone.tolist() == [[5, 6, 7, 0, 0, 0]]
+    alone = Intervention(padding_token=0)
+    assert alone(ids[:1], marks[:1]).sample.tolist() == [[5, 6, 7, 0, 0, 0]]
+    assert alone.has_one_donor  # three spans of one text are one donor
 
 
 def test_a_text_is_known_again_however_long_its_padding_is():
