@@ -38,13 +38,14 @@ class Beside(NamedTuple):
     fixed: list[Any]
 
 
-def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> Beside:
+def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = (), unrelated: Sequence[Tensor] = ()) -> Beside:
     """The tensors of a batch of texts that move with its tokens ``(B, T)`` or ``(B, choices, T)``.
 
     Args:
         sample: The batch.
         tokens: The token numbers in it.
         fixed: Keys of tensors that stay unchanged although they are laid out like the tokens.
+        unrelated: Such tensors themselves.
 
     Raises:
         ValueError: It is not known how a tensor would move.
@@ -52,6 +53,7 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
     named: Mapping[str, Any] = sample if isinstance(sample, Mapping) else {}
     of_decoder = _OF_DECODERS if _OF_DECODERS[1] in named else ()
     stay = [one for key, one in named.items() if key in fixed or key in of_decoder or _is_of_another(key, named, tokens)]
+    stay += unrelated
     beside = [one for one in tensors_in(sample) if one is not tokens and one.shape == tokens.shape]
     beside = [one for one in beside if not any(one is other for other in stay)]
     labels = [one for one in beside if any(named.get(key) is one for key in _LABELS) or _has_no_labels(one)]

@@ -20,6 +20,7 @@ from salreg.interventions.inputs import AnnotatedInput, annotated_input, replace
 from salreg.interventions.lengths import Lengths
 from salreg.interventions.tables import change_rows
 from salreg.interventions.text_batches import PLACES, Place, TextBatch, by_choice, change_text_batch
+from salreg.interventions.unrelated import Unrelated
 from salreg.rng import Rng
 
 
@@ -121,6 +122,7 @@ class Intervention:
         self._bank = DonorBank(bank)
         self._rng = Rng(seed)
         self._lengths = Lengths()
+        self._unrelated = Unrelated()
         self._marked = 0
         self._looked_at = 0
         self._most_marked = 0  # in one batch
@@ -224,7 +226,7 @@ class Intervention:
         """The changed batch, and for which samples the decision could be carried out."""
         given, of_sample = found.tensor, fate.on(annotation.device)
         if found.kind == "tokens":
-            batch = TextBatch(sample, annotation, given, self.fixed, self.stops, self._lengths)
+            batch = TextBatch(sample, annotation, given, self.fixed, self.stops, self._lengths, self._unrelated)
             texts = change_text_batch(batch, of_sample, self.padding_token, self._bank, self._rng, self.place, self.exchange)
             self.padding_token = texts.padding_token
             return Intervened(replaced(sample, texts.pairs), texts.annotation, texts.done), texts.done
@@ -259,6 +261,7 @@ class Intervention:
             "most_marked": self._most_marked,
             "padding_token": self.padding_token,
             "lengths": self._lengths.state_dict(),
+            "unrelated": self._unrelated.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -266,7 +269,9 @@ class Intervention:
         self._bank.load_state_dict(state["bank"])
         self._marked, self._looked_at, self._most_marked = state["marked"], state["looked_at"], state["most_marked"]
         self.padding_token = state["padding_token"]
-        self._lengths.load_state_dict(state.get("lengths", {"others": []}))  # none in those of earlier versions
+        if "lengths" in state:  # not in those of earlier versions
+            self._lengths.load_state_dict(state["lengths"])
+            self._unrelated.load_state_dict(state["unrelated"])
 
     def __str__(self) -> str:
         return f"Intervention (presence {'as seen' if self.given_presence is None else self.given_presence}, fill {self.fill})"

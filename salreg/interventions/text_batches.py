@@ -13,6 +13,7 @@ from salreg.interventions.lengths import Lengths, padding_behind
 from salreg.interventions.next_labels import are_of_next, as_next, as_own
 from salreg.interventions.text_places import Texts
 from salreg.interventions.tokens import change_texts
+from salreg.interventions.unrelated import Unrelated
 from salreg.rng import Rng
 
 #: Where what is exchanged stands afterwards.
@@ -30,6 +31,7 @@ class TextBatch(NamedTuple):
         fixed: Keys of tensors that stay unchanged although they are laid out like the tokens.
         stops: Tokens that end a sentence, which is never cut in two to put something in.
         lengths: Finds the lengths of the texts among the batch's tensors.
+        unrelated: Finds the tensors that do not belong to the tokens.
     """
 
     sample: Any
@@ -38,6 +40,7 @@ class TextBatch(NamedTuple):
     fixed: Collection[str]
     stops: Sequence[int] = ()
     lengths: Lengths | None = None
+    unrelated: Unrelated | None = None
 
 
 class ChangedTexts(NamedTuple):
@@ -76,10 +79,10 @@ def change_text_batch(
         place: Where exchanged words go; by default to a random place if the batch asks for the places of answers.
         exchange: Whether marked words are replaced by another text's, or only move.
     """
-    sample, annotation, tokens, fixed, stops, known_lengths = batch
-    beside = beside_tokens(sample, tokens, fixed)
+    sample, annotation, tokens, fixed, stops, *_ = batch
+    beside = beside_tokens(sample, tokens, fixed, (batch.unrelated or Unrelated()).among(sample, tokens))
     padding = padding_of(sample, annotation, beside.masks, tokens, padding_token)
-    lengths = (known_lengths or Lengths()).among(sample, tokens, padding, [*beside.fixed, *beside.spans])
+    lengths = (batch.lengths or Lengths()).among(sample, tokens, padding, [*beside.fixed, *beside.spans])
     for one in lengths:
         padding = padding_behind(one, padding)
     if padding_token is None and bool(padding.any()):
