@@ -80,7 +80,7 @@ class RegularisedInput:
             self.warned = True
             rank_zero_warn(
                 "Only one sample of the training data carries a spurious mark. There is no other content to show, so its "
-                "region is filled from its surroundings. Mark a few more samples."
+                "region is filled from its surroundings (in a table: with the mean of the other rows). Mark a few more."
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -116,11 +116,11 @@ class RegularisedInput:
             rank_zero_info(f"salreg: {_introduction(self.intervention, annotation, looked_at)}")
             found = annotated_input(sample, annotation, given)
             if found.kind == "tokens":
-                self._introduce_texts(sample, found.tensor, self.intervention)
+                self._introduce_texts(sample, found.tensor, annotation, self.intervention)
         return done
 
-    def _introduce_texts(self, sample: Any, tokens: Tensor, intervention: Intervention) -> None:
-        moved = said_to_move(sample, tokens, intervention.fixed)
+    def _introduce_texts(self, sample: Any, tokens: Tensor, annotation: Tensor, intervention: Intervention) -> None:
+        moved = said_to_move(sample, tokens, annotation, intervention.fixed, intervention.padding_token)
         if moved:
             rank_zero_info(f"salreg: {moved}; if one of them should not, use Intervention(fixed=['its key']).")
         if intervention.place is None and asks_for_places(sample, tokens, intervention.fixed):

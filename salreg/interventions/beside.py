@@ -1,13 +1,14 @@
 """The tensors that belong to the token numbers of a batch, and how they follow when tokens move."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from salreg.annotations import NO_PLACE
-from salreg.interventions.inputs import REMEDY
+from salreg.interventions.inputs import REMEDY, names_tokens
+from salreg.interventions.lengths import Lengths
 from salreg.interventions.tokens import NO_LABEL
 from salreg.taps import is_mask, place_of, tensors_in
 
@@ -27,21 +28,24 @@ class Beside(NamedTuple):
         labels: ``(B, T)``: an inserted token brings its own label along.
         spans: Places of tokens ``(B,)``: where an answer starts and ends.
         positions: ``(B, T)``, numbers of the places that the mask counts; those that count from 0 in every text stay.
+        fixed: What stays as it is.
     """
 
     masks: list[Tensor]
     labels: list[Tensor]
     spans: list[Tensor]
     positions: list[Tensor]
+    fixed: list[Any]
 
 
-def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> Beside:
+def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = (), unrelated: Sequence[Tensor] = ()) -> Beside:
     """The tensors of a batch of texts that move with its tokens ``(B, T)`` or ``(B, choices, T)``.
 
     Args:
         sample: The batch.
         tokens: The token numbers in it.
         fixed: Keys of tensors that stay unchanged although they are laid out like the tokens.
+        unrelated: Such tensors themselves.
 
     Raises:
         ValueError: It is not known how a tensor would move.
@@ -49,6 +53,7 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
     named: Mapping[str, Any] = sample if isinstance(sample, Mapping) else {}
     of_decoder = _OF_DECODERS if _OF_DECODERS[1] in named else ()
     stay = [one for key, one in named.items() if key in fixed or key in of_decoder or _is_of_another(key, named, tokens)]
+    stay += unrelated
     beside = [one for one in tensors_in(sample) if one is not tokens and one.shape == tokens.shape]
     beside = [one for one in beside if not any(one is other for other in stay)]
     labels = [one for one in beside if any(named.get(key) is one for key in _LABELS) or _has_no_labels(one)]
@@ -62,6 +67,7 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
                 "put it into a dict under the key 'labels'; if it belongs to a decoder, use Intervention(fixed=['its key']). "
                 f"{REMEDY}"
             )
+    _refuse_others(sample, tokens, stay)
     for one in positions:
         if _starts_anew(one, named.get("attention_mask")):
             raise ValueError(
@@ -74,14 +80,32 @@ def beside_tokens(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> B
                 f"with the tokens. Let the model count them, or use Intervention(fixed=['{_POSITIONS}']). {REMEDY}"
             )
     spans = [named[key] for key in _SPANS if key in named and key not in fixed and isinstance(named[key], Tensor)]
-    return Beside(masks, labels, spans, [one for one in positions if not _counts(one)])
+    return Beside(masks, labels, spans, [one for one in positions if not _counts(one)], stay)
 
 
-def said_to_move(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> str:
-    """A note about a batch whose tokens move: the keys of labels and places that move with them; empty if there are none."""
+def said_to_move(
+    sample: Any, tokens: Tensor, annotation: Tensor, fixed: Collection[str] = (), padding_token: int | None = None
+) -> str:
+    """A note about a batch whose tokens move: which tensors move with them, but for those with a usual name of a mask, and
+    which do not although they may hold places; empty if there are none."""
     beside = beside_tokens(sample, tokens, fixed)
-    keys = [f"batch{place_of(sample, one)}" for one in (*beside.labels, *beside.spans)]
-    return f"{' and '.join(keys)} {'moves' if len(keys) == 1 else 'move'} with the tokens" if keys else ""
+    padding = padding_of(sample, annotation, beside.masks, tokens, padding_token)
+    lengths = Lengths().among(sample, tokens, padding, [*beside.fixed, *beside.spans])
+    moving = _keys(sample, [*beside.labels, *beside.spans, *lengths])
+    masks = [one for one in _keys(sample, beside.masks) if not any(name in one for name in ("mask", "type_ids"))]
+    named: Mapping[str, Any] = sample if isinstance(sample, Mapping) else {}
+    known = [*beside.fixed, *beside.spans, *lengths]
+    may_be = [
+        one for key, one in named.items() if _may_hold_places(key, one, tokens) and not any(one is other for other in known)
+    ]
+    notes = (
+        (moving, "moves", "move", " with the tokens"),
+        (masks, "is", "are", " taken for a mask, of which a word takes the value of the place that it goes to"),
+        (_keys(sample, may_be), "stays", "stay", ", although the name may be that of a token's place"),
+    )
+    return "; ".join(
+        f"{' and '.join(keys)} {one if len(keys) == 1 else several}{of}" for keys, one, several, of in notes if keys
+    )
 
 
 def asks_for_places(sample: Any, tokens: Tensor, fixed: Collection[str] = ()) -> bool:
@@ -107,8 +131,11 @@ def padding_token_of(model: nn.Module) -> int | None:
     return said.pop() if len(said) == 1 else None
 
 
-def padding_of(sample: Any, annotation: Tensor, beside: list[Tensor]) -> Tensor:
-    """Where texts are padded, booleans ``(B, T)``: by a mask that lies beside the tokens, or ``NO_PLACE`` at the end."""
+def padding_of(
+    sample: Any, annotation: Tensor, beside: list[Tensor], tokens: Tensor | None = None, padding_token: int | None = None
+) -> Tensor:
+    """Where texts are padded, booleans ``(B, T)``: by a mask that lies beside the tokens, ``NO_PLACE`` at the end, or unmarked
+    padding tokens at either end."""
     nothing = annotation == NO_PLACE
     if isinstance(sample, Mapping) and any(sample.get("attention_mask") is one for one in beside):
         return sample["attention_mask"] == 0
@@ -117,9 +144,52 @@ def padding_of(sample: Any, annotation: Tensor, beside: list[Tensor]) -> Tensor:
             one_sided = is_padding[..., 0] ^ is_padding[..., -1] | ~is_padding.any(-1)
             if bool((is_padding <= nothing).all() & one_sided.all()) and bool(is_padding.any()):
                 return is_padding
-        if bool((mask == 1).all()):
-            return torch.zeros_like(nothing)  # a mask of attention without padding
-    return nothing.flip(-1).cumprod(-1).flip(-1).bool()
+        if bool((mask == 1).all()) or (mask.dtype == torch.bool and not bool(mask.any())):
+            return torch.zeros_like(nothing)  # a mask of attention, or of padding, without any
+    at_end = _to_the_end(nothing)
+    if tokens is None or padding_token is None or bool(at_end.any()):
+        return at_end
+    fillers = (tokens == padding_token) & (annotation >= 0)
+    at_end = _to_the_end(fillers)
+    return at_end if bool(at_end.any()) else _to_the_end(fillers.flip(-1)).flip(-1)
+
+
+def _keys(sample: Any, tensors: Sequence[Tensor]) -> list[str]:
+    return [f"batch{place_of(sample, one)}" for one in tensors]
+
+
+def _may_hold_places(key: str, one: Any, tokens: Tensor) -> bool:
+    """Whether an entry of a batch may, by its name and its values, hold the places of some of the tokens."""
+    if not isinstance(one, Tensor) or one.is_floating_point() or one.dtype == torch.bool or one.ndim not in (1, 2):
+        return False
+    words = set(str(key).lower().split("_"))
+    named = not words.isdisjoint(("start", "starts", "end", "ends", "pos", "position", "positions")) and key != _POSITIONS
+    return named and len(one) == len(tokens) and bool(((one >= 0) & (one < tokens.shape[-1])).all())
+
+
+def _to_the_end(places: Tensor) -> Tensor:
+    """The places of ``(..., T)`` behind which there are only such places."""
+    return places.flip(-1).cumprod(-1).flip(-1).bool()
+
+
+def _refuse_others(sample: Any, tokens: Tensor, stay: Sequence[Any]) -> None:
+    """Raise a ``ValueError`` if a batch holds something else about each token, or about each pair of tokens, which would have
+    to move with them: boxes of words, masks ``(B, 1, T, T)``."""
+    axes, length = tokens.ndim, tokens.shape[-1]
+    for one in tensors_in(sample):
+        if one.ndim <= axes or len(one) != len(tokens) or any(one is other for other in stay):
+            continue
+        if one.is_floating_point() and one.shape[:axes] == tokens.shape and not names_tokens(place_of(sample, tokens) or ""):
+            continue  # a series, of which it has been said that it may be the input
+        of_pairs = one.shape[-1] == length and one.shape[-2] in (1, length) and (is_mask(one) or bool((one <= 0).all()))
+        if one.shape[:axes] == tokens.shape or of_pairs:
+            place = place_of(sample, one) or ""
+            raise ValueError(
+                f"Besides the token numbers of shape {tuple(tokens.shape)}, the batch has batch{place} of shape "
+                f"{tuple(one.shape)}, which is laid out like them and would not move with them. Give a mask the shape of the "
+                "token numbers, and let the model derive the rest; if it does not belong to the tokens, put it into a dict and "
+                f"use Intervention(fixed=['its key']). {REMEDY}"
+            )
 
 
 def _is_of_another(key: str, named: Mapping[str, Any], tokens: Tensor) -> bool:

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from salreg.annotations import align, as_places, marks
+from salreg.annotations import align, as_places, marks, places
 
 View = Literal["places", "steps", "elements"]
 
@@ -19,6 +19,7 @@ class Grid:
         inputs: ``(B, C, ...)``.
         spurious: Marks in [0, 1], ``(B, 1, ...)``.
         relevant: Likewise.
+        protected: Likewise, where nothing may be put: over relevant marks, padding and special tokens.
         view: ``places`` if the input is a grid as it is, ``steps`` if its last axis holds the channels, ``elements`` if each
             element is a place of its own.
         shape: The input's own shape.
@@ -28,6 +29,7 @@ class Grid:
     inputs: Tensor
     spurious: Tensor
     relevant: Tensor
+    protected: Tensor
     view: View
     shape: torch.Size
     channels: int
@@ -70,8 +72,9 @@ def grid_of(given: Tensor, annotation: Tensor, is_embedded: bool) -> Grid:
     view: View = "elements" if grid is not inputs else "steps" if is_embedded else "places"
     if grid.ndim > 5:  # a grid has three axes at most
         grid, on_grid = grid.flatten(2, 3), on_grid.flatten(2, 3)
-    spurious, relevant = (one if one.shape[1] == 1 else one.amax(1, keepdim=True) for one in marks(on_grid))
-    return Grid(grid, spurious, relevant, view, given.shape, channels)
+    sides = (*marks(on_grid), (~places(on_grid)).to(on_grid))
+    spurious, relevant, nowhere = (one if one.shape[1] == 1 else one.amax(1, keepdim=True) for one in sides)
+    return Grid(grid, spurious, relevant, torch.maximum(relevant, nowhere), view, given.shape, channels)
 
 
 def _turned(series: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from salreg.host import sent
 from salreg.interventions.content import transplanted
-from salreg.interventions.donors import ENOUGH, DonorBank, other_donors
+from salreg.interventions.donors import DonorBank, Pool, numbered, other_donors, pool_of
 from salreg.interventions.fills import Fill, filled, filled_by_feature
 from salreg.rng import Rng
 
@@ -51,16 +51,8 @@ class Changed(NamedTuple):
     done: Tensor
 
 
-class _Pool(NamedTuple):
-    """Samples and their regions, and the numbers of the donors among them, known to the host: those of the batch first."""
-
-    inputs: Tensor
-    regions: Tensor
-    donors: Tensor
-
-
 def change_grids(
-    inputs: Tensor, spurious: Tensor, relevant: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng, by_step: bool
+    inputs: Tensor, spurious: Tensor, protected: Tensor, fate: Fate, fill: Fill, bank: DonorBank, rng: Rng, by_step: bool
 ) -> Changed:
     """Exchange the content of regions, remove it, and insert it.
 
@@ -70,51 +62,47 @@ def change_grids(
     Args:
         inputs: ``(B, C, ...)`` of one to three dimensions of space.
         spurious: Marks in [0, 1], ``(B, 1, ...)``.
-        relevant: Likewise; nothing is put there.
+        protected: Likewise; nothing is put there.
         fate: What becomes of each sample.
         fill: How a region is filled when its feature is removed.
         bank: Donors in addition to those of the batch, if these are few; it stores some of them.
         rng: The random number generator.
         by_step: Whether whole steps of series ``(B, 1, T, F)`` are marked, so that each feature is filled from its own values.
     """
-    pool = _pool(inputs, spurious, fate.marked, bank)
-    if not len(pool.donors):
+    pool = pool_of(inputs, spurious, fate.marked, bank)
+    if not pool.size:
         return Changed(inputs, spurious, fate.looked_at & ~fate.present)
-    own = (fate.marked.cumsum(0) - 1).where(fate.marked, -1)
-    donor = pool.donors[other_donors(own, len(pool.donors), rng)]
-    shown = fate.present & ~fate.marked if len(pool.donors) == 1 else fate.present  # the only donor has nothing to exchange
-    donor, gone = (sent(one, inputs.device) for one in (donor, (fate.looked_at & ~shown).nonzero().flatten()))
-    region = _regions(spurious, relevant, pool, donor, fate)
-    changed = transplanted(inputs, region, pool.inputs, pool.regions, donor)
+    there, donor = _donors(fate.marked, pool.size, rng)
+    shown = fate.present & ~fate.marked if pool.size == 1 else fate.present  # the only donor has nothing to exchange
+    gone = (fate.looked_at & ~shown).nonzero().flatten()
+    donors, region = pool.pick(donor), _regions(spurious, protected, pool, there, fate)
+    number, gone = (sent(one, inputs.device) for one in (donors.number, gone))
+    changed = transplanted(inputs, region, donors.inputs, donors.regions, number)
     done = fate.looked_at & (shown | ~fate.present)
     if not len(gone):
         return Changed(changed, region, done)
     fill_in = filled_by_feature if by_step else filled
-    changed = changed.index_copy(0, gone, fill_in(inputs[gone], region[gone], fill))
-    of_sample = fate.over(region)
+    changed.index_copy_(0, gone, fill_in(inputs[gone], region[gone], fill))  # its own memory, of the same format as the input's
+    of_sample = fate._replace(present=shown).over(region)
     return Changed(changed, torch.where(of_sample.looked_at, region * of_sample.present, spurious), done)
 
 
-def _regions(spurious: Tensor, relevant: Tensor, pool: _Pool, donor: Tensor, fate: Fate) -> Tensor:
-    """Where something happens: in the own region, or where the donor has its region."""
+def _donors(marked: Tensor, count: int, rng: Rng) -> tuple[Tensor, Tensor]:
+    """The donor whose place is filled or gets the feature, one's own if one has it, and the donor whose content is shown.
+
+    Content that fits its place exactly would tell which samples had no feature of their own, so these two differ there, too.
+    """
+    there = numbered(marked)
+    if not bool(marked.all()):
+        there = torch.where(marked, there, other_donors(torch.full_like(there, -1), count, rng))
+    return there, other_donors(there, count, rng)
+
+
+def _regions(spurious: Tensor, protected: Tensor, pool: Pool, there: Tensor, fate: Fate) -> Tensor:
+    """Where something happens: in the own region, or where a donor has its region."""
     if bool(fate.marked.all()):
         return spurious
     of_sample = fate.over(spurious)
-    other = pool.regions[donor] * (1 - relevant) * of_sample.looked_at
+    donors = pool.pick(there)
+    other = donors.regions[sent(donors.number, spurious.device)] * (1 - protected) * of_sample.looked_at
     return torch.where(of_sample.marked, spurious, other)
-
-
-def _pool(inputs: Tensor, spurious: Tensor, marked: Tensor, bank: DonorBank) -> _Pool:
-    owners = marked.nonzero().flatten()
-    if len(owners) >= ENOUGH:
-        return _Pool(inputs, spurious, owners)
-    there = sent(owners, inputs.device)
-    own = list(zip(inputs[there], spurious[there], strict=True))
-    others = bank.beside(own, [one * (region > 0) for one, region in own])
-    shapes = inputs.shape[1:], spurious.shape[1:]
-    fitting = [donor for donor in others if tuple(one.shape for one in donor) == shapes]
-    donors = [*own, *((one.to(inputs), region.to(spurious)) for one, region in fitting)]
-    if not donors:
-        return _Pool(inputs, spurious, owners)
-    samples, regions = (torch.stack(one) for one in zip(*donors, strict=True))
-    return _Pool(samples, regions, torch.arange(len(donors)))

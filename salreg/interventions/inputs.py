@@ -88,12 +88,16 @@ def replaced(sample: Any, pairs: list[tuple[Tensor, Tensor]]) -> Any:
         ValueError: The batch is of a kind that cannot be copied with another tensor in it.
     """
     for old, new in pairs:
-        sample = replace_tensor(sample, old, new)
-        if not any(new is one for one in tensors_in(sample)):
+        error = None
+        try:
+            sample = replace_tensor(sample, old, new)
+        except TypeError as raised:  # its class is made of other arguments
+            error = raised
+        if error or not any(new is one for one in tensors_in(sample)):
             raise ValueError(
                 f"The batch holds its input in a {type(sample).__name__}, which cannot be copied with another tensor in it. "
                 "Return tuples, lists, dicts or dataclasses from the dataset, or use intervene=False."
-            )
+            ) from error
     return sample
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from salreg import checks
-from salreg.annotations import align, marks, places
+from salreg.annotations import align, check, marks, places
 from salreg.host import sent
 from salreg.interventions.beside import keys_of_decoder, padding_token_of
 from salreg.interventions.changed_batch import Intervened, WithPresence
@@ -17,8 +17,10 @@ from salreg.interventions.fills import FILLS, Fill
 from salreg.interventions.grid_views import grid_of
 from salreg.interventions.grids import Fate, change_grids
 from salreg.interventions.inputs import AnnotatedInput, annotated_input, replaced
+from salreg.interventions.lengths import Lengths
 from salreg.interventions.tables import change_rows
 from salreg.interventions.text_batches import PLACES, Place, TextBatch, by_choice, change_text_batch
+from salreg.interventions.unrelated import Unrelated
 from salreg.rng import Rng
 
 
@@ -27,8 +29,8 @@ class Intervention:
 
     Content: each sample's marked region shows the content of another marked sample's region. Presence: if some of the samples
     that somebody looked at have the spurious feature and others do not, its presence is drawn anew for each sample. A sample
-    that loses it is filled from the surroundings; a sample that gains it gets another sample's, at the place where that one has
-    it, but never over a relevant mark. Samples that nobody looked at stay unchanged.
+    that loses it is filled from the surroundings; a sample that gains it gets another sample's, at the place where a third one
+    has it, but never over a relevant mark. Samples that nobody looked at stay unchanged.
 
     The loss on such samples is the loss that would train the model if the shortcut told nothing about the label. By
     completeness, the attribution of the region along any path between the two samples is the difference of their scores.
@@ -37,8 +39,9 @@ class Intervention:
 
     A mask in the batch says where texts are padded, or else ``NO_PLACE`` in the annotations, as set by ``Collate``.
 
-    Labels of tokens and the places of answers (``start_positions``, ``end_positions``) move with the tokens; position numbers
-    follow the mask. A text whose answer starts or ends on a mark stays unchanged. In multiple choice ``(B, choices, T)``, each
+    Labels of tokens and the places of answers (``start_positions``, ``end_positions``) move with the tokens; labels that name
+    the next token still do; position numbers follow the mask, and lengths ``(B,)`` the number of tokens. A text whose answer
+    starts or ends on a mark, or of which nothing would be left, stays unchanged. In multiple choice ``(B, choices, T)``, each
     choice is a text.
 
     If the batch holds the places of answers, the place of a mark can tell as much as its content, for example next to an
@@ -118,6 +121,8 @@ class Intervention:
         self.stops = tuple(stops)
         self._bank = DonorBank(bank)
         self._rng = Rng(seed)
+        self._lengths = Lengths()
+        self._unrelated = Unrelated()
         self._marked = 0
         self._looked_at = 0
         self._most_marked = 0  # in one batch
@@ -139,7 +144,7 @@ class Intervention:
     @property
     def has_one_donor(self) -> bool:
         """Whether only one sample with the spurious feature was ever seen, so that its content could not be exchanged."""
-        return self._most_marked == 1 and len(self._bank) == 1
+        return self._most_marked == 1 and self._bank.samples == 1
 
     def __call__(
         self, sample: Any, annotation: Tensor, looked_at: Tensor | None = None, given: Tensor | None = None
@@ -214,28 +219,33 @@ class Intervention:
 
     def change(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> Intervened:
         """Change a batch as decided by ``fate``, if given; see ``salreg.interventions.Fate``."""
-        return self._carried_out(sample, annotation, found, fate)[0]
+        made = self._carried_out(sample, annotation, found, fate)[0]
+        return made if made.sample is not sample else made._replace(changed=torch.zeros_like(made.changed))
 
     def _carried_out(self, sample: Any, annotation: Tensor, found: AnnotatedInput, fate: Fate) -> tuple[Intervened, Tensor]:
         """The changed batch, and for which samples the decision could be carried out."""
         given, of_sample = found.tensor, fate.on(annotation.device)
         if found.kind == "tokens":
-            batch = TextBatch(sample, annotation, given, self.fixed, self.stops)
+            batch = TextBatch(sample, annotation, given, self.fixed, self.stops, self._lengths, self._unrelated)
             texts = change_text_batch(batch, of_sample, self.padding_token, self._bank, self._rng, self.place, self.exchange)
             self.padding_token = texts.padding_token
             return Intervened(replaced(sample, texts.pairs), texts.annotation, texts.done), texts.done
         if self.place == "random":
             raise ValueError(f"place='random' is for texts given as token numbers, and the annotated input is the {found}.")
         if found.kind == "row":
-            changed = change_rows(given, marks(align(annotation, given)).spurious, fate, self._rng)
+            changed = change_rows(given, marks(align(annotation, given)).spurious, fate, self._bank, self._rng)
             made = Intervened(replaced(sample, [(given, changed.inputs)]), annotation, of_sample.marked)
             return made, sent(changed.done, annotation.device)
         grid = grid_of(given, annotation, found.kind == "embedded")
-        changed = change_grids(grid.inputs, grid.spurious, grid.relevant, fate, self.fill, self._bank, self._rng, grid.by_step)
+        changed = change_grids(grid.inputs, grid.spurious, grid.protected, fate, self.fill, self._bank, self._rng, grid.by_step)
         after = annotation
         if changed.spurious is not grid.spurious:
             moved = grid.as_annotation(grid.relevant - changed.spurious)
+            if not annotation.is_floating_point():  # a soft mark of a donor in the bank is a mark
+                moved = moved.sign() * moved.abs().ceil()
             after = torch.where(places(annotation), moved.to(annotation), annotation)
+        if changed.inputs is grid.inputs:  # no donor fits
+            return Intervened(sample, annotation, of_sample.looked_at), sent(changed.done, annotation.device)
         made = Intervened(replaced(sample, [(given, grid.as_given(changed.inputs))]), after, of_sample.looked_at)
         return made, sent(changed.done, annotation.device)
 
@@ -250,6 +260,8 @@ class Intervention:
             "looked_at": self._looked_at,
             "most_marked": self._most_marked,
             "padding_token": self.padding_token,
+            "lengths": self._lengths.state_dict(),
+            "unrelated": self._unrelated.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -257,6 +269,9 @@ class Intervention:
         self._bank.load_state_dict(state["bank"])
         self._marked, self._looked_at, self._most_marked = state["marked"], state["looked_at"], state["most_marked"]
         self.padding_token = state["padding_token"]
+        if "lengths" in state:  # not in those of earlier versions
+            self._lengths.load_state_dict(state["lengths"])
+            self._unrelated.load_state_dict(state["unrelated"])
 
     def __str__(self) -> str:
         return f"Intervention (presence {'as seen' if self.given_presence is None else self.given_presence}, fill {self.fill})"
@@ -264,6 +279,13 @@ class Intervention:
 
 def _known(annotation: Tensor, looked_at: Tensor | None) -> tuple[Tensor, Tensor]:
     """Which samples are marked, and which ones somebody looked at, told to the host in one go."""
+    if annotation.dtype == torch.bool:
+        check(annotation, "The annotation")
+    if looked_at is not None and (looked_at.dtype != torch.bool or looked_at.shape != annotation.shape[:1]):
+        raise ValueError(
+            f"looked_at must be booleans of shape {tuple(annotation.shape[:1])}, one for each sample, not {looked_at.dtype} of "
+            f"shape {tuple(looked_at.shape)}."
+        )
     marked = annotation.flatten(1).amin(1) < 0
     looked_at = marked if looked_at is None else looked_at.to(marked.device) | marked
     marked, looked_at = torch.stack([marked, looked_at]).cpu()

@@ -9,8 +9,11 @@ from salreg.interventions.beside import beside_tokens, padding_of, positions_of
 from salreg.interventions.donors import DonorBank
 from salreg.interventions.grids import Fate
 from salreg.interventions.inputs import annotated_input
+from salreg.interventions.lengths import Lengths, padding_behind
+from salreg.interventions.next_labels import are_of_next, as_next, as_own
 from salreg.interventions.text_places import Texts
 from salreg.interventions.tokens import change_texts
+from salreg.interventions.unrelated import Unrelated
 from salreg.rng import Rng
 
 #: Where what is exchanged stands afterwards.
@@ -27,6 +30,8 @@ class TextBatch(NamedTuple):
         tokens: The token numbers in it, laid out alike.
         fixed: Keys of tensors that stay unchanged although they are laid out like the tokens.
         stops: Tokens that end a sentence, which is never cut in two to put something in.
+        lengths: Finds the lengths of the texts among the batch's tensors.
+        unrelated: Finds the tensors that do not belong to the tokens.
     """
 
     sample: Any
@@ -34,6 +39,8 @@ class TextBatch(NamedTuple):
     tokens: Tensor
     fixed: Collection[str]
     stops: Sequence[int] = ()
+    lengths: Lengths | None = None
+    unrelated: Unrelated | None = None
 
 
 class ChangedTexts(NamedTuple):
@@ -72,21 +79,31 @@ def change_text_batch(
         place: Where exchanged words go; by default to a random place if the batch asks for the places of answers.
         exchange: Whether marked words are replaced by another text's, or only move.
     """
-    sample, annotation, tokens, fixed, stops = batch
-    beside = beside_tokens(sample, tokens, fixed)
-    padding = padding_of(sample, annotation, beside.masks)
+    sample, annotation, tokens, fixed, stops, *_ = batch
+    beside = beside_tokens(sample, tokens, fixed, (batch.unrelated or Unrelated()).among(sample, tokens))
+    padding = padding_of(sample, annotation, beside.masks, tokens, padding_token)
+    lengths = (batch.lengths or Lengths()).among(sample, tokens, padding, [*beside.fixed, *beside.spans])
+    for one in lengths:
+        padding = padding_behind(one, padding)
     if padding_token is None and bool(padding.any()):
         padding_token = int(tokens[padding][0])
     filler = 0 if padding_token is None and beside.masks else padding_token  # masked anyway
     ids, marks, padded = (one.flatten(0, -2) for one in (tokens, annotation, padding))  # one text a row
-    masks, labels = ([one.flatten(0, -2) for one in some] for some in (beside.masks, beside.labels))
+    ahead = [are_of_next(one, tokens) for one in beside.labels]
+    own = [as_own(one, tokens) if next_one else one for one, next_one in zip(beside.labels, ahead, strict=True)]
+    masks, labels = ([one.flatten(0, -2) for one in some] for some in (beside.masks, own))
     moves = bool(beside.spans) if place is None else place == "random"
     given = Texts(ids, marks, padded, masks, labels, beside.spans, stops=stops)
     texts = change_texts(given, fate, filler, bank, rng, moves=moves, exchange=exchange)
     old = [tokens, *beside.masks, *beside.labels, *beside.spans]
-    new = [texts.tokens, *texts.beside, *texts.labels, *texts.spans]
+    labels = [
+        as_next(one.view_as(tokens), was, tokens, texts.tokens.view_as(tokens)) if next_one else one
+        for one, was, next_one in zip(texts.labels, beside.labels, ahead, strict=True)
+    ]
+    new = [texts.tokens, *texts.beside, *labels, *texts.spans]
     pairs = [(was, one.view_as(was)) for was, one in zip(old, new, strict=True)]
     pairs += [(one, positions_of(~texts.padding.view_as(one), one)) for one in beside.positions]
+    pairs += [(one, (~texts.padding).sum(-1).view_as(one).to(one)) for one in lengths]
     done = fate.looked_at if texts.kept is None else fate.looked_at & ~texts.kept
     return ChangedTexts(pairs, texts.annotation.view_as(annotation), done.view(len(annotation), -1).any(1), padding_token)
 

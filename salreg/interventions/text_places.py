@@ -34,12 +34,22 @@ class Texts(NamedTuple):
     stops: Sequence[int] = ()
 
 
-def random_places(texts: Texts, slots: int, rng: Rng) -> tuple[Tensor, Tensor]:
+def random_places(texts: Texts, start: Tensor, like: Tensor, rng: Rng, moves: bool) -> tuple[Tensor, Tensor]:
     """Before which word of each text, or behind the last one, something may be put: places ``(B, R)``, and keys beside them.
+
+    Unless everything moves, a text without spans takes the places of another one, in proportion to its number of words: what is
+    put in is no more at random in its text than what has always been there.
 
     Words that are marked themselves are none of them, and neither are those behind the first of an answer. Of two texts with a
     special token between them, such as a question and what is asked about, it is the marked one, or else the answer's. In a
     text with stops, it is at the start or behind one of them.
+
+    Args:
+        texts: The texts.
+        start: The first place of each span of each text ``(B, R)``, -1 where it has none.
+        like: The number of the text ``(B,)`` whose places each one takes.
+        rng: The random number generator.
+        moves: Whether what stays in a text goes to a random place, too.
     """
     there = places(texts.annotation) & ~texts.padding
     words = there & (texts.annotation >= 0)
@@ -61,7 +71,10 @@ def random_places(texts: Texts, slots: int, rng: Rng) -> tuple[Tensor, Tensor]:
         first, at_end = _between_sentences(texts, words, last)
         allowed &= first
     count = allowed.sum(1, keepdim=True)
-    drawn = (rng.uniform((len(words), slots), like=count.float()) * (count + at_end)).long()
+    drawn = (rng.uniform(tuple(start.shape), like=count.float()) * (count + at_end)).long()
+    if not moves:
+        share = (allowed.cumsum(1) - allowed.long()).gather(1, start.clamp(min=0)) / (count + at_end - 1).clamp(min=1)
+        drawn = torch.where(start[like] >= 0, (share[like] * (count + at_end - 1)).round().long(), drawn)
     order = allowed.int().argsort(dim=1, descending=True, stable=True)
     before = order.gather(1, torch.minimum(drawn, count - 1).clamp(min=0))
     place = torch.where(drawn < count, before, last)

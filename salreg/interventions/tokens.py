@@ -59,7 +59,7 @@ def change_texts(
     moves: bool = False,
     exchange: bool = True,
 ) -> Texts:
-    """Exchange spans between texts, remove them, and insert them at a random place, which is never inside an answer.
+    """Exchange spans between texts, remove them, and insert them where another text has its own, but never inside an answer.
 
     The batch keeps its length. If a text would become longer, its last unmarked words are dropped, those without a label first,
     but never words of an answer whose place is asked for. Places of answers follow their tokens.
@@ -78,11 +78,13 @@ def change_texts(
     """
     spans = _spans(texts)
     donors = spans.tokens
-    if len(donors) < ENOUGH:
-        others = bank.beside(spans.tokens, [one[0] for one in spans.tokens])
-        donors = [*donors, *(tuple(part.to(texts.tokens) for part in one) for one in others)]
-    elif not len(bank):  # a batch without any may follow
-        bank.beside(spans.tokens, [one[0] for one in spans.tokens])
+    enough = len(spans.text.unique()) >= ENOUGH
+    if not enough or not len(bank):  # a batch without any may follow
+        words = texts.tokens.masked_fill(texts.padding, 0)
+        others = bank.beside(donors, list(words[spans.text]))
+        if not enough:
+            of_texts = [one for one in others if len(one) == 1 + len(texts.labels) and one[0].ndim == 1]
+            donors = [*donors, *(tuple(part.to(texts.tokens) for part in one) for one in of_texts)]
     if not donors:
         return texts
     inserted = _insertions(texts, spans, donors, fate, rng, moves, exchange)
@@ -107,15 +109,21 @@ def _insertions(
     slots = int(spans.number.max()) + 1 if len(spans.number) else 1
     own = torch.full((size, slots), -1, dtype=torch.long, device=device)
     own[spans.text, spans.number] = torch.arange(len(spans.text), device=device)
-    place, key = random_places(texts, slots, rng)
+    start = own.clone()
+    start[spans.text, spans.number] = spans.start
+    like = _alike(spans.text, fate, rng)
+    place, key = random_places(texts, start, like, rng, moves)
     stays = torch.full_like(spans.text, not moves, dtype=torch.bool) | (place[spans.text, spans.number] < 0)
     at = spans.text[stays], spans.number[stays]
     place[at], key[at] = spans.start[stays], spans.start[stays].to(key)
-    donor = other_donors(own, len(donors), rng)
+    of_like, owned = own[like], spans.text.bincount(minlength=size)[like].unsqueeze(1)
+    donor = other_donors(of_like[:, :1].expand_as(own), len(donors), rng, owned)  # another text's: one's own tells one's label
+    donor = torch.where((of_like >= 0) & (owned == len(donors)), of_like, donor)
     first = torch.arange(slots, device=device) == 0
-    comes = fate.present.unsqueeze(1) & torch.where(fate.marked.unsqueeze(1), own >= 0, fate.looked_at.unsqueeze(1) & first)
+    comes = fate.present.unsqueeze(1) & torch.where(owned > 0, of_like >= 0, first)
+    comes &= torch.where(fate.marked, own[:, 0] >= 0, fate.looked_at).unsqueeze(1)
     if exchange:
-        comes &= donor != own  # the only donor has nothing to exchange
+        comes &= (owned < len(donors)) | ~fate.marked.unsqueeze(1)  # the only donor has nothing to exchange
     else:
         donor = torch.where(own >= 0, own, donor)
     comes &= place >= 0
@@ -127,6 +135,18 @@ def _insertions(
     places_of = place.clamp(min=0).unsqueeze(2).expand_as(keys)
     brought = [one[donor].flatten(1) for one in labels]
     return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1), brought)
+
+
+def _alike(owners: Tensor, fate: Fate, rng: Rng) -> Tensor:
+    """The number of the text ``(B,)`` whose places each one takes: its own if it has spans, and otherwise that of any that has
+    some, if there is one. How many spans there are, and where, would tell what was put in."""
+    own = torch.arange(len(fate.marked), device=owners.device)
+    having = torch.isin(own, owners)
+    others = having.nonzero().flatten()
+    if not len(others) or bool(having.all()):
+        return own
+    drawn = (rng.uniform((len(own),), like=torch.empty(0, device=owners.device)) * len(others)).long()
+    return torch.where(having, own, others[drawn])
 
 
 def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int | None) -> Texts:
@@ -143,6 +163,7 @@ def _spliced(texts: Texts, inserted: _Insertions, fate: Fate, padding_token: int
         turn = (here - padding.sum(1, keepdim=True)) % length
         order, padding = order.gather(1, turn), padding.gather(1, turn)
     spans, whole = _moved_spans(texts.spans, order.masked_fill(padding, -1))
+    whole &= ~padding.all(1) | texts.padding.all(1)  # no text is left without a token
     changes = fate.looked_at & whole
     shorter = (padding & ~texts.padding & changes.unsqueeze(1)).any()
     if padding_token is None and bool(shorter):
@@ -201,6 +222,8 @@ def _moved_spans(spans: Sequence[Tensor], order: Tensor) -> tuple[list[Tensor], 
 
 
 def _at_padding(values: Tensor, padding: Tensor, otherwise: int = 0) -> int | float:
-    """What a tensor holds at the padding; something else where nothing is padded."""
+    """What a tensor holds at the padding; something else where nothing is padded: True in a mask that hides nothing yet."""
     found = values[padding]
+    if not len(found) and values.dtype == torch.bool and not bool(values.any()):
+        return True
     return found[0].item() if len(found) else otherwise

@@ -80,6 +80,19 @@ def test_a_batch_without_marks_or_donors_is_the_batch_itself():
     assert not changed.changed.any()
 
 
+def test_what_is_inserted_fits_its_place_no_better_than_what_is_exchanged():
+    images, marks = torch.zeros(3, 1, 6, 6), torch.zeros(3, 1, 6, 6)
+    for number, side in ((0, 2), (1, 3)):
+        images[number, :, :side, :side], marks[number, :, :side, :side] = side, -1
+    sides = set()
+    for seed in range(20):
+        made = Intervention(1.0, seed=seed)(images, marks, torch.ones(3, dtype=torch.bool))
+        side = int((made.annotation[2] < 0).sum() ** 0.5)
+        sides.add(side)
+        assert made.sample[2, 0, :side, :side].unique().tolist() == [{2: 3, 3: 2}[side]]  # of that place another's content
+    assert sides == {2, 3}
+
+
 def test_nothing_is_put_over_a_relevant_mark():
     images, _, marks, _ = tagged([0.0, 1.0])
     marks[(marks == 0).flatten(1).all(1), :, :, 4:] = 1
@@ -175,7 +188,7 @@ def test_a_batch_of_one_takes_its_donor_from_the_bank():
 def test_one_donor_in_the_bank_is_not_all_that_was_ever_seen():
     images, _, marks, _ = tagged([1.0, 1.0], size=33)
     intervention = Intervention()
-    for batch in (slice(32), slice(32, 33)):  # the first batch has donors enough, and leaves the bank empty
+    for batch in (slice(32), slice(32, 33)):
         intervention(images[batch], marks[batch])
     assert not intervention.has_one_donor
     alone = Intervention()
@@ -272,6 +285,47 @@ def test_the_memory_format_and_precision_do_not_matter():
     assert Intervention()(images.bfloat16(), marks, looked_at).sample.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("presence", [0.0, 0.5, 1.0])
+def test_nor_does_the_memory_format_change(presence):
+    images, _, marks, _ = tagged([0.5, 0.5], size=8)
+    last = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+    made = Intervention(presence)(last, marks, torch.ones(8, dtype=torch.bool)).sample
+    assert made.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_soft_donor_leaves_a_mark_in_annotations_of_whole_numbers():
+    images, _, marks, _ = tagged([1.0, 1.0], size=4)
+    everybody, intervention = torch.ones(4, dtype=torch.bool), Intervention(1.0)
+    intervention(images, marks * 0.5, everybody)
+    assert ((intervention(images, torch.zeros_like(marks), everybody).annotation < 0).sum((1, 2, 3)) == 4).all()
+
+
+@pytest.mark.parametrize(
+    ("mark", "looked_at", "message"),
+    [
+        (-torch.ones(2, 1, 4, 4), torch.ones(3, dtype=torch.bool), "looked_at must be booleans of shape \\(2,\\)"),
+        (-torch.ones(2, 1, 4, 4), torch.ones(2), "looked_at must be booleans.*not torch.float32"),
+        (torch.ones(2, 1, 4, 4, dtype=torch.bool), None, "boolean, which does not say what True means"),
+    ],
+)
+def test_what_does_not_say_who_is_marked_or_looked_at_is_refused(mark, looked_at, message):
+    with pytest.raises(ValueError, match=message):
+        Intervention()(torch.rand(2, 1, 4, 4), mark, looked_at)
+
+
+class Pair(tuple):
+    """A tuple that is made of two arguments."""
+
+    def __new__(cls, image, label):
+        return super().__new__(cls, (image, label))
+
+
+def test_a_batch_of_a_class_that_is_made_in_its_own_way_is_named():
+    images, labels, marks, _ = tagged([1.0, 1.0], size=4)
+    with pytest.raises(ValueError, match="holds its input in a Pair, which cannot be copied"):
+        Intervention()(Pair(images, labels), marks)
+
+
 def test_without_any_donor_the_feature_can_be_taken_away_but_not_given():
     images, clean = torch.rand(3, 1, 6, 6), torch.zeros(3, 1, 6, 6)
     looked_at = torch.tensor([True, True, False])
@@ -311,16 +365,61 @@ def with_a_mark(side, seed, region=None):
     return images, marks
 
 
-def test_a_donor_is_known_again_by_its_region_whatever_surrounds_it():
+def test_a_donor_is_known_again_and_others_with_the_same_region_are_not_taken_for_it():
     region = torch.tensor([[0.2, 0.9], [0.7, 0.4]])
     intervention = Intervention()
-    for seed in (0, 1):
-        images, marks = with_a_mark(6, seed, region)
+    for _ in range(2):
+        images, marks = with_a_mark(6, 0, region)
         made = intervention.with_presence(True, images, marks)
         assert made.done.tolist() == [False, False]  # it is the only one
-    images, marks = with_a_mark(6, 2)
+    images, marks = with_a_mark(6, 1, region)
     made = intervention.with_presence(True, images, marks)
+    assert made.done.tolist() == [True, False]
     assert torch.equal(made.sample[0, 0, :2, :2], region)
+
+
+def one_at_a_time(sample, annotation, size):
+    """What a small batch after the other becomes, and where its marks are then."""
+    intervention, found = Intervention(padding_token=0), []
+    for rows in torch.arange(len(sample)).split(size):
+        found.append(intervention(sample[rows], annotation[rows], torch.ones(len(rows), dtype=torch.bool)))
+    return torch.cat([one.sample for one in found]), torch.cat([one.annotation for one in found])
+
+
+def told(shown, labels):
+    """How much more often something is shown with the one label than with the other, once the bank has a few donors."""
+    share = [shown[8:][labels[8:] == label].float().mean() for label in (0, 1)]
+    return float((share[1] - share[0]).abs())
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("kind", ["images", "texts", "rows"])
+def test_in_small_batches_one_of_two_contents_tells_nothing_either(kind, size):
+    labels = torch.randint(2, (400,), generator=torch.Generator().manual_seed(0))
+    if kind == "images":
+        sample, annotation = torch.rand(400, 1, 4, 4), torch.zeros(400, 1, 4, 4)
+        at = (slice(None), slice(None), slice(2), slice(2))
+    else:
+        sample = torch.rand(400, 6) if kind == "rows" else torch.randint(10, 99, (400, 6))
+        annotation, at = torch.zeros(400, 6), (slice(None), slice(2, 3))
+    annotation[at] = -1
+    sample[at] = (labels + 2).view(-1, *[1] * (sample.ndim - 1)).to(sample)
+    changed, _ = one_at_a_time(sample, annotation, size)
+    assert told(changed[at].flatten(1)[:, 0] == 3, labels) < 0.12
+
+
+@pytest.mark.parametrize("kind", ["images", "texts"])
+def test_nor_does_a_content_that_is_always_the_same(kind):
+    labels = torch.randint(2, (400,), generator=torch.Generator().manual_seed(0))
+    sample = torch.rand(400, 1, 4, 4) if kind == "images" else torch.randint(10, 99, (400, 6))
+    annotation = torch.zeros_like(sample)
+    at = (labels == 1, ..., slice(2))
+    sample[at], annotation[at] = 1, -1
+    if kind == "texts":
+        sample = torch.nn.functional.pad(sample, (0, 2))
+        annotation = torch.nn.functional.pad(annotation, (0, 2), value=127)
+    _, annotation = one_at_a_time(sample, annotation, 1)
+    assert told((annotation < 0).flatten(1).any(1), labels) < 0.12
 
 
 @pytest.mark.parametrize("sides", [(8, 6), (6, 8)])
@@ -331,12 +430,18 @@ def test_donors_of_another_size_are_left_aside(sides):
         assert intervention.with_presence(True, images, marks).done.tolist() == [False, False]
     images, marks = with_a_mark(sides[1], 2)
     assert intervention.with_presence(True, images, marks).done.tolist() == [True, False]
+    images = torch.rand(2, 1, 5, 5)  # of this size there is none
+    changed = intervention(images, torch.zeros(2, 1, 5, 5), torch.ones(2, dtype=torch.bool))
+    assert changed.sample is images
+    assert not changed.changed.any()
 
 
-@pytest.mark.parametrize(("marked", "kept"), [(ENOUGH - 1, 8), (ENOUGH, 0), (ENOUGH + 1, 0)])
-def test_the_donors_of_a_large_batch_are_enough(marked, kept):
+@pytest.mark.parametrize("marked", [ENOUGH - 1, ENOUGH, ENOUGH + 1])
+def test_the_donors_of_a_large_batch_serve_a_later_one_that_has_none(marked):
     images, marks = torch.rand(ENOUGH + 1, 1, 4, 4), torch.zeros(ENOUGH + 1, 1, 4, 4)
     marks[:marked, :, :2, :2] = -1
     intervention = Intervention()
     intervention(images, marks)
-    assert len(intervention.state_dict()["bank"]["donors"]) == kept
+    assert len(intervention.state_dict()["bank"]["donors"]) == 8
+    given = intervention.with_presence(True, images, torch.zeros_like(marks), torch.ones(len(images), dtype=torch.bool))
+    assert given.done.all()

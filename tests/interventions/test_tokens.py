@@ -44,7 +44,7 @@ def test_a_span_may_be_taken_out_and_the_text_is_padded():
     assert torch.equal(changed.annotation == PAD, changed.sample[0] == 0)
 
 
-def test_a_span_may_be_put_in_anywhere():
+def test_a_span_is_put_in_where_another_text_has_one():
     places = set()
     for seed in range(40):
         changed = Intervention(1.0, seed=seed)((TOKENS, torch.arange(4)), MARKS, LOOKED_AT)
@@ -52,6 +52,15 @@ def test_a_span_may_be_put_in_anywhere():
         assert words(tokens, marks, True) in SPANS
         assert words(tokens, marks, False) == (5, 6, 7, 5)
         places.add(int((marks < 0).int().argmax()))
+    assert places == {1, 2, 3}  # behind a third, half and three quarters of the words
+
+
+def test_without_another_text_that_has_one_it_is_put_in_anywhere():
+    places, intervention = set(), Intervention(1.0)
+    intervention((TOKENS, torch.arange(4)), MARKS)
+    for _ in range(40):
+        changed = intervention((TOKENS[2:3], torch.arange(1)), MARKS[2:3], LOOKED_AT[2:3])
+        places.add(int((changed.annotation[0] < 0).int().argmax()))
     assert places == {0, 1, 2, 3, 4}
 
 
@@ -140,6 +149,22 @@ def test_where_a_text_has_no_place_stays_so():
     changed = Intervention(0.0)(embedded, MARKS, LOOKED_AT)
     assert torch.equal(changed.annotation == PAD, MARKS == PAD)
     assert not (changed.annotation < 0).any()
+
+
+def test_nothing_is_put_where_an_embedded_text_has_no_place():
+    embedded = torch.rand(2, 6, 3)
+    marks = torch.tensor([[0, 0, 0, 0, -1, -1], [PAD, 0, 0, 0, 0, PAD]], dtype=torch.int8)
+    changed = Intervention(1.0)(embedded, marks, LOOKED_AT[:2])
+    assert changed.annotation[1].tolist() == [PAD, 0, 0, 0, -1, PAD]
+    assert torch.equal(changed.sample[1, [0, 1, 2, 3, 5]], embedded[1, [0, 1, 2, 3, 5]])
+
+
+def test_donors_without_the_labels_of_a_batch_are_left_aside():
+    intervention = Intervention(1.0)
+    intervention({"input_ids": TOKENS}, MARKS)
+    batch = {"input_ids": TOKENS[:2], "labels": 10 * TOKENS[:2]}
+    changed = intervention(batch, MARKS[:2]).sample
+    assert changed["input_ids"].tolist() == [[5, 92, 93, 6, 7, 0], [5, 6, 91, 7, 6, 0]]
 
 
 def test_labels_of_tokens_come_along_with_them():
@@ -361,10 +386,53 @@ def test_where_room_is_needed_words_with_a_label_go_last():
     assert changed["labels"][0].tolist() == [-100, -100, -100, -100, 3, 4]
 
 
-def test_a_text_without_the_words_is_given_one_span_though_others_have_two():
+def test_a_text_without_the_words_is_given_as_many_spans_as_another_has():
     ids = torch.tensor([[11, 12, 13, 14, 15, 16, 0, 0], [21, 22, 23, 24, 25, 0, 0, 0]])
     marks = torch.tensor([[-1, 0, 0, -1, 0, 0, PAD, PAD], [0, 0, 0, 0, 0, PAD, PAD, PAD]])
     everybody = torch.ones(2, dtype=torch.bool)
     made = Intervention(padding_token=0).with_presence(True, ids, marks, everybody)
-    assert sum(token in (11, 14) for token in made.sample[1].tolist()) == 1
-    assert [token for token in made.sample[1].tolist() if token not in (0, 11, 14)] == [21, 22, 23, 24, 25]
+    assert made.sample[1].tolist() == [11, 21, 22, 14, 23, 24, 25, 0]  # in front of all, and behind half of the words
+
+
+@pytest.mark.parametrize("at", [0, -1])
+def test_a_word_that_always_stands_in_one_place_tells_nothing_by_it(at):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(512) % 2
+    has = torch.rand(512, generator=generator) < torch.tensor([0.1, 0.9])[labels]
+    tokens, marks = torch.randint(10, 99, (512, 7), generator=generator), torch.zeros(512, 7)
+    tokens[:, 0], tokens[has, at], marks[has, at] = 9, 1, -1
+    batch = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    changed = Intervention(padding_token=0)(batch, marks, torch.ones(512, dtype=torch.bool))
+    shown = changed.sample["input_ids"] == 1
+    assert torch.equal(shown, changed.annotation < 0)
+    places = shown.int().argmax(1)[shown.any(1)]
+    assert ((places == 0) if at == 0 else (places >= 5)).all()
+    share = [shown[labels == label].any(1).float().mean() for label in (0, 1)]
+    assert abs(share[0] - share[1]) < 0.1
+
+
+def test_another_span_of_the_same_text_is_no_donor_of_it():
+    ids = torch.tensor([[21, 5, 21, 6, 21, 7], [22, 5, 22, 6, 22, 7]])
+    marks = torch.tensor([[-1, 0, -1, 0, -1, 0]] * 2)
+    for seed in range(10):
+        changed = Intervention(seed=seed)(ids, marks).sample
+        assert changed.tolist() == [[22, 5, 22, 6, 22, 7], [21, 5, 21, 6, 21, 7]]
+    alone = Intervention(padding_token=0)
+    assert alone(ids[:1], marks[:1]).sample.tolist() == [[5, 6, 7, 0, 0, 0]]
+    assert alone.has_one_donor  # three spans of one text are one donor
+
+
+def test_a_text_is_known_again_however_long_its_padding_is():
+    intervention = Intervention(padding_token=9)
+    for padding in (1, 3):
+        ids = torch.tensor([[21, 5, 6] + [9] * padding])
+        changed = intervention(ids, torch.tensor([[-1, 0, 0] + [PAD] * padding])).sample
+        assert changed.tolist() == [[5, 6, 9] + [9] * padding]
+
+
+def test_a_text_of_which_nothing_would_be_left_stays():
+    ids, marks = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([[-1, -1, -1], [-1, 0, PAD]])
+    changed = Intervention(0.0)((ids, torch.arange(2)), marks, torch.ones(2, dtype=torch.bool))
+    assert changed.sample[0].tolist() == [[5, 6, 7], [9, 0, 0]]
+    assert changed.changed.tolist() == [False, True]
+    assert changed.annotation.tolist() == [[-1, -1, -1], [0, PAD, PAD]]
