@@ -1,8 +1,9 @@
 """``salreg annotations propagate``: carries marks over from the images that somebody looked at to a whole folder."""
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from salreg.data import AnnotatedDataset
 from salreg.propagation import Propagated, propagate
 from salreg.propagation.influence import Model
 from salreg.readers import SIDES, FileAnnotations, Regions
+from salreg.readers.names import stem
+from salreg.readers.pictures import opened
 from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
 from salreg.recipes.data.image_files import ImageFiles
 from salreg.recipes.data.paths import nearest_path
@@ -126,15 +129,26 @@ def _write_masks(out: Path, images: list[str], found: Propagated) -> int:
     has_relevant = any(bool((found.annotations[index] > 0).any()) for index in found.looked_at)
     unseen = set(found.look_at_next)
     marked = 0
-    for index, image in enumerate(tqdm(images, "Writing", disable=None)):
+    for index, name in enumerate(tqdm(_mask_names(images), "Writing", disable=None)):
         annotation = found.annotations[index]
         marked += index in unseen and bool((annotation < 0).any())
         for side, mask in zip(SIDES, (annotation < 0, annotation > 0), strict=True):
             if side == "spurious" or mask.any():
-                path = (out / side if has_relevant else out) / PurePosixPath(image).with_suffix(".png")
+                path = (out / side if has_relevant else out) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(mask[0].numpy().astype(np.uint8) * np.uint8(255)).save(path)
     return marked
+
+
+def _mask_names(images: list[str]) -> list[str]:
+    """Each image's name with the suffix .png instead of its own, or after its own if another image has the same name before it.
+
+    Example:
+        >>> _mask_names(["moles/003.jpg", "moles/004.jpg", "moles/004.tif", "1.2.840.5"])
+        ['moles/003.png', 'moles/004.jpg.png', 'moles/004.tif.png', '1.2.840.5.png']
+    """
+    alike = Counter(stem(image).casefold() for image in images)
+    return [f"{stem(image) if alike[stem(image).casefold()] == 1 else image}.png" for image in images]
 
 
 def _write_list(path: Path, images: list[str], found: Propagated) -> None:
@@ -147,5 +161,5 @@ def _write_list(path: Path, images: list[str], found: Propagated) -> None:
 
 
 def _tile_of(root: Path, path: str, annotation: Tensor) -> Image.Image:
-    with Image.open(root / path) as opened:
-        return tile(opened, annotation, path)
+    with opened(root / path) as image:
+        return tile(image, annotation, path)

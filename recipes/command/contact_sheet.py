@@ -5,6 +5,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from salreg.plotting.fonts import font
 from salreg.plotting.overlay import outlined, picture, to_bytes
 from salreg.recipes.data.image_files import to_pixels
 
@@ -23,6 +24,7 @@ def tile(image: Image.Image, drawn: Tensor, caption: str, why: str = "") -> Imag
     made = Image.new("RGB", (_SIDE + 10, _SIDE + 26 + 12 * bool(why)), "white")
     made.paste(Image.fromarray(to_bytes(outlined(picture(pixels), drawn))), (5, 5))
     write = ImageDraw.Draw(made)
+    write.font = font(9)
     write.text((5, _SIDE + 9), caption[-26:], fill="black")
     write.text((5, _SIDE + 21), why, fill=(90, 90, 90))
     return made

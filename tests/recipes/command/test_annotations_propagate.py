@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from salreg.propagation import propagate
@@ -88,6 +89,37 @@ def test_a_list_and_a_picture_say_what_to_look_at_next(carried, monkeypatch):
     uncertainties = [float(row["uncertainty"]) for row in rows]
     assert uncertainties == sorted(uncertainties, reverse=True)
     assert Image.open("sheet.png").size == (6 * 170, 4 * 186)
+
+
+def unmarked():
+    return sorted(path for path in Path("photos").glob("*/*.png") if not Path("masks", path.relative_to("photos")).exists())
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_picture_shows_photos_upright_like_their_masks():
+    for path in unmarked()[:10]:  # so that the picture shows all others
+        path.unlink()
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (60, 20), "red").save("photos/turned.jpg", exif=turned)
+    assert carry_over() == 0
+    with Path("all_look_next.csv").open() as file:
+        place = [row["path"] for row in csv.DictReader(file)].index("turned.jpg")
+    tile = np.asarray(Image.open("contact_sheet.png"))[186 * (place // 6) :, 170 * (place % 6) :][:165, :165]
+    red = (tile[..., 0] > 200) & (tile[..., 1] < 60)
+    assert red.any(1).sum() > 2 * red.any(0).sum()
+
+
+@pytest.mark.usefixtures("photos")
+def test_photos_that_differ_only_in_the_suffix_each_get_their_mask():
+    twin = unmarked()[0].with_suffix(".jpg")
+    Image.open(unmarked()[0]).crop((0, 0, 48, 30)).save(twin)
+    assert carry_over() == 0
+    images = [path.relative_to("photos").as_posix() for path in Path("photos").glob("*/*.*")]
+    marks = FileAnnotations(images, read_masks(spurious="all"))
+    assert marks.without == marks.unused == []
+    drawn = marks(images.index(twin.relative_to("photos").as_posix()), torch.zeros(3, 30, 48))
+    assert drawn.shape == (1, 30, 48)
 
 
 @pytest.mark.usefixtures("photos")
