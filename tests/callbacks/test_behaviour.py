@@ -118,11 +118,19 @@ def test_a_sample_alone_has_nobody_to_exchange_with():
     assert "accuracy_under_intervention" not in seen  # of which a part was not measured
 
 
-def test_before_any_donor_was_seen_nothing_is_put_in():
-    seen = behaviour(PRESENCE, torch.arange(8) >= 4, batch_size=4)
-    assert "reliance_insertion" not in seen
-    assert "accuracy_under_intervention" not in seen
-    assert seen["reliance"] == seen["reliance_removal"] == 1
+@pytest.mark.parametrize("batch_size", [1, 4, 16])
+def test_samples_that_came_before_any_donor_are_measured_once_there_is_one(batch_size):
+    has = torch.arange(16) >= 12
+    seen = behaviour(PRESENCE, has, labels=(~has).long(), batch_size=batch_size)
+    assert [seen[kind] for kind in KINDS] == [0, 1, 1]
+    assert seen["accuracy_under_intervention"] == pytest.approx(0.25**2 + 0.75**2)
+
+
+def test_the_spread_of_a_regression_includes_samples_that_came_before_any_donor():
+    for has in ([False] * 4 + [True] * 4, [True] * 4 + [False] * 4):
+        seen = regressed(lambda x: 10 * (brightest(x) > 1) + 0 * brightest(x), has, [1] * 8)
+        assert seen["output_spread"] == pytest.approx(5)
+        assert seen["reliance_insertion"] == pytest.approx(2)
 
 
 def test_samples_that_nobody_looked_at_are_left_out():
