@@ -106,11 +106,14 @@ def _regions(spurious: Tensor, relevant: Tensor, pool: _Pool, donor: Tensor, fat
 
 def _pool(inputs: Tensor, spurious: Tensor, marked: Tensor, bank: DonorBank) -> _Pool:
     owners = marked.nonzero().flatten()
-    if len(owners) >= ENOUGH:
+    enough = len(owners) >= ENOUGH
+    if enough and len(bank):
         return _Pool(inputs, spurious, owners)
-    there = sent(owners, inputs.device)
+    there = sent(owners[:ENOUGH], inputs.device)
     own = list(zip(inputs[there], spurious[there], strict=True))
     others = bank.beside(own, [one * (region > 0) for one, region in own])
+    if enough:  # a batch without any may follow, which the bank now has donors for
+        return _Pool(inputs, spurious, owners)
     shapes = inputs.shape[1:], spurious.shape[1:]
     fitting = [donor for donor in others if tuple(one.shape for one in donor) == shapes]
     donors = [*own, *((one.to(inputs), region.to(spurious)) for one, region in fitting)]

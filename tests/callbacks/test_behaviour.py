@@ -126,6 +126,14 @@ def test_samples_that_came_before_any_donor_are_measured_once_there_is_one(batch
     assert seen["accuracy_under_intervention"] == pytest.approx(0.25**2 + 0.75**2)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_batches_of_one_kind_that_are_large_enough_for_their_own_donors_lend_them_to_others(first):
+    has = (torch.arange(64) < 32) == first
+    seen = behaviour(PRESENCE, has, grey=[0, 1] * 32, labels=(~has).long(), batch_size=32)
+    assert [seen[kind] for kind in KINDS] == [0, 1, 1]
+    assert seen["accuracy_under_intervention"] == 0.5
+
+
 def test_the_spread_of_a_regression_includes_samples_that_came_before_any_donor():
     for has in ([False] * 4 + [True] * 4, [True] * 4 + [False] * 4):
         seen = regressed(lambda x: 10 * (brightest(x) > 1) + 0 * brightest(x), has, [1] * 8)

@@ -333,10 +333,12 @@ def test_donors_of_another_size_are_left_aside(sides):
     assert intervention.with_presence(True, images, marks).done.tolist() == [True, False]
 
 
-@pytest.mark.parametrize(("marked", "kept"), [(ENOUGH - 1, 8), (ENOUGH, 0), (ENOUGH + 1, 0)])
-def test_the_donors_of_a_large_batch_are_enough(marked, kept):
-    images, marks = torch.rand(ENOUGH + 1, 1, 4, 4), torch.zeros(ENOUGH + 1, 1, 4, 4)
+@pytest.mark.parametrize(("marked", "kept"), [(ENOUGH - 1, [8, 16]), (ENOUGH, [8, 8]), (ENOUGH + 1, [8, 8])])
+def test_the_donors_of_a_large_batch_are_enough_once_there_are_some_for_a_batch_without_any(marked, kept):
+    marks = torch.zeros(ENOUGH + 1, 1, 4, 4)
     marks[:marked, :, :2, :2] = -1
-    intervention = Intervention()
-    intervention(images, marks)
-    assert len(intervention.state_dict()["bank"]["donors"]) == kept
+    intervention, numbers = Intervention(), []
+    for _ in kept:
+        intervention(torch.rand(ENOUGH + 1, 1, 4, 4), marks)
+        numbers.append(len(intervention.state_dict()["bank"]["donors"]))
+    assert numbers == kept
