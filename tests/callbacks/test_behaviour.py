@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 import torch
 from support import Lit, fit, fresh, loader, noisy_net, plain_loader, same, trainer
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from salreg import AnnotatedDataset
@@ -83,6 +83,30 @@ def test_a_model_that_reads_the_presence_is_not_let_off():
     assert [seen[kind] for kind in KINDS] == [0, 1, 1]
     assert seen["reliance"] == 1
     assert seen["accuracy_under_intervention"] == 0.5  # chance, where the accuracy is 1
+
+
+class Single(Reads):
+    def forward(self, x):
+        return super().forward(x)[:, 1:]
+
+
+class OneLogit(Lit):
+    """Binary cross-entropy, which wants labels as the logits are."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log("loss", binary_cross_entropy_with_logits(self(batch[0]).reshape(batch[1].shape), batch[1].float()))
+
+
+@pytest.mark.parametrize("labels_of", [lambda y: y, lambda y: y.float(), lambda y: y.float().unsqueeze(1)])
+def test_the_labels_of_one_logit_are_two_classes_however_they_are_written(labels_of):
+    has = torch.tensor([True, False, False, False] * 4)
+    images, marks = tagged(has, [0, 1] * 8)
+    data = DataLoader(AnnotatedDataset(TensorDataset(images, labels_of((~has).long())), marks), 8)
+    used = trainer(SaliencyMetrics())
+    used.validate(OneLogit(Single(PRESENCE.read)), data, verbose=False)
+    assert used.callback_metrics["val/accuracy_under_intervention"] == pytest.approx(0.25**2 + 0.75**2)
+    used.validate(OneLogit(Single(lambda x: 0 * brightest(x) - 1)), data, verbose=False)
+    assert used.callback_metrics["val/constant_predictions"] == 1
 
 
 def test_a_model_that_ignores_the_tag():
