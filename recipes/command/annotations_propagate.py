@@ -1,9 +1,11 @@
 """``salreg annotations propagate``: carries marks over from the images that somebody looked at to a whole folder."""
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import torch
@@ -59,14 +61,17 @@ def carry_over(
 
     Raises:
         FileExistsError: One of the files exists already, or the folder exists and is not empty.
-        ValueError: No annotation matches an image, an annotation or image cannot be read, or the quality is too low.
+        OSError: They cannot be written there.
+        ValueError: They would lie among the images, or the picture's format is unknown; no annotation matches an image, an
+            annotation or image cannot be read, or the quality is too low.
     """
     listed = out.with_name(f"{out.name}_look_next.csv")
-    for path, option in ((sheet, "--sheet"), (listed, "--out")):
-        if path.exists():
+    for path, option in ((out, "--out"), (listed, "--out"), (sheet, "--sheet")):
+        if path.exists() and (path is not out or not path.is_dir() or any(path.iterdir())):
             raise FileExistsError(f"{path} exists already; nothing was written. Name another one with {option}.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} exists already; nothing was written. Name another folder with --out.")
+        _check_place(path, option, root)
+    if sheet.suffix.lower() not in Image.registered_extensions():
+        raise ValueError(f"The picture {str(sheet)!r} has no suffix of a known format: call it {sheet.stem}.png with --sheet.")
     annotations = FileAnnotations(images, regions, resize=True)
     paths = [Path(image) for image in images]
     dataset = AnnotatedDataset(ImageFiles(root, paths, [0] * len(paths), [0] * len(paths), ["image"]), annotations)
@@ -75,6 +80,7 @@ def carry_over(
     if not found.look_at_next:
         return f"Somebody looked at every one of the {len(images)} images already: their masks were copied to {out}."
     _write_list(listed, images, found)
+    sheet.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet([_tile_of(root, images[index], found.annotations[index]) for index in found.look_at_next[:SHOWN]]).save(sheet)
     theirs = len(images) - len(found.look_at_next)
     return "\n".join(
@@ -85,9 +91,21 @@ def carry_over(
             f"Picture of the images to look at next: {sheet}",
             f"List of all of them, in that order: {listed}",
             "Next: look at the picture. Mark the images where it is wrong, add them to the annotations and carry the marks "
-            f"over again, or train: salreg run image_folder data.root={root} data.annotations={out}",
+            f"over again, or train: salreg run image_folder {quote(f'data.root={root}')} {quote(f'data.annotations={out}')}",
         ]
     )
+
+
+def _check_place(path: Path, option: str, root: Path) -> None:
+    """Before anything is learned, whether something can be written there later, and apart from the images."""
+    if path.resolve().is_relative_to(root.resolve()):
+        raise ValueError(
+            f"{path} would lie in the folder of the images, {root}, and be taken for one of them later. Name a place outside "
+            f"with {option}."
+        )
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path} cannot be written, because {there} is no folder that you may write to: see {option}.")
 
 
 def model_of(checkpoint: Path) -> Model:

@@ -170,6 +170,33 @@ def test_nothing_is_overwritten(capsys):
 
 
 @pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--out", "photos/all"),
+            "photos/all would lie in the folder of the images, photos, and be taken for one of them later",
+        ),
+        (("--sheet", "photos/sheet.png"), "photos/sheet.png would lie in the folder of the images"),
+        (("--sheet", "sheet.xyz"), "call it sheet.png with --sheet"),
+        (("--out", "report.txt/all"), "is no folder that you may write to: see --out"),
+    ],
+)
+def test_places_that_cannot_be_written_are_refused_before_anything_is_learned(options, message, capsys, monkeypatch):
+    Path("report.txt").touch()
+    monkeypatch.setattr(annotations_propagate, "propagate", lambda *_, **__: pytest.fail("learned"))
+    assert carry_over(*options) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("all").exists()
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_folder_of_the_picture_is_made():
+    assert carry_over("--sheet", "a/new/sheet.png") == 0
+    assert Path("a/new/sheet.png").is_file()
+
+
+@pytest.mark.usefixtures("photos")
 def test_a_low_quality_is_refused_and_nothing_is_written(capsys, monkeypatch):
     train_less(monkeypatch, steps=2)
     assert carry_over("--least-quality", "0.95") == 2
