@@ -8,7 +8,6 @@ from pathlib import Path
 from shlex import quote
 
 import numpy as np
-import torch
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
@@ -25,6 +24,7 @@ from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
 from salreg.recipes.data.image_files import ImageFiles
 from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.training.config import ConfigError
+from salreg.recipes.training.finished_run import load_weights
 from salreg.recipes.training.run import build
 
 
@@ -116,7 +116,7 @@ def model_of(checkpoint: Path) -> Model:
 
     Raises:
         FileNotFoundError: The checkpoint, its configuration or the images that it was trained on are missing.
-        ConfigError: The checkpoint belongs to another recipe or to another model.
+        ConfigError: The checkpoint is damaged, or belongs to another recipe or to another model.
     """
     if not checkpoint.is_file():
         raise FileNotFoundError(f"There is no checkpoint {str(checkpoint)!r}{nearest_path(checkpoint)}.")
@@ -131,10 +131,7 @@ def model_of(checkpoint: Path) -> Model:
         )
     config.model.pretrained = False  # the weights come from the checkpoint
     module, size = build(config).module, int(config.data.size)
-    try:
-        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except (RuntimeError, KeyError) as error:
-        raise ConfigError(f"{checkpoint} does not fit the model that {settings} describes: {error}") from error
+    load_weights(module, checkpoint, settings)
     return _resizing(module.eval(), size)
 
 

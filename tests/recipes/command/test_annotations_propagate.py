@@ -149,6 +149,12 @@ def test_a_run_s_checkpoint_says_where_it_uses_what_was_found(capsys):
     assert all(float(row["influence"]) >= 0 for row in rows)
     assert len({row["influence"] for row in rows}) > 10
 
+    for number, damaged in enumerate((b"", b"no checkpoint", checkpoint.read_bytes()[:1000])):
+        Path(checkpoint.parent, "damaged.ckpt").write_bytes(damaged)
+        options = ("--out", f"{number}", "--sheet", f"{number}.png", "--checkpoint", f"{checkpoint.parent}/damaged.ckpt")
+        assert carry_over(*options) == 2
+        assert "damaged.ckpt cannot be read, so it is damaged or no checkpoint" in capsys.readouterr().err
+
     settings = checkpoint.parent.parent / "config.yaml"
     settings.write_text(settings.read_text().replace("recipe: image_folder", "recipe: decoy"))
     assert carry_over("--out", "others", "--sheet", "other.png", "--checkpoint", str(checkpoint)) == 2
