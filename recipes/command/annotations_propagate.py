@@ -20,7 +20,7 @@ from salreg.propagation.influence import Model
 from salreg.readers import SIDES, FileAnnotations, Regions
 from salreg.readers.names import stem
 from salreg.readers.pictures import opened
-from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
+from salreg.recipes.command.contact_sheet import SHOWN, check_sheet, save_sheet, tile
 from salreg.recipes.data.image_files import ImageFiles
 from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.training.config import ConfigError
@@ -66,12 +66,13 @@ def carry_over(
             annotation or image cannot be read, or the quality is too low.
     """
     listed = out.with_name(f"{out.name}_look_next.csv")
-    for path, option in ((out, "--out"), (listed, "--out"), (sheet, "--sheet")):
-        if path.exists() and (path is not out or not path.is_dir() or any(path.iterdir())):
-            raise FileExistsError(f"{path} exists already; nothing was written. Name another one with {option}.")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} exists already; nothing was written. Name another folder with --out.")
+    if listed.exists():
+        raise FileExistsError(f"{listed} exists already; nothing was written. Name another folder with --out.")
+    check_sheet(sheet)
+    for path, option in ((out, "--out"), (sheet, "--sheet")):
         _check_place(path, option, root)
-    if sheet.suffix.lower() not in Image.registered_extensions():
-        raise ValueError(f"The picture {str(sheet)!r} has no suffix of a known format: call it {sheet.stem}.png with --sheet.")
     annotations = FileAnnotations(images, regions, resize=True)
     paths = [Path(image) for image in images]
     dataset = AnnotatedDataset(ImageFiles(root, paths, [0] * len(paths), [0] * len(paths), ["image"]), annotations)
@@ -80,8 +81,7 @@ def carry_over(
     if not found.look_at_next:
         return f"Somebody looked at every one of the {len(images)} images already: their masks were copied to {out}."
     _write_list(listed, images, found)
-    sheet.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet([_tile_of(root, images[index], found.annotations[index]) for index in found.look_at_next[:SHOWN]]).save(sheet)
+    save_sheet([_tile_of(root, images[index], found.annotations[index]) for index in found.look_at_next[:SHOWN]], sheet)
     theirs = len(images) - len(found.look_at_next)
     return "\n".join(
         [

@@ -117,7 +117,7 @@ def propagate(
         quality = fitted.quality
         if quality.iou < least_quality:
             raise PropagationError(
-                f"{quality} That is below the least IoU of {least_quality:g}, so nothing was carried over. "
+                f"{quality} The IoU is below the least IoU of {least_quality:g}, so nothing was carried over. "
                 f"{fitted.advice(least_quality)}"
             )
         for index, grid in fitted.predicted():

@@ -207,7 +207,7 @@ def test_a_low_quality_is_refused_and_nothing_is_written(capsys, monkeypatch):
     train_less(monkeypatch, steps=2)
     assert carry_over("--least-quality", "0.95") == 2
     error = capsys.readouterr().err
-    assert "That is below the least IoU of 0.95, so nothing was carried over" in error
+    assert "The IoU is below the least IoU of 0.95, so nothing was carried over" in error
     assert not Path("all").exists()
     assert not Path("contact_sheet.png").exists()
 
