@@ -91,11 +91,12 @@ class Behaviour:
             seen.samples.changed(one.sample, one.annotation)[chosen.tolist()]
             for seen, one, chosen in zip(several, made, rows, strict=True)
         ]
-        found = list(_predicted(replay, changed, several[0].samples, size))
-        start = 0
+        found = iter(list(_predicted(replay, changed, several[0].samples, size)))
         for seen, one, chosen in zip(several, made, rows, strict=True):
-            after = joined(found).rows(slice(start, start + len(chosen))) if len(chosen) else None
-            start += len(chosen)
+            own: list[Predictions] = []  # no forward pass is of samples from two batches
+            while sum(len(part.classes) for part in own) < len(chosen):
+                own.append(next(found))
+            after = joined(own) if own else None
             if present and self._waits(seen, one, size):
                 self._waiting.append((seen, one.looked_at))
             else:

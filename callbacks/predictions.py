@@ -29,10 +29,6 @@ class Predictions(NamedTuple):
     target: Tensor | None
     output: Tensor | None = None
 
-    def rows(self, chosen: slice) -> "Predictions":
-        """Those of some samples."""
-        return Predictions(*(None if one is None else one[chosen] for one in self))  # type: ignore[arg-type]
-
 
 def predicted(recording: Recording, samples: Chunk) -> Predictions:
     """What a model predicts for some samples.
