@@ -58,5 +58,5 @@ def told(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         return ""
     best, right = max(wrong, key=wrong.__getitem__), means["regularised"]
     plain = f"; plain: {means['plain']:.3f}" if "plain" in means else ""
-    doubt = " So it is not what was marked that helps." if wrong[best] >= right else ""
+    doubt = " That does not show that it is the marks that help." if wrong[best] >= right else ""
     return f"Accuracy with the marks: {right:.3f}; with wrong marks at most {wrong[best]:.3f} ({best}){plain}.{doubt}"

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from salreg.recipes.training.controls import told
 from salreg.recipes.training.table import gap_recovered, page_columns, table
 
 
@@ -75,3 +76,10 @@ def test_a_constant_model_is_not_shown_as_one_without_reliance():
     constant = {"test/accuracy": 0.1, "test/reliance": 0.0, "test/constant_predictions": 1.0}
     shown = page_columns({"plain": [{"test/accuracy": 0.7, "test/reliance": 0.0}], "everything marked": [constant]})
     assert shown == {"": ["plain", "everything marked"], "accuracy": ["0.700", "0.100"], "reliance": ["0.000", "constant"]}
+
+
+def test_wrong_marks_that_do_as_well_are_pointed_out():
+    runs = {"regularised": results(0.6, 0.8), "marks of other samples": results(0.7, 0.7)}
+    assert told(runs).endswith("0.700 (marks of other samples). That does not show that it is the marks that help.")
+    assert "does not show" not in told(runs | {"regularised": results(0.8)})
+    assert told({"regularised": results(0.8)}) == told({"marks of other samples": results(0.8)}) == ""
