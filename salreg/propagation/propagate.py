@@ -106,9 +106,10 @@ def propagate(
     if len(reduced.own) == len(dataset):
         return Propagated(CarriedOver(grids, reduced.sizes, reduced.own, 1.0), None)
     if marked < LEAST_MARKED:
+        others = " Relevant marks are not carried over." if any((one > 0).any() for one in reduced.own.values()) else ""
         raise PropagationError(
             f"{marked} of {len(dataset)} samples have a spurious mark, {len(reduced.own)} were looked at; at least "
-            f"{LEAST_MARKED} marked ones are needed. Mark 1% of the samples, or 50, whichever is more."
+            f"{LEAST_MARKED} marked ones are needed. Mark 1% of the samples, or 50, whichever is more.{others}"
         )
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with torch.random.fork_rng([chosen] if chosen.type == "cuda" else []):
