@@ -1,6 +1,7 @@
 """Measures how a model reacts when the spurious feature is exchanged, removed and inserted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_warn
@@ -11,6 +12,7 @@ from salreg.callbacks.predictions import ABSENT, Predictions, filled, joined, pr
 from salreg.callbacks.replay import Replay
 from salreg.distributed import accumulation_dtype, sum_over_ranks
 from salreg.interventions import Intervention
+from salreg.interventions.changed_batch import WithPresence
 from salreg.metrics import AccuracyUnderIntervention, ConstantPredictions, RegressionReliance, Reliance
 from salreg.metrics.functional.predictions import NO_CLASS
 from salreg.metrics.regression import spread_of
@@ -40,6 +42,7 @@ class Behaviour:
         self._accuracy = AccuracyUnderIntervention(sync_on_compute=across_ranks)
         self._constant = ConstantPredictions(sync_on_compute=across_ranks)
         self._intervention = Intervention()
+        self._waiting: list[tuple[_Seen, Tensor]] = []  # samples, and which of them somebody looked at
 
     def reset(self, device: torch.device) -> None:
         """Reset, so that the same batches give the same numbers again."""
@@ -47,6 +50,7 @@ class Behaviour:
             moved.set_dtype(accumulation_dtype(device))
         for metric in (*self._reliance.values(), *self._moved.values(), self._accuracy, self._constant):
             metric.to(device).reset()
+        self._waiting = []
         self.draw(0)
 
     def draw(self, seed: int) -> None:
@@ -66,29 +70,60 @@ class Behaviour:
         if before.output is None:
             there = before.classes != ABSENT
             self._constant.update(before.classes[there], None if before.target is None else before.target[there])
-        marked = samples.annotation.flatten(1).amin(1) < 0
-        for present, kinds in ((True, {"content": marked, "insertion": ~marked}), (False, {"removal": marked})):
-            try:
-                made = self._intervention.with_presence(
-                    present, samples.sample, samples.annotation, samples.looked_at, samples.given
-                )
-            except ValueError as error:
-                names = " and ".join(f"reliance_{kind}" for kind in kinds)
-                rank_zero_warn(f"No {names} is measured, because an intervention on the samples failed: {error}")
-                continue
-            rows = made.done.nonzero().flatten()
-            changed = samples.changed(made.sample, made.annotation)[rows.tolist()]
-            found = list(_seen(replay, changed, samples, size))
-            after = joined(found) if found else None
-            of_kind = {kind: made.done & which for kind, which in kinds.items()}
-            if before.output is not None:
-                self._compare_outputs(before.output, after, rows, of_kind)
+        new = _Seen(samples, before)
+        several = [new]
+        if self._waiting and bool(new.marked.any()):
+            several += [seen for seen, _ in self._waiting]
+            self._waiting = []
+        self._measure(replay, True, several, size)
+        self._measure(replay, False, [new], size)
+
+    def _measure(self, replay: Replay, present: bool, several: Sequence["_Seen"], size: int) -> None:
+        """Compare predictions with those for the same samples with the feature, or without it."""
+        try:
+            made = [self._with_presence(present, one.samples) for one in several]
+        except ValueError as error:
+            names = "reliance_content and reliance_insertion" if present else "reliance_removal"
+            rank_zero_warn(f"No {names} is measured, because an intervention on the samples failed: {error}")
+            return
+        rows = [one.done.nonzero().flatten() for one in made]
+        changed = [
+            seen.samples.changed(one.sample, one.annotation)[chosen.tolist()]
+            for seen, one, chosen in zip(several, made, rows, strict=True)
+        ]
+        found = iter(list(_predicted(replay, changed, several[0].samples, size)))
+        for seen, one, chosen in zip(several, made, rows, strict=True):
+            own: list[Predictions] = []  # no forward pass is of samples from two batches
+            while sum(len(part.classes) for part in own) < len(chosen):
+                own.append(next(found))
+            after = joined(own) if own else None
+            if present and self._waits(seen, one, size):
+                self._waiting.append((seen, one.looked_at))
             else:
-                cases = _Cases(before, after, rows)
-                self._compare_classes(cases, of_kind)
-                if before.target is not None:
-                    known = [cases.of(one) for one in (marked, made.looked_at, made.done)]
-                    self._accuracy.update(cases.after, before.target[cases.both], present, *known)
+                self._compare(seen, present, after, chosen, one.looked_at, one.done)
+
+    def _with_presence(self, present: bool, samples: Chunk) -> WithPresence:
+        return self._intervention.with_presence(present, samples.sample, samples.annotation, samples.looked_at, samples.given)
+
+    def _waits(self, seen: "_Seen", made: WithPresence, size: int) -> bool:
+        """Whether samples came before any with the feature; some are kept until there is one."""
+        early = bool(made.looked_at.any()) and not bool(made.done.any()) and not bool(seen.marked.any())
+        return early and sum(len(one.samples) for one, _ in self._waiting) < size
+
+    def _compare(
+        self, seen: "_Seen", present: bool, after: Predictions | None, rows: Tensor, looked_at: Tensor, done: Tensor
+    ) -> None:
+        marked, before = seen.marked, seen.before
+        kinds = {"content": marked, "insertion": ~marked} if present else {"removal": marked}
+        of_kind = {kind: done & which for kind, which in kinds.items()}
+        if before.output is not None:
+            self._compare_outputs(before.output, after, rows, of_kind)
+            return
+        cases = _Cases(before, after, rows)
+        self._compare_classes(cases, of_kind)
+        if before.target is not None:
+            known = [cases.of(one) for one in (marked, looked_at, done)]
+            self._accuracy.update(cases.after, before.target[cases.both], present, *known)
 
     def _compare_outputs(self, before: Tensor, after: Predictions | None, rows: Tensor, of_kind: dict[str, Tensor]) -> None:
         outputs = before.clone()
@@ -103,6 +138,10 @@ class Behaviour:
 
     def compute(self) -> dict[str, Tensor]:
         """The numbers by name, without those that could not be measured; NaN, with a warning, if the model outputs NaN."""
+        for seen, looked_at in self._waiting:  # in vain
+            nothing = torch.zeros_like(looked_at)
+            self._compare(seen, True, None, nothing.nonzero().flatten(), looked_at, nothing)
+        self._waiting = []
         every: list[tuple[str, Reliance | RegressionReliance]] = [*self._reliance.items(), *self._moved.items()]
         kinds = {name: metric.compute() for name, metric in every if self._sum(metric.counted)}
         values = {f"reliance_{name}": value for name, value in kinds.items()}
@@ -133,6 +172,17 @@ class Behaviour:
         return sum_over_ranks(value) if self._across_ranks else value
 
 
+class _Seen(NamedTuple):
+    """Some samples, and the predictions for them."""
+
+    samples: Chunk
+    before: Predictions
+
+    @property
+    def marked(self) -> Tensor:
+        return self.samples.annotation.flatten(1).amin(1) < 0
+
+
 class _Cases:
     """The cases of some samples that are there before and after an intervention, one after the other.
 
@@ -155,9 +205,10 @@ class _Cases:
         return samples.unsqueeze(1).expand_as(self.both)[self.both]
 
 
-def _seen(replay: Replay, changed: Chunk, samples: Chunk, size: int) -> Iterator[Predictions]:
+def _predicted(replay: Replay, changed: Sequence[Chunk], samples: Chunk, size: int) -> Iterator[Predictions]:
     with torch.no_grad():
-        for piece, counts in in_step(changed.pieces(size) if len(changed) else (), samples, replay.module, size):
+        pieces = (piece for one in changed if len(one) for piece in one.pieces(size))
+        for piece, counts in in_step(pieces, samples, replay.module, size):
             prediction = predicted(run(replay, piece), piece)
             if counts:
                 yield prediction

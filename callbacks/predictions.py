@@ -53,6 +53,8 @@ def predicted(recording: Recording, samples: Chunk) -> Predictions:
         )
     classes, target = _of_sample(recording.link, logits), samples.target
     of_sets = recording.link == "sigmoid" and logits.shape[1:].numel() > 1  # of labels, which no class can be compared with
+    if recording.link == "sigmoid" and not of_sets and target is not None:
+        target = _of_two_classes(target)
     fits = not of_sets and target is not None and target.shape == classes.shape and not target.is_floating_point()
     return Predictions(classes.unsqueeze(1), target.unsqueeze(1) if fits and target is not None else None)
 
@@ -70,6 +72,12 @@ def joined(parts: Sequence[Predictions]) -> Predictions:
 def filled(cases: Tensor, count: int) -> Tensor:
     """As many cases ``(B, count)``, those that are not there ``ABSENT``."""
     return pad(cases, (0, count - cases.shape[1]), value=ABSENT)
+
+
+def _of_two_classes(target: Tensor) -> Tensor:
+    """Integers ``(B,)``, of what binary cross-entropy wants as numbers of the logits' shape; probabilities stay as they are."""
+    flat = target.flatten() if target.shape[1:].numel() == 1 else target
+    return flat.long() if bool(((flat == 0) | (flat == 1)).all()) else flat
 
 
 def _of_sample(link: str | None, logits: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from salreg.callbacks.drawable import drawable_sample
 from salreg.readers import FileAnnotations, ImageMarks, Problem, Readings, Regions, SkippedAnnotations, volumes
 from salreg.readers.pictures import opened, size_of
 from salreg.readers.problems import by_kind
-from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
+from salreg.recipes.command.contact_sheet import SHOWN, check_sheet, save_sheet, tile
 from salreg.recipes.command.oddities import Seen, most_odd, seen
 from salreg.recipes.data.image_files import image_paths
 from salreg.recipes.data.paths import nearest_path
@@ -118,10 +118,9 @@ def check(root: Path, images: list[str], regions: Mapping[str, Regions], sheet: 
 
     Raises:
         FileExistsError: The sheet exists already.
-        ValueError: No annotation matches an image.
+        ValueError: No annotation matches an image, or the sheet's suffix is not that of a picture.
     """
-    if sheet.exists():
-        raise FileExistsError(f"{sheet} exists already; nothing was written. Name another one with --sheet.")
+    check_sheet(sheet)
     if isinstance(regions, Readings) and of_volumes_only(regions):
         images = with_series(root, images)
     sizes: dict[int, tuple[int, ...]] = {}
@@ -138,7 +137,7 @@ def check(root: Path, images: list[str], regions: Mapping[str, Regions], sheet: 
         one for index, why in most_odd(found.marked, SHOWN) if (one := _tile(root, index, why, annotations, images, found))
     ]
     if tiles:
-        contact_sheet(tiles).save(sheet)
+        save_sheet(tiles, sheet)
     return found
 
 

@@ -1,11 +1,13 @@
 """``salreg annotations propagate``: carries marks over from the images that somebody looked at to a whole folder."""
 
 import csv
+import os
+from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from shlex import quote
 
 import numpy as np
-import torch
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
@@ -16,10 +18,13 @@ from salreg.data import AnnotatedDataset
 from salreg.propagation import Propagated, propagate
 from salreg.propagation.influence import Model
 from salreg.readers import SIDES, FileAnnotations, Regions
-from salreg.recipes.command.contact_sheet import SHOWN, contact_sheet, tile
+from salreg.readers.names import stem
+from salreg.readers.pictures import opened
+from salreg.recipes.command.contact_sheet import SHOWN, check_sheet, save_sheet, tile
 from salreg.recipes.data.image_files import ImageFiles
 from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.training.config import ConfigError
+from salreg.recipes.training.finished_run import load_weights
 from salreg.recipes.training.run import build
 
 
@@ -56,14 +61,18 @@ def carry_over(
 
     Raises:
         FileExistsError: One of the files exists already, or the folder exists and is not empty.
-        ValueError: No annotation matches an image, an annotation or image cannot be read, or the quality is too low.
+        OSError: They cannot be written there.
+        ValueError: They would lie among the images, or the picture's format is unknown; no annotation matches an image, an
+            annotation or image cannot be read, or the quality is too low.
     """
     listed = out.with_name(f"{out.name}_look_next.csv")
-    for path, option in ((sheet, "--sheet"), (listed, "--out")):
-        if path.exists():
-            raise FileExistsError(f"{path} exists already; nothing was written. Name another one with {option}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists already; nothing was written. Name another folder with --out.")
+    if listed.exists():
+        raise FileExistsError(f"{listed} exists already; nothing was written. Name another folder with --out.")
+    check_sheet(sheet)
+    for path, option in ((out, "--out"), (sheet, "--sheet")):
+        _check_place(path, option, root)
     annotations = FileAnnotations(images, regions, resize=True)
     paths = [Path(image) for image in images]
     dataset = AnnotatedDataset(ImageFiles(root, paths, [0] * len(paths), [0] * len(paths), ["image"]), annotations)
@@ -72,7 +81,7 @@ def carry_over(
     if not found.look_at_next:
         return f"Somebody looked at every one of the {len(images)} images already: their masks were copied to {out}."
     _write_list(listed, images, found)
-    contact_sheet([_tile_of(root, images[index], found.annotations[index]) for index in found.look_at_next[:SHOWN]]).save(sheet)
+    save_sheet([_tile_of(root, images[index], found.annotations[index]) for index in found.look_at_next[:SHOWN]], sheet)
     theirs = len(images) - len(found.look_at_next)
     return "\n".join(
         [
@@ -82,9 +91,21 @@ def carry_over(
             f"Picture of the images to look at next: {sheet}",
             f"List of all of them, in that order: {listed}",
             "Next: look at the picture. Mark the images where it is wrong, add them to the annotations and carry the marks "
-            f"over again, or train: salreg run image_folder data.root={root} data.annotations={out}",
+            f"over again, or train: salreg run image_folder {quote(f'data.root={root}')} {quote(f'data.annotations={out}')}",
         ]
     )
+
+
+def _check_place(path: Path, option: str, root: Path) -> None:
+    """Before anything is learned, whether something can be written there later, and apart from the images."""
+    if path.resolve().is_relative_to(root.resolve()):
+        raise ValueError(
+            f"{path} would lie in the folder of the images, {root}, and be taken for one of them later. Name a place outside "
+            f"with {option}."
+        )
+    there = next(parent for parent in path.absolute().parents if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(f"{path} cannot be written, because {there} is no folder that you may write to: see {option}.")
 
 
 def model_of(checkpoint: Path) -> Model:
@@ -95,7 +116,7 @@ def model_of(checkpoint: Path) -> Model:
 
     Raises:
         FileNotFoundError: The checkpoint, its configuration or the images that it was trained on are missing.
-        ConfigError: The checkpoint belongs to another recipe or to another model.
+        ConfigError: The checkpoint is damaged, or belongs to another recipe or to another model.
     """
     if not checkpoint.is_file():
         raise FileNotFoundError(f"There is no checkpoint {str(checkpoint)!r}{nearest_path(checkpoint)}.")
@@ -110,10 +131,7 @@ def model_of(checkpoint: Path) -> Model:
         )
     config.model.pretrained = False  # the weights come from the checkpoint
     module, size = build(config).module, int(config.data.size)
-    try:
-        module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except (RuntimeError, KeyError) as error:
-        raise ConfigError(f"{checkpoint} does not fit the model that {settings} describes: {error}") from error
+    load_weights(module, checkpoint, settings)
     return _resizing(module.eval(), size)
 
 
@@ -126,15 +144,26 @@ def _write_masks(out: Path, images: list[str], found: Propagated) -> int:
     has_relevant = any(bool((found.annotations[index] > 0).any()) for index in found.looked_at)
     unseen = set(found.look_at_next)
     marked = 0
-    for index, image in enumerate(tqdm(images, "Writing", disable=None)):
+    for index, name in enumerate(tqdm(_mask_names(images), "Writing", disable=None)):
         annotation = found.annotations[index]
         marked += index in unseen and bool((annotation < 0).any())
         for side, mask in zip(SIDES, (annotation < 0, annotation > 0), strict=True):
             if side == "spurious" or mask.any():
-                path = (out / side if has_relevant else out) / PurePosixPath(image).with_suffix(".png")
+                path = (out / side if has_relevant else out) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(mask[0].numpy().astype(np.uint8) * np.uint8(255)).save(path)
     return marked
+
+
+def _mask_names(images: list[str]) -> list[str]:
+    """Each image's name with the suffix .png instead of its own, or after its own if another image has the same name before it.
+
+    Example:
+        >>> _mask_names(["moles/003.jpg", "moles/004.jpg", "moles/004.tif", "1.2.840.5"])
+        ['moles/003.png', 'moles/004.jpg.png', 'moles/004.tif.png', '1.2.840.5.png']
+    """
+    alike = Counter(stem(image).casefold() for image in images)
+    return [f"{stem(image) if alike[stem(image).casefold()] == 1 else image}.png" for image in images]
 
 
 def _write_list(path: Path, images: list[str], found: Propagated) -> None:
@@ -147,5 +176,5 @@ def _write_list(path: Path, images: list[str], found: Propagated) -> None:
 
 
 def _tile_of(root: Path, path: str, annotation: Tensor) -> Image.Image:
-    with Image.open(root / path) as opened:
-        return tile(opened, annotation, path)
+    with opened(root / path) as image:
+        return tile(image, annotation, path)

@@ -1,10 +1,13 @@
 """Many images with their marks in one picture."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from salreg.plotting.fonts import font
 from salreg.plotting.overlay import outlined, picture, to_bytes
 from salreg.recipes.data.image_files import to_pixels
 
@@ -23,9 +26,29 @@ def tile(image: Image.Image, drawn: Tensor, caption: str, why: str = "") -> Imag
     made = Image.new("RGB", (_SIDE + 10, _SIDE + 26 + 12 * bool(why)), "white")
     made.paste(Image.fromarray(to_bytes(outlined(picture(pixels), drawn))), (5, 5))
     write = ImageDraw.Draw(made)
+    write.font = font(9)
     write.text((5, _SIDE + 9), caption[-26:], fill="black")
     write.text((5, _SIDE + 21), why, fill=(90, 90, 90))
     return made
+
+
+def check_sheet(path: Path) -> None:
+    """Before anything is computed, whether a sheet can be saved there.
+
+    Raises:
+        FileExistsError: The file exists already.
+        ValueError: Its suffix is not that of a picture.
+    """
+    if path.exists():
+        raise FileExistsError(f"{path} exists already; nothing was written. Name another one with --sheet.")
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise ValueError(f"The picture {str(path)!r} has no suffix of a known format: call it {path.stem}.png with --sheet.")
+
+
+def save_sheet(tiles: list[Image.Image], path: Path) -> None:
+    """Save tiles as one picture; missing folders are created."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contact_sheet(tiles).save(path)
 
 
 def contact_sheet(tiles: list[Image.Image]) -> Image.Image:

@@ -40,6 +40,10 @@ def compare(options: argparse.Namespace) -> None:
         print(f"Writing to {folder}")
         runs = compare_arms(config, folder, options.seeds, arms)
     print(f"\n{table(runs, config.shown)}\n")
+    if left_out := [arm for arm in map(str, arms or config.arms) if arm not in runs]:
+        print(f"Left out, because their marks cannot be carried over (see above): {', '.join(left_out)}.")
+    if said := controls.told(runs):
+        print(said)
     if (folder / "comparison.png").is_file():
         print(f"Picture: {folder / 'comparison.png'}")
     _point_out(folder, config)

@@ -5,6 +5,7 @@ from typing import NamedTuple, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from salreg.recipes.data.paths import nearest_path
 from salreg.recipes.experiments.base import Experiment
@@ -47,9 +48,31 @@ def load(folder: Path) -> FinishedRun:
     if config.data.get("carry_over"):
         config.data.carry_over = False  # an audit needs no new marks of the training data
     experiment = seeded(config)
-    try:
-        experiment.module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"])
-    except (RuntimeError, KeyError) as error:
-        raise ConfigError(f"{checkpoint} does not fit the model that {settings} describes: {error}") from error
+    load_weights(experiment.module, checkpoint, settings)
     experiment.module.eval()
     return FinishedRun(folder, config, experiment)
+
+
+def load_weights(module: nn.Module, checkpoint: Path, settings: Path) -> None:
+    """Load a checkpoint's weights.
+
+    Args:
+        module: The module that ``settings`` describes.
+        checkpoint: A file that Lightning wrote.
+        settings: The configuration file, for the error.
+
+    Raises:
+        ConfigError: The file is no checkpoint, is cut off, or does not fit the module.
+    """
+    try:
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever unpickling raises of a damaged file
+        raise ConfigError(
+            f"{checkpoint} cannot be read, so it is damaged or no checkpoint: {error or type(error).__name__}"
+        ) from error
+    if not isinstance(saved, dict) or "state_dict" not in saved:
+        raise ConfigError(f"{checkpoint} is no checkpoint of a run: it has no weights (state_dict).")
+    try:
+        module.load_state_dict(saved["state_dict"])
+    except RuntimeError as error:
+        raise ConfigError(f"{checkpoint} does not fit the model that {settings} describes: {error}") from error

@@ -31,7 +31,7 @@ def table(runs: dict[str, list[dict[str, Any]]], shown: Sequence[str] = ()) -> s
     """
     columns = _columns(runs, [SHOWN[0], *(f"test/{name}" for name in shown), *SHOWN[1:]])
     header = ["", *columns]
-    rows = [list(row) for row in zip(runs, *columns.values(), strict=True)]
+    rows = [list(row) for row in zip(_arms(runs), *columns.values(), strict=True)]
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     lines = [
         "  ".join(
@@ -59,19 +59,30 @@ def page_columns(runs: Mapping[str, Sequence[Mapping[str, Any]]], shown: Sequenc
     """
     kinds = [f"test/reliance_{kind}" for kind in KINDS]
     columns = _columns(runs, [SHOWN[0], *(f"test/{name}" for name in shown), *SHOWN[1:-1], *kinds, SHOWN[-1]])
-    return {"": list(runs), **{name: cells for name, cells in columns.items() if set(cells) != {"-"}}}
+    return {"": _arms(runs), **{name: cells for name, cells in columns.items() if set(cells) != {"-"}}}
 
 
 def _columns(runs: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence[str]) -> dict[str, list[str]]:
-    """The cells of each arm, with the recovered share of the gap beside the accuracy."""
+    """The cells of each arm, with the recovered share of the gap beside the accuracy. A model that predicts one class changes
+    no prediction, so it has no reliance to show."""
     recovered = gap_recovered({arm: _accuracy(results) for arm, results in runs.items()})
     columns: dict[str, list[str]] = {}
     for name in names:
-        values = ([float(one.get(name, math.nan)) for one in results] for results in runs.values())
-        columns[name.removeprefix("test/").replace("_", " ")] = [_cell(one, 1 if name == "seconds" else 3) for one in values]
+        columns[name.removeprefix("test/").replace("_", " ")] = [
+            "constant"
+            if name.startswith("test/reliance") and any(one.get("test/constant_predictions") for one in results if name in one)
+            else _cell([float(one[name]) for one in results if name in one], 1 if name == "seconds" else 3)
+            for results in runs.values()
+        ]
         if name == SHOWN[0] and recovered:
             columns["gap recovered"] = ["-" if math.isnan(share) else f"{share:.0%}" for share in recovered.values()]
     return columns
+
+
+def _arms(runs: Mapping[str, Sequence[object]]) -> list[str]:
+    """The names of the arms, with the number of seeds where some were left out."""
+    most = max(map(len, runs.values()), default=0)
+    return [arm if len(results) == most else f"{arm} ({len(results)} of {most} seeds)" for arm, results in runs.items()]
 
 
 def gap_recovered(accuracies: Mapping[str, float]) -> dict[str, float]:
@@ -95,8 +106,11 @@ def _accuracy(results: Sequence[Mapping[str, Any]]) -> float:
     return mean(float(one.get(SHOWN[0], math.nan)) for one in results)
 
 
-def _cell(values: list[float], digits: int) -> str:
-    if math.isnan(values[0]):
+def _cell(values: Sequence[float], digits: int) -> str:
+    """A dash if nothing was measured, which is not the same as NaN."""
+    if not values:
         return "-"
+    if any(map(math.isnan, values)):
+        return "NaN"
     text = f"{mean(values):.{digits}f}"
     return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text

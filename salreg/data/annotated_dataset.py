@@ -69,8 +69,12 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
         self.base = base
         self.annotations = annotations
         self.empty = empty
-        for one in self._by_input().values():
-            _check_length(one, size)
+        for name, one in self._by_input().items():
+            if name is not None and not isinstance(name, str):
+                raise TypeError(
+                    f"Annotations must be keyed by indices or by names of inputs, not by both: {name!r} is no name."
+                )
+            _check_length(one, size, name)
         warn_of_moving_transforms(base)
 
     def __len__(self) -> int:
@@ -79,6 +83,11 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
     def __getitem__(self, index: int) -> AnnotatedSample:
         index = range(len(self))[index]  # negative indices count from the end; others out of range raise IndexError
         sample = self.base[index]
+        if isinstance(sample, AnnotatedSample):
+            raise TypeError(
+                f"Sample {index} of the base carries an annotation already: annotate the plain dataset, which is the attribute "
+                "base of an AnnotatedDataset."
+            )
         found = {name: _annotation(annotations, index, sample, name) for name, annotations in self._by_input().items()}
         looked_at = {name: one is not None and (self.empty == "looked at" or is_marked(one)) for name, one in found.items()}
         known = {
@@ -88,13 +97,13 @@ class AnnotatedDataset(Dataset[AnnotatedSample]):
         return AnnotatedSample(sample, by_name(known), by_name(looked_at))
 
     def _by_input(self) -> Mapping[str | None, OfOneInput]:
-        names = isinstance(self.annotations, Mapping) and any(isinstance(key, str) for key in self.annotations)
+        names = isinstance(self.annotations, Mapping) and isinstance(next(iter(self.annotations), None), str)
         return cast(Any, self.annotations if names else {None: self.annotations})
 
 
-def _check_length(annotations: OfOneInput, size: int) -> None:
+def _check_length(annotations: OfOneInput, size: int, name: str | None) -> None:
     if isinstance(annotations, Mapping):
-        for index in annotations:  # 0.5, or a tensor, would never be found
+        for index in annotations:  # 0.5, or a tensor, would never be found; nor a name beside indices
             if not isinstance(index, Integral):
                 raise TypeError(f"Annotations must be keyed by a sample's index, a whole number, not by {checks.said(index)}.")
         beyond = [index for index in annotations if not 0 <= index < size]
@@ -106,7 +115,9 @@ def _check_length(annotations: OfOneInput, size: int) -> None:
             f"(index, sample), not {checks.said(annotations)}."
         )
     elif not callable(annotations) and len(annotations) != size:
-        raise ValueError(f"The dataset has {size} samples, but there are {len(annotations)} annotations.")
+        of_input = "" if name is None else f" of the input {name!r}"
+        hint = f" A sample's index must be a whole number: {name} rather than {name!r}." if (name or "").isdecimal() else ""
+        raise ValueError(f"The dataset has {size} samples, but there are {len(annotations)} annotations{of_input}.{hint}")
 
 
 def _annotation(annotations: OfOneInput, index: int, sample: Any, name: str | None) -> Tensor | None:

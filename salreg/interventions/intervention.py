@@ -142,6 +142,11 @@ class Intervention:
         return self._marked / self._looked_at if self._looked_at else 1.0
 
     @property
+    def marked(self) -> int:
+        """How many samples with the spurious feature were seen."""
+        return self._marked
+
+    @property
     def has_one_donor(self) -> bool:
         """Whether only one sample with the spurious feature was ever seen, so that its content could not be exchanged."""
         return self._most_marked == 1 and self._bank.samples == 1

@@ -41,11 +41,15 @@ def influence(
         dataset: A dataset of images.
         annotations: One ``(1, H, W)`` per sample.
         chosen: The indices of the samples to measure.
-        model: A function from a batch of images ``(1, C, H, W)`` to logits ``(1, K)``; a module is put in eval mode meanwhile.
+        model: A function from a batch of images ``(B, C, H, W)`` to logits ``(B, K)``, or to one logit per image, ``(B, 1)`` or
+            ``(B,)``; a module is put in eval mode meanwhile.
         progress: Whether to show a progress bar.
 
     Returns:
         The Kullback-Leibler divergence in nats for each of ``chosen``; 0 if nothing is marked.
+
+    Raises:
+        ValueError: The model's output for an image is NaN.
     """
     device = next((one.device for one in model.parameters()), None) if isinstance(model, nn.Module) else None
     found = []
@@ -56,7 +60,12 @@ def influence(
                 found.append(0.0)
                 continue
             image = image_of(dataset.base[index], index).unsqueeze(0)
-            before, after = log_softmax(model(torch.cat([image, filled(image, region)]).to(device)).float(), 1)
+            logits = model(torch.cat([image, filled(image, region)]).to(device)).float()
+            if logits.isnan().any():
+                raise ValueError(f"The model's output for sample {index} is NaN, so its influence cannot be measured.")
+            if logits[0].numel() == 1:  # of the second of two classes
+                logits = torch.cat([torch.zeros(2, 1).to(logits), logits.view(2, 1)], 1)
+            before, after = log_softmax(logits, 1)
             found.append(float((before.exp() * (before - after)).sum()))
     return found
 

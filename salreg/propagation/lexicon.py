@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from salreg import checks
-from salreg.annotations import NO_PLACE, SPURIOUS, UNKNOWN
+from salreg.annotations import NO_PLACE, SPURIOUS, UNKNOWN, check
 from salreg.propagation.quality import PropagationError
 
 PRECISION = 0.9
@@ -43,14 +43,15 @@ def lexicon_of(texts: Sequence[Sequence[Hashable]], annotations: Sequence[Tensor
         annotations: One ``(T,)`` per text, with values in [-1, 1] and ``NO_PLACE``; None if nobody looked.
 
     Raises:
-        ValueError: There are not as many annotations as texts, or an annotation is not as long as its text.
+        ValueError: There are not as many annotations as texts, or an annotation is not as long as its text or has
+            other values.
 
     Example:
         >>> texts = [["a", "video", "of", "a", "cat"], ["video"], ["good", "video"]]
         >>> lexicon_of(texts, [torch.tensor([0, -1, 0, 0, 0]), torch.tensor([0]), None])
         [Entry(word='video', marked=1, unmarked=1, unseen=1)]
     """
-    _check(texts, annotations)
+    annotations = _checked(texts, annotations)
     marked: Counter[Hashable] = Counter()
     unmarked: Counter[Hashable] = Counter()
     unseen: Counter[Hashable] = Counter()
@@ -81,13 +82,14 @@ def marked_by(
         One ``(T,)`` per text: the person's annotation if somebody looked, otherwise ``int8``.
 
     Raises:
-        ValueError: There are not as many annotations as texts, or an annotation is not as long as its text.
+        ValueError: There are not as many annotations as texts, or an annotation is not as long as its text or has
+            other values.
 
     Example:
         >>> marked_by([[7, 3], [3, 7, 9]], [torch.tensor([-1, 0]), None], {7})[1].tolist()
         [0, -1, 0]
     """
-    _check(texts, annotations)
+    annotations = _checked(texts, annotations)
     confirmed = set(words)
     return [
         torch.tensor([SPURIOUS if word in confirmed else UNKNOWN for word in _words(text)], dtype=torch.int8)
@@ -115,7 +117,8 @@ def propagate_words(
 
     Raises:
         PropagationError: No word is marked, or none is marked that consistently.
-        ValueError: There are not as many annotations as texts, or an annotation is not as long as its text.
+        ValueError: There are not as many annotations as texts, or an annotation is not as long as its text or has
+            other values.
 
     Example:
         >>> texts = [["a", "video"], ["the", "video"], ["video", "a"]]
@@ -141,13 +144,18 @@ def _words(text: Sequence[Hashable]) -> list[Hashable]:
     return text.tolist() if isinstance(text, Tensor) else list(text)
 
 
-def _check(texts: Sequence[Sequence[Hashable]], annotations: Sequence[Tensor | None]) -> None:
+def _checked(texts: Sequence[Sequence[Hashable]], annotations: Sequence[Tensor | None]) -> list[Tensor | None]:
     if len(texts) != len(annotations):
         raise ValueError(
             f"There are {len(texts)} texts, but {len(annotations)} annotations; pass None for a text that nobody looked at."
         )
-    for index, (text, annotation) in enumerate(zip(texts, annotations, strict=True)):
+    found = [None if one is None else torch.as_tensor(one) for one in annotations]
+    for index, (text, annotation) in enumerate(zip(texts, found, strict=True)):
         if isinstance(text, str):
             raise ValueError(f"Text {index} is one string, not a list of words: use text.split().")
-        if annotation is not None and tuple(annotation.shape) != (len(text),):
+        if annotation is None:
+            continue
+        if tuple(annotation.shape) != (len(text),):
             raise ValueError(f"Text {index} has {len(text)} words, but its annotation has shape {tuple(annotation.shape)}.")
+        check(annotation, f"The annotation of text {index}")
+    return found

@@ -67,8 +67,8 @@ def propagate(
         dataset: The first floating point tensor of three axes in its samples is the image ``(C, H, W)``. Samples that somebody
             looked at and that have no spurious mark teach the networks what not to mark.
         least_quality: The IoU in [0, 1] on held-out samples below which nothing is carried over.
-        model: The trained model, a function from a batch of images to logits ``(B, K)``: samples in which it relies on the
-            found region come earlier in ``look_at_next``.
+        model: The trained model, a function from a batch of images to logits ``(B, K)``, or to one logit per image: samples in
+            which it relies on the found region come earlier in ``look_at_next``.
         side: The longer side, in pixels, that images are reduced to for the networks; smaller images keep their size.
         steps: The number of batches that each network is fitted to.
         seed: The seed of all random numbers; the global random state does not change.
@@ -79,7 +79,8 @@ def propagate(
         TypeError: ``dataset`` is not an ``AnnotatedDataset``, or several inputs are annotated.
         PropagationError: There are fewer than four marked samples, or the quality is too low; the message says how many marks
             to make.
-        ValueError: A sample has no image, or its annotation has a different size.
+        ValueError: A sample has no image, one with values that are not finite, or an annotation of a different size; there is
+            no sample; or the model's output is NaN.
 
     Example:
         >>> from torch.utils.data import TensorDataset
@@ -105,9 +106,10 @@ def propagate(
     if len(reduced.own) == len(dataset):
         return Propagated(CarriedOver(grids, reduced.sizes, reduced.own, 1.0), None)
     if marked < LEAST_MARKED:
+        others = " Relevant marks are not carried over." if any((one > 0).any() for one in reduced.own.values()) else ""
         raise PropagationError(
             f"{marked} of {len(dataset)} samples have a spurious mark, {len(reduced.own)} were looked at; at least "
-            f"{LEAST_MARKED} marked ones are needed. Mark 1% of the samples, or 50, whichever is more."
+            f"{LEAST_MARKED} marked ones are needed. Mark 1% of the samples, or 50, whichever is more.{others}"
         )
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with torch.random.fork_rng([chosen] if chosen.type == "cuda" else []):
@@ -116,7 +118,7 @@ def propagate(
         quality = fitted.quality
         if quality.iou < least_quality:
             raise PropagationError(
-                f"{quality} That is below the least IoU of {least_quality:g}, so nothing was carried over. "
+                f"{quality} The IoU is below the least IoU of {least_quality:g}, so nothing was carried over. "
                 f"{fitted.advice(least_quality)}"
             )
         for index, grid in fitted.predicted():

@@ -79,6 +79,8 @@ class Quality:
         ]
         if self.clean:
             lines.append(f"Something was found on {self.invented} of {self.clean} samples that have nothing spurious.")
+            if 2 * self.invented > self.clean:
+                lines.append("Such marks hide where the marked feature is absent: look at more samples without it.")
         else:
             lines.append(
                 "Nobody looked at a sample without anything spurious, so it is not known whether the network leaves such "

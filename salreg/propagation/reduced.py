@@ -14,6 +14,7 @@ from salreg.data import AnnotatedDataset
 from salreg.taps import tensors_in
 
 _SOME = 16
+_MOST = 6e4  # that half precision holds
 
 
 @dataclass
@@ -70,19 +71,17 @@ def read(dataset: AnnotatedDataset, side: int, progress: bool) -> Reduced:
         progress: Whether to show a progress bar.
 
     Raises:
-        ValueError: A sample has no image or a different number of channels, or its annotation differs in size from the image.
+        ValueError: There is no sample; or one has no image, values that are not finite or a different number of channels, or
+            its annotation differs in size from the image.
     """
-    height, width = _grid(dataset, side)
-    first = image_of(dataset[0].sample, 0)
-    reduced = Reduced(torch.empty(len(dataset), len(first), height, width, dtype=torch.float16), [])
+    (height, width), mean, deviation = _survey(dataset, side)
+    reduced = Reduced(torch.empty(len(dataset), len(mean), height, width, dtype=torch.float16), [])
     for index, image, annotation in tqdm(_samples(dataset), "Reading", len(dataset), disable=not progress):
-        if len(image) != len(first):
-            raise ValueError(f"Sample {index} has {len(image)} channels, but sample 0 has {len(first)}.")
         reduced.sizes.append((image.shape[-2], image.shape[-1]))
         small = image.detach().unsqueeze(0).float().cpu()
         if image.shape[-2:] != (height, width):
             small = interpolate(small, (height, width), mode="bilinear", antialias=True)
-        reduced.images[index] = small[0]
+        reduced.images[index] = ((small[0] - mean) / deviation).clamp(-_MOST, _MOST)
         if annotation is not None:
             reduced.own[index] = annotation
     _normalise(reduced.images)
@@ -90,9 +89,15 @@ def read(dataset: AnnotatedDataset, side: int, progress: bool) -> Reduced:
 
 
 def _samples(dataset: AnnotatedDataset) -> Iterator[tuple[int, Tensor, Tensor | None]]:
+    channels = None
     for index in range(len(dataset)):
         sample = dataset[index]
         image, annotation = image_of(sample.sample, index), sample.only_annotation
+        channels = channels or len(image)
+        if len(image) != channels:
+            raise ValueError(f"Sample {index} has {len(image)} channels, but sample 0 has {channels}.")
+        if not image.isfinite().all():
+            raise ValueError(f"The image of sample {index} has values that are NaN or infinite: replace them, or leave it out.")
         if not sample.looked_at:
             yield index, image, None
             continue
@@ -103,13 +108,23 @@ def _samples(dataset: AnnotatedDataset) -> Iterator[tuple[int, Tensor, Tensor | 
         yield index, image, annotation
 
 
-def _grid(dataset: AnnotatedDataset, side: int) -> tuple[int, int]:
-    """The largest size of some of the images, reduced to ``side``."""
-    some = range(0, len(dataset), max(1, len(dataset) // _SOME))
-    sizes = [image_of(dataset[index].sample, index).shape[-2:] for index in some]
+def _survey(dataset: AnnotatedDataset, side: int) -> tuple[tuple[int, int], Tensor, Tensor]:
+    """From some of the images: the largest size, reduced to ``side``, and the mean and deviation ``(C, 1, 1)`` of their
+    channels, in units of which half precision holds any values: of 16 bits, or of Hounsfield units."""
+    if not len(dataset):
+        raise ValueError("The dataset has no sample, so there are no marks to carry over.")
+    sizes, moments = [], []
+    for index in range(0, len(dataset), max(1, len(dataset) // _SOME)):
+        image = image_of(dataset[index].sample, index).detach().cpu().double()
+        sizes.append(image.shape[-2:])
+        moments.append(torch.stack([image.mean((1, 2)), image.square().mean((1, 2))]))
     height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
     shrunk = min(1.0, side / max(height, width))
-    return max(1, round(height * shrunk)), max(1, round(width * shrunk))
+    mean, squares = torch.stack([one for one in moments if one.shape == moments[0].shape]).mean(0).unsqueeze(2).unsqueeze(3)
+    deviation = (squares - mean.square()).clamp(min=0).sqrt()
+    varied = deviation > 1e-7 * mean.abs()  # what is left of rounding is none
+    grid = max(1, round(height * shrunk)), max(1, round(width * shrunk))
+    return grid, mean.float(), deviation.where(varied, mean.abs().clamp(min=1)).float()
 
 
 def _normalise(images: Tensor) -> None:

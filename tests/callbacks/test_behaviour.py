@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 import torch
 from support import Lit, fit, fresh, loader, noisy_net, plain_loader, same, trainer
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from salreg import AnnotatedDataset
@@ -85,6 +85,30 @@ def test_a_model_that_reads_the_presence_is_not_let_off():
     assert seen["accuracy_under_intervention"] == 0.5  # chance, where the accuracy is 1
 
 
+class Single(Reads):
+    def forward(self, x):
+        return super().forward(x)[:, 1:]
+
+
+class OneLogit(Lit):
+    """Binary cross-entropy, which wants labels as the logits are."""
+
+    def validation_step(self, batch, batch_idx):
+        self.log("loss", binary_cross_entropy_with_logits(self(batch[0]).reshape(batch[1].shape), batch[1].float()))
+
+
+@pytest.mark.parametrize("labels_of", [lambda y: y, lambda y: y.float(), lambda y: y.float().unsqueeze(1)])
+def test_the_labels_of_one_logit_are_two_classes_however_they_are_written(labels_of):
+    has = torch.tensor([True, False, False, False] * 4)
+    images, marks = tagged(has, [0, 1] * 8)
+    data = DataLoader(AnnotatedDataset(TensorDataset(images, labels_of((~has).long())), marks), 8)
+    used = trainer(SaliencyMetrics())
+    used.validate(OneLogit(Single(PRESENCE.read)), data, verbose=False)
+    assert used.callback_metrics["val/accuracy_under_intervention"] == pytest.approx(0.25**2 + 0.75**2)
+    used.validate(OneLogit(Single(lambda x: 0 * brightest(x) - 1)), data, verbose=False)
+    assert used.callback_metrics["val/constant_predictions"] == 1
+
+
 def test_a_model_that_ignores_the_tag():
     images, marks = tagged(HALF, [0, 1] * 4)
     labels = torch.tensor([0, 1, 1, 0, 1, 0, 1, 1])
@@ -118,11 +142,27 @@ def test_a_sample_alone_has_nobody_to_exchange_with():
     assert "accuracy_under_intervention" not in seen  # of which a part was not measured
 
 
-def test_before_any_donor_was_seen_nothing_is_put_in():
-    seen = behaviour(PRESENCE, torch.arange(8) >= 4, batch_size=4)
-    assert "reliance_insertion" not in seen
-    assert "accuracy_under_intervention" not in seen
-    assert seen["reliance"] == seen["reliance_removal"] == 1
+@pytest.mark.parametrize("batch_size", [1, 4, 16])
+def test_samples_that_came_before_any_donor_are_measured_once_there_is_one(batch_size):
+    has = torch.arange(16) >= 12
+    seen = behaviour(PRESENCE, has, labels=(~has).long(), batch_size=batch_size)
+    assert [seen[kind] for kind in KINDS] == [0, 1, 1]
+    assert seen["accuracy_under_intervention"] == pytest.approx(0.25**2 + 0.75**2)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_batches_of_one_kind_that_are_large_enough_for_their_own_donors_lend_them_to_others(first):
+    has = (torch.arange(64) < 32) == first
+    seen = behaviour(PRESENCE, has, grey=[0, 1] * 32, labels=(~has).long(), batch_size=32)
+    assert [seen[kind] for kind in KINDS] == [0, 1, 1]
+    assert seen["accuracy_under_intervention"] == 0.5
+
+
+def test_the_spread_of_a_regression_includes_samples_that_came_before_any_donor():
+    for has in ([False] * 4 + [True] * 4, [True] * 4 + [False] * 4):
+        seen = regressed(lambda x: 10 * (brightest(x) > 1) + 0 * brightest(x), has, [1] * 8)
+        assert seen["output_spread"] == pytest.approx(5)
+        assert seen["reliance_insertion"] == pytest.approx(2)
 
 
 def test_samples_that_nobody_looked_at_are_left_out():

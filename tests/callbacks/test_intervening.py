@@ -325,3 +325,11 @@ def test_a_lone_marked_sample_is_filled_and_that_is_said():
     data = AnnotatedDataset(TensorDataset(x, y), {1: marks[1]})
     with pytest.warns(UserWarning, match="Only one sample of the training data carries a spurious mark"):
         fit(fresh(), SaliencyRegularizer(), data=loader(data))
+
+
+@pytest.mark.parametrize("annotations", [{}, torch.zeros(24, 1, 8, 8)], ids=["nobody looked", "nothing there"])
+def test_a_training_without_any_mark_says_so_once(annotations, recwarn):
+    x, y, _ = images()
+    fit(fresh(), SaliencyRegularizer(), data=loader(AnnotatedDataset(TensorDataset(x, y), annotations)), epochs=2)
+    said = [str(one.message) for one in recwarn if "No sample of the training data carries a spurious mark" in str(one.message)]
+    assert len(said) == 1

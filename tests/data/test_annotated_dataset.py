@@ -4,7 +4,7 @@ import pytest
 import torch
 from pytorch_lightning.utilities.data import extract_batch_size
 from support import annotated, images
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, default_collate
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, default_collate
 
 from salreg.data import AnnotatedBatch, AnnotatedDataset, Collate
 
@@ -159,3 +159,20 @@ def test_lightning_finds_the_size_of_a_batch(recwarn):
 def test_a_changed_batch_keeps_how_it_is_prepared():
     batch = replace(AnnotatedBatch(torch.zeros(3, 2), torch.zeros(3, 2), prepare=torch.relu), sample=torch.ones(3, 2))
     assert batch.prepare is torch.relu
+
+
+@pytest.mark.parametrize("annotations", [{0: MARK, "1": MARK}, {"image": {0: MARK}, 1: MARK}])
+def test_keys_are_indices_or_names_but_not_both(annotations):
+    with pytest.raises(TypeError, match="by a sample.s index|is no name"):
+        AnnotatedDataset(base(), annotations)
+
+
+def test_an_index_that_json_made_a_string_is_named():
+    with pytest.raises(ValueError, match="1 annotations of the input '2'. A sample's index must be a whole number: 2 rather"):
+        AnnotatedDataset(base(), {"2": MARK})
+
+
+@pytest.mark.parametrize("wrapped", [lambda one: one, lambda one: Subset(one, [1, 0])])
+def test_what_is_annotated_already_is_not_annotated_again(wrapped):
+    with pytest.raises(TypeError, match="Sample 0 of the base carries an annotation already"):
+        AnnotatedDataset(wrapped(AnnotatedDataset(base(), {})), {0: MARK})[0]

@@ -49,3 +49,14 @@ def test_nothing_to_carry_over_and_what_does_not_fit_are_refused():
         lexicon_of(WORDS, [torch.zeros(3), None, None, None])
     with pytest.raises(ValueError, match="Text 0 is one string"):
         lexicon_of(TEXTS, MARKS)
+
+
+@pytest.mark.parametrize(("values", "message"), [([0, torch.nan], "contains NaN"), ([0, -5], "from -5 to 0")])
+def test_annotations_with_other_values_are_named(values, message):
+    with pytest.raises(ValueError, match=f"The annotation of text 1 .*{message}"):
+        propagate_words([["a"], ["a", "video"]], [None, torch.tensor(values)])
+
+
+def test_annotations_may_be_lists():
+    found, _ = propagate_words([["a", "video"], ["video"]], [[0, -1], None])
+    assert [one.tolist() for one in found] == [[0, -1], [-1]]

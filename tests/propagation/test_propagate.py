@@ -148,6 +148,20 @@ def test_influence_is_how_much_a_prediction_changes_without_the_region():
     assert max(change[number] for number in on_the_right) == pytest.approx(0, abs=1e-6)
 
 
+def test_one_logit_is_that_of_the_second_of_two_classes():
+    images, annotations = tags()
+    dataset, chosen = looked_at(images, annotations), list(range(SEEN, 40))
+    expected = influence(dataset, annotations, chosen, YellowOnTheLeft(), progress=False)
+    for one in (lambda x: YellowOnTheLeft()(x)[:, 0], lambda x: YellowOnTheLeft()(x)[:, :1]):
+        assert influence(dataset, annotations, chosen, one, progress=False) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_model_whose_output_is_nan_has_no_influence_to_rank_by():
+    images, annotations = tags()
+    with pytest.raises(ValueError, match="output for sample 19 is NaN"):
+        influence(looked_at(images, annotations), annotations, [19], lambda x: x.flatten(1) * torch.nan, progress=False)
+
+
 def test_samples_on_whose_region_a_model_relies_come_earlier():
     images, annotations = tags(40)
     options = {"steps": 15, "least_quality": 0, "progress": False}
@@ -188,7 +202,7 @@ def test_too_few_marks_and_what_is_no_image_are_refused():
     images, annotations = tags()
     with pytest.raises(PropagationError, match="2 of 60 samples have a spurious mark, 3 were looked at; at least 4"):
         propagate(looked_at(images, annotations, range(3)), progress=False)
-    with pytest.raises(PropagationError, match="0 of 60 samples have a spurious mark"):
+    with pytest.raises(PropagationError, match="0 of 60 samples have a spurious mark.* Relevant marks are not carried over"):
         propagate(looked_at(images, -annotations), progress=False)
     with pytest.raises(TypeError, match="not a TensorDataset"):
         propagate(TensorDataset(images))
@@ -196,3 +210,23 @@ def test_too_few_marks_and_what_is_no_image_are_refused():
         propagate(AnnotatedDataset(TensorDataset(torch.zeros(3, 2)), {}), progress=False)
     with pytest.raises(ValueError, match=r"annotation of sample 1 has shape \(1, 4, 4\)"):
         propagate(AnnotatedDataset(TensorDataset(images), {1: torch.zeros(1, 4, 4)}), progress=False)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(65535, 0), (1e-7, 0), (1, 1e4)])
+def test_images_in_any_unit_are_learned_alike(found, scale, offset):
+    images, annotations = tags()
+    carried = propagate(looked_at(images * scale + offset, annotations), steps=25, progress=False)
+    assert carried.quality.iou == pytest.approx(found[0].quality.iou, abs=0.02)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_an_image_whose_values_are_not_finite_is_named(value):
+    images, annotations = tags()
+    images[41, 0, 5, 5] = value
+    with pytest.raises(ValueError, match="image of sample 41 has values that are NaN or infinite"):
+        propagate(looked_at(images, annotations), steps=1, progress=False)
+
+
+def test_a_dataset_without_samples_is_refused():
+    with pytest.raises(ValueError, match="The dataset has no sample"):
+        propagate(AnnotatedDataset([], {}), progress=False)

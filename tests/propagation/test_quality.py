@@ -67,3 +67,6 @@ def test_quality_is_told_in_words():
     assert "Nothing was found on 2 of them. Something was found on 3 of 10 samples" in text
     text = str(Quality(0.9, 0.8, 0.5, 0.5, marked=20, clean=10, missed=2, invented=3))
     assert "(IoU 0.73, but 0.50 for what is not marked)" in text
+    assert "hide where the marked feature is absent" not in text
+    text = str(Quality(0.9, 0.8, 0.73, 0.5, marked=20, clean=10, missed=2, invented=6))
+    assert "hide where the marked feature is absent" in text

@@ -87,6 +87,13 @@ def test_the_contact_sheet_outlines_the_marks_and_overwrites_nothing(tmp_path, c
     assert "exists already" in capsys.readouterr().err
 
 
+def test_the_contact_sheet_goes_to_a_new_folder_and_an_unknown_kind_of_picture_is_refused(tmp_path, capsys):
+    assert check("--sheet", "a/new/sheet.png") == 0
+    assert (tmp_path / "a/new/sheet.png").is_file()
+    assert check("--sheet", "sheet.xyz") == 2
+    assert "call it sheet.png with --sheet" in capsys.readouterr().err
+
+
 def test_the_contact_sheet_shows_marked_images_however_many_are_without(tmp_path):
     for number in range(60):
         png(tmp_path / "photos" / "nevus" / f"{number}.png", np.full((8, 8, 3), 90))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from salreg.propagation import propagate
@@ -90,6 +91,37 @@ def test_a_list_and_a_picture_say_what_to_look_at_next(carried, monkeypatch):
     assert Image.open("sheet.png").size == (6 * 170, 4 * 186)
 
 
+def unmarked():
+    return sorted(path for path in Path("photos").glob("*/*.png") if not Path("masks", path.relative_to("photos")).exists())
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_picture_shows_photos_upright_like_their_masks():
+    for path in unmarked()[:10]:  # so that the picture shows all others
+        path.unlink()
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (60, 20), "red").save("photos/turned.jpg", exif=turned)
+    assert carry_over() == 0
+    with Path("all_look_next.csv").open() as file:
+        place = [row["path"] for row in csv.DictReader(file)].index("turned.jpg")
+    tile = np.asarray(Image.open("contact_sheet.png"))[186 * (place // 6) :, 170 * (place % 6) :][:165, :165]
+    red = (tile[..., 0] > 200) & (tile[..., 1] < 60)
+    assert red.any(1).sum() > 2 * red.any(0).sum()
+
+
+@pytest.mark.usefixtures("photos")
+def test_photos_that_differ_only_in_the_suffix_each_get_their_mask():
+    twin = unmarked()[0].with_suffix(".jpg")
+    Image.open(unmarked()[0]).crop((0, 0, 48, 30)).save(twin)
+    assert carry_over() == 0
+    images = [path.relative_to("photos").as_posix() for path in Path("photos").glob("*/*.*")]
+    marks = FileAnnotations(images, read_masks(spurious="all"))
+    assert marks.without == marks.unused == []
+    drawn = marks(images.index(twin.relative_to("photos").as_posix()), torch.zeros(3, 30, 48))
+    assert drawn.shape == (1, 30, 48)
+
+
 @pytest.mark.usefixtures("photos")
 def test_relevant_marks_stay_in_a_folder_of_their_own():
     shutil.move("masks", "marks/spurious")
@@ -117,6 +149,12 @@ def test_a_run_s_checkpoint_says_where_it_uses_what_was_found(capsys):
     assert all(float(row["influence"]) >= 0 for row in rows)
     assert len({row["influence"] for row in rows}) > 10
 
+    for number, damaged in enumerate((b"", b"no checkpoint", checkpoint.read_bytes()[:1000])):
+        Path(checkpoint.parent, "damaged.ckpt").write_bytes(damaged)
+        options = ("--out", f"{number}", "--sheet", f"{number}.png", "--checkpoint", f"{checkpoint.parent}/damaged.ckpt")
+        assert carry_over(*options) == 2
+        assert "damaged.ckpt cannot be read, so it is damaged or no checkpoint" in capsys.readouterr().err
+
     settings = checkpoint.parent.parent / "config.yaml"
     settings.write_text(settings.read_text().replace("recipe: image_folder", "recipe: decoy"))
     assert carry_over("--out", "others", "--sheet", "other.png", "--checkpoint", str(checkpoint)) == 2
@@ -138,11 +176,38 @@ def test_nothing_is_overwritten(capsys):
 
 
 @pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("--out", "photos/all"),
+            "photos/all would lie in the folder of the images, photos, and be taken for one of them later",
+        ),
+        (("--sheet", "photos/sheet.png"), "photos/sheet.png would lie in the folder of the images"),
+        (("--sheet", "sheet.xyz"), "call it sheet.png with --sheet"),
+        (("--out", "report.txt/all"), "is no folder that you may write to: see --out"),
+    ],
+)
+def test_places_that_cannot_be_written_are_refused_before_anything_is_learned(options, message, capsys, monkeypatch):
+    Path("report.txt").touch()
+    monkeypatch.setattr(annotations_propagate, "propagate", lambda *_, **__: pytest.fail("learned"))
+    assert carry_over(*options) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("all").exists()
+
+
+@pytest.mark.usefixtures("photos")
+def test_the_folder_of_the_picture_is_made():
+    assert carry_over("--sheet", "a/new/sheet.png") == 0
+    assert Path("a/new/sheet.png").is_file()
+
+
+@pytest.mark.usefixtures("photos")
 def test_a_low_quality_is_refused_and_nothing_is_written(capsys, monkeypatch):
     train_less(monkeypatch, steps=2)
     assert carry_over("--least-quality", "0.95") == 2
     error = capsys.readouterr().err
-    assert "That is below the least IoU of 0.95, so nothing was carried over" in error
+    assert "The IoU is below the least IoU of 0.95, so nothing was carried over" in error
     assert not Path("all").exists()
     assert not Path("contact_sheet.png").exists()
 

@@ -264,6 +264,7 @@ def test_controls_are_trained_too_and_those_that_carry_over_too_little_are_left_
     assert set(runs) == {"plain", "without decoys", *controls.ARMS} - left_out
     printed = capsys.readouterr().out
     assert "a tenth carried over, seed 0, is left out: Too few marks." in printed
+    assert "cannot be carried over (see above): a tenth carried over, a hundredth carried over." in printed
     assert "gap recovered" in printed
     written = {path.parts[-3]: OmegaConf.load(path).data for path in Path("runs").rglob("config.yaml")}
     assert written["everything_marked"].control == "everything"

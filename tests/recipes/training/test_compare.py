@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from salreg.recipes.training.controls import told
 from salreg.recipes.training.table import gap_recovered, page_columns, table
 
 
@@ -58,3 +59,27 @@ def test_the_page_has_each_kind_of_reliance_and_nothing_that_was_not_measured():
         "accuracy": ["0.200", "0.700"],
         "reliance content": ["0.500", "-"],
     }
+
+
+def test_nan_is_told_apart_from_what_was_not_measured():
+    runs = {"plain": [{"test/reliance": 0.5}, {"test/reliance": math.nan}], "regularised": [{"seconds": 1.0}] * 2}
+    assert page_columns(runs)["reliance"] == ["NaN", "-"]
+
+
+def test_an_arm_of_which_seeds_were_left_out_says_so():
+    runs = {"plain": results(0.2, 0.3), "a hundredth carried over": results(0.7)}
+    assert page_columns(runs)[""] == ["plain", "a hundredth carried over (1 of 2 seeds)"]
+    assert "a hundredth carried over (1 of 2 seeds)" in table(runs)
+
+
+def test_a_constant_model_is_not_shown_as_one_without_reliance():
+    constant = {"test/accuracy": 0.1, "test/reliance": 0.0, "test/constant_predictions": 1.0}
+    shown = page_columns({"plain": [{"test/accuracy": 0.7, "test/reliance": 0.0}], "everything marked": [constant]})
+    assert shown == {"": ["plain", "everything marked"], "accuracy": ["0.700", "0.100"], "reliance": ["0.000", "constant"]}
+
+
+def test_wrong_marks_that_do_as_well_are_pointed_out():
+    runs = {"regularised": results(0.6, 0.8), "marks of other samples": results(0.7, 0.7)}
+    assert told(runs).endswith("0.700 (marks of other samples). That does not show that it is the marks that help.")
+    assert "does not show" not in told(runs | {"regularised": results(0.8)})
+    assert told({"regularised": results(0.8)}) == told({"marks of other samples": results(0.8)}) == ""
