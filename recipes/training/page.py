@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from salreg.callbacks.sinks import HISTORY
 from salreg.evidence import verdict_on_runs
 from salreg.history import History
 from salreg.plotting import report
+from salreg.recipes.training.controls import told
 from salreg.recipes.training.table import page_columns
 from salreg.verdict import Verdict
 
@@ -62,8 +64,9 @@ def _write(folder: Path, runs: Mapping[str, History], results: Results, title: s
 
 
 def _verdict(runs: Mapping[str, History], results: Results) -> Verdict | None:
-    """The verdict on regularisation at the first seed; None if the runs' own verdicts are used."""
+    """The verdict on regularisation at the first seed, with what the controls show; None if the runs' own verdicts are used."""
     arms = ("plain", "regularised")
     if not set(arms) <= set(runs):
         return None
-    return verdict_on_runs(runs["plain"], runs["regularised"], arms, (results["plain"][0], results["regularised"][0]))
+    found = verdict_on_runs(runs["plain"], runs["regularised"], arms, (results["plain"][0], results["regularised"][0]))
+    return replace(found, advice=" ".join(filter(None, (told(results), found.advice))))
