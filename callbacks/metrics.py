@@ -112,6 +112,7 @@ class SaliencyMetrics(Callback):
         self._f1 = RationaleF1()
         self._metrics |= {"rationale_f1": self._f1, **self._rationale} if rationale else {}
         self._gave_up = False
+        self._logged: dict[str, list[str]] = {}
 
     @property
     def state_key(self) -> str:
@@ -122,6 +123,7 @@ class SaliencyMetrics(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._gave_up = False
+        self._logged.clear()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         detach(pl_module, self)
@@ -230,17 +232,22 @@ class SaliencyMetrics(Callback):
     def _log(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         for saliency, annotation in self._rows.without_constant_columns(module.device):
             self._share(saliency, annotation)
+        for key in self._logged.pop(stage, ()):  # in an earlier epoch, which may have measured what this one does not
+            trainer.callback_metrics.pop(key, None)
         measured = sum_over_ranks(torch.tensor(float(self._spurious.update_count), device=module.device))
         failed = sum_over_ranks(torch.tensor(float(self._gave_up), device=module.device))
         if trainer.sanity_checking or not measured or failed:
             return
         prefix = f"{stage}/{self.name}" if self.name else stage
+        values: dict[str, Tensor] = {}
         for name, metric in self._metrics.items():
             value, undefined = metric.compute(), sum_over_ranks(getattr(metric, "undefined", torch.zeros(1)).to(module.device))
             if value.isfinite() or undefined.any():  # NaN where there were samples, and no map of them was defined
-                module.log(f"{prefix}/{name}", value, batch_size=1)
-        for name, value in self._behaviour.compute().items():
-            module.log(f"{prefix}/{name}", value, prog_bar=name == "reliance", batch_size=1)
+                values[name] = value
+        values |= self._behaviour.compute()
         undefined = sum_over_ranks(self._spurious.undefined + self._relevant.undefined)
         if undefined:
-            module.log(f"{prefix}/undefined_maps", undefined, batch_size=1)
+            values["undefined_maps"] = undefined
+        for name, value in values.items():
+            module.log(f"{prefix}/{name}", value, prog_bar=name == "reliance", batch_size=1)
+        self._logged[stage] = [f"{prefix}/{name}" for name in values]

@@ -48,6 +48,30 @@ def test_a_step_without_gradients_of_its_own_is_named():
         fit(fresh(Decorated), SaliencyMetrics(), val=loader(), epochs=1)
 
 
+def test_what_an_epoch_does_not_measure_is_not_left_from_the_one_before():
+    class NamesNoLossLater(Lit):
+        def validation_step(self, batch, batch_idx):
+            if self.current_epoch == 1:
+                raise_in_replays()
+            return super().validation_step(batch, batch_idx)
+
+    def raise_in_replays():
+        if torch.is_grad_enabled():
+            raise RuntimeError("a module that cannot be replayed any more")
+
+    seen = []
+
+    class Seen(pl.Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            seen.append({key for key in trainer.callback_metrics if key.startswith("val/")})
+
+    with pytest.warns(UserWarning, match="measures nothing: a module that cannot be replayed"):
+        used = fit(fresh(NamesNoLossLater), SaliencyMetrics(), Seen(), val=loader(), epochs=2)
+    assert {"val/spurious_saliency", "val/reliance"} <= seen[0]
+    assert not {"val/spurious_saliency", "val/reliance"} & seen[1]
+    assert not {"val/spurious_saliency", "val/reliance"} & set(used.callback_metrics)
+
+
 def test_layer_attributions_are_measured_on_the_annotations_grid():
     module, attribution = fresh(), GradCAM("net.2")
     used = fit(module, SaliencyMetrics(attribution), val=loader(), epochs=1)

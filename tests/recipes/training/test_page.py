@@ -1,7 +1,8 @@
 """The page of a comparison."""
 
+from support import history
+
 from salreg.recipes.training.page import write_comparison_page
-from tests.support import history
 
 
 def test_it_says_what_wrong_marks_achieve(tmp_path):
