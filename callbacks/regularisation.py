@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any, cast
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities.rank_zero import rank_zero_info
+import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from salreg.annotations import is_annotated
@@ -60,6 +61,7 @@ class Regularisation:
         self.counts = {"unannotated_batches": 0, "undefined_maps": 0, "skipped_penalties": 0}
         self.injection: Injection | None = None
         self.logged = LoggedNumbers(name, schedule)
+        self._counted_marks = False
 
     @property
     def reading(self) -> Reading | None:
@@ -71,6 +73,18 @@ class Regularisation:
         if name not in self.inputs:  # what a penalty learns of its input, such as its spread, is of that input alone
             self.inputs[name] = RegularisedInput(deepcopy(self.penalty), deepcopy(self.intervention))
         return self.inputs[name]
+
+    def warn_if_unmarked(self, device: torch.device) -> None:
+        """Say after the first epoch if an intervention had nothing to change in it. Every process must call this."""
+        if self.intervention is None or self._counted_marks:
+            return
+        self._counted_marks = True
+        marked = sum(one.intervention.marked for one in self.inputs.values() if one.intervention is not None)
+        if not sum_over_ranks(torch.tensor(float(marked), device=device)):
+            rank_zero_warn(
+                "No sample of the training data carries a spurious mark, so the intervention changed nothing. Mark what the "
+                "model must not use (-1), and look at what some samples carry: AnnotatedDataset(...)[0].annotation."
+            )
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -74,18 +74,9 @@ class RegularisedInput:
             )
         self.compared = -1 if self.compared else 0
 
-    def warn_of_few_marks(self, device: torch.device) -> None:
-        """Say once that there is nothing to exchange, or nothing to exchange it with."""
-        if self.intervention is None or self.warned:
-            return
-        marked = int(sum_over_ranks(torch.tensor(float(self.intervention.marked), device=device)))
-        if not marked:
-            self.warned = True
-            rank_zero_warn(
-                "No sample of the training data carries a spurious mark, so the intervention changed nothing. Mark what the "
-                "model must not use (-1), and look at what some samples carry: AnnotatedDataset(...)[0].annotation."
-            )
-        elif self.intervention.has_one_donor:
+    def warn_if_alone(self) -> None:
+        """Say once that there is nothing to exchange content with."""
+        if self.intervention is not None and self.intervention.has_one_donor and not self.warned:
             self.warned = True
             rank_zero_warn(
                 "Only one sample of the training data carries a spurious mark. There is no other content to show, so its "

@@ -233,8 +233,9 @@ class SaliencyRegularizer(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for one in self._regularisation.inputs.values():
             one.penalty.check_marks()
-            one.warn_of_few_marks(pl_module.device)
+            one.warn_if_alone()
             one.warn_if_negligible()
+        self._regularisation.warn_if_unmarked(pl_module.device)
         self._regularisation.logged.of_epoch(self._regularisation.inputs, trainer, pl_module)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

@@ -223,6 +223,11 @@ def test_each_input_is_intervened_on_for_itself():
     assert {f"salreg/{name}/intervened" for name in ("image", "row", "words")} <= set(trainer.callback_metrics)
 
 
+def test_marks_on_named_inputs_are_marks(recwarn):
+    fitted(Lit(), data("image", "row"), SaliencyRegularizer(), max_epochs=1)
+    assert not [one for one in recwarn if "carries a spurious mark" in str(one.message)]
+
+
 def test_a_named_input_of_which_few_samples_are_marked():
     """These get a pass of their own, in which the input is found by its name, too."""
 
