@@ -29,7 +29,7 @@ class Split(NamedTuple):
 
 
 SPLITS = (
-    Split("train", 120, (0.0, 1.0), 0.25),
+    Split("train", 120, (0.0, 1.0), 0.05),
     Split("validation", 30, (0.0, 1.0), 1.0),
     Split("test", 40, (1.0, 0.0), 1.0),
 )

@@ -16,7 +16,7 @@ def new(options: argparse.Namespace) -> None:
     print(
         f"Written to {options.folder}: images/ and marks/ (generated; replace them with your own), module.py, data.py, "
         f"train.py and settings.yaml.\nNext: cd {shlex.quote(str(options.folder))} && python train.py --plain && python "
-        "train.py\nA quarter of the training images have marks; README.md says how to carry them over to the rest, after "
+        "train.py\nTwelve of the 240 training images have marks; README.md says how to carry them over to the rest, after "
         "which the model no longer uses the tag."
     )
 

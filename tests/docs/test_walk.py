@@ -1,4 +1,4 @@
-"""From a folder of photos and marks on a quarter of them to a model that does not read the tag: the tutorial's own commands."""
+"""From a folder of photos and marks on twelve of them to a model that does not read the tag: the tutorial's own commands."""
 
 import csv
 from functools import partial
