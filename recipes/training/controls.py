@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import mean
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from salreg.recipes.training.packaged import ConfigError, recipes
+from salreg.recipes.training.table import mean_accuracy
 
 #: The arms that `salreg compare --controls` adds to a recipe's own: ``regularised`` with these changes.
 ARMS: Mapping[str, Mapping[str, Any]] = {
@@ -52,7 +52,7 @@ def told(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
         >>> told({arm: [{"test/accuracy": accuracy}] for arm, accuracy in accuracies.items()})
         'Accuracy with the marks: 0.900; with wrong marks at most 0.600 (marks at random places); plain: 0.500.'
     """
-    means = {arm: mean(float(one.get("test/accuracy", math.nan)) for one in results) for arm, results in runs.items()}
+    means = {arm: mean_accuracy(results) for arm, results in runs.items()}
     wrong = {arm: means[arm] for arm in _WRONG if not math.isnan(means.get(arm, math.nan))}
     if not wrong or math.isnan(means.get("regularised", math.nan)):
         return ""

@@ -65,7 +65,7 @@ def page_columns(runs: Mapping[str, Sequence[Mapping[str, Any]]], shown: Sequenc
 def _columns(runs: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence[str]) -> dict[str, list[str]]:
     """The cells of each arm, with the recovered share of the gap beside the accuracy. A model that predicts one class changes
     no prediction, so it has no reliance to show."""
-    recovered = gap_recovered({arm: _accuracy(results) for arm, results in runs.items()})
+    recovered = gap_recovered({arm: mean_accuracy(results) for arm, results in runs.items()})
     columns: dict[str, list[str]] = {}
     for name in names:
         columns[name.removeprefix("test/").replace("_", " ")] = [
@@ -102,7 +102,8 @@ def gap_recovered(accuracies: Mapping[str, float]) -> dict[str, float]:
     return {arm: (accuracy - plain) / gap if gap > 0 else math.nan for arm, accuracy in accuracies.items()}
 
 
-def _accuracy(results: Sequence[Mapping[str, Any]]) -> float:
+def mean_accuracy(results: Sequence[Mapping[str, Any]]) -> float:
+    """The mean test accuracy of an arm's runs; NaN if one of them has none."""
     return mean(float(one.get(SHOWN[0], math.nan)) for one in results)
 
 

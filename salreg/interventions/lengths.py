@@ -32,8 +32,8 @@ class Lengths:
         Raises:
             ValueError: They are in a list of numbers.
         """
-        counts, found = (~padding).sum(-1), []
-        if len(counts) > 1 and counts.tolist() in _lists(sample):
+        counts, lists, found = (~padding).sum(-1), _lists(sample), []
+        if lists and len(counts) > 1 and counts.tolist() in lists:
             raise ValueError(
                 "The batch holds the lengths of its texts as a list of numbers, which cannot change with the texts. Return "
                 f"them as a tensor from the collate function. {REMEDY}"

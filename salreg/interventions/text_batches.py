@@ -38,9 +38,9 @@ class TextBatch(NamedTuple):
     annotation: Tensor
     tokens: Tensor
     fixed: Collection[str]
-    stops: Sequence[int] = ()
-    lengths: Lengths | None = None
-    unrelated: Unrelated | None = None
+    stops: Sequence[int]
+    lengths: Lengths
+    unrelated: Unrelated
 
 
 class ChangedTexts(NamedTuple):
@@ -79,10 +79,10 @@ def change_text_batch(
         place: Where exchanged words go; by default to a random place if the batch asks for the places of answers.
         exchange: Whether marked words are replaced by another text's, or only move.
     """
-    sample, annotation, tokens, fixed, stops, *_ = batch
-    beside = beside_tokens(sample, tokens, fixed, (batch.unrelated or Unrelated()).among(sample, tokens))
+    sample, annotation, tokens, fixed, stops, known_lengths, unrelated = batch
+    beside = beside_tokens(sample, tokens, fixed, unrelated.among(sample, tokens))
     padding = padding_of(sample, annotation, beside.masks, tokens, padding_token)
-    lengths = (batch.lengths or Lengths()).among(sample, tokens, padding, [*beside.fixed, *beside.spans])
+    lengths = known_lengths.among(sample, tokens, padding, [*beside.fixed, *beside.spans])
     for one in lengths:
         padding = padding_behind(one, padding)
     if padding_token is None and bool(padding.any()):

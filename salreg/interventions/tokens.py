@@ -111,7 +111,7 @@ def _insertions(
     own[spans.text, spans.number] = torch.arange(len(spans.text), device=device)
     start = own.clone()
     start[spans.text, spans.number] = spans.start
-    like = _alike(spans.text, fate, rng)
+    like = _alike(spans.text, size, rng)
     place, key = random_places(texts, start, like, rng, moves)
     stays = torch.full_like(spans.text, not moves, dtype=torch.bool) | (place[spans.text, spans.number] < 0)
     at = spans.text[stays], spans.number[stays]
@@ -137,15 +137,15 @@ def _insertions(
     return _Insertions(keys.flatten(1), table[donor].flatten(1), places_of.flatten(1), brought)
 
 
-def _alike(owners: Tensor, fate: Fate, rng: Rng) -> Tensor:
+def _alike(owners: Tensor, size: int, rng: Rng) -> Tensor:
     """The number of the text ``(B,)`` whose places each one takes: its own if it has spans, and otherwise that of any that has
     some, if there is one. How many spans there are, and where, would tell what was put in."""
-    own = torch.arange(len(fate.marked), device=owners.device)
+    own = torch.arange(size, device=owners.device)
     having = torch.isin(own, owners)
     others = having.nonzero().flatten()
     if not len(others) or bool(having.all()):
         return own
-    drawn = (rng.uniform((len(own),), like=torch.empty(0, device=owners.device)) * len(others)).long()
+    drawn = (rng.uniform((size,), like=torch.empty(0, device=owners.device)) * len(others)).long()
     return torch.where(having, own, others[drawn])
 
 
